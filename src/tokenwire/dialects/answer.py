@@ -1,0 +1,97 @@
+"""Stream events in, the answer as far as it has come out: text, reasoning, tools, usage, finish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from .events import (
+    BlockStart,
+    End,
+    Error,
+    Finish,
+    ReasoningDelta,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+
+__all__ = ["Answer", "ToolCall"]
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """One tool call. `arguments` is JSON text, as the model wrote it."""
+
+    tool_id: str
+    name: str
+    arguments: str = ""
+    choice: int = 0
+
+
+class Answer:
+    """What a stream has said so far. Where several choices were asked for, `text` is that of choice 0."""
+
+    def __init__(self) -> None:
+        self.events: list[StreamEvent] = []
+        self.start: Start | None = None
+        self.usage: dict[str, Any] | None = None
+        self.finish: Finish | None = None
+        self.error: Error | None = None
+        self.end: End | None = None
+        self._text: dict[int, list[str]] = {}
+        self._reasoning: dict[int, list[str]] = {}
+        self._choices: dict[int, int] = {}
+        self._tools: dict[int, tuple[ToolCall, list[str]]] = {}
+
+    @property
+    def text(self) -> str:
+        return self.text_of(0)
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(self._reasoning.get(0, ()))
+
+    @property
+    def tools(self) -> list[ToolCall]:
+        for call, pieces in self._tools.values():
+            call.arguments = "".join(pieces)
+        return [call for call, _ in self._tools.values()]
+
+    def text_of(self, choice: int) -> str:
+        """The text of one choice, counted from 0."""
+        return "".join(self._text.get(choice, ()))
+
+    def add_all(self, events: Iterable[StreamEvent]) -> None:
+        for event in events:
+            self.add(event)
+
+    def add(self, event: StreamEvent) -> None:
+        self.events.append(event)
+        match event:
+            case TextDelta():
+                self._text.setdefault(self._choices.get(event.block, 0), []).append(event.text)
+            case ReasoningDelta():
+                self._reasoning.setdefault(self._choices.get(event.block, 0), []).append(event.text)
+            case ToolCallDelta():
+                self._tools[event.block][1].append(event.arguments)
+            case BlockStart():
+                self._choices[event.block] = event.choice
+                if event.kind == "tool":
+                    self._tools[event.block] = (ToolCall(event.tool_id, event.name, "", event.choice), [])
+            case Usage():
+                self.usage = dict(event.counts)
+            case Finish():
+                if event.choice == 0 or self.finish is None:
+                    self.finish = event
+            case Error():
+                self.error = self.error or event
+            case Start():
+                self.start = self.start or event
+            case End():
+                self.end = event
+            case _:
+                pass

@@ -1,0 +1,154 @@
+"""The closed set of stream events, which all dialects share.
+
+A block is a run of one kind of output: text, reasoning, one tool call. Its number is issued by the decoder, unique
+within the stream; a delta comes only in an open block. Every event carries `raw`, the message it came from exactly
+as received (text; usually JSON), and `cursor`, from which the stream could be resumed, where the dialect has one.
+Neither takes part in comparison.
+
+The classes are slotted and not frozen: a frozen one costs four times as much to make, on the path of every token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "BlockKind",
+    "BlockStart",
+    "BlockStop",
+    "End",
+    "Error",
+    "Finish",
+    "FinishReason",
+    "Other",
+    "ReasoningDelta",
+    "Start",
+    "StreamEvent",
+    "TextDelta",
+    "ToolCallDelta",
+    "Usage",
+]
+
+BlockKind = Literal["text", "reasoning", "tool", "refusal", "server_tool", "media", "other"]
+FinishReason = Literal[
+    "stop", "length", "tool_calls", "content_filter", "refusal", "pause", "cancelled", "error", "other"
+]
+
+
+@dataclass(slots=True)
+class Start:
+    """The generation began. Empty strings where the dialect does not say."""
+
+    id: str
+    model: str
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class BlockStart:
+    """A block opened. `tool_id` and `name` are set for tools; `choice` where several answers were asked for."""
+
+    block: int
+    kind: BlockKind
+    tool_id: str = ""
+    name: str = ""
+    choice: int = 0
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class TextDelta:
+    """More of the answer's text (in a block of kind "refusal": of the refusal)."""
+
+    block: int
+    text: str
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """More of the reasoning, where the model shows it."""
+
+    block: int
+    text: str
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """A piece of the JSON text of a tool call's arguments; joined, the pieces of a block are the arguments."""
+
+    block: int
+    arguments: str
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class BlockStop:
+    """The block closed."""
+
+    block: int
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was counted, in the provider's own names. Cumulative: the last one wins. `complete` when it is final."""
+
+    counts: Mapping[str, Any]
+    complete: bool
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class Finish:
+    """The model stopped, and why: in tokenwire's closed set, and in the provider's own word."""
+
+    reason: FinishReason
+    raw_reason: str
+    choice: int = 0
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class Error:
+    """The server said that something went wrong. A fatal one makes the `End` unclean."""
+
+    code: str
+    message: str
+    fatal: bool
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class Other:
+    """Everything that has no place in the set; never dropped. `type` is the dialect's name for it."""
+
+    type: str
+    raw: str
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(slots=True)
+class End:
+    """The stream is over: exactly once, always last. `clean` when the dialect's terminator was seen, and no error."""
+
+    clean: bool
+    raw: str = field(default="", repr=False, compare=False)
+    cursor: str | None = field(default=None, repr=False, compare=False)
+
+
+StreamEvent = (
+    Start | BlockStart | TextDelta | ReasoningDelta | ToolCallDelta | BlockStop | Usage | Finish | Error | Other | End
+)

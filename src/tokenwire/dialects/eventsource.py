@@ -1,0 +1,48 @@
+"""Plain server-sent events, as a browser's EventSource asks for them: GET, no body, any data.
+
+In: any event. Out: `Other`, typed with the event's name and carrying its id as the cursor; the end of the body is
+the end of the stream, since EventSource knows no other (WHATWG HTML 9.2.2 would connect again).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dialect import Dialect, Message
+from .events import End, Other, StreamEvent
+from .openai_chat import error_fields
+
+__all__ = ["EVENTSOURCE", "EventSourceDecoder"]
+
+
+class EventSourceDecoder:
+    """Hands every event on as it is."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def receive_message(self, message: Message) -> list[StreamEvent]:
+        return [] if self.ended else [Other(message.event, message.data, cursor=message.id or None)]
+
+    def receive_eof(self) -> list[StreamEvent]:
+        if self.ended:
+            return []
+        self.ended = True
+        return [End(clean=True)]
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(body)
+
+
+EVENTSOURCE = Dialect(
+    name="eventsource",
+    framing="sse",
+    path="/v1/chat/stream",
+    method="GET",
+    content_type="text/event-stream",
+    decoder=EventSourceDecoder,
+    body=_body,
+    error_fields=error_fields,
+)

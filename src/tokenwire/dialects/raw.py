@@ -1,0 +1,48 @@
+"""The body as it is: every read becomes an `Other` of type "bytes" whose raw text is the bytes, decoded as UTF-8.
+
+For looking at what an endpoint sends before one knows what it speaks. A code point that is cut between two reads
+waits for its rest; bytes that are not UTF-8 become U+FFFD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dialect import Dialect, Message
+from .events import End, Other, StreamEvent
+from .openai_chat import error_fields
+
+__all__ = ["RAW", "RawDecoder"]
+
+
+class RawDecoder:
+    """Hands every piece of text on as it is."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def receive_message(self, message: Message) -> list[StreamEvent]:
+        return [Other("bytes", message.data)] if message.data and not self.ended else []
+
+    def receive_eof(self) -> list[StreamEvent]:
+        if self.ended:
+            return []
+        self.ended = True
+        return [End(clean=True)]
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(body)
+
+
+RAW = Dialect(
+    name="raw",
+    framing="raw",
+    path="/",
+    method="GET",
+    content_type="",
+    decoder=RawDecoder,
+    body=_body,
+    error_fields=error_fields,
+)

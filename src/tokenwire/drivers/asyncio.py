@@ -1,0 +1,232 @@
+"""The asyncio driver. It carries bytes and times; the session decides. What is not asked for is not read, so that
+a slow consumer slows the server down and nothing piles up.
+
+    async with tokenwire.astream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+        async for event in stream: ...
+
+A cancelled task closes the connection at once, so that the server can stop generating.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from ..dialects.answer import Answer
+from ..dialects.dialect import Dialect
+from ..dialects.events import End, StreamEvent
+from ..errors import TokenwireError
+from ..protocol.http import ResponseHead
+from ..session import Timeouts
+from .opening import READ_SIZE, Opening, connection_failed, route_to
+
+__all__ = ["AsyncStream", "astream"]
+
+
+def astream(
+    url: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    dialect: str | Dialect = "openai-chat",
+    key_env: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    record: str | Path | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncStream:
+    """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
+
+    Parameters and errors are those of `tokenwire.stream`.
+    """
+    return AsyncStream(
+        Opening(
+            url,
+            json=json,
+            dialect=dialect,
+            key_env=key_env,
+            headers=headers,
+            timeouts=timeouts,
+            record=record,
+            ssl_context=ssl_context,
+        )
+    )
+
+
+class AsyncStream:
+    """An open stream: an asynchronous iterator of stream events, and what they add up to."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._session = opening.session
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._hung_up = False
+        self._ready: deque[StreamEvent] = deque()
+
+    async def __aenter__(self) -> AsyncStream:
+        """Connects, sends the request and waits for the head of the response.
+
+        :raises ConnectionFailed: when there is no connection.
+        :raises StatusError: when the server refuses, `NotAStream` when it answers with something else.
+        :raises TimeoutExceeded: when a timer runs out.
+        """
+        try:
+            await self._connect()
+            await self._write(self._session.data_to_send())
+            while not self._session.streaming and not self._session.ended:
+                await self._read()
+            if not self._session.streaming and self._session.error is not None:
+                raise self._session.error
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+        return self
+
+    async def __anext__(self) -> StreamEvent:
+        """The next event; errors as in `tokenwire.Stream`."""
+        while not self._ready:
+            if self._session.ended:
+                self.close()
+                if self._session.error is not None:
+                    raise self._session.error
+                raise StopAsyncIteration
+            try:
+                await self._read()
+            except asyncio.CancelledError:
+                self.close()
+                raise
+        return self._ready.popleft()
+
+    @property
+    def response(self) -> ResponseHead:
+        """Status and fields of the response."""
+        assert self._session.head is not None
+        return self._session.head
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived so far."""
+        return self._session.answer
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived so far."""
+        return self._session.answer.text
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last usage that was reported, in the provider's names."""
+        return self._session.answer.usage
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._session.answer.end
+
+    def close(self) -> None:
+        """Closes the connection at once; what is still on the way is lost."""
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+            if not self._hung_up:
+                self._happened("closed by us")
+        self._opening.close()
+
+    async def _connect(self) -> None:
+        self._session.start(monotonic())
+        route = route_to(self._opening.target)
+        tls = self._opening.ssl_context
+        try:
+            async with asyncio.timeout(self._time_left()):
+                direct_tls = tls if route.tunnel is None else None
+                self._reader, self._writer = await asyncio.open_connection(
+                    route.host,
+                    route.port,
+                    limit=READ_SIZE,
+                    ssl=direct_tls,
+                    server_hostname=self._opening.target.host if direct_tls else None,
+                )
+                if route.tunnel is not None:
+                    while not route.tunnel.open:
+                        self._writer.write(route.tunnel.data_to_send())
+                        route.tunnel.receive_data(await self._reader.read(READ_SIZE))
+                    if tls is not None:
+                        await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
+        except TimeoutError as error:
+            raise self._timed_out() or connection_failed(error, route.host, route.port) from error
+        except OSError as error:
+            raise connection_failed(error, route.host, route.port) from error
+        connected = self._writer.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._session.connected(monotonic())
+        self._happened("connected")
+
+    async def _write(self, data: bytes) -> None:
+        assert self._writer is not None
+        if self._opening.writer is not None:
+            self._opening.writer.wrote(monotonic(), data)
+        try:
+            async with asyncio.timeout(self._time_left()):
+                self._writer.write(data)
+                await self._writer.drain()
+        except TimeoutError:
+            self._timed_out()
+        except OSError:
+            # The server may have refused and closed while the request was on its way: its answer is still to be read.
+            pass
+
+    async def _read(self) -> None:
+        assert self._reader is not None
+        try:
+            async with asyncio.timeout(self._time_left()):
+                data = await self._reader.read(READ_SIZE)
+        except TimeoutError:
+            self._happened("timeout")
+            self._timed_out()
+            return
+        except OSError:
+            self._hang_up("reset")
+            return
+        if not data:
+            self._hang_up("eof")
+            return
+        now = monotonic()
+        if self._opening.writer is not None:
+            self._opening.writer.read(now, data)
+        self._ready += self._session.receive_data(data, now)
+
+    def _hang_up(self, how: str) -> None:
+        """The server's side of the connection ended."""
+        self._hung_up = True
+        self._happened(how)
+        self._ready += self._session.receive_eof(monotonic())
+
+    def _time_left(self) -> float | None:
+        deadline = self._session.next_deadline()
+        return None if deadline is None else max(deadline - monotonic(), 0.0)
+
+    def _timed_out(self) -> TokenwireError | None:
+        """The wait lasted until the deadline: the session says which timer that was."""
+        deadline = self._session.next_deadline()
+        if deadline is not None:
+            self._session.handle_deadline(deadline)
+        return self._session.error
+
+    def _happened(self, event: str) -> None:
+        if self._opening.writer is not None:
+            self._opening.writer.happened(monotonic(), event)

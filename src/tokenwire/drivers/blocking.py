@@ -1,0 +1,247 @@
+"""The blocking driver: sockets, for programs of threads. It carries bytes and times; the session decides.
+
+with tokenwire.stream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+    for event in stream: ...
+    stream.text, stream.usage, stream.end
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from ..dialects.answer import Answer
+from ..dialects.dialect import Dialect
+from ..dialects.events import End, StreamEvent
+from ..errors import TokenwireError
+from ..protocol.http import ResponseHead
+from ..session import Timeouts
+from .opening import READ_SIZE, Opening, connection_failed, route_to
+
+__all__ = ["Stream", "stream"]
+
+
+def stream(
+    url: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    dialect: str | Dialect = "openai-chat",
+    key_env: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    record: str | Path | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> Stream:
+    """Asks an endpoint for a stream; use it in a `with` statement and iterate.
+
+    :param url: of the endpoint; where it names only a server, the dialect's own path is added.
+    :param json: the body of the request.
+    :param key_env: the environment variable that holds the key.
+    :param headers: more fields, or others instead of ours.
+    :param timeouts: in seconds.
+    :param record: a file for the recording of the wire, secrets redacted.
+    :param ssl_context: instead of the default, which verifies certificates.
+    :raises LocalProtocolError: for what cannot be sent.
+    """
+    return Stream(
+        Opening(
+            url,
+            json=json,
+            dialect=dialect,
+            key_env=key_env,
+            headers=headers,
+            timeouts=timeouts,
+            record=record,
+            ssl_context=ssl_context,
+        )
+    )
+
+
+class Stream:
+    """An open stream: an iterator of stream events, and what they add up to."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
+        self._session = opening.session
+        self._socket: socket.socket | None = None
+        self._hung_up = False
+        self._ready: deque[StreamEvent] = deque()
+
+    def __enter__(self) -> Stream:
+        """Connects, sends the request and waits for the head of the response.
+
+        :raises ConnectionFailed: when there is no connection.
+        :raises StatusError: when the server refuses, `NotAStream` when it answers with something else.
+        :raises TimeoutExceeded: when a timer runs out.
+        """
+        try:
+            self._connect()
+            self._write(self._session.data_to_send())
+            while not self._session.streaming and not self._session.ended:
+                self._read()
+            if not self._session.streaming and self._session.error is not None:
+                raise self._session.error
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[StreamEvent]:
+        return self
+
+    def __next__(self) -> StreamEvent:
+        """The next event.
+
+        :raises StreamInterrupted: when the stream was cut, after the last event.
+        :raises TimeoutExceeded: when a timer ran out.
+        :raises RemoteProtocolError: when the server broke the protocol.
+        """
+        while not self._ready:
+            if self._session.ended:
+                self.close()
+                if self._session.error is not None:
+                    raise self._session.error
+                raise StopIteration
+            self._read()
+        return self._ready.popleft()
+
+    @property
+    def response(self) -> ResponseHead:
+        """Status and fields of the response."""
+        assert self._session.head is not None
+        return self._session.head
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived so far."""
+        return self._session.answer
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived so far."""
+        return self._session.answer.text
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last usage that was reported, in the provider's names."""
+        return self._session.answer.usage
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._session.answer.end
+
+    def close(self) -> None:
+        """Closes the connection; what is still on the way is lost, and the server may stop generating."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if not self._hung_up:
+                self._happened("closed by us")
+        self._opening.close()
+
+    def _connect(self) -> None:
+        self._session.start(monotonic())
+        route = route_to(self._opening.target)
+        try:
+            self._socket = self._dial(route.host, route.port)
+            if route.tunnel is not None:
+                while not route.tunnel.open:
+                    self._socket.settimeout(self._time_left())
+                    self._socket.sendall(route.tunnel.data_to_send())
+                    route.tunnel.receive_data(self._socket.recv(READ_SIZE))
+            if self._opening.ssl_context is not None:
+                self._socket.settimeout(self._time_left())
+                self._socket = self._opening.ssl_context.wrap_socket(
+                    self._socket, server_hostname=self._opening.target.host
+                )
+        except TimeoutError as error:
+            raise self._timed_out() or connection_failed(error, route.host, route.port) from error
+        except OSError as error:
+            raise connection_failed(error, route.host, route.port) from error
+        self._session.connected(monotonic())
+        self._happened("connected")
+
+    def _dial(self, host: str, port: int) -> socket.socket:
+        """Tries each address of the host within the connect timer."""
+        failure: OSError | None = None
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            attempt = socket.socket(family, kind, protocol)
+            try:
+                attempt.settimeout(self._time_left())
+                attempt.connect(address)
+                attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                attempt.close()
+                failure = error
+                continue
+            return attempt
+        raise failure or OSError("the name has no address")
+
+    def _write(self, data: bytes) -> None:
+        assert self._socket is not None
+        self._wrote(data)
+        try:
+            self._socket.settimeout(self._time_left())
+            self._socket.sendall(data)
+        except TimeoutError:
+            self._timed_out()
+        except OSError:
+            # The server may have refused and closed while the request was on its way: its answer is still to be read.
+            pass
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(self._time_left())
+            data = self._socket.recv(READ_SIZE)
+        except TimeoutError:
+            self._happened("timeout")
+            self._timed_out()
+            return
+        except OSError:
+            self._hang_up("reset")
+            return
+        now = monotonic()
+        if data:
+            if self._opening.writer is not None:
+                self._opening.writer.read(now, data)
+            self._ready += self._session.receive_data(data, now)
+        else:
+            self._hang_up("eof")
+
+    def _hang_up(self, how: str) -> None:
+        """The server's side of the connection ended."""
+        self._hung_up = True
+        self._happened(how)
+        self._ready += self._session.receive_eof(monotonic())
+
+    def _time_left(self) -> float | None:
+        deadline = self._session.next_deadline()
+        return None if deadline is None else max(deadline - monotonic(), 0.001)
+
+    def _timed_out(self) -> TokenwireError | None:
+        """The socket waited until the deadline: the session says which timer that was."""
+        deadline = self._session.next_deadline()
+        if deadline is not None:
+            self._session.handle_deadline(deadline)
+        return self._session.error
+
+    def _wrote(self, data: bytes) -> None:
+        if self._opening.writer is not None:
+            self._opening.writer.wrote(monotonic(), data)
+
+    def _happened(self, event: str) -> None:
+        if self._opening.writer is not None:
+            self._opening.writer.happened(monotonic(), event)

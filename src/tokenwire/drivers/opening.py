@@ -1,0 +1,133 @@
+"""What both drivers do before there is a connection: the key, the request, the way there, the recording."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
+
+from .._version import __version__
+from ..dialects import dialect_named
+from ..dialects.dialect import Dialect
+from ..errors import ConnectionFailed, LocalProtocolError
+from ..protocol.proxy import ConnectTunnel
+from ..protocol.url import Target
+from ..recording import RecordingWriter, redact_headers
+from ..session import Request, Session, Timeouts, build_request
+
+__all__ = ["Opening", "Route", "connection_failed", "key_from_environment", "route_to"]
+
+#: Bytes asked of the socket at once.
+READ_SIZE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where to connect, and the tunnel to ask for there, if any."""
+
+    host: str
+    port: int
+    tunnel: ConnectTunnel | None
+
+
+class Opening:
+    """The parts of one stream, ready to be driven.
+
+    :raises LocalProtocolError: for what cannot be sent: see `build_request`; also when `key_env` is not set.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        json: Mapping[str, Any] | None,
+        dialect: str | Dialect,
+        key_env: str | None,
+        headers: Mapping[str, str] | None,
+        timeouts: Timeouts | None,
+        record: str | Path | None,
+        ssl_context: ssl.SSLContext | None,
+    ) -> None:
+        self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
+        key = key_from_environment(key_env) if key_env else None
+        self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
+        self.session = Session(self.request, self.dialect, timeouts)
+        self.target: Target = self.request.http.target
+        self.ssl_context = (ssl_context or ssl.create_default_context()) if self.target.tls else None
+        self.writer: RecordingWriter | None = None
+        self._files = ExitStack()
+        if record is not None:
+            file = self._files.enter_context(open(record, "w", encoding="utf-8", newline="\n"))
+            self.writer = RecordingWriter(self._header(), secrets=self.request.secrets, file=file)
+
+    def close(self) -> None:
+        """The connection is gone: the recording is completed."""
+        if self.writer is not None:
+            self.writer.close()
+        self._files.close()
+
+    def _header(self) -> dict[str, Any]:
+        http = self.request.http
+        return {
+            "transport": "http/1.1",
+            "dialect": self.dialect.name,
+            "request": {
+                "method": http.method,
+                "path": http.target.path,
+                "headers": dict(redact_headers(http.headers)),
+            },
+            "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
+            "made by": f"tokenwire {__version__}",
+        }
+
+
+def key_from_environment(name: str) -> str:
+    """The key in an environment variable.
+
+    :raises LocalProtocolError: when it is not set, or empty.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
+    return key
+
+
+def route_to(target: Target) -> Route:
+    """Straight there, or for https through the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the host.
+
+    :raises LocalProtocolError: when HTTPS_PROXY is no http URL.
+    """
+    proxies = getproxies_environment()
+    if not target.tls or "https" not in proxies or proxy_bypass(target.host):
+        return Route(target.host, target.port, None)
+    proxy = urlsplit(proxies["https"] if "://" in proxies["https"] else f"http://{proxies['https']}")
+    if proxy.scheme != "http" or not proxy.hostname:
+        raise LocalProtocolError("HTTPS_PROXY must be a URL that begins with http://")
+    userinfo = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}" if proxy.username else ""
+    return Route(proxy.hostname, proxy.port or 80, ConnectTunnel(target.host, target.port, userinfo))
+
+
+def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:
+    """The operating system's error in words that say what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectionFailed(
+            f"the certificate of {host} is not trusted: {error.verify_message}. "
+            "If it is signed by your own authority, name its file in the environment variable SSL_CERT_FILE.",
+            phase="tls",
+        )
+    if isinstance(error, ssl.SSLError):
+        return ConnectionFailed(
+            f"no TLS with {host}:{port}: {error.reason or error}. Does that port speak TLS?", phase="tls"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return ConnectionFailed(f"{host}:{port} refused the connection: does a server listen there?", phase="connect")
+    if error.__class__.__name__ == "gaierror":
+        return ConnectionFailed(f"the name {host} is not known: {error.strerror}", phase="resolve")
+    return ConnectionFailed(f"no connection to {host}:{port}: {error}", phase="connect")

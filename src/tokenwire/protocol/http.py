@@ -1,0 +1,248 @@
+"""One HTTP request and one streamed response as a state machine on h11: no I/O, no clock (RFC 9110, RFC 9112).
+
+    exchange = HTTPExchange(HTTPRequest("POST", target, headers, body))
+    send(exchange.data_to_send())
+    for event in exchange.receive_data(chunk): ...     # Informational, ResponseHead, Body, ResponseEnd
+    for event in exchange.receive_eof(): ...
+
+The events hold no detail of HTTP/1.1. An error takes effect after the events that came before it were delivered:
+the call that meets it returns them and keeps the error in `error`, which every further call raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import h11
+
+from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from .coding import ContentDecoder
+from .url import Target
+
+__all__ = [
+    "MAX_HEADER_SIZE",
+    "Body",
+    "HTTPEvent",
+    "HTTPExchange",
+    "HTTPRequest",
+    "Informational",
+    "ResponseEnd",
+    "ResponseHead",
+]
+
+#: Bytes of the head of a response. node allows 80 KiB, nginx some 32 KiB, aiohttp 8 KiB a line; gateways that put
+#: their rate limits and cookies there have been seen with 20 KiB.
+MAX_HEADER_SIZE = 64 * 1024
+
+_FORBIDDEN_IN_FIELDS = re.compile(r"[\r\n\0]")
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    """A request: Host, and Content-Length where there is a body, are added when it is sent."""
+
+    method: str
+    target: Target
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Informational:
+    """A 1xx response (RFC 9110, 15.2): the final one is still to come."""
+
+    status: int
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status and fields of the response, names in lower case."""
+
+    status: int
+    reason: str
+    headers: Headers
+
+    def header(self, name: str) -> str:
+        """The field's values, joined by commas (RFC 9110, 5.3); empty where it is absent."""
+        return ", ".join(value for field, value in self.headers if field == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Bytes of the body, content codings removed."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnd:
+    """The body is complete. `how`: "announced" where the protocol said so (last chunk, or Content-Length reached),
+    "closed" where only the end of the connection did, so that a cut cannot be told from it (RFC 9112, 8)."""
+
+    how: Literal["announced", "closed"]
+    trailers: Headers
+
+
+HTTPEvent = Informational | ResponseHead | Body | ResponseEnd
+
+
+class HTTPExchange:
+    """The client's side of one exchange.
+
+    :param max_header_size: bytes; past it `HeaderTooLarge`.
+    :raises LocalProtocolError: for a method, field name or field value that cannot be sent as it is.
+    """
+
+    def __init__(self, request: HTTPRequest, *, max_header_size: int = MAX_HEADER_SIZE) -> None:
+        #: What ended the exchange early, and what every further call raises.
+        self.error: RemoteProtocolError | None = None
+        #: The head of the response, once it is there.
+        self.head: ResponseHead | None = None
+        self.ended = False
+        self._max_header_size = max_header_size
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self._request = request
+        self._received = 0
+        self._decoder: ContentDecoder | None = None
+        self._close_delimited = False
+        self._to_send = self._serialise(request)
+
+    def data_to_send(self) -> bytes:
+        """Drains what must go out."""
+        data, self._to_send = self._to_send, b""
+        return data
+
+    def receive_data(self, data: bytes) -> list[HTTPEvent]:
+        """Takes the next bytes from the connection.
+
+        :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.ended or not data:
+            return []
+        self._received += len(data)
+        return self._events(data)
+
+    def receive_eof(self) -> list[HTTPEvent]:
+        """The connection ended, cleanly or not.
+
+        :raises BodyTruncated: when the response was not complete.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.ended:
+            return []
+        if self.head is None:
+            raise self._fail(BodyTruncated(self._no_response(), offset=self._received, clause="RFC 9112 8"))
+        return self._events(b"")
+
+    def _no_response(self) -> str:
+        if self._received:
+            return "the connection ended within the head of the response"
+        return "the connection ended before any response"
+
+    def _serialise(self, request: HTTPRequest) -> bytes:
+        headers = [("host", request.target.authority), *request.headers]
+        if request.body or request.method == "POST":
+            headers.append(("content-length", str(len(request.body))))
+        for name, value in headers:
+            if not _TOKEN.fullmatch(name):
+                raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
+            if _FORBIDDEN_IN_FIELDS.search(value):
+                raise LocalProtocolError(f"the value of the field {name!r} holds CR, LF or NUL (RFC 9110 5.5)")
+        try:
+            head = self._connection.send(
+                h11.Request(
+                    method=request.method,
+                    target=request.target.path,
+                    headers=[(name.encode("ascii"), value.strip(" \t").encode("utf-8")) for name, value in headers],
+                )
+            )
+            body = self._connection.send(h11.Data(request.body)) if request.body else b""
+            end = self._connection.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise LocalProtocolError(f"the request cannot be sent: {error}") from error
+        return (head or b"") + (body or b"") + (end or b"")
+
+    def _events(self, data: bytes) -> list[HTTPEvent]:
+        events: list[HTTPEvent] = []
+        try:
+            self._connection.receive_data(data)
+            while not self.ended:
+                event = self._connection.next_event()
+                if event is h11.NEED_DATA or event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
+                    break
+                translated = self._translate(event)
+                if translated is not None:
+                    events.append(translated)
+        except h11.RemoteProtocolError as error:
+            self._fail(self._remote_error(error))
+        except RemoteProtocolError as error:
+            self._fail(error)
+        if self.error is not None and not events:
+            raise self.error
+        return events
+
+    def _translate(self, event: object) -> HTTPEvent | None:
+        match event:
+            case h11.InformationalResponse():
+                return Informational(event.status_code, _decoded(event.headers))
+            case h11.Response():
+                return self._response(event)
+            case h11.Data():
+                data = bytes(event.data)
+                data = self._decoder.receive_data(data) if self._decoder else data
+                return Body(data) if data else None
+            case h11.EndOfMessage():
+                if self._decoder:
+                    self._decoder.receive_eof()
+                self.ended = True
+                return ResponseEnd("closed" if self._close_delimited else "announced", _decoded(event.headers))
+        return None
+
+    def _response(self, event: h11.Response) -> ResponseHead:
+        self.head = ResponseHead(event.status_code, event.reason.decode("latin-1"), _decoded(event.headers))
+        has_body = self._request.method != "HEAD" and event.status_code not in (204, 304)
+        delimited = self.head.header("transfer-encoding") or self.head.header("content-length")
+        self._close_delimited = has_body and not delimited
+        coding = self.head.header("content-encoding")
+        if coding and has_body:
+            self._decoder = ContentDecoder(coding)
+        return self.head
+
+    def _remote_error(self, error: h11.RemoteProtocolError) -> RemoteProtocolError:
+        offset = self._received - len(self._connection.trailing_data[0])
+        text = str(error)
+        if "too long" in text:
+            return HeaderTooLarge(
+                f"the head of the response is larger than {self._max_header_size} bytes",
+                offset=self._received,
+                clause="limit of the reader",
+            )
+        if "peer closed connection" in text:
+            return BodyTruncated(f"the body was cut: {text}", offset=self._received, clause="RFC 9112 8")
+        return RemoteProtocolError(f"not HTTP as it should be: {text}", offset=offset, clause="RFC 9112")
+
+    def _fail(self, error: RemoteProtocolError) -> RemoteProtocolError:
+        self.error = error
+        return error
+
+
+def _decoded(headers: object) -> list[tuple[str, str]]:
+    """Field values are bytes; UTF-8 where they are it, else Latin-1, so that none is lost (RFC 9110, 5.5)."""
+    decoded = []
+    for name, value in headers:  # type: ignore[attr-defined]
+        try:
+            text = value.decode("utf-8")
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        decoded.append((name.decode("ascii"), text))
+    return decoded

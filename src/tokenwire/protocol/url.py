@@ -1,0 +1,72 @@
+"""A URL in, what a connection needs to know out: transport security, host, port, request target (RFC 3986)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from ..errors import InvalidURL
+
+__all__ = ["Target", "parse_url"]
+
+_PORTS = {"http": 80, "https": 443}
+
+#: What may stand in a request target as it is; the rest is percent-encoded as UTF-8 (RFC 3986, 2).
+_TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes.
+
+    :ivar host: ASCII; an IPv6 address without its brackets.
+    :ivar path: the request target: path and query, percent-encoded.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """The value of the Host field: the port only where it is not the scheme's own (RFC 9110, 7.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def parse_url(url: str) -> Target:
+    """Takes an absolute http or https URL apart.
+
+    :raises InvalidURL: with what is wrong and what to write instead.
+    """
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+        raise InvalidURL(f"the URL {url!r} holds blanks or control characters")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = parts.hostname
+    except ValueError as error:
+        raise InvalidURL(f"the URL {url!r} cannot be read: {error}") from None
+    if parts.scheme not in _PORTS:
+        raise InvalidURL(f"the URL {url!r} must begin with {' or '.join(f'{s}://' for s in _PORTS)}")
+    if not host:
+        raise InvalidURL(f"the URL {url!r} names no host")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        raise InvalidURL(f"the host of the URL {url!r} is no valid name") from None
+    path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
+    if parts.query:
+        path += "?" + quote(parts.query, safe=_TARGET_CHARACTERS)
+    return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)

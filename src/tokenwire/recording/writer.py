@@ -1,0 +1,60 @@
+"""Entries in, a recording out: redacted before anything is kept, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import IO, Any
+
+from .format import Entry, Recording, entry_line, header_line
+from .redaction import Redactor
+
+__all__ = ["RecordingWriter"]
+
+
+class RecordingWriter:
+    """Keeps one connection's wire. Times are monotonic seconds; the first entry counts as zero.
+
+    :param header: what the file says of itself: transport, server, how it was made.
+    :param secrets: values that must not be kept, wherever they stand.
+    :param file: where the lines go as they come; without it they stay in `recording`.
+    """
+
+    def __init__(self, header: dict[str, Any], *, secrets: Sequence[str] = (), file: IO[str] | None = None) -> None:
+        self.recording = Recording(dict(header))
+        self._redactor = Redactor(secrets)
+        self._file = file
+        self._zero: float | None = None
+        if file is not None:
+            file.write(header_line(self.recording.header))
+
+    def read(self, now: float, data: bytes) -> None:
+        """Bytes came in."""
+        self._add(Entry(self._since_zero(now), "<", data))
+
+    def wrote(self, now: float, data: bytes) -> None:
+        """Bytes went out."""
+        self._add(Entry(self._since_zero(now), ">", data))
+
+    def happened(self, now: float, event: str) -> None:
+        """Something else: "connected", "eof", "reset", "closed by us", "reset by us", "left open", "timeout"."""
+        self._add(Entry(self._since_zero(now), event))
+
+    def close(self) -> None:
+        """No more will come."""
+        self._keep(self._redactor.flush())
+        if self._file is not None:
+            self._file.flush()
+
+    def _since_zero(self, now: float) -> float:
+        if self._zero is None:
+            self._zero = now
+        return now - self._zero
+
+    def _add(self, entry: Entry) -> None:
+        self._keep(self._redactor.feed(entry))
+
+    def _keep(self, entries: Sequence[Entry]) -> None:
+        if self._file is None:
+            self.recording.entries += entries
+        else:
+            self._file.writelines(map(entry_line, entries))

@@ -1,0 +1,317 @@
+"""One conversation: a request, its response, and the stream events in it, with every timer, and without a clock.
+
+    session = Session(request, dialect, timeouts)
+    session.start(now)                                  # the connect timer runs
+    session.connected(now);  send(session.data_to_send())
+    for event in session.receive_data(chunk, now): ...
+    for event in session.receive_eof(now): ...
+    session.next_deadline();  session.handle_deadline(now)
+
+Times are monotonic seconds. A driver carries bytes and times; everything that is decided is decided here, so that
+all drivers behave alike. The session is over when `ended` is true: the rest of the connection is of no interest.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .._version import __version__
+from ..dialects.answer import Answer
+from ..dialects.decoder import Decoder
+from ..dialects.dialect import Dialect
+from ..dialects.events import StreamEvent
+from ..errors import (
+    BodyTruncated,
+    LocalProtocolError,
+    NotAStream,
+    RemoteProtocolError,
+    StatusError,
+    StreamInterrupted,
+    TimeoutExceeded,
+    TokenwireError,
+)
+from ..protocol.coding import available_codings
+from ..protocol.http import Body, HTTPEvent, HTTPExchange, HTTPRequest, ResponseEnd, ResponseHead
+from ..protocol.url import parse_url
+
+__all__ = ["MAX_ERROR_BODY", "Request", "Session", "Timeouts", "build_request"]
+
+#: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
+MAX_ERROR_BODY = 64 * 1024
+
+#: Characters of a refusal's body that stand in for its message where it has no error object.
+MAX_ERROR_TEXT = 500
+
+#: Where the providers' SDKs have their base URL end.
+_PATH_SUFFIX = "/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; None waits for ever.
+
+    :ivar connect: until the connection stands, TLS and proxy included.
+    :ivar first_byte: from the request to the first byte of the response. Reasoning models think for minutes.
+    :ivar idle: between two reads; any byte counts, a comment too.
+    :ivar total: for the whole conversation.
+    """
+
+    connect: float | None = 10.0
+    first_byte: float | None = 300.0
+    idle: float | None = 120.0
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked: the HTTP request, and the values in it that must never be shown."""
+
+    http: HTTPRequest
+    secrets: Sequence[str] = ()
+
+
+def build_request(
+    url: str,
+    dialect: Dialect,
+    *,
+    json: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Makes the request of a dialect. A URL without a path, or with only `/v1`, gets the dialect's own path.
+
+    :param json: the body; the dialect adds what streaming needs. Ignored by dialects that GET.
+    :param key: sent as a bearer token (RFC 6750).
+    :raises InvalidURL: for a URL that names no HTTP server.
+    :raises LocalProtocolError: for a key that no field can carry, and for JSON that is none.
+    """
+    target = parse_url(endpoint_url(url, dialect))
+    fields = {
+        "accept": dialect.content_type or "*/*",
+        "accept-encoding": ", ".join(available_codings()),
+        "user-agent": f"tokenwire/{__version__}",
+        "cache-control": "no-store",
+    }
+    body = b""
+    if dialect.method == "POST":
+        fields["content-type"] = "application/json"
+        body = _encode_json(dialect.body(json or {}))
+    if key is not None:
+        fields["authorization"] = f"Bearer {_checked_key(key)}"
+    fields.update({name.lower(): value for name, value in (headers or {}).items()})
+    return Request(HTTPRequest(dialect.method, target, list(fields.items()), body), [key] if key else [])
+
+
+def endpoint_url(url: str, dialect: Dialect) -> str:
+    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and `/v1`."""
+    base = url.rstrip("/")
+    if base.count("/") == 2:
+        return base + dialect.path
+    if base.endswith(_PATH_SUFFIX) and dialect.path.startswith(_PATH_SUFFIX + "/"):
+        return base + dialect.path.removeprefix(_PATH_SUFFIX)
+    return url
+
+
+def _encode_json(value: Mapping[str, Any]) -> bytes:
+    try:
+        return json_module.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise LocalProtocolError(f"the request body is not JSON: {error}") from error
+
+
+def _checked_key(key: str) -> str:
+    if not key.isascii() or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in key):
+        raise LocalProtocolError(
+            "the key holds a blank, a line end or a character that is not ASCII: was it copied with something around it?"
+        )
+    return key
+
+
+class Session:
+    """One conversation over one connection.
+
+    :param request: made by `build_request`.
+    :raises LocalProtocolError: when the request cannot be sent as it is.
+    """
+
+    def __init__(self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None) -> None:
+        #: What has arrived so far.
+        self.answer = Answer()
+        #: The head of the response, once it is there.
+        self.head: ResponseHead | None = None
+        #: The conversation is over; there is nothing more to send or to receive.
+        self.ended = False
+        #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
+        #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
+        #: the stream was cut. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
+        self.error: TokenwireError | None = None
+        self._exchange = HTTPExchange(request.http)
+        self._dialect = dialect
+        self._decoder = Decoder(dialect)
+        self._timeouts = timeouts or Timeouts()
+        self._refused = bytearray()
+        self._timer = ""
+        self._seconds = 0.0
+        self._deadline: float | None = None
+        self._total: float | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """The server has answered, and with a stream."""
+        return self._is_stream()
+
+    # What a driver tells.
+
+    def start(self, now: float) -> None:
+        """The driver begins to connect."""
+        self._set_timer("connect", self._timeouts.connect, now)
+        if self._timeouts.total is not None:
+            self._total = now + self._timeouts.total
+
+    def connected(self, now: float) -> None:
+        """The connection stands: `data_to_send` has the request."""
+        self._set_timer("first byte", self._timeouts.first_byte, now)
+
+    def data_to_send(self) -> bytes:
+        """Drains what must go out."""
+        return self._exchange.data_to_send()
+
+    def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
+        """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
+        self._set_timer("idle", self._timeouts.idle, now)
+        return self._receive(partial(self._exchange.receive_data, data))
+
+    def receive_eof(self, now: float) -> list[StreamEvent]:
+        """The connection ended, cleanly or not."""
+        return self._receive(self._exchange.receive_eof)
+
+    def next_deadline(self) -> float | None:
+        """When to call `handle_deadline` unless something happens before; None for never."""
+        if self.ended:
+            return None
+        deadlines = [deadline for deadline in (self._deadline, self._total) if deadline is not None]
+        return min(deadlines, default=None)
+
+    def handle_deadline(self, now: float) -> None:
+        """The time has come: where a timer ran out, `error` becomes a `TimeoutExceeded` that names it."""
+        if self.ended:
+            return
+        if self._total is not None and now >= self._total:
+            self._fail(TimeoutExceeded("total", self._timeouts.total or 0.0))
+        elif self._deadline is not None and now >= self._deadline:
+            self._fail(TimeoutExceeded(self._timer, self._seconds))
+
+    # What follows from it.
+
+    def _set_timer(self, timer: str, seconds: float | None, now: float) -> None:
+        self._timer = timer
+        self._seconds = seconds or 0.0
+        self._deadline = None if seconds is None else now + seconds
+
+    def _receive(self, receive: Callable[[], list[HTTPEvent]]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        if self.ended:
+            return events
+        try:
+            for event in receive():
+                self._handle(event, events)
+                if self.ended:
+                    return events
+            if self._exchange.error is not None:
+                raise self._exchange.error
+        except BodyTruncated as error:
+            self._cut(error, events)
+        except RemoteProtocolError as error:
+            self._fail(error)
+        return events
+
+    def _handle(self, event: HTTPEvent, events: list[StreamEvent]) -> None:
+        match event:
+            case ResponseHead():
+                self.head = event
+            case Body(data) if self._is_stream():
+                self._give(self._decoder.receive_data(data), events)
+                self.ended = self._decoder.ended
+                if self._decoder.error is not None:
+                    raise self._decoder.error
+            case Body(data):
+                self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
+                if len(self._refused) >= MAX_ERROR_BODY:
+                    self._fail(self._refusal())
+            case ResponseEnd():
+                self._finish("the body is complete, but", events)
+
+    def _cut(self, error: BodyTruncated, events: list[StreamEvent]) -> None:
+        if self.head is None:
+            self._fail(error)
+        else:
+            self._finish(f"{error}:", events)
+
+    def _finish(self, how: str, events: list[StreamEvent]) -> None:
+        """Nothing more will come, and the dialect's terminator has not."""
+        if not self._is_stream():
+            self._fail(self._refusal())
+            return
+        self._give(self._decoder.receive_eof(), events)
+        self.ended = True
+        if self._decoder.outcome == "interrupted":
+            self._fail(
+                StreamInterrupted(
+                    f"{how} the end that {self._dialect.name} marks had not come, "
+                    f"after {len(self.answer.text)} characters of text",
+                    self.answer,
+                )
+            )
+
+    def _give(self, new: list[StreamEvent], events: list[StreamEvent]) -> None:
+        self.answer.add_all(new)
+        events += new
+
+    def _fail(self, error: TokenwireError) -> None:
+        self.ended = True
+        self.error = error
+
+    def _is_stream(self) -> bool:
+        head = self.head
+        if head is None or head.status != 200:
+            return False
+        wanted = self._dialect.content_type
+        return not wanted or _media_type(head) == wanted
+
+    def _refusal(self) -> TokenwireError:
+        """The response is no stream: why, in the server's own words as far as it has any."""
+        assert self.head is not None
+        body = bytes(self._refused)
+        if self.head.status == 200:
+            kind = _media_type(self.head)
+            return NotAStream(
+                f"the server answered 200 with {kind or 'no content type'} instead of {self._dialect.content_type}: "
+                f"{_excerpt(body)}",
+                content_type=kind,
+                body=body,
+                clause="WHATWG HTML 9.2.2",
+            )
+        fields = self._dialect.error_fields(_json_or_none(body))
+        message = fields.get("message")
+        words = message if isinstance(message, str) else _excerpt(body)
+        return StatusError(self.head.status, self.head.headers, words, body, fields)
+
+
+def _media_type(head: ResponseHead) -> str:
+    return head.header("content-type").partition(";")[0].strip().lower()
+
+
+def _json_or_none(body: bytes) -> Any:
+    try:
+        return json_module.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _excerpt(body: bytes) -> str:
+    text = " ".join(body.decode("utf-8", "replace").split())
+    return text if len(text) <= MAX_ERROR_TEXT else text[:MAX_ERROR_TEXT] + "…"
