@@ -69,8 +69,9 @@ class Opening:
 
     def close(self) -> None:
         """The connection is gone: the recording is completed."""
-        if self.writer is not None:
-            self.writer.close()
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            writer.close()
         self._files.close()
 
     def _header(self) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+"""The asyncio shell: carries bytes and times between sockets and connections that do no I/O themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from time import monotonic
+from typing import Literal, Protocol
+
+__all__ = ["ServerConnection", "serve"]
+
+#: Bytes asked of a socket at once.
+READ_SIZE = 64 * 1024
+
+#: Seconds in which a client that is still sending may read why it was refused: closing at once would reset the
+#: connection, and the answer would be lost (RFC 9112, 9.6).
+LINGER = 2.0
+
+
+class ServerConnection(Protocol):
+    """The server's side of a connection as a state machine. Times are monotonic seconds."""
+
+    @property
+    def ending(self) -> Literal["", "close", "reset"]:
+        """How the server must end the connection, once all that is due has been drained; "" while it goes on."""
+
+    def receive_data(self, data: bytes, now: float) -> None: ...
+    def receive_eof(self, now: float) -> None:
+        """The client sends no more. Once nothing more is due, `ending` must say how to end."""
+
+    def data_to_send(self, now: float) -> bytes: ...
+    def next_deadline(self) -> float | None: ...
+
+
+async def serve(
+    make_connection: Callable[[], ServerConnection],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    ready: Callable[[int], None] | None = None,
+) -> None:
+    """Serves until it is cancelled.
+
+    :param port: 0 takes a free one.
+    :param ready: is told the port when connections can be made.
+    :raises OSError: when the address cannot be had.
+    """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await _drive(make_connection(), reader, writer)
+        except (OSError, asyncio.CancelledError):
+            writer.transport.abort()
+
+    server = await asyncio.start_server(handle, host, port)
+    if ready is not None:
+        ready(server.sockets[0].getsockname()[1])
+    async with server:
+        await server.serve_forever()
+
+
+async def _drive(connection: ServerConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    reading: asyncio.Future[bytes] = asyncio.ensure_future(reader.read(READ_SIZE))
+    try:
+        while True:
+            data = connection.data_to_send(monotonic())
+            if data:
+                writer.write(data)
+                await writer.drain()
+                continue
+            if connection.ending:
+                await _end(connection.ending, reading, reader, writer)
+                return
+            deadline = connection.next_deadline()
+            if reader.at_eof() and reading.done():
+                await asyncio.sleep(_wait(deadline) or 0.0)
+            else:
+                await asyncio.wait({reading}, timeout=_wait(deadline))
+                reading = _received(connection, reading, reader)
+    finally:
+        reading.cancel()
+
+
+def _received(
+    connection: ServerConnection, reading: asyncio.Future[bytes], reader: asyncio.StreamReader
+) -> asyncio.Future[bytes]:
+    """Hands in what was read, if anything was, and reads on until the client's end."""
+    if not reading.done():
+        return reading
+    data = reading.result()
+    if not data:
+        connection.receive_eof(monotonic())
+        return reading
+    connection.receive_data(data, monotonic())
+    return asyncio.ensure_future(reader.read(READ_SIZE))
+
+
+def _wait(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - monotonic(), 0.0)
+
+
+async def _end(
+    how: Literal["close", "reset"],
+    reading: asyncio.Future[bytes],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    if how == "reset":
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        return
+    if writer.can_write_eof():
+        writer.write_eof()
+    try:
+        async with asyncio.timeout(LINGER):
+            while await reading:
+                reading = asyncio.ensure_future(reader.read(READ_SIZE))
+    except TimeoutError:
+        pass
+    writer.close()
