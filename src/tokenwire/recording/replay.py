@@ -1,0 +1,275 @@
+"""A recording in, the server's side of its connection out: no socket, no clock; times are monotonic seconds.
+
+    connection = ReplayConnection(load(path), "recorded")
+    connection.receive_data(chunk, now);  send(connection.data_to_send(now))
+    connection.next_deadline()          # when to call data_to_send again
+    connection.ending                   # "close" or "reset": everything is sent, and so it must end
+
+A recording falls into turns: what the client wrote, and what the server answered to it. A turn is played once the
+client has written as much as it had in the recording, counted in whole requests (RFC 9112) and not in bytes, so that
+any client may ask; where the recorded bytes are no HTTP, any bytes will do. A connection that the recording leaves
+open stays open until the client closes it, and whoever asks again on it hears the recording again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import h11
+
+from ..errors import LocalProtocolError
+from .format import Recording
+
+__all__ = ["PACES", "Ending", "Pace", "ReplayConnection"]
+
+#: "recorded": the original delays and read boundaries. "fast": the read boundaries, without delays. "bytes": one byte
+#: a write. "coalesced": each run of reads as one write, as a buffering proxy does it.
+Pace = Literal["recorded", "fast", "bytes", "coalesced"]
+PACES: tuple[Pace, ...] = ("recorded", "fast", "bytes", "coalesced")
+
+Ending = Literal["", "close", "reset"]
+
+#: Bytes of the head of a request. Far more than any server takes, because a replay has nothing to protect.
+MAX_REQUEST_HEAD = 1024 * 1024
+
+_ENDINGS: dict[str, Ending] = {"eof": "close", "reset": "reset"}
+
+#: The recording says that it was not the server that ended the connection.
+_NOT_ENDED = frozenset({"closed by us", "reset by us", "left open", "timeout"})
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What must have come from the client, and what follows: (seconds after that, bytes), and perhaps the ending."""
+
+    waits: bool
+    heads: int = 0
+    bodies: int = 0
+    writes: list[tuple[float, bytes]] = field(default_factory=list)
+    ending: Ending = ""
+    ends_after: float = 0.0
+
+
+class ReplayConnection:
+    """Plays one recording on one connection.
+
+    :param cut: end the connection after so many bytes of what was received in the recording, wherever that falls;
+        more bytes than there are change nothing.
+    :raises LocalProtocolError: for an unknown pace, or a negative cut.
+    """
+
+    def __init__(self, recording: Recording, pace: Pace = "recorded", *, cut: int | None = None) -> None:
+        if pace not in PACES:
+            raise LocalProtocolError(f"no pace {pace!r}; known: {', '.join(PACES)}")
+        if cut is not None and cut < 0:
+            raise LocalProtocolError(f"a replay cannot be cut at byte {cut}")
+        turns = _turns(recording)
+        if cut is not None and cut < len(recording.received):
+            turns = _cut(turns, cut)
+        self._script = [_paced(turn, pace) for turn in turns]
+        self._turns = deque(self._script)
+        self._size = 1 if pace == "bytes" else None
+        self._requests = _Requests()
+        self._client_ended = False
+        self._writes: deque[tuple[float, bytes]] = deque()  # (when it is due, bytes)
+        self._sent = 0  # bytes of the first of them that are out
+        self._planned: tuple[float, Ending] | None = None
+        self._ending: Ending = ""
+
+    @property
+    def ending(self) -> Ending:
+        """ "" while the connection goes on; otherwise how the server must end it now."""
+        return self._ending
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """The client wrote."""
+        self._requests.receive_data(data)
+        self._advance(now)
+
+    def receive_eof(self, now: float) -> None:
+        """The client will write no more: what it asked for is still played."""
+        self._client_ended = True
+        self._advance(now)
+
+    def data_to_send(self, now: float) -> bytes:
+        """Drains one write of what is due by now. One and not all, because the boundaries are part of the recording."""
+        self._advance(now)
+        if not self._writes or self._writes[0][0] > now:
+            return b""
+        data = self._writes[0][1]
+        end = len(data) if self._size is None else self._sent + self._size
+        piece = data[self._sent : end]
+        self._sent = end
+        if end >= len(data):
+            self._writes.popleft()
+            self._sent = 0
+            self._advance(now)
+        return piece
+
+    def next_deadline(self) -> float | None:
+        """When more is due; None while it is the client's turn, and after the end."""
+        if self._writes:
+            return self._writes[0][0]
+        if self._planned is not None and not self._ending:
+            return self._planned[0]
+        # The server speaks first: at the first moment that it hears of.
+        return 0.0 if self._turns and not self._turns[0].waits else None
+
+    def _advance(self, now: float) -> None:
+        while not self._writes and self._planned is None and self._next_turn(now):
+            pass
+        if self._writes or self._ending:
+            return
+        if self._planned is not None:
+            when, ending = self._planned
+            self._ending = ending if when <= now else ""
+        elif self._client_ended:
+            self._ending = "close"
+
+    def _next_turn(self, now: float) -> bool:
+        """Begins the next turn, if its time has come."""
+        if not self._turns and self._script and self._script[0].waits:
+            self._turns.extend(self._script)
+        if not self._turns or not self._requests.satisfy(self._turns[0]):
+            return False
+        turn = self._turns.popleft()
+        self._writes.extend((now + delay, data) for delay, data in turn.writes)
+        if turn.ending:
+            self._planned = (now + turn.ends_after, turn.ending)
+        return True
+
+
+class _Requests:
+    """Counts the requests in what a client writes; each turn uses up those that it waited for."""
+
+    def __init__(self) -> None:
+        self.heads = 0
+        self.bodies = 0
+        self._loose = 0  # bytes that belong to no whole request, and that no turn has used up
+        self._http = True
+        self._connection = _server_side()
+
+    def receive_data(self, data: bytes) -> None:
+        self._loose += len(data)
+        if not self._http:
+            return
+        try:
+            self._connection.receive_data(data)
+            while self._count(self._connection.next_event()):
+                pass
+        except h11.RemoteProtocolError:
+            self._http = False
+
+    def satisfy(self, turn: _Turn) -> bool:
+        """Whether all that the turn waits for has come; then it is used up."""
+        if not turn.waits:
+            return True
+        if self._http and (turn.heads or turn.bodies):
+            if self.heads < turn.heads or self.bodies < turn.bodies:
+                return False
+            self.heads -= turn.heads
+            self.bodies -= turn.bodies
+            return True
+        any_came = self._loose > 0
+        self._loose = 0
+        return any_came
+
+    def _count(self, event: object) -> bool:
+        """Whether there may be another event."""
+        match event:
+            case h11.Request():
+                self.heads += 1
+            case h11.EndOfMessage():
+                self.bodies += 1
+                rest, _ = self._connection.trailing_data
+                self._loose = len(rest)
+                self._connection = _server_side()
+                if rest:  # to h11, no bytes are the end of the connection
+                    self._connection.receive_data(rest)
+            case h11.Data():
+                pass
+            case _:
+                return False
+        return True
+
+
+def _server_side() -> h11.Connection:
+    return h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_HEAD)
+
+
+def _turns(recording: Recording) -> list[_Turn]:
+    """The recording as turns, delays counted from the last thing that the client wrote."""
+    zero = recording.entries[0].seconds if recording.entries else 0.0
+    turn = _Turn(waits=False)
+    turns = [turn]
+    requests = _Requests()
+    for entry in recording.entries:
+        if entry.kind == ">":
+            if turn.writes or not turn.waits:
+                turn = _Turn(waits=True)
+                turns.append(turn)
+            heads, bodies, zero = requests.heads, requests.bodies, entry.seconds
+            requests.receive_data(entry.data)
+            turn.heads += requests.heads - heads
+            turn.bodies += requests.bodies - bodies
+        elif entry.kind == "<" and entry.data:
+            turn.writes.append((entry.seconds - zero, entry.data))
+        elif entry.kind in _ENDINGS:
+            turn.ending, turn.ends_after = _ENDINGS[entry.kind], entry.seconds - zero
+            break
+    if not turn.ending and not _stays_open(recording):
+        turn.ending, turn.ends_after = "close", _last_delay(turn)
+    return turns if turns[0].writes or turns[0].ending else turns[1:]
+
+
+def _stays_open(recording: Recording) -> bool:
+    """Whether the server left the connection open. Where the recording does not say, a whole response speaks for it."""
+    if any(entry.kind in _NOT_ENDED for entry in recording.entries):
+        return True
+    rest = recording.received
+    try:
+        while rest:
+            client = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_REQUEST_HEAD)
+            client.send(h11.Request(method="GET", target="/", headers=[("host", "replay")]))
+            client.send(h11.EndOfMessage())
+            client.receive_data(rest)
+            event = client.next_event()
+            while isinstance(event, h11.InformationalResponse | h11.Response | h11.Data):
+                event = client.next_event()
+            if not isinstance(event, h11.EndOfMessage):
+                return False
+            rest, _ = client.trailing_data
+    except h11.RemoteProtocolError:
+        return False
+    return True
+
+
+def _cut(turns: list[_Turn], size: int) -> list[_Turn]:
+    """The turns up to the byte where they are cut, the last one closing there."""
+    kept: list[_Turn] = []
+    for turn in turns:
+        writes: list[tuple[float, bytes]] = []
+        for delay, data in turn.writes:
+            if len(data) > size:
+                last = replace(turn, writes=[*writes, (delay, data[:size])] if size else writes, ending="close")
+                last.ends_after = _last_delay(last)
+                return [*kept, last]
+            writes.append((delay, data))
+            size -= len(data)
+        kept.append(turn)
+    return kept
+
+
+def _paced(turn: _Turn, pace: Pace) -> _Turn:
+    if pace == "recorded":
+        return turn
+    pieces = [data for _, data in turn.writes]
+    if pace != "fast" and pieces:
+        pieces = [b"".join(pieces)]
+    return replace(turn, writes=[(0.0, piece) for piece in pieces], ends_after=0.0)
+
+
+def _last_delay(turn: _Turn) -> float:
+    return turn.writes[-1][0] if turn.writes else 0.0
