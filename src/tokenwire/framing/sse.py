@@ -117,8 +117,7 @@ class SSEParser:
         self._received = 0
         self._head: bytes | None = b""  # the first bytes, while they may still be a BOM; None afterwards
         self._after_cr = False  # the last read ended in CR: an LF that comes first now belongs to it
-        self._fragments: list[bytes] = []  # an unfinished line, joined once when it ends
-        self._fragments_size = 0
+        self._unfinished = bytearray()  # a line whose end has not come; grows in place, whatever the reads' size
         self._in_block = False  # lines of an unfinished block have been processed
         self._event_buffer = ""
         self._data_buffer: list[str] = []
@@ -140,7 +139,7 @@ class SSEParser:
             self._process_within_limit(lines, events)
         elif lines:
             self._process(lines.decode("utf-8", "replace"), events)
-        if self._fragments_size > self._max_event_size:
+        if len(self._unfinished) > self._max_event_size:
             self._terminate("an unfinished line")
         if self.error is not None and not events:
             raise self.error
@@ -157,7 +156,7 @@ class SSEParser:
 
     # Bytes to lines.
 
-    def _whole_lines(self, data: bytes) -> bytes:
+    def _whole_lines(self, data: bytes) -> bytes | bytearray:
         """Holds back what follows the last line end; gives the rest with every line end an LF."""
         if self._head is not None:
             data = self._strip_bom(data)
@@ -170,16 +169,15 @@ class SSEParser:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         end = data.rfind(b"\n") + 1
         if end == 0:
-            self._hold(data)
+            self._unfinished += data
             return b""
-        lines = data[:end]
-        if self._fragments:
-            self._fragments.append(lines)
-            lines = b"".join(self._fragments)
-            self._fragments = []
-            self._fragments_size = 0
-        if end < len(data):
-            self._hold(data[end:])
+        lines: bytes | bytearray = data[:end]
+        if self._unfinished:
+            self._unfinished += lines
+            lines = self._unfinished
+            self._unfinished = bytearray(data[end:])
+        elif end < len(data):
+            self._unfinished += data[end:]
         return lines
 
     def _strip_bom(self, data: bytes) -> bytes:
@@ -191,12 +189,7 @@ class SSEParser:
         self._head = None
         return data[len(bom) :] if data.startswith(bom) else data
 
-    def _hold(self, fragment: bytes) -> None:
-        if fragment:
-            self._fragments.append(fragment)
-            self._fragments_size += len(fragment)
-
-    def _process_within_limit(self, lines: bytes, events: list[ServerSentEvent]) -> None:
+    def _process_within_limit(self, lines: bytes | bytearray, events: list[ServerSentEvent]) -> None:
         """A read so large that a line of it may be over the limit: what stands before that line still counts."""
         start = 0
         while (end := lines.find(b"\n", start)) >= 0:
@@ -266,7 +259,8 @@ class SSEParser:
         if value.startswith(" "):
             value = value[1:]
         if name == "data":
-            self._data_size += len(value) if value.isascii() else len(value.encode())
+            # The line feed that will join it counts too, so that a million empty lines are no empty event.
+            self._data_size += 1 + (len(value) if value.isascii() else len(value.encode()))
             # One line alone is bounded as a line, in the bytes that came; U+FFFD may have made it longer since.
             if self._data_buffer and self._data_size > self._max_event_size:
                 self._terminate("the data of one event")
@@ -322,8 +316,7 @@ class SSEParser:
             offset=self._received,
             clause="limit of the reader",
         )
-        self._fragments = []
-        self._fragments_size = 0
+        self._unfinished = bytearray()
         self._data_buffer = []
 
 
@@ -339,8 +332,8 @@ def encode(
 
     Each line of `data` becomes a `data:` line, whichever of the three line ends it had. `retry` is in milliseconds.
 
-    :raises LocalProtocolError: for an `event` or `id` with a line end or NUL, which no parser could read back, and
-        for a negative `retry`.
+    :raises LocalProtocolError: for an `event` or `id` with a line end or NUL, which no parser could read back, for
+        a lone surrogate, which no UTF-8 can hold, and for a negative `retry`.
     """
     lines: list[str] = []
     if comment is not None:
@@ -358,7 +351,10 @@ def encode(
         lines.append(f"retry: {retry}")
     if data is not None:
         lines += [f"data: {line}" for line in _split_lines(data)]
-    return "".join(f"{line}\n" for line in [*lines, ""]).encode()
+    try:
+        return "".join(f"{line}\n" for line in [*lines, ""]).encode()
+    except UnicodeEncodeError:
+        raise LocalProtocolError("a lone surrogate has no form in UTF-8 (WHATWG HTML 9.2.5)") from None
 
 
 def _split_lines(text: str) -> Iterable[str]:

@@ -1,0 +1,22 @@
+"""What the tests share. Its place puts this directory on the path, so that the tests find `cutting` and the like."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A deadline for one example would measure the machine; the number of examples is set where a test needs another.
+settings.register_profile("tokenwire", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tokenwire")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The recordings of public endpoints and of servers, which are not part of the repository."""
+    place = os.environ.get("TOKENWIRE_CORPUS")
+    if not place:
+        pytest.skip("TOKENWIRE_CORPUS is not set: it names the directory of the recordings")
+    return Path(place)
