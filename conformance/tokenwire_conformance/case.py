@@ -1,0 +1,121 @@
+"""What a check is given: the transcripts of one endpoint, and what can be picked out of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from .chat import ChatStream
+from .stream import Stream
+from .transcript import Response, Transcript
+from .verdict import Evidence, Inconclusive
+
+__all__ = ["Case", "at", "json_of"]
+
+#: Bytes shown as evidence.
+EXCERPT = 160
+
+
+class Case:
+    """The transcripts of one endpoint, by the name of the probe or file."""
+
+    def __init__(self, transcripts: Iterable[Transcript]) -> None:
+        self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
+
+    @cached_property
+    def responses(self) -> list[Response]:
+        """Every final response of which something arrived."""
+        return [response for transcript in self.transcripts.values() for response in transcript.responses]
+
+    @cached_property
+    def streams(self) -> list[Stream]:
+        """Every event stream: what says it is one, and what was asked to be one and looks like one."""
+        return [Stream(response) for response in self.responses if _is_stream(response)]
+
+    @cached_property
+    def chats(self) -> list[ChatStream]:
+        """Every stream of chat completion chunks."""
+        return [ChatStream(stream) for stream in self.streams if ChatStream.is_one(stream)]
+
+    def response(self, probe: str, number: int = 0) -> Response:
+        """The answer to a probe.
+
+        :raises Inconclusive: when there was none.
+        """
+        transcript = self.transcripts.get(probe)
+        if transcript is None:
+            raise Inconclusive(f"the probe {probe!r} was not made")
+        if len(transcript.responses) <= number or not transcript.responses[number].head_complete:
+            raise Inconclusive(
+                f"the probe {probe!r} got no answer: {transcript.ending or 'the connection stayed silent'}"
+            )
+        return transcript.responses[number]
+
+    def accepted(self, probe: str) -> Response:
+        """The answer to a probe whose request is a good one.
+
+        :raises Inconclusive: when it was refused.
+        """
+        response = self.response(probe)
+        if not 200 <= response.status < 300:
+            raise Inconclusive(f"the probe {probe!r} was refused with {response.status}: {excerpt(response.content)}")
+        return response
+
+    def chat(self, probe: str) -> ChatStream:
+        """The chat stream that a probe got.
+
+        :raises Inconclusive: when it got none.
+        """
+        response = self.accepted(probe)
+        if not _is_stream(response):
+            raise Inconclusive(f"the probe {probe!r} got no event stream")
+        return ChatStream(Stream(response))
+
+
+def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:
+    """The bytes at an offset of what was received, or at an offset of the response's content."""
+    transcript = response.transcript
+    if content is not None:
+        offset = response.wire_offset(content)
+        data = response.content[content : content + EXCERPT]
+    else:
+        offset = response.offset if offset is None else offset
+        data = transcript.received[offset : offset + EXCERPT]
+    return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+
+
+def json_of(response: Response) -> Any:
+    """The JSON of a whole response; None where it is none."""
+    try:
+        return json.loads(response.content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def excerpt(data: bytes) -> str:
+    """The beginning of a body, on one line."""
+    text = " ".join(data.decode("utf-8", "replace").split())
+    return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
+
+
+def asked_for_stream(response: Response) -> bool:
+    """The request said `stream: true`, or was a GET for an event stream."""
+    request = response.request
+    if request.method == "GET":
+        return "text/event-stream" in request.header("accept")
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(body, dict) and body.get("stream") is True
+
+
+def _is_stream(response: Response) -> bool:
+    if not response.head_complete or not 200 <= response.status < 300:
+        return False
+    if response.media_type == "text/event-stream":
+        return True
+    looks_like_one = response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
+    return asked_for_stream(response) and looks_like_one

@@ -1,0 +1,75 @@
+"""How a fault is declared.
+
+    @fault("no-date", trips="http.date")
+    class NoDate(Seams):
+        def reply(self, call, reply): ...
+
+A fault overrides one seam of the reference endpoint. `trips` names every check that it makes fail (or warn, or
+report): the kill matrix holds it to exactly those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import import_module
+
+from tokenwire.endpoint import Call, Exchange, Seams, Write
+
+__all__ = ["FAULTS", "Fault", "all_faults", "edit_head", "edit_writes", "fault", "is_stream", "is_streamed_chat"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One planted fault.
+
+    :ivar trips: ids of the checks that it must trip, and no others.
+    :ivar dialect: the dialect under which it shows.
+    """
+
+    id: str
+    trips: frozenset[str]
+    seams: Callable[[], Seams]
+    dialect: str = "openai-chat"
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(id: str, *, trips: str, dialect: str = "openai-chat") -> Callable[[type[Seams]], type[Seams]]:  # noqa: A002
+    """Declares a fault. `trips`: check ids, separated by blanks."""
+
+    def declare(seams: type[Seams]) -> type[Seams]:
+        if id in FAULTS:
+            raise ValueError(f"the fault id {id} is taken")
+        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect)
+        return seams
+
+    return declare
+
+
+def all_faults() -> dict[str, Fault]:
+    """All faults by id, in the order of the catalogue."""
+    for group in ("http", "sse", "chat", "err", "auth"):
+        import_module(f".{group}", __package__)
+    return FAULTS
+
+
+def is_stream(call: Call | None) -> bool:
+    """The call asks for a stream of either kind."""
+    return call is not None and (is_streamed_chat(call) or call.path == "/v1/chat/stream")
+
+
+def is_streamed_chat(call: Call | None) -> bool:
+    return call is not None and call.path == "/v1/chat/completions" and b'"stream": true' in call.body
+
+
+def edit_writes(exchange: Exchange, edit: Callable[[Write], Write | None]) -> Exchange:
+    """The exchange with every write edited; None takes one away."""
+    writes = [edited for write in exchange.writes if (edited := edit(write)) is not None]
+    return replace(exchange, writes=writes)
+
+
+def edit_head(exchange: Exchange, edit: Callable[[bytes], bytes]) -> Exchange:
+    """The exchange with the bytes of its head edited."""
+    return edit_writes(exchange, lambda write: replace(write, data=edit(write.data)) if write.part == "head" else write)

@@ -1,0 +1,63 @@
+"""Checks and a case in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .case import Case
+from .registry import Check, catalogue
+from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
+
+__all__ = ["judge", "judge_all", "select"]
+
+#: Findings of one check whose bytes are shown.
+SHOWN = 3
+
+_VERDICTS = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.INFO: Verdict.INFO}
+
+
+def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: bool = False) -> list[Check]:
+    """The checks whose ids begin with one of `only` (all, where there is none) and with none of `skip`."""
+    checks: Iterable[Check] = catalogue().values()
+    return [
+        check
+        for check in checks
+        if (not only or check.id.startswith(tuple(only)))
+        and not (skip and check.id.startswith(tuple(skip)))
+        and not (passive_only and check.probes)
+    ]
+
+
+def judge_all(case: Case, checks: Iterable[Check], *, strict: bool = False) -> list[Result]:
+    """The verdict of every check. `strict` makes a breach of SHOULD a FAIL."""
+    return [judge(case, check, strict=strict) for check in checks]
+
+
+def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
+    """The verdict of one check. Whatever goes wrong in the check itself is a HARNESS-ERROR, never a finding."""
+    try:
+        findings = list(check.judge(case))
+    except NotApplicable as reason:
+        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+    except Inconclusive as reason:
+        return _result(check, Verdict.INCONCLUSIVE, str(reason))
+    except Exception as error:
+        return _result(check, Verdict.HARNESS_ERROR, f"the check itself failed: {type(error).__name__}: {error}")
+    if not findings:
+        return _result(check, Verdict.PASS, check.says)
+    verdict = _VERDICTS[check.level]
+    if strict and verdict is Verdict.WARN:
+        verdict = Verdict.FAIL
+    return _result(check, verdict, _message(findings), findings)
+
+
+def _message(findings: Sequence[Finding]) -> str:
+    more = len(findings) - 1
+    return findings[0].message + (f" (and {more} more)" if more else "")
+
+
+def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:
+    evidence = [finding.evidence for finding in findings if finding.evidence is not None][:SHOWN]
+    return Result(
+        check.id, check.level, verdict, message, check.clause, check.says, check.breaks if findings else "", evidence
+    )

@@ -1,0 +1,125 @@
+"""The kill matrix: every fault against every check, in one process, without a network and without waiting.
+
+    python -m tokenwire_conformance.matrix [--json]
+
+The clean endpoint must pass everything; every check must be tripped by at least one fault; every fault must trip
+the checks that it declares and no others. Exit code 0 when all that holds, 1 when it does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tokenwire.dialects import dialect_named
+from tokenwire.endpoint import ReferenceEndpoint, Seams
+from tokenwire.protocol.url import parse_url
+
+from .case import Case
+from .faults import Fault, all_faults
+from .judge import judge_all, select
+from .probes import PROBES, Plan, probes_for, run_probe
+from .verdict import Result, Verdict
+from .wire import MemoryWire
+
+__all__ = ["Row", "examine", "kill_matrix", "main"]
+
+_KEY = "kill-matrix-key-0123456789"
+_TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
+_BAD_WHEN_CLEAN = _TRIPPED | {Verdict.HARNESS_ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault: what it should trip and what it did."""
+
+    fault: Fault
+    tripped: frozenset[str]
+    harness_errors: frozenset[str]
+
+    @property
+    def missed(self) -> frozenset[str]:
+        return self.fault.trips - self.tripped
+
+    @property
+    def collateral(self) -> frozenset[str]:
+        return self.tripped - self.fault.trips
+
+    @property
+    def holds(self) -> bool:
+        return not self.missed and not self.collateral and not self.harness_errors
+
+
+def examine(seams: type[Seams] | Any = Seams, dialect: str = "openai-chat", only: Sequence[str] = ()) -> list[Result]:
+    """Judges the reference endpoint with these seams, in memory."""
+    chosen = dialect_named(dialect)
+    target = parse_url(f"http://reference.test{chosen.path}")
+    plan = Plan(target, chosen, model="tokenwire-reference", key=_KEY)
+    # The clock of the endpoint stands still, so that two runs give the same bytes.
+    endpoint = ReferenceEndpoint(key=_KEY, pace=0.01, seams=seams, clock=lambda: 1_700_000_000.0)
+    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, PROBES))
+    return judge_all(case, select(only))
+
+
+def tripped(results: Iterable[Result]) -> frozenset[str]:
+    return frozenset(result.id for result in results if result.verdict in _TRIPPED)
+
+
+def row(fault: Fault) -> Row:
+    """Runs one fault against all checks."""
+    results = examine(fault.seams, fault.dialect)
+    broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
+    return Row(fault, tripped(results), broken)
+
+
+def kill_matrix() -> dict[str, Any]:
+    """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
+    clean = [result for dialect in ("openai-chat", "eventsource") for result in examine(dialect=dialect)]
+    rows = [row(fault) for fault in all_faults().values()]
+    checks = [check.id for check in select()]
+    killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}
+    passed = {result.id for result in clean if result.verdict is Verdict.PASS}
+    return {
+        "checks": checks,
+        "faults": {r.fault.id: sorted(r.fault.trips) for r in rows},
+        "killed": killers,
+        "survivors": [check for check, faults in killers.items() if not faults],
+        "missed": {r.fault.id: sorted(r.missed) for r in rows if r.missed},
+        "collateral": {r.fault.id: sorted(r.collateral) for r in rows if r.collateral},
+        "harness errors": {r.fault.id: sorted(r.harness_errors) for r in rows if r.harness_errors},
+        "clean": sorted(f"{r.id} {r.verdict}: {r.message}" for r in clean if r.verdict in _BAD_WHEN_CLEAN),
+        "never passed": [check for check in checks if check not in passed],
+    }
+
+
+def holds(matrix: dict[str, Any]) -> bool:
+    return not any(matrix[name] for name in ("survivors", "missed", "collateral", "harness errors", "clean"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tokenwire_conformance.matrix", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the whole matrix as JSON")
+    options = parser.parse_args(arguments)
+    matrix = kill_matrix()
+    if options.json:
+        print(json.dumps(matrix, indent=2, ensure_ascii=False))  # noqa: T201 - a command's output
+    else:
+        print(_summary(matrix))  # noqa: T201 - a command's output
+    return 0 if holds(matrix) else 1
+
+
+def _summary(matrix: dict[str, Any]) -> str:
+    killed = sum(bool(faults) for faults in matrix["killed"].values())
+    lines = [f"{len(matrix['checks'])} checks, {len(matrix['faults'])} faults, {killed} checks killed"]
+    for name in ("clean", "survivors", "missed", "collateral", "harness errors", "never passed"):
+        if matrix[name]:
+            lines.append(f"{name}: {json.dumps(matrix[name], ensure_ascii=False)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

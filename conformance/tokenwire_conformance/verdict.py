@@ -1,0 +1,96 @@
+"""Verdicts, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "Result", "Verdict", "exit_code"]
+
+
+class Level(StrEnum):
+    """How binding a rule is. A breach of MUST is FAIL, of SHOULD is WARN (FAIL when strict), INFO is reported."""
+
+    MUST = "MUST"
+    SHOULD = "SHOULD"
+    INFO = "INFO"
+
+
+class Verdict(StrEnum):
+    PASS = "PASS"  # noqa: S105 - a verdict, no password
+    FAIL = "FAIL"
+    WARN = "WARN"
+    INFO = "INFO"
+    NOT_APPLICABLE = "NOT-APPLICABLE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    HARNESS_ERROR = "HARNESS-ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Bytes that prove a finding: in which transcript, at which offset of what was received, read when."""
+
+    transcript: str
+    offset: int
+    seconds: float
+    data: bytes
+
+    def as_json(self) -> dict[str, Any]:
+        text = self.data.decode("utf-8", "backslashreplace")
+        return {"transcript": self.transcript, "offset": self.offset, "seconds": self.seconds, "bytes": text}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, in words that an operator understands."""
+
+    message: str
+    evidence: Evidence | None = None
+
+
+class NotApplicable(Exception):
+    """Raised by a check: nothing that it judges was there. The argument says what was missing."""
+
+
+class Inconclusive(Exception):
+    """Raised by a check: the endpoint's answers do not let it decide. The argument says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict of one check."""
+
+    id: str
+    level: Level
+    verdict: Verdict
+    message: str
+    clause: str
+    says: str
+    breaks: str = ""
+    evidence: Sequence[Evidence] = field(default_factory=tuple)
+
+    def as_json(self) -> Mapping[str, Any]:
+        return {
+            "id": self.id,
+            "level": self.level.value,
+            "verdict": self.verdict.value,
+            "message": self.message,
+            "clause": self.clause,
+            "says": self.says,
+            "breaks": self.breaks,
+            "evidence": [evidence.as_json() for evidence in self.evidence],
+        }
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """0 sound, 1 findings, 3 the harness failed, 4 nothing was judged."""
+    verdicts = {result.verdict for result in results}
+    if Verdict.FAIL in verdicts:
+        return 1
+    if Verdict.HARNESS_ERROR in verdicts:
+        return 3
+    if not verdicts & {Verdict.PASS, Verdict.WARN, Verdict.INFO}:
+        return 4
+    return 0

@@ -1,0 +1,155 @@
+"""How a probe reaches an endpoint: bytes and times, over a socket, or inside one process with a simulated clock.
+
+The simulated wire joins a probe and the reference endpoint without a network: what would take a second of waiting
+takes none, and every run is the same. The kill matrix runs on it.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from time import monotonic, sleep
+from typing import Protocol
+
+from tokenwire.drivers.opening import connection_failed, route_to
+from tokenwire.endpoint import ReferenceEndpoint
+from tokenwire.errors import ConnectionFailed
+from tokenwire.protocol.url import Target
+
+__all__ = ["MemoryWire", "SocketWire", "Wire"]
+
+READ_SIZE = 64 * 1024
+
+#: Seconds in which a connection must stand.
+CONNECT_TIMEOUT = 10.0
+
+
+class Wire(Protocol):
+    """One connection from the client's side. Times are seconds on a clock that only goes forward."""
+
+    def now(self) -> float: ...
+    def connect(self) -> None: ...
+    def send(self, data: bytes) -> bool:
+        """Whether the bytes could be handed over."""
+
+    def receive(self, timeout: float) -> bytes | None:
+        """What arrived; empty at the end of the stream, None when nothing came in time.
+
+        :raises ConnectionResetError: when the connection was reset.
+        """
+
+    def sleep(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
+    def reset(self) -> None: ...
+
+
+class SocketWire:
+    """A real connection."""
+
+    def __init__(self, target: Target, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._target = target
+        self._ssl_context = ssl_context or (ssl.create_default_context() if target.tls else None)
+        self._socket: socket.socket | None = None
+
+    def now(self) -> float:
+        return monotonic()
+
+    def connect(self) -> None:
+        route = route_to(self._target)
+        try:
+            self._socket = socket.create_connection((route.host, route.port), CONNECT_TIMEOUT)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if route.tunnel is not None:
+                while not route.tunnel.open:
+                    self._socket.sendall(route.tunnel.data_to_send())
+                    route.tunnel.receive_data(self._socket.recv(READ_SIZE))
+            if self._ssl_context is not None:
+                self._socket = self._ssl_context.wrap_socket(self._socket, server_hostname=self._target.host)
+        except TimeoutError as error:
+            raise ConnectionFailed(
+                f"{route.host}:{route.port} did not answer within {CONNECT_TIMEOUT:g} s", phase="connect"
+            ) from error
+        except OSError as error:
+            raise connection_failed(error, route.host, route.port) from error
+
+    def send(self, data: bytes) -> bool:
+        assert self._socket is not None
+        self._socket.settimeout(CONNECT_TIMEOUT)
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            return False
+        return True
+
+    def receive(self, timeout: float) -> bytes | None:
+        assert self._socket is not None
+        self._socket.settimeout(max(timeout, 0.001))
+        try:
+            return self._socket.recv(READ_SIZE)
+        except TimeoutError:
+            return None
+        except ssl.SSLError:
+            return b""
+        except OSError as error:
+            raise ConnectionResetError(str(error)) from error
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, and reads nothing."""
+
+        sleep(seconds)
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def reset(self) -> None:
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+
+class MemoryWire:
+    """A connection to an endpoint in the same process, on a clock of its own."""
+
+    def __init__(self, endpoint: ReferenceEndpoint) -> None:
+        self._endpoint = endpoint
+        self._now = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    def connect(self) -> None:
+        self._connection = self._endpoint.connection()
+
+    def send(self, data: bytes) -> bool:
+        if self._connection.ending:
+            return False
+        self._connection.receive_data(data, self._now)
+        return True
+
+    def receive(self, timeout: float) -> bytes | None:
+        until = self._now + timeout
+        while True:
+            data = self._connection.data_to_send(self._now)
+            if data:
+                return data
+            if self._connection.ending == "reset":
+                raise ConnectionResetError("the endpoint reset the connection")
+            if self._connection.ending == "close":
+                return b""
+            deadline = self._connection.next_deadline()
+            if deadline is None or deadline > until:
+                self._now = until
+                return None
+            self._now = deadline
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+    def close(self) -> None:
+        self._connection.receive_eof(self._now)
+
+    def reset(self) -> None:
+        self._connection.receive_eof(self._now)
