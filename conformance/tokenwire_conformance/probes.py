@@ -296,10 +296,14 @@ def _usage(talk: Talk) -> None:
         talk.read_for(CLOSING)
 
 
-@_probe("gzip", "generation", "a stream, with gzip allowed")
+@_probe("gzip", "generation", "a stream, with gzip allowed", "openai-chat", "eventsource")
 def _gzip(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(stream=True), change={"Accept-Encoding": "gzip"}))
+    change = {"Accept-Encoding": "gzip"}
+    if plan.dialect.method == "GET":
+        talk.send(plan.request("GET", change=change))
+    else:
+        talk.send(plan.request(body=plan.chat(stream=True), change=change))
     talk.read_answers()
 
 

@@ -1,1 +1,140 @@
-"""..."""
+"""Authentication: who is let in, how those who are not are told, and where the key must not turn up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..case import Case, asked_for_stream, at, excerpt
+from ..registry import active, passive
+from ..transcript import Response
+from ..verdict import Finding, Inconclusive, Level, NotApplicable
+
+MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
+
+#: A shorter key would be found by chance in innocent bytes.
+_MIN_KEY = 8
+
+
+def _key_of(response: Response) -> str:
+    """The key that the request had; in a redacted transcript its mark, which stands wherever the key stood."""
+    value = response.request.header("authorization")
+    return value.partition(" ")[2].strip() or value
+
+
+def _require_key(case: Case) -> None:
+    if not any(_key_of(response) for response in case.responses):
+        raise NotApplicable("no key was given, so the endpoint cannot be asked to want one")
+
+
+@active(
+    "auth.missing-401",
+    SHOULD,
+    "RFC 9110 11.4, 15.5.2",
+    "A request without a key is answered 401.",
+    probes=("stream", "no-key"),
+)
+def missing_401(case: Case) -> Iterator[Finding]:
+    _require_key(case)
+    response = case.response("no-key")
+    if response.status not in (401, 403):
+        yield Finding(f"a request without a key is answered {response.status}", at(response))
+
+
+@active(
+    "auth.www-authenticate",
+    MUST,
+    "RFC 9110 11.6.1, 15.5.2; RFC 6750 3",
+    "A 401 says in WWW-Authenticate how to authenticate.",
+    probes=("no-key", "wrong-key"),
+)
+def www_authenticate(case: Case) -> Iterator[Finding]:
+    refused = [response for response in case.responses if response.status == 401]
+    if not refused:
+        raise NotApplicable("no 401 was seen")
+    for response in refused:
+        if not response.header("www-authenticate"):
+            yield Finding("a 401 has no WWW-Authenticate", at(response))
+
+
+@active(
+    "auth.invalid-no-stream",
+    MUST,
+    "RFC 9110 11.4; practice",
+    "A missing or wrong key gets no 2xx and no stream.",
+    probes=("stream", "no-key", "wrong-key"),
+)
+def invalid_no_stream(case: Case) -> Iterator[Finding]:
+    _require_key(case)
+    for probe, what in (("no-key", "without a key"), ("wrong-key", "with a wrong key")):
+        response = case.response(probe)
+        if 200 <= response.status < 300:
+            yield Finding(f"a request {what} is answered {response.status}", at(response))
+
+
+@active(
+    "auth.scheme-case",
+    MUST,
+    "RFC 9110 11.1",
+    "The authentication scheme is the same in any capitals: `bearer` is `Bearer`.",
+    probes=("whole", "bearer-lower"),
+)
+def scheme_case(case: Case) -> Iterator[Finding]:
+    _require_key(case)
+    case.accepted("whole")
+    response = case.response("bearer-lower")
+    if response.status in (401, 403):
+        yield Finding(f"`Authorization: bearer …` is answered {response.status}", at(response))
+
+
+@passive(
+    "auth.key-not-echoed",
+    MUST,
+    "practice",
+    "The key never comes back, neither in a field nor in a body.",
+    on="responses",
+    when=lambda response: len(_key_of(response)) >= _MIN_KEY,
+    absent="no request with a key was seen",
+)
+def key_not_echoed(response: Response) -> Iterator[Finding]:
+    key = _key_of(response).encode()
+    for data, how in ((response.transcript.received[response.offset : response.end], ""), (response.content, "coded ")):
+        place = data.find(key)
+        if place >= 0:
+            yield Finding(f"the key comes back in the {how}response", at(response, response.offset + place))
+            return
+
+
+@active(
+    "auth.no-query-token",
+    SHOULD,
+    "RFC 6750 2.3, 5.3",
+    "The key is taken from the Authorization field; it need not stand in the URL, where logs would keep it.",
+    probes=("stream",),
+)
+def no_query_token(case: Case) -> Iterator[Finding]:
+    _require_key(case)
+    asked = [response for response in case.responses if asked_for_stream(response) and _key_of(response)]
+    if not asked:
+        raise Inconclusive("no stream was asked for with a key")
+    if all(response.status in (401, 403) for response in asked):
+        response = asked[0]
+        yield Finding(
+            f"the key in the Authorization field is refused with {response.status} ({excerpt(response.content)}): "
+            "it is wrong, or the endpoint wants it elsewhere",
+            at(response),
+        )
+
+
+@active(
+    "auth.cors",
+    INFO,
+    "Fetch standard 3.2",
+    "A page in a browser may ask: the preflight request is answered.",
+    probes=("preflight",),
+)
+def cors(case: Case) -> Iterator[Finding]:
+    response = case.response("preflight")
+    allowed = response.header("access-control-allow-origin")
+    if not 200 <= response.status < 300 or allowed not in ("*", "http://page.test"):
+        said = f"Access-Control-Allow-Origin {allowed!r}" if allowed else "no Access-Control-Allow-Origin"
+        yield Finding(f"a browser's preflight is answered {response.status} with {said}", at(response))

@@ -247,8 +247,8 @@ def cache_control(response: Response) -> Iterator[Finding]:
     "practice (nginx)",
     "A stream tells proxies not to hold it back: X-Accel-Buffering: no, or Cache-Control: no-transform.",
     on="responses",
-    when=_is_streamed,
-    absent="no stream was seen",
+    when=lambda response: _is_streamed(response) and response.media_type == "text/event-stream",
+    absent="no event stream was seen",
 )
 def proxy_hints(response: Response) -> Iterator[Finding]:
     hinted = response.header("x-accel-buffering").lower() == "no" or "no-transform" in response.tokens("cache-control")
@@ -416,7 +416,7 @@ def pipeline_order(case: Case) -> Iterator[Finding]:
             )
     else:
         second = transcript.responses[1]
-        if second.problems or (second.status == 200 and first.status in (404, 405)):
+        if second.status == 0 or (second.status == 200 and first.status in (404, 405)):
             yield Finding("two pipelined requests were not answered in their order", at(second))
 
 

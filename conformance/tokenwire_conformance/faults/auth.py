@@ -1,1 +1,62 @@
-"""..."""
+"""Faults of authentication."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from tokenwire.endpoint import Call, Exchange, Reply, Seams
+
+from .err import error_in_stream
+from .fault import edit_head, fault, is_streamed_chat
+
+
+@fault("open-door", trips="auth.missing-401 auth.invalid-no-stream")
+class OpenDoor(Seams):
+    """A request without a key is answered like any other."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        if reply.status != 401 or call.header("authorization"):
+            return reply
+        return Reply(200, [("Content-Type", "application/json")], b'{"object":"chat.completion","choices":[]}')
+
+
+@fault("401-bare", trips="auth.www-authenticate")
+class Bare401(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return reply.with_header("WWW-Authenticate", None)
+
+
+@fault("401-inside-sse", trips="auth.invalid-no-stream")
+class RefusalInsideSse(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        wrong = reply.status == 401 and call.header("authorization") and is_streamed_chat(call)
+        return error_in_stream(reply) if wrong else reply
+
+
+@fault("case-sensitive-bearer", trips="auth.scheme-case")
+class CaseSensitiveBearer(Seams):
+    def incoming(self, data: bytes) -> bytes | None:
+        return data.replace(b"Authorization: bearer ", b"Authorization: Unknown ")
+
+
+@fault("echo-key", trips="auth.key-not-echoed")
+class EchoKey(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return reply.with_header("X-Debug-Authorization", call.header("authorization"))
+
+
+@fault("query-only", trips="auth.no-query-token")
+class QueryOnly(Seams):
+    def incoming(self, data: bytes) -> bytes | None:
+        return re.sub(rb"(?i)\r\nauthorization: bearer [^\r]*", b"", data)
+
+
+@fault("no-cors", trips="auth.cors")
+class NoCors(Seams):
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        if call is None or call.method != "OPTIONS":
+            return exchange
+        return replace(
+            edit_head(exchange, lambda head: re.sub(rb"(?i)access-control-allow-origin:[^\r]*\r\n", b"", head))
+        )

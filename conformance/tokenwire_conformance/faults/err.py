@@ -1,1 +1,92 @@
-"""..."""
+"""Faults of refusing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from tokenwire.endpoint import Call, Exchange, Piece, Reply, Seams
+
+from .fault import fault
+
+_SSE = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store, no-transform"), ("X-Accel-Buffering", "no")]
+
+
+def error_in_stream(reply: Reply) -> Reply:
+    """The refusal as a 200 with the error inside a stream."""
+    blocks = [b"data: " + json.dumps(json.loads(reply.body)).encode() + b"\n\n", b"data: [DONE]\n\n"]
+    return Reply(200, _SSE, pieces=[Piece(0.0, block) for block in blocks])
+
+
+def _code(reply: Reply) -> str:
+    """The code of a refusal; empty for anything else."""
+    return str(json.loads(reply.body)["error"]["code"]) if reply.status >= 400 else ""
+
+
+@fault("200-then-error", trips="err.prestream-status")
+class ErrorAfter200(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return error_in_stream(reply) if _code(reply) == "invalid_json" else reply
+
+
+@fault("html-error", trips="err.prestream-envelope")
+class HtmlError(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        if _code(reply) != "invalid_json":
+            return reply
+        page = b"<html><body><h1>400 Bad Request</h1></body></html>"
+        return replace(reply.with_header("Content-Type", "text/html"), body=page)
+
+
+@fault("500-unknown-model", trips="err.unknown-model err.prestream-status")
+class UnknownModel500(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return replace(reply, status=500) if _code(reply) == "model_not_found" else reply
+
+
+@fault("overflow-in-stream", trips="err.context-overflow")
+class OverflowInStream(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return error_in_stream(reply) if _code(reply) == "context_length_exceeded" else reply
+
+
+@fault("accept-xml", trips="err.media-type-415")
+class AcceptXml(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        if _code(reply) != "unsupported_media_type":
+            return reply
+        return Reply(200, [("Content-Type", "application/json")], b'{"object":"chat.completion","choices":[]}')
+
+
+@fault("rst-oversize", trips="err.body-limit-413")
+class RstOversize(Seams):
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        too_large = any(b" 413 " in write.data[:16] for write in exchange.writes if write.part == "head")
+        return Exchange([], "reset") if too_large else exchange
+
+
+@fault("traceback", trips="err.no-leak")
+class Traceback(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        if _code(reply) != "model_not_found":
+            return reply
+        body = json.loads(reply.body)
+        body["error"]["message"] += ' Traceback (most recent call last): File "/srv/app/models.py", line 12'
+        return replace(reply, body=json.dumps(body).encode())
+
+
+@fault("no-retry-after", trips="err.retry-after")
+class NoRetryAfter(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return replace(reply, status=429) if _code(reply) == "context_length_exceeded" else reply
+
+
+@fault("no-request-id", trips="err.request-id")
+class NoRequestId(Seams):
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        return replace(
+            exchange,
+            writes=[
+                replace(write, data=write.data.replace(b"X-Request-Id:", b"X-Number:")) for write in exchange.writes
+            ],
+        )
