@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ..errors import DecodingError
 
-__all__ = ["MAX_INFLATED_READ", "MAX_RATIO", "ContentDecoder", "available_codings"]
+__all__ = ["MAX_CODINGS", "MAX_INFLATED_READ", "MAX_RATIO", "ContentDecoder", "available_codings"]
 
 #: Inflated bytes for one coded byte, beyond the first MiB. A stream of identical keepalives reaches some 200 to 1,
 #: JSON chunks 20 to 1; zlib's limit of 1032 to 1 is what a bomb comes near.
@@ -25,11 +25,19 @@ RATIO_FREE = 1024 * 1024
 #: Inflated bytes of one read. A read of 64 KiB at the allowed ratio.
 MAX_INFLATED_READ = 32 * 1024 * 1024
 
+#: Codings on top of each other. One is usual, two are a mistake; each costs the memory of a window. curl takes five.
+MAX_CODINGS = 5
+
+#: zstd's package has no limit on what one call inflates, and 4 bytes may hold a block of 128 KiB (RFC 8878, 3.1.1.2):
+#: so it gets no more than this at once, which is 2 MiB inflated at the most.
+ZSTD_STEP = 64
+
 _CLAUSE = "RFC 9110 8.4"
 
 
 class _Inflater(Protocol):
-    """One coding: `inflate` gives what the bytes hold so far, `finish` whether the coding reached its end."""
+    """One coding: `inflate` gives what the bytes hold so far, up to about `limit` bytes; `finished` tells whether the
+    coding reached its end."""
 
     def inflate(self, data: bytes, limit: int) -> bytes: ...
     def finished(self) -> bool: ...
@@ -38,12 +46,15 @@ class _Inflater(Protocol):
 class ContentDecoder:
     """Removes the codings that a Content-Encoding field names, the last one first.
 
-    :raises DecodingError: for a coding that is unknown or whose package is not installed.
+    :raises DecodingError: for a coding that is unknown or whose package is not installed, and for too many of them.
     """
 
     def __init__(self, content_encoding: str) -> None:
         names = [name.strip().lower() for name in content_encoding.split(",")]
-        self._inflaters = [_inflater(name) for name in reversed(names) if name and name != "identity"]
+        codings = [name for name in reversed(names) if name and name != "identity"]
+        if len(codings) > MAX_CODINGS:
+            raise DecodingError(f"the body has {len(codings)} content codings, more than {MAX_CODINGS}", clause=_CLAUSE)
+        self._inflaters = [_inflater(name) for name in codings]
         self._coded = 0
         self._inflated = 0
 
@@ -68,10 +79,9 @@ class ContentDecoder:
             )
 
     def _inflate(self, inflater: _Inflater, data: bytes) -> bytes:
+        allowed = min(MAX_INFLATED_READ, RATIO_FREE + MAX_RATIO * self._coded - self._inflated)
         try:
-            inflated = inflater.inflate(data, MAX_INFLATED_READ + 1)
-        except DecodingError:
-            raise
+            inflated = inflater.inflate(data, allowed + 1)
         except Exception as error:  # each package has an error class of its own, some plain Exception
             raise DecodingError(
                 f"the body does not decode by its Content-Encoding: {error}",
@@ -79,10 +89,10 @@ class ContentDecoder:
                 clause=_CLAUSE,
             ) from error
         self._inflated += len(inflated)
-        if len(inflated) > MAX_INFLATED_READ or self._inflated > RATIO_FREE + MAX_RATIO * self._coded:
+        if len(inflated) > allowed:
             raise DecodingError(
-                f"{self._coded} coded bytes inflate to more than {self._inflated} bytes: "
-                f"over the limit of {MAX_RATIO} to 1, or {MAX_INFLATED_READ} bytes in one read",
+                f"{self._coded} coded bytes inflate to {self._inflated} bytes and more: "
+                f"over the limit of {MAX_RATIO} to 1, or of {MAX_INFLATED_READ} bytes in one read",
                 offset=self._coded,
                 clause="limit of the reader",
             )
@@ -95,7 +105,6 @@ class _Zlib:
     def __init__(self, new: Callable[[], Any]) -> None:
         self._new = new
         self._stream = new()
-        self._started = False
 
     def inflate(self, data: bytes, limit: int) -> bytes:
         inflated = b""
@@ -129,7 +138,8 @@ class _Deflate(_Zlib):
         self._known = True
         cmf, flags = self._first[0], self._first[1]
         if cmf & 0x0F != zlib.DEFLATED or (cmf * 256 + flags) % 31:
-            self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+            self._new = lambda: zlib.decompressobj(-zlib.MAX_WBITS)
+            self._stream = self._new()
         return super().inflate(self._first, limit)
 
 
@@ -157,13 +167,15 @@ class _Zstd:
         self._stream = self._decompressor.decompressobj()
 
     def inflate(self, data: bytes, limit: int) -> bytes:
-        inflated = b""
-        while data and len(inflated) < limit:
+        inflated = bytearray()
+        place = 0
+        while place < len(data) and len(inflated) < limit:
             if self._stream.eof:
                 self._stream = self._decompressor.decompressobj()
-            inflated += self._stream.decompress(data)
-            data = self._stream.unused_data
-        return inflated
+            step = data[place : place + ZSTD_STEP]
+            inflated += self._stream.decompress(step)
+            place += len(step) - len(self._stream.unused_data)
+        return bytes(inflated)
 
     def finished(self) -> bool:
         return bool(self._stream.eof)

@@ -37,7 +37,12 @@ __all__ = [
 #: their rate limits and cookies there have been seen with 20 KiB.
 MAX_HEADER_SIZE = 64 * 1024
 
-_FORBIDDEN_IN_FIELDS = re.compile(r"[\r\n\0]")
+#: CR, LF and NUL end a field or a string (RFC 9110, 5.5); h11 takes no other space character either, and would say
+#: so with the value in its message, which may be a key.
+_FORBIDDEN_IN_FIELDS = re.compile(r"[\0\r\n\v\f]")
+#: The status by which h11 tells that a line or a head is over the limit.
+TOO_LONG = 431
+
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 Headers = Sequence[tuple[str, str]]
@@ -107,9 +112,12 @@ class HTTPExchange:
         self.head: ResponseHead | None = None
         self.ended = False
         self._max_header_size = max_header_size
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        # h11 counts what is incomplete, so a head that its last byte brings over the limit passes there.
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size - 1)
         self._request = request
         self._received = 0
+        self._head_start = 0  # where the head that is awaited begins, in bytes received
+        self._eof = False
         self._decoder: ContentDecoder | None = None
         self._close_delimited = False
         self._to_send = self._serialise(request)
@@ -128,8 +136,7 @@ class HTTPExchange:
             raise self.error
         if self.ended or not data:
             return []
-        self._received += len(data)
-        return self._events(data)
+        return self._delivered(self._receive(data))
 
     def receive_eof(self) -> list[HTTPEvent]:
         """The connection ended, cleanly or not.
@@ -141,8 +148,10 @@ class HTTPExchange:
         if self.ended:
             return []
         if self.head is None:
-            raise self._fail(BodyTruncated(self._no_response(), offset=self._received, clause="RFC 9112 8"))
-        return self._events(b"")
+            self.error = BodyTruncated(self._no_response(), offset=self._received, clause="RFC 9112 8")
+            raise self.error
+        self._eof = True
+        return self._delivered(self._events(b""))
 
     def _no_response(self) -> str:
         if self._received:
@@ -150,14 +159,18 @@ class HTTPExchange:
         return "the connection ended before any response"
 
     def _serialise(self, request: HTTPRequest) -> bytes:
-        headers = [("host", request.target.authority), *request.headers]
+        headers = list(request.headers)
+        if not any(name.lower() == "host" for name, _ in headers):
+            headers.insert(0, ("host", request.target.authority))
         if request.body or request.method == "POST":
             headers.append(("content-length", str(len(request.body))))
         for name, value in headers:
             if not _TOKEN.fullmatch(name):
                 raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
             if _FORBIDDEN_IN_FIELDS.search(value):
-                raise LocalProtocolError(f"the value of the field {name!r} holds CR, LF or NUL (RFC 9110 5.5)")
+                raise LocalProtocolError(
+                    f"the value of the field {name!r} holds CR, LF, NUL or the like (RFC 9110 5.5)"
+                )
         try:
             head = self._connection.send(
                 h11.Request(
@@ -170,10 +183,30 @@ class HTTPExchange:
             end = self._connection.send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
             raise LocalProtocolError(f"the request cannot be sent: {error}") from error
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
         return (head or b"") + (body or b"") + (end or b"")
+
+    def _receive(self, data: bytes) -> list[HTTPEvent]:
+        """The head goes to h11 in pieces, so that no read is larger than what the limit lets it keep."""
+        events: list[HTTPEvent] = []
+        start = 0
+        while self.head is None and self.error is None and start < len(data):
+            piece = data[start : start + self._max_header_size]
+            events += self._events(piece)
+            start += len(piece)
+        if start < len(data) and self.error is None and not self.ended:
+            events += self._events(data[start:])
+        return events
+
+    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
+        if self.error is not None and not events:
+            raise self.error
+        return events
 
     def _events(self, data: bytes) -> list[HTTPEvent]:
         events: list[HTTPEvent] = []
+        self._received += len(data)
         try:
             self._connection.receive_data(data)
             while not self.ended:
@@ -184,22 +217,21 @@ class HTTPExchange:
                 if translated is not None:
                     events.append(translated)
         except h11.RemoteProtocolError as error:
-            self._fail(self._remote_error(error))
+            self.error = self._remote_error(error)
         except RemoteProtocolError as error:
-            self._fail(error)
-        if self.error is not None and not events:
-            raise self.error
+            self.error = error
         return events
 
     def _translate(self, event: object) -> HTTPEvent | None:
         match event:
             case h11.InformationalResponse():
+                self._check_head_size()
                 return Informational(event.status_code, _decoded(event.headers))
             case h11.Response():
+                self._check_head_size()
                 return self._response(event)
             case h11.Data():
-                data = bytes(event.data)
-                data = self._decoder.receive_data(data) if self._decoder else data
+                data = self._decoded_body(bytes(event.data))
                 return Body(data) if data else None
             case h11.EndOfMessage():
                 if self._decoder:
@@ -213,27 +245,39 @@ class HTTPExchange:
         has_body = self._request.method != "HEAD" and event.status_code not in (204, 304)
         delimited = self.head.header("transfer-encoding") or self.head.header("content-length")
         self._close_delimited = has_body and not delimited
-        coding = self.head.header("content-encoding")
-        if coding and has_body:
-            self._decoder = ContentDecoder(coding)
         return self.head
 
-    def _remote_error(self, error: h11.RemoteProtocolError) -> RemoteProtocolError:
-        offset = self._received - len(self._connection.trailing_data[0])
-        text = str(error)
-        if "too long" in text:
-            return HeaderTooLarge(
-                f"the head of the response is larger than {self._max_header_size} bytes",
-                offset=self._received,
-                clause="limit of the reader",
-            )
-        if "peer closed connection" in text:
-            return BodyTruncated(f"the body was cut: {text}", offset=self._received, clause="RFC 9112 8")
-        return RemoteProtocolError(f"not HTTP as it should be: {text}", offset=offset, clause="RFC 9112")
+    def _decoded_body(self, data: bytes) -> bytes:
+        """The decoder is made for the first bytes, so that a coding that is not known hides no response head."""
+        assert self.head is not None
+        if self._decoder is None:
+            self._decoder = ContentDecoder(self.head.header("content-encoding"))
+        return self._decoder.receive_data(data)
 
-    def _fail(self, error: RemoteProtocolError) -> RemoteProtocolError:
-        self.error = error
-        return error
+    def _check_head_size(self) -> None:
+        """A whole head in one read is as large as the same head in many."""
+        end = self._offset()
+        if end - self._head_start > self._max_header_size:
+            raise self._header_too_large()
+        self._head_start = end
+
+    def _offset(self) -> int:
+        """How far h11 has read."""
+        return self._received - len(self._connection.trailing_data[0])
+
+    def _remote_error(self, error: h11.RemoteProtocolError) -> RemoteProtocolError:
+        if error.error_status_hint == TOO_LONG:
+            return self._header_too_large()
+        if self._eof:
+            return BodyTruncated(f"the body was cut: {error}", offset=self._received, clause="RFC 9112 8")
+        return RemoteProtocolError(f"not HTTP as it should be: {error}", offset=self._offset(), clause="RFC 9112")
+
+    def _header_too_large(self) -> HeaderTooLarge:
+        return HeaderTooLarge(
+            f"the head of the response is larger than {self._max_header_size} bytes",
+            offset=self._received,
+            clause="limit of the reader",
+        )
 
 
 def _decoded(headers: object) -> list[tuple[str, str]]:

@@ -45,6 +45,8 @@ class ConnectTunnel:
             while isinstance(event, h11.InformationalResponse):
                 event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
+            if not data:
+                raise ConnectionFailed("the proxy closed the connection", phase="proxy") from error
             raise ConnectionFailed(f"the proxy does not speak HTTP: {error}", phase="proxy") from error
         if isinstance(event, h11.Response):
             if not 200 <= event.status_code < 300:
@@ -56,5 +58,3 @@ class ConnectTunnel:
             if self._connection.trailing_data[0]:
                 raise ConnectionFailed("the proxy sent bytes before the tunnel was used", phase="proxy")
             self.open = True
-        elif not data:
-            raise ConnectionFailed("the proxy closed the connection", phase="proxy")

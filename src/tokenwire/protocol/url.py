@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +14,8 @@ _PORTS = {"http": 80, "https": 443}
 
 #: What may stand in a request target as it is; the rest is percent-encoded as UTF-8 (RFC 3986, 2).
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
+
+_USERINFO = re.compile(r"//[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +51,34 @@ def parse_url(url: str) -> Target:
 
     :raises InvalidURL: with what is wrong and what to write instead.
     """
+    shown = _shown(url)
     if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
-        raise InvalidURL(f"the URL {url!r} holds blanks or control characters")
+        raise InvalidURL(f"the URL {shown} holds blanks or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
         host = parts.hostname
-    except ValueError as error:
-        raise InvalidURL(f"the URL {url!r} cannot be read: {error}") from None
+        path = _target(parts.path, parts.query)
+    except ValueError:
+        raise InvalidURL(f"the URL {shown} cannot be read: is its host or port mistyped?") from None
     if parts.scheme not in _PORTS:
-        raise InvalidURL(f"the URL {url!r} must begin with {' or '.join(f'{s}://' for s in _PORTS)}")
+        raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in _PORTS)}")
     if not host:
-        raise InvalidURL(f"the URL {url!r} names no host")
+        raise InvalidURL(f"the URL {shown} names no host")
     if parts.username is not None or parts.password is not None:
         raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
     try:
-        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+        ascii_host = host.encode("idna").decode("ascii")
     except UnicodeError:
-        raise InvalidURL(f"the host of the URL {url!r} is no valid name") from None
-    path = quote(parts.path or "/", safe=_TARGET_CHARACTERS)
-    if parts.query:
-        path += "?" + quote(parts.query, safe=_TARGET_CHARACTERS)
+        raise InvalidURL(f"the host of the URL {shown} is no valid name") from None
     return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
+
+
+def _target(path: str, query: str) -> str:
+    target = quote(path or "/", safe=_TARGET_CHARACTERS)
+    return f"{target}?{quote(query, safe=_TARGET_CHARACTERS)}" if query else target
+
+
+def _shown(url: str) -> str:
+    """The URL for a message: without user name, password and query, which may hold a key."""
+    return repr(_USERINFO.sub("//…@", url).partition("?")[0])
