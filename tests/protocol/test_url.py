@@ -54,6 +54,7 @@ REFUSED = [
     ("http://" + "a" * 64 + ".test/", "no valid name"),
     ("http://a..test/", "no valid name"),
     ("http://\u00ad/", "no valid name"),
+    ("http://a\u00a0b/", "no valid name"),
 ]
 
 

@@ -15,6 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 #: What may stand in a request target as it is; the rest is percent-encoded as UTF-8 (RFC 3986, 2).
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
+_VISIBLE = re.compile(r"[!-~]+")
 _USERINFO = re.compile(r"//[^/?#]*@")
 
 
@@ -67,16 +68,24 @@ def parse_url(url: str) -> Target:
         raise InvalidURL(f"the URL {shown} names no host")
     if parts.username is not None or parts.password is not None:
         raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
-    try:
-        ascii_host = host.encode("idna").decode("ascii")
-    except UnicodeError:
-        raise InvalidURL(f"the host of the URL {shown} is no valid name") from None
+    ascii_host = _ascii(host)
+    if ascii_host is None:
+        raise InvalidURL(f"the host of the URL {shown} is no valid name")
     return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
 
 
 def _target(path: str, query: str) -> str:
     target = quote(path or "/", safe=_TARGET_CHARACTERS)
     return f"{target}?{quote(query, safe=_TARGET_CHARACTERS)}" if query else target
+
+
+def _ascii(host: str) -> str | None:
+    """The host as the name service knows it, or None. The mapping of IDNA makes a blank of some characters."""
+    try:
+        name = host.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
+    return name if _VISIBLE.fullmatch(name) else None
 
 
 def _shown(url: str) -> str:
