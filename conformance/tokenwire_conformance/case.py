@@ -21,8 +21,10 @@ EXCERPT = 160
 class Case:
     """The transcripts of one endpoint, by the name of the probe or file."""
 
-    def __init__(self, transcripts: Iterable[Transcript]) -> None:
+    def __init__(self, transcripts: Iterable[Transcript], failures: Mapping[str, str] | None = None) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
+        #: Why a probe could not be made, by its name.
+        self.failures: Mapping[str, str] = failures or {}
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -46,7 +48,7 @@ class Case:
         """
         transcript = self.transcripts.get(probe)
         if transcript is None:
-            raise Inconclusive(f"the probe {probe!r} was not made")
+            raise Inconclusive(f"the probe {probe!r} was not made: {self.failures.get(probe, 'it was left out')}")
         if len(transcript.responses) <= number or not transcript.responses[number].head_complete:
             raise Inconclusive(
                 f"the probe {probe!r} got no answer: {transcript.ending or 'the connection stayed silent'}"

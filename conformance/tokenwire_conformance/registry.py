@@ -39,6 +39,7 @@ class Check:
     :ivar says: the rule in a sentence, as it holds for a sound endpoint.
     :ivar clause: where the rule stands.
     :ivar probes: what must be asked for it; empty for a passive check.
+    :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: who is hurt when it is broken, where that is known.
     """
 
@@ -48,6 +49,7 @@ class Check:
     says: str
     judge: Callable[[Case], Iterator[Finding]]
     probes: Sequence[str] = ()
+    shown_by: Sequence[str] = ()
     breaks: str = ""
 
     @property
@@ -67,6 +69,7 @@ def passive(
     on: Subject,
     when: Callable[[Any], bool] | None = None,
     absent: str = "",
+    shown_by: Sequence[str] = (),
     breaks: str = "",
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Callable[[Any], Iterable[Finding]]]:
     """Declares a check that judges every subject of one kind.
@@ -83,7 +86,7 @@ def passive(
             for subject in subjects:
                 yield from judge_one(subject)
 
-        _add(Check(id, level, clause, says, judge, (), breaks))
+        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks))
         return judge_one
 
     return declare
@@ -101,7 +104,7 @@ def active(
     """Declares a check that needs answers to certain probes."""
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, tuple(probes), breaks))
+        _add(Check(id, level, clause, says, judge, probes=tuple(probes), breaks=breaks))
         return judge
 
     return declare

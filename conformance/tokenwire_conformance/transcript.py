@@ -317,7 +317,8 @@ class _Reader:
         no_body = response.request.method == "HEAD" or response.status in (101, 204, 304)
         if no_body:
             response.complete = True
-            response.end = self._at
+            # After 101 the connection speaks another protocol (RFC 9110, 15.2.2).
+            response.end = len(self._data) if response.status == 101 else self._at
         elif codings:
             response.delimited = "chunked" if "chunked" in codings else "close"
             if response.delimited == "chunked":

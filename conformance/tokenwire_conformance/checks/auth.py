@@ -12,7 +12,7 @@ from ..verdict import Finding, Inconclusive, Level, NotApplicable
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 #: A shorter key would be found by chance in innocent bytes.
-_MIN_KEY = 8
+_MIN_KEY = 6
 
 
 def _key_of(response: Response) -> str:

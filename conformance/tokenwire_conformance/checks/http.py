@@ -199,6 +199,7 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("content-encoding")) and bool(response.body),
     absent="no coded body was seen",
+    shown_by=("gzip",),
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
     if response.coding_error:
@@ -214,6 +215,7 @@ def coding_decodes(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("content-encoding")) and _is_cacheable(response),
     absent="no cacheable response with a content coding was seen",
+    shown_by=("gzip",),
 )
 def vary(response: Response) -> Iterator[Finding]:
     if not {"accept-encoding", "*"} & set(response.tokens("vary")):
@@ -264,6 +266,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
+    shown_by=("expect", "preflight"),
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]

@@ -2,7 +2,7 @@
 
 from .reference import ReferenceEndpoint
 from .seams import Call, Exchange, Piece, Reply, Seams, Write
-from .server import ServerConnection, serve
+from .server import ServerConnection, background, serve
 
 __all__ = [
     "Call",
@@ -13,5 +13,6 @@ __all__ = [
     "Seams",
     "ServerConnection",
     "Write",
+    "background",
     "serve",
 ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from queue import Queue
 from time import monotonic
 from typing import Literal, Protocol
 
-__all__ = ["ServerConnection", "serve"]
+__all__ = ["ServerConnection", "background", "serve"]
 
 #: Bytes asked of a socket at once.
 READ_SIZE = 64 * 1024
@@ -48,17 +51,56 @@ async def serve(
     :raises OSError: when the address cannot be had.
     """
 
+    handlers: set[asyncio.Task[None]] = set()
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        handlers.add(task)
         try:
             await _drive(make_connection(), reader, writer)
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
+        finally:
+            handlers.discard(task)
 
     server = await asyncio.start_server(handle, host, port)
     if ready is not None:
         ready(server.sockets[0].getsockname()[1])
-    async with server:
-        await server.serve_forever()
+    try:
+        # Not serve_forever: from Python 3.12 on its end waits for clients that keep their connections open.
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+        for task in handlers:
+            task.cancel()
+
+
+@contextmanager
+def background(make_connection: Callable[[], ServerConnection]) -> Iterator[int]:
+    """Serves on a free port of the loopback interface, in a thread of its own, for the life of the context.
+
+    :return: the port.
+    """
+    started: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Task[None], int]] = Queue()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await serve(make_connection, ready=lambda port: started.put((loop, task, port)))
+        except asyncio.CancelledError:
+            pass
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), name="tokenwire endpoint", daemon=True)
+    thread.start()
+    loop, task, port = started.get()
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(task.cancel)
+        thread.join()
 
 
 async def _drive(connection: ServerConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

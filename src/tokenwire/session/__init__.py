@@ -1,5 +1,5 @@
 """One conversation as a state machine: time is an argument, and nothing here touches a socket."""
 
-from .conversation import Request, Session, Timeouts, build_request
+from .conversation import Request, Session, Timeouts, build_request, endpoint_url
 
-__all__ = ["Request", "Session", "Timeouts", "build_request"]
+__all__ = ["Request", "Session", "Timeouts", "build_request", "endpoint_url"]

@@ -1,0 +1,98 @@
+"""A run of the suite: which probes the chosen checks need, made one after the other, and what came of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tokenwire.errors import ConnectionFailed, LocalProtocolError
+
+from .case import Case, excerpt, json_of
+from .probes import SHORT_PATIENCE, Plan, Probe, Talk, probes_for, run_probe
+from .registry import Check
+from .wire import Wire
+
+__all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes"]
+
+#: The probe that every passive check looks at, by dialect.
+_BASELINE = {"openai-chat": "stream", "eventsource": "events"}
+
+#: Probes that make sense only with a key.
+_NEED_KEY = frozenset({"no-key", "wrong-key", "bearer-lower"})
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Which probe of how many is being made."""
+
+    number: int
+    total: int
+    probe: Probe
+
+
+def choose_probes(dialect: str, checks: Iterable[Check], *, with_key: bool) -> list[Probe]:
+    """The probes that the checks need, in the order in which they are made: the plain stream first.
+
+    :raises LocalProtocolError: for a dialect that the suite has no probes for.
+    """
+    if dialect not in _BASELINE:
+        raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(_BASELINE)}")
+    names = {_BASELINE[dialect]}
+    for check in checks:
+        names.update(check.probes)
+        names.update(check.shown_by)
+    return probes_for(dialect, names if with_key else names - _NEED_KEY)
+
+
+def make_probes(
+    probes: Sequence[Probe],
+    plan: Plan,
+    make_wire: Callable[[], Wire],
+    tell: Callable[[Progress], None] = lambda _: None,
+) -> Case:
+    """Makes the probes.
+
+    :param tell: is told before each of them.
+    :raises ConnectionFailed: when not even the first one could connect.
+    """
+    transcripts = []
+    failures: dict[str, str] = {}
+    for number, probe in enumerate(probes, 1):
+        tell(Progress(number, len(probes), probe))
+        try:
+            transcripts.append(run_probe(probe, make_wire(), plan))
+        except ConnectionFailed as error:
+            if not transcripts:
+                raise
+            failures[probe.name] = str(error)
+    return Case(transcripts, failures)
+
+
+def first_model(plan: Plan, wire: Wire) -> str:
+    """The first model that the endpoint lists.
+
+    :raises ConnectionFailed: when there is no connection.
+    :raises LocalProtocolError: when it lists none.
+    """
+    talk = Talk("models", wire, plan)
+    talk.connect()
+    talk.send(plan.request("GET", path=plan.models_path))
+    talk.read_answers(1, SHORT_PATIENCE)
+    transcript = talk.finish([plan.key] if plan.key else [])
+    response = transcript.responses[0] if transcript.responses else None
+    body = json_of(response) if response is not None else None
+    models = body.get("data") if isinstance(body, dict) else None
+    for model in models if isinstance(models, list) else ():
+        name = model.get("id") if isinstance(model, dict) else None
+        if isinstance(name, str):
+            return name
+    said = f"{response.status}: {excerpt(response.content)}" if response is not None else "no answer"
+    raise LocalProtocolError(f"GET {plan.models_path} names no model ({said}): name one with --model")
+
+
+def by_cost(probes: Iterable[Probe]) -> dict[str, list[Probe]]:
+    """The probes by what they cost."""
+    costs: dict[str, list[Probe]] = {"generation": [], "refusal": [], "none": []}
+    for probe in probes:
+        costs[probe.cost].append(probe)
+    return costs
