@@ -1,0 +1,207 @@
+"""The options of a request, which several verbs share, and the opening that they make. Keys never come as arguments."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import inf, nan
+from pathlib import Path
+from typing import Any
+
+from ..dialects import DIALECTS, dialect_named
+from ..dialects.dialect import Dialect
+from ..drivers.opening import Opening, key_from_environment
+from ..errors import LocalProtocolError
+from ..recording import REDACTED_FIELDS
+from ..session import Timeouts
+
+__all__ = [
+    "add_key_options",
+    "add_request_options",
+    "header_fields",
+    "key_of",
+    "open_request",
+    "port_number",
+    "positive_seconds",
+]
+
+#: The drivers take the key from the environment: one from a file stands there while the request is made.
+_KEY_VARIABLE = "TOKENWIRE_KEY_FROM_FILE"
+
+_DEFAULTS = Timeouts()
+
+
+def add_request_options(parser: argparse.ArgumentParser) -> None:
+    """URL, body, dialect, key, fields and timeouts."""
+    parser.add_argument("url", metavar="URL", help="the endpoint; http://HOST:PORT or …/v1 gets the dialect's own path")
+    body = parser.add_mutually_exclusive_group()
+    body.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, as the user")
+    body.add_argument("--json", metavar="FILE", help="the body of the request; - reads standard input")
+    parser.add_argument("--model", metavar="NAME", help="the model to ask")
+    parser.add_argument("--dialect", choices=list(DIALECTS), default="openai-chat", help="default: %(default)s")
+    add_key_options(parser, "the key to send")
+    parser.add_argument(
+        "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
+    )
+    for timer, default in (
+        ("connect", _DEFAULTS.connect),
+        ("first-byte", _DEFAULTS.first_byte),
+        ("idle", _DEFAULTS.idle),
+        ("total", _DEFAULTS.total),
+    ):
+        parser.add_argument(
+            f"--{timer}-timeout",
+            metavar="SECONDS",
+            type=positive_seconds,
+            default=default or 0.0,
+            help="0 waits for ever; default: %(default)g",
+        )
+
+
+def add_key_options(parser: argparse.ArgumentParser, what: str) -> None:
+    """The two ways in which a key may come."""
+    key = parser.add_mutually_exclusive_group()
+    key.add_argument("--key-env", metavar="NAME", help=f"{what}: the environment variable that holds it")
+    key.add_argument("--key-file", metavar="FILE", help=f"{what}: the file that holds it; - reads standard input")
+
+
+def positive_seconds(text: str) -> float:
+    """A time in seconds, for argparse.
+
+    :raises ArgumentTypeError: for what is none.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = nan
+    if not 0.0 <= seconds < inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
+def port_number(text: str) -> int:
+    """A TCP port, for argparse; 0 takes a free one.
+
+    :raises ArgumentTypeError: for what is none.
+    """
+    port = int(text) if text.isdecimal() and len(text) <= 5 else -1
+    if not 0 <= port <= 0xFFFF:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 0 to 65535")
+    return port
+
+
+def open_request(
+    args: argparse.Namespace,
+    *,
+    dialect: Dialect | None = None,
+    body: Mapping[str, Any] | None = None,
+    record: str | Path | None = None,
+) -> Opening:
+    """Everything that a driver needs, from the options.
+
+    :param dialect: instead of the one that was asked for.
+    :param body: what the verb adds to the request's body, where that does not say otherwise.
+    :param record: a file for the recording.
+    :raises LocalProtocolError: for options that do not go together.
+    :raises OSError: when a file cannot be read.
+    """
+    if args.json == "-" and args.key_file == "-":
+        raise LocalProtocolError("--json - and --key-file - cannot both read standard input")
+    asked = dialect_named(args.dialect)
+    request_body = {**(body or {}), **_body(args, asked)} if asked.method == "POST" else None
+    headers = {"accept": asked.content_type or "*/*", **header_fields(args.header)}
+    with _key_variable(args) as key_env:
+        return Opening(
+            args.url,
+            json=request_body,
+            dialect=dialect or asked,
+            key_env=key_env,
+            headers=headers,
+            timeouts=_timeouts(args),
+            record=record,
+            ssl_context=None,
+        )
+
+
+def key_of(args: argparse.Namespace) -> str | None:
+    """The key from where the options say that it is.
+
+    :raises LocalProtocolError: when it is not there.
+    :raises OSError: when its file cannot be read.
+    """
+    if args.key_env is not None:
+        return key_from_environment(args.key_env)
+    if args.key_file is None:
+        return None
+    text = (
+        sys.stdin.read() if args.key_file == "-" else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
+    )
+    key = text.strip()
+    if not key:
+        where = "standard input" if args.key_file == "-" else args.key_file
+        raise LocalProtocolError(f"{where}, which should hold the key, is empty")
+    return key
+
+
+@contextmanager
+def _key_variable(args: argparse.Namespace) -> Iterator[str | None]:
+    key = key_of(args)
+    if key is None or args.key_env is not None:
+        yield args.key_env
+        return
+    os.environ[_KEY_VARIABLE] = key
+    try:
+        yield _KEY_VARIABLE
+    finally:
+        del os.environ[_KEY_VARIABLE]
+
+
+def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:
+    if args.json is not None:
+        body = _json_object(args.json)
+    elif args.prompt is not None:
+        body = {"messages": [{"role": "user", "content": args.prompt}]}
+    else:
+        raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
+    return body if args.model is None else {**body, "model": args.model}
+
+
+def _json_object(source: str) -> dict[str, Any]:
+    name = "standard input" if source == "-" else source
+    try:
+        value = json.loads(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"{name} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise LocalProtocolError(f"{name} holds no JSON object, which the body of a request must be")
+    return value
+
+
+def header_fields(given: list[str]) -> dict[str, str]:
+    """The fields of `--header` options.
+
+    :raises LocalProtocolError: for one without "=", and for one that would hold a key.
+    """
+    headers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            raise LocalProtocolError(f"--header {text!r} has no '=': write NAME=VALUE")
+        if name in REDACTED_FIELDS:
+            raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
+        headers[name] = value.strip()
+    return headers
+
+
+def _timeouts(args: argparse.Namespace) -> Timeouts:
+    return Timeouts(
+        connect=args.connect_timeout or None,
+        first_byte=args.first_byte_timeout or None,
+        idle=args.idle_timeout or None,
+        total=args.total_timeout or None,
+    )

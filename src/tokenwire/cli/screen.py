@@ -1,0 +1,37 @@
+"""Text to a terminal, with styles and without what it would obey; or to a pipe, exactly as it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TextIO
+
+from rich.console import Console
+from rich.style import Style
+
+__all__ = ["Screen"]
+
+#: Control characters that a terminal obeys. A model, or a server, could move the cursor or set the title with them.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Screen:
+    """Where a verb writes.
+
+    :ivar for_people: it is a terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        console = Console(file=stream)
+        self.for_people = stream.isatty()
+        self._stream = stream
+        self._styled = self.for_people and not console.is_dumb_terminal and not os.environ.get("NO_COLOR")
+
+    def write(self, text: str, style: str = "") -> None:
+        """Writes and flushes: a token must not wait for the next."""
+        if self.for_people:
+            text = _CONTROLS.sub("\ufffd", text)
+        if style and self._styled:
+            text = Style.parse(style).render(text)
+        self._stream.write(text)
+        self._stream.flush()

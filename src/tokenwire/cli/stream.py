@@ -1,0 +1,209 @@
+"""curl for token streams: a request out, the text to standard output as it arrives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from ..dialects.answer import Answer
+from ..dialects.events import (
+    BlockStart,
+    BlockStop,
+    End,
+    Error,
+    Other,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
+from ..drivers.blocking import Stream
+from .exits import FINDINGS, FINE, complain
+from .request import add_request_options, open_request
+from .screen import Screen
+
+__all__ = ["add_parser", "run"]
+
+_EXAMPLE = """\
+examples:
+  tokenwire stream http://127.0.0.1:8080 --model gemma -p "Say hello."
+  tokenwire stream https://api.example.com/v1 --key-env API_KEY --json body.json --usage --timing
+  tokenwire stream http://127.0.0.1:8080 -p hello --events | jq .type
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "stream",
+        help="curl for token streams",
+        description="Asks an endpoint and prints the text as it arrives. Reasoning is dim, and left out of a pipe.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_request_options(parser)
+    parser.add_argument("--events", action="store_true", help="print one line of JSON an event instead of the text")
+    parser.add_argument("--usage", action="store_true", help="ask for the usage and tell it on standard error")
+    parser.add_argument("--timing", action="store_true", help="tell on standard error how long what took")
+    parser.add_argument("--record", metavar="FILE", help="keep the wire in a file, secrets redacted")
+
+
+def run(args: argparse.Namespace) -> int:
+    asks_for_usage = args.usage and args.dialect == "openai-chat"
+    body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
+    opening = open_request(args, body=body, record=args.record)
+    screen = Screen(sys.stdout)
+    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen)
+    clock = _Clock()
+    stream = Stream(opening)
+    try:
+        with stream:
+            clock.answered()
+            for event in stream:
+                clock.arrived(event)
+                printer.show(event)
+    finally:
+        printer.close()
+        if args.usage:
+            _tell_usage(stream.usage)
+        if args.timing:
+            clock.tell()
+    return _outcome(stream.answer)
+
+
+class _TextPrinter:
+    """Text as it is; what surrounds it where a person reads it."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._kinds: dict[int, str] = {}
+        self._midline = False
+
+    def show(self, event: StreamEvent) -> None:
+        match event:
+            case TextDelta():
+                self._write(event.text)
+            case ReasoningDelta() if self._screen.for_people:
+                self._write(event.text, "dim")
+            case BlockStart(kind="tool"):
+                self._kinds[event.block] = "tool"
+                self._new_line()
+                self._write(f"{event.name}(", "cyan")
+            case BlockStart():
+                self._kinds[event.block] = event.kind
+            case ToolCallDelta():
+                self._write(event.arguments, "cyan")
+            case BlockStop():
+                self._stop(self._kinds.get(event.block, ""))
+            case Other(type="bytes"):
+                self._write(event.raw)
+            case Other(type="message"):
+                self._write(event.raw + "\n")
+            case _:
+                pass
+
+    def close(self) -> None:
+        if self._screen.for_people:
+            self._new_line()
+
+    def _stop(self, kind: str) -> None:
+        if kind == "tool":
+            self._write(")\n", "cyan")
+        elif kind == "reasoning" and self._screen.for_people:
+            self._new_line()
+
+    def _new_line(self) -> None:
+        if self._midline:
+            self._write("\n")
+
+    def _write(self, text: str, style: str = "") -> None:
+        if text:
+            self._screen.write(text, style)
+            self._midline = not text.endswith("\n")
+
+
+class _EventPrinter:
+    """One line of JSON an event, with its class as `type`; `raw` only where there is nothing else."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def show(self, event: StreamEvent) -> None:
+        self._write(_json_line(event) + "\n")
+
+    def close(self) -> None:
+        """Nothing is left over."""
+
+
+def _json_line(event: StreamEvent) -> str:
+    shown: dict[str, Any] = {"type": type(event).__name__}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name == "type":
+            shown["name"] = value
+        elif (field.name != "raw" or isinstance(event, Other)) and (field.name != "cursor" or value is not None):
+            shown[field.name] = value
+    text = json.dumps(shown, ensure_ascii=False)
+    # A lone surrogate has no bytes: escaped, it is still what the server said.
+    return text if text.isascii() or _encodes(text) else json.dumps(shown)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Clock:
+    """When what arrived; seconds."""
+
+    def __init__(self) -> None:
+        self._start = monotonic()
+        self._answered: float | None = None
+        self._deltas: list[float] = []
+        self._characters = 0
+
+    def answered(self) -> None:
+        self._answered = monotonic() - self._start
+
+    def arrived(self, event: StreamEvent) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._deltas.append(monotonic() - self._start)
+            self._characters += len(event.arguments if isinstance(event, ToolCallDelta) else event.text)
+
+    def tell(self) -> None:
+        parts = []
+        if self._answered is not None:
+            parts.append(f"answered after {_seconds(self._answered)}")
+        if self._deltas:
+            parts.append(f"first delta after {_seconds(self._deltas[0])}")
+            parts.append(f"{len(self._deltas)} deltas of {self._characters} characters")
+        if len(self._deltas) > 1:
+            gaps = [later - earlier for earlier, later in zip(self._deltas, self._deltas[1:], strict=False)]
+            parts.append(f"{_seconds(median(gaps))} between them, {_seconds(max(gaps))} at most")
+        parts.append(f"{_seconds(monotonic() - self._start)} in all")
+        print("timing:", "; ".join(parts), file=sys.stderr, flush=True)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _tell_usage(usage: dict[str, Any] | None) -> None:
+    print("usage:", json.dumps(usage) if usage is not None else "the server told none", file=sys.stderr, flush=True)
+
+
+def _outcome(answer: Answer) -> int:
+    if answer.end == End(clean=True):
+        return FINE
+    error = answer.error or Error("", "", fatal=True)
+    code = f" ({error.code})" if error.code else ""
+    complain(f"the server said an error in the stream{code}: {error.message or error.raw or 'without a word'}")
+    return FINDINGS
