@@ -124,7 +124,7 @@ def _advice_on_status(error: StatusError) -> str:
         case 401 | 403:
             return "Is the key right? Give it by --key-env or --key-file."
         case 404 | 405:
-            return "Are the path and the model right? A URL that ends in /v1, or names only the server, gets the dialect's path."
+            return "Are the path and the model right? A URL that ends in /v1, or in the port, gets the dialect's path."
         case 429 | 503 if retry_after:
             return f"It asks to wait: Retry-After {retry_after}."
         case 429 | 503:
