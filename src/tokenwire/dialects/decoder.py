@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from typing import Literal
 
 from ..errors import RemoteProtocolError
@@ -25,6 +26,9 @@ Outcome = Literal["clean", "error", "interrupted"]
 #: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
 #: write into a stream are a few kilobytes at most.
 MAX_STRAY_TEXT = 64 * 1024
+
+#: A JSON string, which ends on the line where it began; braces in it do not count.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 class Decoder:
@@ -49,7 +53,9 @@ class Decoder:
         self._failed = False
         self._decoder = self.dialect.decoder()
         self._frames: _SSEFrames | _RawFrames = (
-            _SSEFrames(last_event_id, max_event_size) if self.dialect.framing == "sse" else _RawFrames()
+            _SSEFrames(last_event_id, max_event_size, self.dialect.stray_errors)
+            if self.dialect.framing == "sse"
+            else _RawFrames()
         )
 
     @property
@@ -81,12 +87,21 @@ class Decoder:
             return []
         return self._decode(self._frames.receive_data(data))
 
-    def receive_eof(self) -> list[StreamEvent]:
-        """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen."""
+    def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
+        """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen.
+
+        :param cut: the transport knows that more should have come, so this end stands for no terminator.
+        """
         if self.ended:
             return []
         events = self._decode(self._frames.receive_eof())
-        return events if self.ended else events + self._note(self._decoder.receive_eof(), terminated=False)
+        if self.ended:
+            return events
+        last = self._decoder.receive_eof()
+        for event in last:
+            if isinstance(event, End):
+                event.clean = event.clean and not cut
+        return events + self._note(last, terminated=False)
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -111,12 +126,16 @@ class Decoder:
 
 
 class _SSEFrames:
-    """Server-sent events, and the JSON error objects that servers write between them outside of any field."""
+    """Server-sent events, and the errors that servers write between them outside of any field."""
 
-    def __init__(self, last_event_id: str, max_event_size: int) -> None:
+    def __init__(self, last_event_id: str, max_event_size: int, stray_errors: bool) -> None:
         self._notes: list[Note] = []
-        self._stray = ""
-        self._parser = SSEParser(last_event_id=last_event_id, max_event_size=max_event_size, observe=self._notes.append)
+        self._strays = _Strays()
+        self._parser = SSEParser(
+            last_event_id=last_event_id,
+            max_event_size=max_event_size,
+            observe=self._notes.append if stray_errors else None,
+        )
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -131,40 +150,57 @@ class _SSEFrames:
         return self._parser.retry
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
-        events = self._parser.receive_data(data)
+        try:
+            events = self._parser.receive_data(data)
+        except RemoteProtocolError:
+            if strays := self._with_strays([]):
+                return strays  # the error takes effect after what came before it
+            raise
         return self._with_strays(events) if self._notes else events
 
     def receive_eof(self) -> list[ServerSentEvent]:
-        self._parser.receive_eof()
-        return []
+        return self._parser.receive_eof()
 
     def _with_strays(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         merged: list[ServerSentEvent] = []
         taken = 0
         for note in self._notes:
-            error = self._stray_error(note.text) if note.kind == "ignored" else None
+            error = self._strays.receive_line(note.text) if note.kind == "ignored" else None
             if error is not None:
                 merged += events[taken : note.position]
-                merged.append(ServerSentEvent("error", error, self._parser.last_event_id))
+                merged.append(ServerSentEvent("error", error, ""))
                 taken = note.position
         self._notes.clear()
         return merged + events[taken:]
 
-    def _stray_error(self, line: str) -> str | None:
-        """Gemini and several gateways send an error as bare JSON, llama.cpp did as a field named `error`."""
+
+class _Strays:
+    """Lines outside any field, and the errors in them: Gemini and several gateways send bare JSON, on one line or
+    many, llama.cpp sent a field named `error`."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lines: list[str] = []
+        self._size = 0
+        self._depth = 0
+
+    def receive_line(self, line: str) -> str | None:
+        """Takes the next line, returns the text of the error that it completes."""
         if line.startswith("error:"):
             return line.removeprefix("error:").strip()
-        if not self._stray and not line.startswith("{"):
+        if not self._lines and not line.startswith("{"):
             return None
-        self._stray += line + "\n"
-        if line.rstrip().endswith("}"):
-            text, value = self._stray, _json_object(self._stray)
-            if value is not None:
-                self._stray = ""
-                return text if "error" in value else None
-        if len(self._stray) > MAX_STRAY_TEXT:
-            self._stray = ""
-        return None
+        self._lines.append(line)
+        self._size += len(line)
+        outside = _STRING.sub("", line)
+        self._depth += outside.count("{") - outside.count("}")
+        if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
+            return None
+        text = "\n".join(self._lines)
+        self._reset()
+        return text if "error" in _json_object(text) else None
 
 
 class _RawFrames:
@@ -184,9 +220,10 @@ class _RawFrames:
         return [ServerSentEvent("", self._utf8.decode(b"", final=True), "")]
 
 
-def _json_object(text: str) -> dict[str, object] | None:
+def _json_object(text: str) -> dict[str, object]:
+    """The JSON object that the text is; empty where it is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -44,6 +44,8 @@ class Dialect:
     :ivar decoder: makes the decoder of one stream.
     :ivar body: completes the JSON body of a request that is to be streamed.
     :ivar error_fields: finds the error object in a JSON body, or gives an empty mapping.
+    :ivar stray_errors: its servers write errors between the events, as bare JSON or as a field `error`, which
+        server-sent events do not know: such lines become a message named "error" (framing "sse").
     """
 
     name: str
@@ -54,3 +56,4 @@ class Dialect:
     decoder: Callable[[], DialectDecoder]
     body: Callable[[Mapping[str, Any]], dict[str, Any]]
     error_fields: Callable[[Any], dict[str, Any]]
+    stray_errors: bool = False

@@ -3,14 +3,14 @@
 In: messages whose data is a `chat.completion.chunk` as JSON, then `[DONE]`. Out: stream events.
 The format is that of OpenAI's API description (chat streaming); the deviations that are read here were all seen
 on the wire: empty `choices`, a missing delta, usage with or after the finish, tool calls without an index or all
-with index 0, whole or in pieces, reasoning under two names, content as a list of parts, errors in five shapes,
-and no `[DONE]` after the finish.
+with index 0, whole or in pieces, reasoning under two names, content as a list of parts, errors in many
+shapes, and no `[DONE]` after the finish.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .dialect import Dialect, Message
@@ -30,7 +30,7 @@ from .events import (
     ToolCallDelta,
     Usage,
 )
-from .surrogates import SurrogateJoiner
+from .surrogates import SurrogateJoiner, whole
 
 __all__ = ["OPENAI_CHAT", "ChatDecoder", "error_fields"]
 
@@ -47,6 +47,10 @@ _REASONS: dict[str, FinishReason] = {
 
 #: Members of a delta that have no place among the stream events: handed on as `Other`.
 _OTHER_MEMBERS = ("audio", "annotations", "reasoning_details")
+
+#: Characters of a tool call's arguments that wait for its name. Where a name comes late, it comes in the next chunk or
+#: the one after; a call that still has none then opens without.
+MAX_WAITING = 64 * 1024
 
 
 class ChatDecoder:
@@ -68,18 +72,31 @@ class ChatDecoder:
         try:
             chunk = json.loads(data)
         except (ValueError, RecursionError) as error:
-            if data.lstrip().startswith(("{", "[")):
-                return [Error("invalid_json", f"a chunk is not JSON: {error}", fatal=False, raw=data)]
-            return [Other("not-json", data)]
-        if not isinstance(chunk, dict):
-            return [Other("not-a-chunk", data)]
-        return self._chunk(chunk, message) or [Other(str(chunk.get("object") or "chunk"), data)]
+            return [self._not_json(message, error)]
+        if isinstance(chunk, dict):
+            return self._chunk(chunk, message) or [Other(_word(chunk.get("object")) or "chunk", data)]
+        if message.event == "error":
+            return [self._error({"message": data}, data)]
+        return [Other("not-a-chunk", data)]
 
     def receive_eof(self) -> list[StreamEvent]:
         if self.ended:
             return []
         finished = bool(self._choices) and all(choice.finished for choice in self._choices.values())
         return self._end(clean=finished and not self._failed, raw="")
+
+    def _not_json(self, message: Message, error: Exception) -> StreamEvent:
+        """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
+        data = message.data
+        if message.event == "error":
+            return self._error({"message": data}, data)
+        if data.lstrip().startswith(("{", "[")):
+            return Error("invalid_json", f"a chunk is not JSON: {error}", fatal=False, raw=data)
+        return Other("not-json", data)
+
+    def _error(self, fields: Mapping[str, Any], raw: str) -> Error:
+        self._failed = True
+        return Error(_code(fields), _message(fields), fatal=True, raw=raw)
 
     def _end(self, *, clean: bool, raw: str) -> list[StreamEvent]:
         self.ended = True
@@ -89,10 +106,10 @@ class ChatDecoder:
     def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
         raw = message.data
         events: list[StreamEvent] = []
-        if not self._started and (chunk.get("id") or chunk.get("model")):
-            self._started = True
-            events.append(Start(_text(chunk.get("id")), _text(chunk.get("model")), raw))
         choices = chunk.get("choices")
+        if not self._started and (chunk.get("id") or chunk.get("model") or choices):
+            self._started = True
+            events.append(Start(_word(chunk.get("id")), _word(chunk.get("model")), raw))
         for position, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
                 events += self._choice(choice, position).receive(choice, raw)
@@ -100,10 +117,9 @@ class ChatDecoder:
         if isinstance(usage, dict):
             complete = bool(self._choices) and all(c.finished for c in self._choices.values())
             events.append(Usage(usage, complete, raw))
-        fields = error_fields(chunk) or (_bare_error(chunk) if message.event == "error" else {})
-        if fields:
-            self._failed = True
-            events.append(Error(_code(fields), _text(fields.get("message")), fatal=True, raw=raw))
+        fields = error_fields(chunk)
+        if fields or message.event == "error":
+            events.append(self._error(fields or chunk, raw))
         return events
 
     def _choice(self, choice: dict[str, Any], position: int) -> _Choice:
@@ -121,13 +137,15 @@ class ChatDecoder:
 class _Choice:
     """One of the answers: its open block of text, reasoning or refusal, and its tool calls."""
 
-    def __init__(self, number: int, new_block: Any) -> None:
+    def __init__(self, number: int, new_block: Callable[[], int]) -> None:
         self.finished = False
         self._number = number
         self._new_block = new_block
         self._open: _Run | None = None
         self._tools: dict[int, _Tool] = {}
+        self._tool_indexes: dict[str, int] = {}  # by id, for calls without an index
         self._last_tool = 0
+        self._next_tool = 0
 
     def receive(self, choice: dict[str, Any], raw: str) -> list[StreamEvent]:
         delta = choice.get("delta")
@@ -139,7 +157,7 @@ class _Choice:
             else:
                 self.finished = True
                 events += self.close(raw)
-                events.append(Finish(_REASONS.get(reason, "other"), reason, self._number, raw))
+                events.append(Finish(_REASONS.get(reason, "other"), whole(reason), self._number, raw))
         return events
 
     def close(self, raw: str) -> list[StreamEvent]:
@@ -184,7 +202,7 @@ class _Choice:
                 text = "".join(_text(piece.get("text")) for piece in pieces if isinstance(piece, dict))
                 yield from self._run("reasoning", text, raw)
             else:
-                yield Other(_text(kind) or "part", raw)
+                yield Other(_word(kind) or "part", raw)
 
     def _run(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
         if not text:
@@ -208,8 +226,8 @@ class _Choice:
     def _tool_call(self, call: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        tool_id, name = _text(call.get("id")), _text(function.get("name"))
-        index = self._tool_index(call, tool_id)
+        tool_id, name = _word(call.get("id")), _word(function.get("name"))
+        index = self._tool_index(call, tool_id, name)
         tool = self._tools.get(index)
         if tool is not None and tool.is_another(tool_id, name):
             yield from tool.close(raw)
@@ -217,19 +235,22 @@ class _Choice:
         if tool is None:
             tool = self._tools[index] = _Tool(self._number, self._new_block)
         self._last_tool = index
+        self._next_tool = max(self._next_tool, index + 1)
+        if tool_id:
+            self._tool_indexes[tool_id] = index
         arguments = function.get("arguments")
-        if isinstance(arguments, dict):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        yield from tool.receive(tool_id, name, _text(arguments), raw)
+        text = _json(arguments) if isinstance(arguments, dict) else _text(arguments)
+        yield from tool.receive(tool_id, name, text, raw)
 
-    def _tool_index(self, call: dict[str, Any], tool_id: str) -> int:
+    def _tool_index(self, call: dict[str, Any], tool_id: str, name: str) -> int:
+        """Without an index a call is known by its id, and without an id a name begins the next call."""
         index = call.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index
-        if not tool_id:
-            return self._last_tool
-        known = [number for number, tool in self._tools.items() if tool.tool_id == tool_id]
-        return known[0] if known else max(self._tools, default=-1) + 1
+        if tool_id:
+            return self._tool_indexes.get(tool_id, self._next_tool)
+        last = self._tools.get(self._last_tool)
+        return self._next_tool if name and last is not None and last.name else self._last_tool
 
 
 class _Run:
@@ -249,38 +270,55 @@ class _Run:
 class _Tool:
     """A tool call. It opens when its name is known, or when the stream stops without one having come."""
 
-    def __init__(self, choice: int, new_block: Any) -> None:
-        self.tool_id = ""
+    def __init__(self, choice: int, new_block: Callable[[], int]) -> None:
+        self.name = ""
+        self._tool_id = ""
         self._choice = choice
-        self._name = ""
         self._new_block = new_block
         self._block: int | None = None
-        self._waiting = ""
+        self._has_arguments = False
+        self._waiting: list[str] = []
+        self._waiting_size = 0
         self._joiner = SurrogateJoiner()
 
     def is_another(self, tool_id: str, name: str) -> bool:
-        """Servers that give every parallel call the index 0 tell the calls apart by id and name."""
-        return bool(self.tool_id and tool_id and name and tool_id != self.tool_id)
+        """Servers that give every parallel call the index 0 tell the calls apart by id and name, or by name alone.
+
+        A new id alone tells nothing: some servers make one up for every chunk.
+        """
+        if not name or not self.name:
+            return False
+        if tool_id and self._tool_id:
+            return tool_id != self._tool_id
+        return name != self.name and self._has_arguments
 
     def receive(self, tool_id: str, name: str, arguments: str, raw: str) -> Iterator[StreamEvent]:
-        self.tool_id = self.tool_id or tool_id
-        self._name = self._name or name
-        self._waiting += self._joiner.feed(arguments)
-        if self._name:
+        self._tool_id = self._tool_id or tool_id
+        self.name = self.name or name
+        self._wait(self._joiner.feed(arguments))
+        if self.name or self._block is not None or self._waiting_size > MAX_WAITING:
             yield from self._give(raw)
 
-    def close(self, raw: str) -> list[StreamEvent]:
-        self._waiting += self._joiner.flush()
-        events = list(self._give(raw))
-        return [*events, BlockStop(self._block, raw)] if self._block is not None else events
+    def close(self, raw: str) -> Iterator[StreamEvent]:
+        self._wait(self._joiner.flush())
+        yield from self._give(raw)
+        assert self._block is not None
+        yield BlockStop(self._block, raw)
+
+    def _wait(self, arguments: str) -> None:
+        if arguments:
+            self._has_arguments = True
+            self._waiting.append(arguments)
+            self._waiting_size += len(arguments)
 
     def _give(self, raw: str) -> Iterator[StreamEvent]:
         if self._block is None:
             self._block = self._new_block()
-            yield BlockStart(self._block, "tool", self.tool_id, self._name, self._choice, raw)
+            yield BlockStart(self._block, "tool", self._tool_id, self.name, self._choice, raw)
         if self._waiting:
-            yield ToolCallDelta(self._block, self._waiting, raw)
-            self._waiting = ""
+            yield ToolCallDelta(self._block, "".join(self._waiting), raw)
+            self._waiting = []
+            self._waiting_size = 0
 
 
 def error_fields(body: Any) -> dict[str, Any]:
@@ -293,27 +331,42 @@ def error_fields(body: Any) -> dict[str, Any]:
     error = body.get("error")
     if isinstance(error, dict) and error:
         return error
-    if isinstance(error, str) and error:
-        return {"message": error}
+    if error:
+        return {"message": error if isinstance(error, str) else _json(error)}
     if body.get("object") == "error":
         return body
     return {}
 
 
-def _bare_error(body: dict[str, Any]) -> dict[str, Any]:
-    """An `event: error` whose data is the error itself."""
-    return body if "message" in body else {"message": json.dumps(body, ensure_ascii=False)}
-
-
 def _code(fields: Mapping[str, Any]) -> str:
     for name in ("code", "type", "status_code"):
-        if fields.get(name) is not None:
-            return str(fields[name])
+        value = fields.get(name)
+        if value is not None:
+            return whole(value if isinstance(value, str) else _json(value))
     return ""
 
 
+def _message(fields: Mapping[str, Any]) -> str:
+    """The error in words, and where it has none, all that it has."""
+    return _word(fields.get("message")) or whole(_json(fields))
+
+
+def _word(value: Any) -> str:
+    """A string that is whole in itself, such as a name."""
+    return whole(_text(value))
+
+
 def _text(value: Any) -> str:
+    """A string, which may be a piece of a longer one and end within a surrogate pair."""
     return value if isinstance(value, str) else ""
+
+
+def _json(value: Any) -> str:
+    """JSON text; empty for what is nested too deeply to write, which its raw message still shows."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -329,4 +382,5 @@ OPENAI_CHAT = Dialect(
     decoder=ChatDecoder,
     body=_body,
     error_fields=error_fields,
+    stray_errors=True,
 )

@@ -7,7 +7,7 @@ that comes out can always be encoded; the raw message still has what was sent (R
 
 from __future__ import annotations
 
-__all__ = ["SurrogateJoiner"]
+__all__ = ["SurrogateJoiner", "whole"]
 
 
 class SurrogateJoiner:
@@ -27,7 +27,7 @@ class SurrogateJoiner:
         if "\ud800" <= text[-1:] <= "\udbff":
             self._held = text[-1]
             text = text[:-1]
-        return _whole(text)
+        return whole(text)
 
     def flush(self) -> str:
         """The text ended: a half that is still held becomes U+FFFD."""
@@ -35,7 +35,8 @@ class SurrogateJoiner:
         return "\ufffd" if held else ""
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
+    """Pairs joined, and each half without another half replaced by U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
