@@ -305,7 +305,6 @@ SHAPES: list[tuple[str, bytes, list[StreamEvent]]] = [
         "a surrogate pair split over two deltas",
         b'data: {"id":"c1","model":"m","choices":[{"delta":{"content":"a\\ud83d"}}]}\n\n'
         b'data: {"choices":[{"delta":{"content":"\\ude00b"}}]}\n\n' + finish() + DONE,
-        +finish() + DONE,
         [*spoken(0, "a", "😀b"), *STOP],
     ),
     (
@@ -556,9 +555,11 @@ TOOLS: list[tuple[str, bytes, list[ToolCall]]] = [
     ),
     (
         "a surrogate pair split in the arguments",
-        b'data: {"id":"c1","choices":[{"delta":{"tool_calls":[{"index":0,"id":"t1",'
-        b'"function":{"name":"f","arguments":"\\"\\ud83d"}}]}}]}\n\n'
-        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\ude00\\""}}]}}]}\n\n',
+        (
+            b'data: {"id":"c1","choices":[{"delta":{"tool_calls":[{"index":0,"id":"t1",'
+            b'"function":{"name":"f","arguments":"\\"\\ud83d"}}]}}]}\n\n'
+            b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\\ude00\\""}}]}}]}\n\n'
+        ),
         [ToolCall("t1", "f", '"😀"')],
     ),
     (
@@ -715,29 +716,28 @@ def test_a_garbled_chunk_is_told_and_the_stream_goes_on() -> None:
 
 
 DEEP = 100_000
+NEST = b"[" * 900 + b"]" * 900
 PATHOLOGICAL = [
     b'data: {"x":' + b"[" * DEEP + b"\n\n",
-    b'data: {"error":' + b"[" * 900 + b"1" + b"]" * 900 + b"}\n\n",
-    b'data: {"error":{"code":' + b"[" * 900 + b"1" + b"]" * 900 + b"}}\n\n",
-    b'data: {"object":' + b"[" * 900 + b"1" + b"]" * 900 + b"}\n\n",
-    b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":{"a":'
-    + b"[" * 900
-    + b"]" * 900
-    + b"}}}]}}]}\n\n",
+    b'data: {"error":' + NEST + b"}\n\n",
+    b'data: {"error":{"code":' + NEST + b"}}\n\n",
+    b'data: {"error":{"message":' + NEST + b"}}\n\n",
+    b'data: {"object":' + NEST + b"}\n\n",
+    b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":{"a":' + NEST + b"}}}]}}]}\n\n",
     b'data: {"choices":[{"index":' + b"9" * 5000 + b"}]}\n\n",
     b'data: {"choices":[{"index":' + b"9" * 4000 + b',"delta":{"content":"a"}}]}\n\n',
     b'data: {"usage":{"total_tokens":1e999,"x":NaN}}\n\n',
     b'data: {"id":"\\ud800","model":"\\udfff","object":"\\ud800","choices":[{"finish_reason":"\\ud800"}]}\n\n',
-    b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":{"a":'
-    + b"[" * 900
-    + b"]" * 900
-    + b"}}}]}}]}\n\n",
+    b'data: {"object":"\\ud800"}\n\n',
+    b'data: {"choices":[{"delta":{"content":[{"type":"\\ud800"}]}}]}\n\n',
+    b'data: {"choices":[{"delta":{"tool_calls":[{"id":"\\ud800","function":{"name":"\\udfff"}}]}}]}\n\n',
+    b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":{"a":"\\udfff"}}}]}}]}\n\n',
     b'data: {"choices":{"0":{"delta":{"content":"a"}}}}\n\n',
     b'data: {"choices":[[],null,7,"x"],"id":7,"model":[]}\n\n',
     b"event: error\ndata: " + b"[" * DEEP + b"\n\n",
     b"error: " + b"[" * DEEP + b"\n\n",
     b"{" * DEEP + b"\n\n",
-    b'{"error":' + b"[" * 900 + b"]" * 900 + b"}\n\n",
+    b'{"error":' + NEST + b"}\n\n",
 ]
 
 

@@ -1,0 +1,234 @@
+"""What holds for every stream of every dialect, whatever the bytes: hostile ones, and recordings that were damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tokenwire
+from cutting import bytewise, cut_at, cuts
+from tokenwire.dialects.decoder import Decoder, Outcome
+from tokenwire.dialects.events import (
+    BlockStart,
+    BlockStop,
+    End,
+    Error,
+    ReasoningDelta,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+)
+
+DIALECTS = ["openai-chat", "eventsource", "raw"]
+
+# Chunks built from members that are sometimes as they should be.
+words = st.sampled_from(
+    ["", "a", "é", "👋", "\ud83d", "\ude00", "stop", "tool_calls", "error", "text", "thinking", "]}"]
+)
+odd = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 2)
+    | words
+    | st.lists(st.nothing())
+    | st.dictionaries(words, words, max_size=1)
+)
+
+
+def members(**strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={name: strategy | odd for name, strategy in strategies.items()})
+
+
+parts = st.lists(members(type=words, text=words, thinking=st.lists(members(text=words), max_size=2)), max_size=2)
+calls = members(index=st.integers(0, 2), id=words, function=members(name=words, arguments=words))
+deltas = members(
+    role=words, content=words | parts, reasoning=words, reasoning_content=words, refusal=words,
+    tool_calls=st.lists(calls | odd, max_size=2), function_call=members(name=words, arguments=words), audio=odd,
+)  # fmt: skip
+choices = members(index=st.integers(0, 2), delta=deltas, finish_reason=words)
+chunks = members(
+    id=words, model=words, object=words, choices=st.lists(choices | odd, max_size=3), usage=members(total_tokens=odd),
+    error=members(message=words, code=words, type=words) | words,
+)  # fmt: skip
+
+
+def as_lines(chunk: object, way: int) -> bytes:
+    data = json.dumps(chunk).encode()
+    pretty = json.dumps(chunk, indent=1).encode()
+    named = b"event: error\ndata: %s\n\n" % data
+    field = b"error: %s\n\n" % data
+    return [b"data: %s\n\n" % data, b"data:%s\r\n\r\n" % data, named, field, b"%s\n" % data, b"%s\n\n" % pretty][way]
+
+
+events_of_chat = st.builds(as_lines, chunks, st.sampled_from([0, 0, 0, 0, 1, 2, 3, 4, 5]))
+noise = st.sampled_from(
+    [b"data: [DONE]\n\n", b": ping\n\n", b"\n", b"\r", b"data: x\n\n", b'data: {"choices":[\n\n',
+     b"{\n", b"}\n", b"\xff", b"\0", b"id: 1\n"]
+) | st.binary(max_size=6)  # fmt: skip
+streams = st.lists(events_of_chat | noise, max_size=12).map(b"".join)
+
+
+def decode(dialect: str, pieces: list[bytes], *, cut: bool = False) -> tuple[list[StreamEvent], Outcome | None]:
+    """No limit is in reach of these streams, so nothing may be raised at all."""
+    decoder = Decoder(dialect)
+    events: list[StreamEvent] = []
+    for piece in pieces:
+        events += decoder.receive_data(piece)
+    events += decoder.receive_eof(cut=cut)
+    return events, decoder.outcome
+
+
+def joined_raw(events: list[StreamEvent]) -> list[StreamEvent]:
+    """The dialect `raw` gives one event a read: the cut decides how many, not what they say together."""
+    text = "".join(event.raw for event in events if isinstance(event, tokenwire.Other))
+    return [tokenwire.Other("bytes", text), events[-1]]
+
+
+def check(dialect: str, stream: bytes, pieces: list[bytes]) -> None:
+    events, outcome = decode(dialect, [stream])
+    check_events(events, outcome)
+    cut_events, cut_outcome = decode(dialect, pieces)
+    if dialect == "raw":
+        events, cut_events = joined_raw(events), joined_raw(cut_events)
+    assert cut_events == events
+    assert cut_outcome == outcome
+    assert [event.raw for event in cut_events] == [event.raw for event in events]
+    assert [event.cursor for event in cut_events] == [event.cursor for event in events]
+
+
+def check_events(events: list[StreamEvent], outcome: Outcome | None) -> None:
+    ends = [event for event in events if isinstance(event, End)]
+    assert len(ends) == 1
+    assert events[-1] is ends[0]
+    failed = any(isinstance(event, Error) and event.fatal for event in events)
+    assert not (failed and ends[0].clean)
+    assert (outcome == "clean") == ends[0].clean
+    assert (outcome == "error") == failed
+    check_blocks(events)
+    check_answer(events)
+
+
+def check_blocks(events: list[StreamEvent]) -> None:
+    opened: dict[int, str] = {}
+    closed: set[int] = set()
+    for event in events:
+        match event:
+            case BlockStart(block, kind):
+                assert block not in opened
+                assert block not in closed
+                opened[block] = kind
+            case TextDelta(block, text):
+                assert opened[block] in ("text", "refusal")
+                assert text
+                text.encode()
+            case ReasoningDelta(block, text):
+                assert opened[block] == "reasoning"
+                assert text
+                text.encode()
+            case ToolCallDelta(block, arguments):
+                assert opened[block] == "tool"
+                assert arguments
+                arguments.encode()
+            case BlockStop(block):
+                del opened[block]
+                closed.add(block)
+    assert not opened
+
+
+def check_answer(events: list[StreamEvent]) -> None:
+    answer = tokenwire.Answer()
+    answer.add_all(events)
+    assert answer.events == events
+    of_choice = {event.block: event.choice for event in events if isinstance(event, BlockStart)}
+    for choice in {0, *of_choice.values()}:
+        wanted = "".join(e.text for e in events if isinstance(e, TextDelta) and of_choice[e.block] == choice)
+        assert answer.text_of(choice) == wanted
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@given(stream=streams, places=cuts)
+def test_the_invariants_hold_for_hostile_streams(dialect: str, stream: bytes, places: list[int]) -> None:
+    check(dialect, stream, cut_at(stream, places))
+    check(dialect, stream, bytewise(stream))
+
+
+@given(streams)
+def test_what_the_transport_knows_to_be_cut_is_clean_only_after_the_terminator(stream: bytes) -> None:
+    events, outcome = decode("openai-chat", [stream], cut=True)
+    check_events(events, outcome)
+    assert (outcome == "clean") <= events[-1].raw.startswith("[DONE]")
+
+
+@given(streams)
+def test_decode_raises_nothing_but_what_is_documented(stream: bytes) -> None:
+    events: list[StreamEvent] = []
+    interrupted = False
+    try:
+        for event in tokenwire.decode([stream], max_event_size=200):
+            events.append(event)
+    except tokenwire.StreamInterrupted as error:
+        interrupted = error.events == events
+    except tokenwire.EventTooLarge:
+        return
+    assert isinstance(events[-1], End)
+    assert interrupted <= (not events[-1].clean)
+
+
+# Recordings, damaged.
+
+MAX_DAMAGED = 20_000
+
+
+def recordings() -> list[Path]:
+    corpus = os.environ.get("TOKENWIRE_CORPUS")
+    public = Path(corpus) / "public" if corpus else Path("/nonexistent")
+    return [
+        path
+        for folder in ("openai-chat", "chat-deepseek", "chat-groq", "chat-mistral", "chat-openrouter", "gemini-sse")
+        for path in sorted(public.glob(f"{folder}/*.sse"))
+        if path.stat().st_size <= MAX_DAMAGED
+    ]
+
+
+RECORDINGS = recordings()
+
+# (kind, place, length or bit): what happens to a run of bytes
+damages = st.lists(
+    st.tuples(st.sampled_from(["drop", "double", "flip"]), st.integers(0, MAX_DAMAGED), st.integers(1, 60)),
+    min_size=1,
+    max_size=4,
+)
+
+
+def damaged(stream: bytes, damage: list[tuple[str, int, int]]) -> bytes:
+    for kind, where, size in damage:
+        place = where % (len(stream) + 1)
+        run = stream[place : place + size]
+        if kind == "drop":
+            run = b""
+        elif kind == "double":
+            run += run
+        else:
+            run = bytes(byte ^ (1 << size % 8) for byte in run[:1]) + run[1:]
+        stream = stream[:place] + run + stream[place + size :]
+    return stream
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=[f"{path.parent.name}/{path.name}" for path in RECORDINGS])
+def test_the_invariants_hold_for_damaged_recordings(path: Path, corpus: Path) -> None:
+    stream = path.read_bytes()
+
+    @settings(max_examples=25)
+    @given(damages, cuts)
+    def holds(damage: list[tuple[str, int, int]], places: list[int]) -> None:
+        bad = damaged(stream, damage)
+        check("openai-chat", bad, cut_at(bad, places))
+        check("eventsource", bad, cut_at(bad, places))
+
+    holds()

@@ -1,0 +1,101 @@
+"""The public face: the names of the contract, and what importing them costs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tokenwire
+
+#: What others type and rely on.
+CONTRACT = {
+    "decode", "adecode", "stream", "astream", "SSEParser", "ServerSentEvent", "encode", "MAX_EVENT_SIZE",
+    "Start", "BlockStart", "TextDelta", "ReasoningDelta", "ToolCallDelta", "BlockStop",
+    "Usage", "Finish", "Error", "Other", "End",
+    "TokenwireError", "LocalProtocolError", "RemoteProtocolError", "StreamInterrupted",
+}  # fmt: skip
+
+
+def test_the_face_has_the_names_of_the_contract() -> None:
+    assert set(tokenwire.__all__) >= CONTRACT
+    assert set(dir(tokenwire)) >= CONTRACT
+
+
+@pytest.mark.parametrize("name", tokenwire.__all__)
+def test_a_name_leads_to_the_object_at_its_home(name: str) -> None:
+    found = getattr(tokenwire, name)
+    if name != "__version__":
+        home = importlib.import_module(f"tokenwire.{tokenwire._HOME[name]}")
+        assert found is getattr(home, name)
+        assert name in home.__all__, f"{name} is not in __all__ of its home"
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'WebSocketsParser'"):
+        tokenwire.WebSocketsParser  # noqa: B018
+
+
+def test_what_type_checkers_see_is_what_is_loaded() -> None:
+    """The imports under TYPE_CHECKING and the table of homes say the same twice: they have to agree."""
+    tree = ast.parse(Path(tokenwire.__file__).read_text(encoding="utf-8"))
+    (guarded,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        (alias.name, statement.module)
+        for statement in guarded.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+        if alias.asname == alias.name
+    }
+    assert seen == set(tokenwire._HOME.items())
+
+
+def loaded_by(program: str) -> set[str]:
+    tell = "import json; print(json.dumps(sorted(loaded)))"
+    lines = ["import sys", "before = set(sys.modules)", program, "loaded = set(sys.modules) - before", tell]
+    result = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(result.stdout))
+
+
+HEAVY = {
+    "asyncio",
+    "ssl",
+    "socket",
+    "h11",
+    "wsproto",
+    "brotli",
+    "zstandard",
+    "rich",
+    "http",
+    "urllib",
+    "logging",
+    "threading",
+}
+
+
+def test_importing_loads_nothing_that_is_heavy() -> None:
+    loaded = loaded_by("import tokenwire")
+    assert {name for name in loaded if name.startswith("tokenwire")} == {"tokenwire", "tokenwire._version"}
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["from tokenwire import SSEParser", "from tokenwire import decode; list(decode([b'data: [DONE]\\n\\n']))"],
+)
+def test_parsing_loads_no_transport(program: str) -> None:
+    assert not loaded_by(program) & (HEAVY - {"threading"})
+
+
+def test_the_blocking_driver_loads_no_asyncio() -> None:
+    assert "asyncio" not in loaded_by("from tokenwire import stream")
