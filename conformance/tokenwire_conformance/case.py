@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from .chat import ChatStream
 from .stream import Stream
 from .transcript import Response, Transcript
-from .verdict import Evidence, Inconclusive
+from .verdict import Evidence, Finding, Inconclusive
 
-__all__ = ["Case", "at", "json_of"]
+__all__ = ["Case", "at", "gathered", "json_of"]
 
 #: Bytes shown as evidence.
 EXCERPT = 160
@@ -86,6 +86,16 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
         offset = response.offset if offset is None else offset
         data = transcript.received[offset : offset + EXCERPT]
     return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+
+
+def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterator[Finding]:
+    """One finding for all places of one kind in a response: the first is shown, the rest are counted.
+
+    :param offsets: in the content; no finding where there are none.
+    """
+    if offsets:
+        count = f" ({len(offsets)} times in this stream)" if len(offsets) > 1 else ""
+        yield Finding(message + count, at(response, content=offsets[0]))
 
 
 def json_of(response: Response) -> Any:
