@@ -1,0 +1,203 @@
+"""`tokenwire check` and `tokenwire lint`, as an operator runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tokenwire.cli import main
+from tokenwire.endpoint import Call, ReferenceEndpoint, Reply, Seams, background
+from tokenwire.recording import Entry, Recording, dump
+
+CANARY = "canary-key-7c1f0e5b2d9a4836"
+
+
+class EchoKey(Seams):
+    """An endpoint that gives the key back, in a field and in a body."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        key = call.header("authorization")
+        if reply.pieces is None and reply.status >= 400:
+            return Reply(reply.status, reply.headers, reply.body.replace(b'"message":"', b'"message":"' + key.encode()))
+        return reply.with_header("X-Echo", key)
+
+
+@pytest.fixture
+def clean() -> Iterator[str]:
+    with background(ReferenceEndpoint(key=CANARY).connection) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def leaky() -> Iterator[str]:
+    with background(ReferenceEndpoint(key=CANARY, seams=EchoKey).connection) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY_KEY", CANARY)
+
+
+def test_the_reference_endpoint_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    verdicts = {result["id"]: result["verdict"] for result in report["results"]}
+    assert set(verdicts.values()) <= {"PASS", "NOT-APPLICABLE"}
+    assert sum(verdict == "PASS" for verdict in verdicts.values()) >= 60
+    assert report["exit_code"] == 0
+    assert report["summary"]["PASS"] == sum(verdict == "PASS" for verdict in verdicts.values())
+    assert {"id", "level", "verdict", "message", "clause", "evidence"} <= set(report["results"][0])
+
+
+def test_it_runs_as_a_command_without_a_terminal_and_without_colour() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenwire", "check", "--only", "sse."], capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert done.stderr == b""
+    assert b"PASS" in done.stdout
+
+
+def test_a_finding_has_words_a_clause_and_the_bytes(leaky: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", leaky, "--key-env", "CANARY_KEY", "--only", "auth.key-not-echoed"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL          auth.key-not-echoed: the key comes back" in out
+    assert "MUST:" in out
+    assert ", byte " in out
+
+
+@pytest.mark.parametrize("form", ["text", "json", "junit"])
+def test_the_key_stands_in_no_report(leaky: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", leaky, "--key-env", "CANARY_KEY", "--format", form]) == 1
+    captured = capsys.readouterr()
+    assert CANARY not in captured.out + captured.err
+    assert "auth.key-not-echoed" in captured.out
+
+
+def test_junit_is_xml_with_a_case_a_check(clean: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", clean, "--key-env", "CANARY_KEY", "--only", "sse.", "--format", "junit"]) == 0
+    suite = ElementTree.fromstring(capsys.readouterr().out)[0]
+    assert next(suite.iter("testcase")).get("name") == "sse.content-type"
+    assert suite.get("failures") == "0"
+
+
+def test_junit_counts_a_finding_as_a_failure(leaky: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", leaky, "--key-env", "CANARY_KEY", "--only", "auth.key-not-echoed", "--format", "junit"]
+    assert main(arguments) == 1
+    [suite] = ElementTree.fromstring(capsys.readouterr().out)
+    assert suite.get("failures") == "1"
+
+
+def test_strict_makes_a_breach_of_should_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    class NoKeyWanted(Seams):
+        pass
+
+    with background(ReferenceEndpoint(seams=NoKeyWanted).connection) as port:
+        url = f"http://127.0.0.1:{port}"
+        arguments = ["check", url, "--key-env", "CANARY_KEY", "--only", "auth.missing-401"]
+        assert main(arguments) == 0
+        assert "WARN" in capsys.readouterr().out
+        assert main([*arguments, "--strict"]) == 1
+
+
+def test_dry_run_tells_the_cost_and_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.0)
+        assert main(["check", f"http://127.0.0.1:{server.getsockname()[1]}", "--dry-run"]) == 0
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    out = capsys.readouterr().out
+    assert "requests" in out
+    assert "overflow" in out
+
+
+def test_only_what_the_chosen_checks_need_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--dry-run", "--only", "sse.utf8", "--model", "m"]) == 0
+    assert "1 checks need 1 requests" in capsys.readouterr().out
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["check", "ftp://host/"], 2, "must begin with http:// or https://"),
+        (["check", "http://"], 2, "names no host"),
+        (["check", "http://127.0.0.1:1", "--key-env", "NOT_SET_ANYWHERE"], 2, "NOT_SET_ANYWHERE"),
+        (["check", "--only", "nothing."], 2, "no check"),
+        (["check", "--dialect", "no-such"], 2, "no dialect"),
+        (["lint", "no-such-file.wire.jsonl"], 2, "no-such-file"),
+    ],
+)
+def test_wrong_usage_is_one_clear_line(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_an_endpoint_that_is_not_there_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"http://127.0.0.1:{_closed_port()}", "--model", "m"]) == 3
+    assert "refused the connection" in capsys.readouterr().err
+
+
+def test_an_endpoint_that_names_no_model_wants_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint(key="another-key-entirely").connection) as port:
+        assert main(["check", f"http://127.0.0.1:{port}", "--key-env", "CANARY_KEY"]) == 2
+    assert "--model" in capsys.readouterr().err
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    head = b"HTTP/1.1 200 OK\r\nDate: Mon, 23 Nov 2026 18:00:00 GMT\r\nContent-Type: text/event-stream\r\n"
+    stream = b"data: {broken\n\n"
+    body = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(stream), stream)
+    request = b'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 16\r\n\r\n{"stream": true }'[:-1]
+    path = tmp_path / "broken.wire.jsonl"
+    dump(Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", body), Entry(0.2, "eof")]), path)
+    return path
+
+
+def test_lint_judges_a_file(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", str(recording)]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL          sse.json" in out
+    assert "broken.wire.jsonl, byte" in out
+
+
+def test_lint_judges_every_recording_in_a_folder(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (recording.parent / "copy.wire.jsonl").write_bytes(recording.read_bytes())
+    assert main(["lint", str(recording.parent), "--format", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    failed = [result for result in report["results"] if result["id"] == "sse.json"]
+    assert sorted(os.path.basename(result["target"]) for result in failed) == ["broken.wire.jsonl", "copy.wire.jsonl"]
+
+
+def test_lint_of_nothing_that_can_be_judged_is_exit_4(tmp_path: Path) -> None:
+    path = tmp_path / "empty.wire.jsonl"
+    dump(Recording({}, [Entry(0.0, "connected")]), path)
+    assert main(["lint", str(path)]) == 4
+
+
+def test_lint_of_a_file_that_is_no_recording_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("hello\n")
+    assert main(["lint", str(path)]) == 2
+    assert "is no recording" in capsys.readouterr().err

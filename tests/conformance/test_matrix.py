@@ -1,0 +1,68 @@
+"""The kill matrix: what keeps the suite honest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tokenwire_conformance.faults import FAULTS, all_faults
+from tokenwire_conformance.judge import select
+from tokenwire_conformance.matrix import examine, row
+from tokenwire_conformance.verdict import Verdict
+
+CHECKS = [check.id for check in select()]
+
+
+@pytest.mark.parametrize("dialect", ["openai-chat", "eventsource"])
+def test_the_clean_endpoint_passes_everything_that_applies(dialect: str) -> None:
+    results = examine(dialect=dialect)
+    bad = [
+        f"{r.id} {r.verdict}: {r.message}" for r in results if r.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    ]
+    if dialect == "eventsource":  # the probes of the chat dialect are not made there
+        bad = [line for line in bad if "INCONCLUSIVE" not in line]
+    assert not bad
+
+
+def test_the_clean_endpoint_leaves_few_checks_without_a_verdict() -> None:
+    results = examine()
+    idle = {r.id for r in results if r.verdict is Verdict.NOT_APPLICABLE}
+    assert idle == {"http.vary", "http.cache-control", "err.retry-after"}
+    assert sum(r.verdict is Verdict.PASS for r in results) >= 60
+
+
+@pytest.mark.parametrize("fault", sorted(all_faults()))
+def test_a_fault_trips_what_it_declares_and_nothing_else(fault: str) -> None:
+    result = row(FAULTS[fault])
+    assert result.tripped == FAULTS[fault].trips
+    assert not result.harness_errors
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_is_tripped_by_some_fault(check: str) -> None:
+    assert any(check in fault.trips for fault in all_faults().values())
+
+
+@pytest.mark.parametrize("fault", sorted(all_faults()))
+def test_no_fault_names_a_check_that_does_not_exist(fault: str) -> None:
+    assert FAULTS[fault].trips <= set(CHECKS)
+
+
+def test_the_same_run_twice_gives_the_same_verdicts() -> None:
+    assert [r.as_json() for r in examine()] == [r.as_json() for r in examine()]
+
+
+@pytest.mark.timeout(280)
+def test_the_command_prints_the_matrix_as_json() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tokenwire_conformance.matrix", "--json"], capture_output=True, text=True, check=False
+    )
+    matrix = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert set(matrix["checks"]) == set(CHECKS)
+    assert set(matrix["faults"]) == set(all_faults())
+    assert all(matrix["killed"].values())
+    assert matrix["collateral"] == {}
