@@ -13,12 +13,11 @@ from .fault import edit_head, fault, is_streamed_chat
 
 @fault("open-door", trips="auth.missing-401 auth.invalid-no-stream")
 class OpenDoor(Seams):
-    """A request without a key is answered like any other."""
+    """A request without a key gets a stream, if one with bad news in it."""
 
     def reply(self, call: Call, reply: Reply) -> Reply:
-        if reply.status != 401 or call.header("authorization"):
-            return reply
-        return Reply(200, [("Content-Type", "application/json")], b'{"object":"chat.completion","choices":[]}')
+        wanted = reply.status == 401 and not call.header("authorization")
+        return error_in_stream(reply) if wanted else reply
 
 
 @fault("401-bare", trips="auth.www-authenticate")
