@@ -99,8 +99,9 @@ class ChatStream:
                     yield Choice(payload, value, index if type(index) is int else place)
 
     def text(self, number: int = 0) -> str:
-        """The joined content of one choice."""
-        return "".join(choice.content for choice in self.choices if choice.number == number)
+        """The joined content of one choice. Halves of a surrogate pair that came in two deltas become a character."""
+        text = "".join(choice.content for choice in self.choices if choice.number == number)
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     @property
     def finishes(self) -> dict[int, list[str]]:
