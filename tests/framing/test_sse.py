@@ -135,7 +135,8 @@ PIECES = [
     b"data", b"data:", b"data: ", b"event: ", b"event: a\n", b"id: ", b"id: 1\n", b"id: 1\0\n", b"id\n", b"retry: ",
     b"retry: 12\n", b"retry: 1_2\n", b":", b": ping\n\n", b" ", b"x", b"a: b", b"\n", b"\r", b"\r\n", b"\n\n", b"\r\r",
     b"\r\n\r\n", b"\0", b"\xef\xbb\xbf", b"\xef", b"\xbb", b"\xbf", b"\xff", b"\xc3", b"\xf0\x9f\x91", b"\x8b",
-    b"\xed\xa0\x80", "é".encode(), "👋".encode(), "\u2028".encode(), "\u2029".encode(), "\x85".encode(), b"\x0b", b"\x0c", b"\x1c",
+    b"\xed\xa0\x80", "é".encode(), "👋".encode(),
+    "\u2028".encode(), "\u2029".encode(), "\x85".encode(), b"\x0b", b"\x0c", b"\x1c",
     b"data: a\n\n", b"data: b\n\ndata: c\n\n", b"event: a\ndata: 1\n\n", b"[DONE]", b"{}",
 ]  # fmt: skip
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ from ..errors import (
 )
 from ..protocol.coding import available_codings
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, HTTPRequest, ResponseEnd, ResponseHead
-from ..protocol.url import parse_url
+from ..protocol.url import Target, parse_url
 
 __all__ = ["MAX_ERROR_BODY", "Request", "Session", "Timeouts", "build_request"]
 
@@ -89,7 +89,7 @@ def build_request(
     :raises InvalidURL: for a URL that names no HTTP server.
     :raises LocalProtocolError: for a key that no field can carry, and for JSON that is none.
     """
-    target = parse_url(endpoint_url(url, dialect))
+    target = _endpoint(parse_url(url), dialect)
     fields = {
         "accept": dialect.content_type or "*/*",
         "accept-encoding": ", ".join(available_codings()),
@@ -107,26 +107,34 @@ def build_request(
 
 
 def endpoint_url(url: str, dialect: Dialect) -> str:
-    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and `/v1`."""
-    base = url.rstrip("/")
-    if base.count("/") == 2:
-        return base + dialect.path
+    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and `/v1`.
+
+    :raises InvalidURL: for a URL that names no HTTP server.
+    """
+    return _endpoint(parse_url(url), dialect).url
+
+
+def _endpoint(target: Target, dialect: Dialect) -> Target:
+    path, mark, query = target.path.partition("?")
+    base = path.rstrip("/")
+    if not base:
+        return replace(target, path=dialect.path + mark + query)
     if base.endswith(_PATH_SUFFIX) and dialect.path.startswith(_PATH_SUFFIX + "/"):
-        return base + dialect.path.removeprefix(_PATH_SUFFIX)
-    return url
+        return replace(target, path=base + dialect.path.removeprefix(_PATH_SUFFIX) + mark + query)
+    return target
 
 
 def _encode_json(value: Mapping[str, Any]) -> bytes:
     try:
         return json_module.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"the request body is not JSON: {error}") from error
 
 
 def _checked_key(key: str) -> str:
     if not key.isascii() or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in key):
         raise LocalProtocolError(
-            "the key holds a blank, a line end or a character that is not ASCII: was it copied with something around it?"
+            "the key holds a blank, a line end or a character beyond ASCII: was it copied with something around it?"
         )
     return key
 
@@ -154,6 +162,7 @@ class Session:
         self._decoder = Decoder(dialect)
         self._timeouts = timeouts or Timeouts()
         self._refused = bytearray()
+        self._reset = False
         self._timer = ""
         self._seconds = 0.0
         self._deadline: float | None = None
@@ -185,8 +194,12 @@ class Session:
         self._set_timer("idle", self._timeouts.idle, now)
         return self._receive(partial(self._exchange.receive_data, data))
 
-    def receive_eof(self, now: float) -> list[StreamEvent]:
-        """The connection ended, cleanly or not."""
+    def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
+        """The connection ended.
+
+        :param reset: by a failure and no close, so that a body which only the close delimits was cut (RFC 9112, 8).
+        """
+        self._reset = reset
         return self._receive(self._exchange.receive_eof)
 
     def next_deadline(self) -> float | None:
@@ -197,13 +210,16 @@ class Session:
         return min(deadlines, default=None)
 
     def handle_deadline(self, now: float) -> None:
-        """The time has come: where a timer ran out, `error` becomes a `TimeoutExceeded` that names it."""
+        """The time has come: where a timer ran out, `error` becomes a `TimeoutExceeded` that names it.
+
+        Where the server had refused by then, and only its words were awaited, `error` is that refusal.
+        """
         if self.ended:
             return
         if self._total is not None and now >= self._total:
-            self._fail(TimeoutExceeded("total", self._timeouts.total or 0.0))
+            self._break_off(TimeoutExceeded("total", self._timeouts.total or 0.0))
         elif self._deadline is not None and now >= self._deadline:
-            self._fail(TimeoutExceeded(self._timer, self._seconds))
+            self._break_off(TimeoutExceeded(self._timer, self._seconds))
 
     # What follows from it.
 
@@ -226,7 +242,7 @@ class Session:
         except BodyTruncated as error:
             self._cut(error, events)
         except RemoteProtocolError as error:
-            self._fail(error)
+            self._break_off(error)
         return events
 
     def _handle(self, event: HTTPEvent, events: list[StreamEvent]) -> None:
@@ -236,12 +252,14 @@ class Session:
             case Body(data) if self._is_stream():
                 self._give(self._decoder.receive_data(data), events)
                 self.ended = self._decoder.ended
-                if self._decoder.error is not None:
+                if self._decoder.error is not None and not self.ended:
                     raise self._decoder.error
             case Body(data):
                 self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
                 if len(self._refused) >= MAX_ERROR_BODY:
                     self._fail(self._refusal())
+            case ResponseEnd("closed") if self._reset:
+                self._finish("the connection was reset:", events, cut=True)
             case ResponseEnd():
                 self._finish("the body is complete, but", events)
 
@@ -249,14 +267,14 @@ class Session:
         if self.head is None:
             self._fail(error)
         else:
-            self._finish(f"{error}:", events)
+            self._finish(f"{error}:", events, cut=True)
 
-    def _finish(self, how: str, events: list[StreamEvent]) -> None:
+    def _finish(self, how: str, events: list[StreamEvent], *, cut: bool = False) -> None:
         """Nothing more will come, and the dialect's terminator has not."""
         if not self._is_stream():
             self._fail(self._refusal())
             return
-        self._give(self._decoder.receive_eof(), events)
+        self._give(self._decoder.receive_eof(cut=cut), events)
         self.ended = True
         if self._decoder.outcome == "interrupted":
             self._fail(
@@ -270,6 +288,11 @@ class Session:
     def _give(self, new: list[StreamEvent], events: list[StreamEvent]) -> None:
         self.answer.add_all(new)
         events += new
+
+    def _break_off(self, error: TokenwireError) -> None:
+        """What went wrong with the words of a refusal does not hide the refusal."""
+        refused = self.head is not None and not self._is_stream()
+        self._fail(self._refusal() if refused else error)
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
