@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if entry.kind == "<":
             judged.receive_data(entry.data, entry.seconds)
         elif entry.kind in ("eof", "reset"):
-            judged.receive_eof(entry.seconds)
+            judged.receive_eof(entry.seconds, reset=entry.kind == "reset")
     if judged.error is not None:
         raise judged.error
     if judged.answer.error is not None and judged.answer.error.fatal:

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf, nan
 from pathlib import Path
@@ -147,6 +147,23 @@ def key_of(args: argparse.Namespace) -> str | None:
     return key
 
 
+def header_fields(given: list[str]) -> dict[str, str]:
+    """The fields of `--header` options.
+
+    :raises LocalProtocolError: for one without "=", and for one that would hold a key.
+    """
+    headers = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        name = name.strip().lower()
+        if not equals:
+            raise LocalProtocolError(f"--header {text!r} has no '=': write NAME=VALUE")
+        if name in REDACTED_FIELDS:
+            raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
+        headers[name] = value.strip()
+    return headers
+
+
 @contextmanager
 def _key_variable(args: argparse.Namespace) -> Iterator[str | None]:
     key = key_of(args)
@@ -179,23 +196,6 @@ def _json_object(source: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise LocalProtocolError(f"{name} holds no JSON object, which the body of a request must be")
     return value
-
-
-def header_fields(given: list[str]) -> dict[str, str]:
-    """The fields of `--header` options.
-
-    :raises LocalProtocolError: for one without "=", and for one that would hold a key.
-    """
-    headers = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        name = name.strip().lower()
-        if not equals:
-            raise LocalProtocolError(f"--header {text!r} has no '=': write NAME=VALUE")
-        if name in REDACTED_FIELDS:
-            raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
-        headers[name] = value.strip()
-    return headers
 
 
 def _timeouts(args: argparse.Namespace) -> Timeouts:
