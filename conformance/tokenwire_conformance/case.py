@@ -73,7 +73,8 @@ class Case:
         response = self.accepted(probe)
         if not _is_stream(response):
             raise Inconclusive(f"the probe {probe!r} got no event stream")
-        return ChatStream(Stream(response))
+        # Read once, however many checks ask for it.
+        return next((chat for chat in self.chats if chat.response is response), ChatStream(Stream(response)))
 
 
 def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:

@@ -357,7 +357,13 @@ def surrogates(stream: Stream) -> Iterator[Finding]:
         else:
             message = f"half a surrogate pair stands alone: \\u{code:04x}"
             place += 1
-        yield Finding(message, at(stream.response, content=payload.offset))
+        yield Finding(message, at(stream.response, content=_escape_offset(stream, payload, code)))
+
+
+def _escape_offset(stream: Stream, payload: Payload, code: int) -> int:
+    """Where the escape stands; it may be far into its event."""
+    match = re.compile(rb"\\u%04x" % code, re.IGNORECASE).search(stream.content, payload.offset)
+    return match.start() if match else payload.offset
 
 
 def _lone(text: str) -> Iterator[int]:
