@@ -25,6 +25,8 @@ _UNKNOWN_FIELD = re.compile(r"[A-Za-z][-\w]*:")
 #: Data that says nothing but "still here": empty, a comment sent as data, or one of the usual words.
 _KEEPALIVE = re.compile(r"\s*([:#].*|\W*(ping|pong|keep-?alive|heart-?beat)\W*)?\s*", re.IGNORECASE | re.DOTALL)
 
+_JSON_LINES = frozenset({"application/jsonl", "application/ndjson", "application/stream+json", "application/x-ndjson"})
+
 #: Line ends that Python's str.splitlines knows and the standard does not: U+2028, U+2029, U+0085.
 _FOREIGN_LINE_END = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2\x85")
 
@@ -52,6 +54,13 @@ def _speaks_json(stream: Stream) -> bool:
     return stream.response.request.method == "POST" or bool(stream.objects)
 
 
+def _owes_events(response: Response) -> bool:
+    """A stream was asked for, and promised by the status. Ollama and Cohere stream JSON lines, on paths of their own."""
+    path = response.request.target.partition("?")[0]
+    speaks_lines = response.media_type in _JSON_LINES and not path.endswith("/chat/completions")
+    return response.head_complete and response.status == 200 and asked_for_stream(response) and not speaks_lines
+
+
 def _uses(name: str) -> Any:
     """Tells the streams that use a field."""
     return lambda stream: any(block.values(name) for block in stream.blocks)
@@ -66,8 +75,8 @@ def _uses(name: str) -> Any:
     "WHATWG HTML 9.2.2, 9.2.5; Open Responses",
     "What is answered to stream: true has the media type text/event-stream.",
     on="responses",
-    when=lambda response: response.head_complete and response.status == 200 and asked_for_stream(response),
-    absent="no 200 to a request for a stream was seen",
+    when=_owes_events,
+    absent="no 200 to a request for server-sent events was seen",
     breaks="EventSource in browsers and httpx-sse 0.4.3 refuse the stream",
 )
 def content_type(response: Response) -> Iterator[Finding]:
@@ -355,7 +364,7 @@ def surrogates(stream: Stream) -> Iterator[Finding]:
             message = f"a character is split over two events: \\u{code:04x} stands in one, \\u{partner:04x} in another"
             place += 2
         else:
-            message = f"half a surrogate pair stands alone: \\u{code:04x}"
+            message = f"half a surrogate pair stands alone in an event: \\u{code:04x}"
             place += 1
         yield Finding(message, at(stream.response, content=_escape_offset(stream, payload, code)))
 
