@@ -55,7 +55,7 @@ def _speaks_json(stream: Stream) -> bool:
 
 
 def _owes_events(response: Response) -> bool:
-    """A stream was asked for, and promised by the status. Ollama and Cohere stream JSON lines, on paths of their own."""
+    """A stream was asked for, and the status promises it. Ollama and Cohere stream JSON lines, on other paths."""
     path = response.request.target.partition("?")[0]
     speaks_lines = response.media_type in _JSON_LINES and not path.endswith("/chat/completions")
     return response.head_complete and response.status == 200 and asked_for_stream(response) and not speaks_lines
