@@ -1,0 +1,126 @@
+"""`tokenwire lint` over recordings that other people made from real servers: every finding, and why it is true.
+
+The recordings are an outside corpus, found through the environment variable TOKENWIRE_CORPUS.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tokenwire.recording import load
+from tokenwire_conformance.case import Case
+from tokenwire_conformance.judge import judge_all, select
+from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.verdict import Verdict
+
+CORPUS = Path(os.environ.get("TOKENWIRE_CORPUS", "no-corpus")) / "servers"
+
+pytestmark = pytest.mark.skipif(
+    not CORPUS.is_dir(), reason="the environment variable TOKENWIRE_CORPUS names no corpus of recordings"
+)
+
+#: What the names of the recordings of chats, of plain event streams and of their cuts begin with.
+JUDGED = ("chat_", "chaos_", "sse", "boom", "es", "upstream")
+
+CUT = "the upstream, or its handler, died within the stream, and the connection was closed without the last chunk"
+HALVES = "the mock cuts its text every eight UTF-16 units, through the pair that makes 😀, and proxies pass that on"
+SECONDS = "`created` is the time of the chunk, not of the answer, so it moves on when a second does"
+MIXED = "the upstream wrote its events with CRLF and its end mark with LF"
+PING = "sse-starlette sends its ping as a block of its own after events with an id"
+
+#: (server, check, recordings, why it is so)
+FINDINGS = [
+    ("aimock", "chat.done", "chat_dropms chat_truncme", "the mock was told to cut the stream"),
+    ("aimock", "chat.finish-once", "chat_dropms chat_truncme", "the mock was told to cut the stream"),
+    ("aimock", "http.chunk-terminator", "chat_dropms chat_truncme", "the mock was told to cut the stream"),
+    ("aimock", "sse.content-type", "chaos_malformed", "the mock was told to answer with broken JSON and status 200"),
+    (
+        "aimock",
+        "sse.surrogates",
+        (
+            "chat_chunked_req chat_expect100 chat_gzip_accept chat_http10 chat_http_close chat_normal chat_unknown_model "
+            "chat_usage chat_wrong_ctype"
+        ),
+        HALVES,
+    ),
+    ("llama-server", "chat.created-model-constant", "chat_http_close chat_wrong_ctype", SECONDS),
+    (
+        "llama-server",
+        "http.date",
+        (
+            "chat_chunked_req chat_disconnect chat_disconnect_rst chat_expect100 chat_get_method chat_gzip_accept "
+            "chat_http10 chat_http_close chat_missing_field chat_no_auth chat_nonstream chat_normal chat_pipelined2 "
+            "chat_pipelined2_long chat_unknown_model chat_usage chat_wrong_auth chat_wrong_ctype"
+        ),
+        "cpp-httplib sends no Date; the two answers with status 500 are free to have none",
+    ),
+    ("proxy_direct", "sse.surrogates", "chat_http10client chat_http_close chat_usage", HALVES),
+    ("proxy_haproxy", "sse.surrogates", "chat_http10client chat_http_close chat_usage", HALVES),
+    ("proxy_haproxy-default", "sse.eol", "upstream_sse", MIXED),
+    ("proxy_haproxy-nodelay", "http.chunk-terminator", "upstream_boom", CUT),
+    ("proxy_haproxy-nodelay", "sse.eol", "upstream_sse", MIXED),
+    ("proxy_nginx-default", "sse.surrogates", "chat_http10client chat_http_close chat_usage", HALVES),
+    ("proxy_nginx-gzip", "sse.surrogates", "chat_http_close chat_usage", HALVES),
+    ("proxy_nginx-unbuffered", "http.chunk-terminator", "upstream_boom", CUT),
+    ("proxy_nginx-unbuffered", "sse.eol", "upstream_sse", MIXED),
+    ("proxy_nginx-unbuffered", "sse.surrogates", "chat_http_close chat_usage", HALVES),
+    (
+        "transformers-serve",
+        "chat.created-model-constant",
+        "chat_http_close chat_no_auth chat_normal chat_usage",
+        SECONDS,
+    ),
+    (
+        "transformers-serve",
+        "chat.done",
+        (
+            "chat_chunked_req chat_expect100 chat_gzip_accept chat_http10 chat_http_close chat_no_auth chat_normal "
+            "chat_usage chat_wrong_auth"
+        ),
+        "transformers serve never sends [DONE]",
+    ),
+    (
+        "transformers-serve",
+        "chat.finish-key",
+        (
+            "chat_chunked_req chat_disconnect chat_disconnect_rst chat_expect100 chat_gzip_accept chat_http10 "
+            "chat_http_close chat_no_auth chat_normal chat_usage chat_wrong_auth"
+        ),
+        "it leaves members out that are null, finish_reason among them",
+    ),
+    ("web_aiohttp", "http.chunk-terminator", "boom", CUT),
+    ("web_hypercorn", "http.chunk-terminator", "boom", CUT),
+    ("web_hypercorn", "sse.keepalive-safe", "es", PING),
+    ("web_node", "http.chunk-terminator", "boom", CUT),
+    ("web_node", "sse.eol", "sse", MIXED),
+    ("web_uvicorn", "http.chunk-terminator", "boom", CUT),
+    ("web_uvicorn", "sse.keepalive-safe", "es", PING),
+]
+
+EXPECTED = {(server, check, case): why for server, check, cases, why in FINDINGS for case in cases.split()}
+
+
+def recordings() -> list[Path]:
+    return sorted(path for path in CORPUS.glob("*/*.wire.jsonl") if path.name.startswith(JUDGED))
+
+
+@pytest.mark.parametrize("path", recordings(), ids=lambda path: f"{path.parent.name}/{path.name.partition('.')[0]}")
+def test_a_recording_has_the_findings_that_are_explained_and_no_others(path: Path) -> None:
+    server, case = path.parent.name, path.name.partition(".")[0]
+    results = judge_all(Case([Transcript(path.name, load(path))]), select(passive_only=True))
+    found = {result.id: result.message for result in results if result.verdict in (Verdict.FAIL, Verdict.WARN)}
+    assert set(found) == {check for s, check, c in EXPECTED if (s, c) == (server, case)}, found
+    assert not [result for result in results if result.verdict is Verdict.HARNESS_ERROR]
+
+
+def test_every_recording_of_a_chat_is_judged() -> None:
+    judged = [path for path in recordings() if path.name.startswith("chat_")]
+    assert len(judged) >= 80
+
+
+def test_no_explanation_is_left_over() -> None:
+    there = {(path.parent.name, path.name.partition(".")[0]) for path in recordings()}
+    assert {(server, case) for server, _, case in EXPECTED} <= there
