@@ -22,10 +22,10 @@ from typing import Any
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End, StreamEvent
-from ..errors import TokenwireError
+from ..errors import LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
 from ..session import Timeouts
-from .opening import READ_SIZE, Opening, connection_failed, route_to
+from .opening import READ_SIZE, Opening, connection_failed, is_our_timeout, route_to
 
 __all__ = ["AsyncStream", "astream"]
 
@@ -65,7 +65,7 @@ class AsyncStream:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._session = opening.session
-        self._reader: asyncio.StreamReader | None = None
+        self._reader: _Reader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._hung_up = False
         self._ready: deque[StreamEvent] = deque()
@@ -154,12 +154,8 @@ class AsyncStream:
         try:
             async with asyncio.timeout(self._time_left()):
                 direct_tls = tls if route.tunnel is None else None
-                self._reader, self._writer = await asyncio.open_connection(
-                    route.host,
-                    route.port,
-                    limit=READ_SIZE,
-                    ssl=direct_tls,
-                    server_hostname=self._opening.target.host if direct_tls else None,
+                self._reader, self._writer = await _open_connection(
+                    route.host, route.port, direct_tls, self._opening.target.host if direct_tls else None
                 )
                 if route.tunnel is not None:
                     while not route.tunnel.open:
@@ -167,10 +163,8 @@ class AsyncStream:
                         route.tunnel.receive_data(await self._reader.read(READ_SIZE))
                     if tls is not None:
                         await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
-        except TimeoutError as error:
-            raise self._timed_out() or connection_failed(error, route.host, route.port) from error
         except OSError as error:
-            raise connection_failed(error, route.host, route.port) from error
+            raise self._timed_out(error) or connection_failed(error, route.host, route.port) from error
         connected = self._writer.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._session.connected(monotonic())
@@ -184,26 +178,22 @@ class AsyncStream:
             async with asyncio.timeout(self._time_left()):
                 self._writer.write(data)
                 await self._writer.drain()
-        except TimeoutError:
-            self._timed_out()
-        except OSError:
+        except OSError as error:
             # The server may have refused and closed while the request was on its way: its answer is still to be read.
-            pass
+            self._timed_out(error)
 
     async def _read(self) -> None:
-        assert self._reader is not None
+        if self._reader is None or self._writer is None:
+            raise LocalProtocolError("the stream is closed")
         try:
             async with asyncio.timeout(self._time_left()):
                 data = await self._reader.read(READ_SIZE)
-        except TimeoutError:
+        except TimeoutError as error:
             self._happened("timeout")
-            self._timed_out()
-            return
-        except OSError:
-            self._hang_up("reset")
+            self._timed_out(error)
             return
         if not data:
-            self._hang_up("eof")
+            self._hang_up("reset" if self._reader.reset else "eof")
             return
         now = monotonic()
         if self._opening.writer is not None:
@@ -214,19 +204,40 @@ class AsyncStream:
         """The server's side of the connection ended."""
         self._hung_up = True
         self._happened(how)
-        self._ready += self._session.receive_eof(monotonic())
+        self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
 
     def _time_left(self) -> float | None:
         deadline = self._session.next_deadline()
         return None if deadline is None else max(deadline - monotonic(), 0.0)
 
-    def _timed_out(self) -> TokenwireError | None:
-        """The wait lasted until the deadline: the session says which timer that was."""
+    def _timed_out(self, error: OSError) -> TokenwireError | None:
+        """Where the wait lasted until the deadline, the session says which timer that was."""
         deadline = self._session.next_deadline()
-        if deadline is not None:
+        if is_our_timeout(error) and deadline is not None:
             self._session.handle_deadline(deadline)
         return self._session.error
 
     def _happened(self, event: str) -> None:
         if self._opening.writer is not None:
             self._opening.writer.happened(monotonic(), event)
+
+
+class _Reader(asyncio.StreamReader):
+    """Gives what had arrived before the connection broke; asyncio's own drops it and raises at once."""
+
+    reset = False
+
+    def set_exception(self, exc: Exception) -> None:
+        self.reset = True
+        self.feed_eof()
+
+
+async def _open_connection(
+    host: str, port: int, tls: ssl.SSLContext | None, server_hostname: str | None
+) -> tuple[_Reader, asyncio.StreamWriter]:
+    """What `asyncio.open_connection` does, with our reader."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader(limit=READ_SIZE, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls, server_hostname=server_hostname)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

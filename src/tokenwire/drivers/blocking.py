@@ -19,10 +19,10 @@ from typing import Any
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End, StreamEvent
-from ..errors import TokenwireError
+from ..errors import LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
 from ..session import Timeouts
-from .opening import READ_SIZE, Opening, connection_failed, route_to
+from .opening import READ_SIZE, Opening, connection_failed, is_our_timeout, route_to
 
 __all__ = ["Stream", "stream"]
 
@@ -166,10 +166,8 @@ class Stream:
                 self._socket = self._opening.ssl_context.wrap_socket(
                     self._socket, server_hostname=self._opening.target.host
                 )
-        except TimeoutError as error:
-            raise self._timed_out() or connection_failed(error, route.host, route.port) from error
         except OSError as error:
-            raise connection_failed(error, route.host, route.port) from error
+            raise self._timed_out(error) or connection_failed(error, route.host, route.port) from error
         self._session.connected(monotonic())
         self._happened("connected")
 
@@ -177,17 +175,21 @@ class Stream:
         """Tries each address of the host within the connect timer."""
         failure: OSError | None = None
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            attempt = socket.socket(family, kind, protocol)
             try:
-                attempt.settimeout(self._time_left())
-                attempt.connect(address)
-                attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._dial_address(socket.socket(family, kind, protocol), address)
             except OSError as error:
-                attempt.close()
                 failure = error
-                continue
-            return attempt
         raise failure or OSError("the name has no address")
+
+    def _dial_address(self, attempt: socket.socket, address: Any) -> socket.socket:
+        try:
+            attempt.settimeout(self._time_left())
+            attempt.connect(address)
+            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            attempt.close()
+            raise
+        return attempt
 
     def _write(self, data: bytes) -> None:
         assert self._socket is not None
@@ -195,23 +197,21 @@ class Stream:
         try:
             self._socket.settimeout(self._time_left())
             self._socket.sendall(data)
-        except TimeoutError:
-            self._timed_out()
-        except OSError:
+        except OSError as error:
             # The server may have refused and closed while the request was on its way: its answer is still to be read.
-            pass
+            self._timed_out(error)
 
     def _read(self) -> None:
-        assert self._socket is not None
+        if self._socket is None:
+            raise LocalProtocolError("the stream is closed")
         try:
             self._socket.settimeout(self._time_left())
             data = self._socket.recv(READ_SIZE)
-        except TimeoutError:
-            self._happened("timeout")
-            self._timed_out()
-            return
-        except OSError:
-            self._hang_up("reset")
+        except OSError as error:
+            if self._timed_out(error):
+                self._happened("timeout")
+            else:
+                self._hang_up("reset")
             return
         now = monotonic()
         if data:
@@ -225,16 +225,16 @@ class Stream:
         """The server's side of the connection ended."""
         self._hung_up = True
         self._happened(how)
-        self._ready += self._session.receive_eof(monotonic())
+        self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
 
     def _time_left(self) -> float | None:
         deadline = self._session.next_deadline()
         return None if deadline is None else max(deadline - monotonic(), 0.001)
 
-    def _timed_out(self) -> TokenwireError | None:
-        """The socket waited until the deadline: the session says which timer that was."""
+    def _timed_out(self, error: OSError) -> TokenwireError | None:
+        """Where the socket waited until the deadline, the session says which timer that was."""
         deadline = self._session.next_deadline()
-        if deadline is not None:
+        if is_our_timeout(error) and deadline is not None:
             self._session.handle_deadline(deadline)
         return self._session.error
 

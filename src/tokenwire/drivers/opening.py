@@ -22,7 +22,7 @@ from ..protocol.url import Target
 from ..recording import RecordingWriter, redact_headers
 from ..session import Request, Session, Timeouts, build_request
 
-__all__ = ["Opening", "Route", "connection_failed", "key_from_environment", "route_to"]
+__all__ = ["Opening", "Route", "connection_failed", "is_our_timeout", "key_from_environment", "route_to"]
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
@@ -64,7 +64,8 @@ class Opening:
         self.writer: RecordingWriter | None = None
         self._files = ExitStack()
         if record is not None:
-            file = self._files.enter_context(open(record, "w", encoding="utf-8", newline="\n"))
+            file = open(record, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
+            self._files.enter_context(file)
             self.writer = RecordingWriter(self._header(), secrets=self.request.secrets, file=file)
 
     def close(self) -> None:
@@ -108,11 +109,20 @@ def route_to(target: Target) -> Route:
     proxies = getproxies_environment()
     if not target.tls or "https" not in proxies or proxy_bypass(target.host):
         return Route(target.host, target.port, None)
-    proxy = urlsplit(proxies["https"] if "://" in proxies["https"] else f"http://{proxies['https']}")
+    try:
+        proxy = urlsplit(proxies["https"] if "://" in proxies["https"] else f"http://{proxies['https']}")
+        port = proxy.port or 80
+    except ValueError:
+        raise LocalProtocolError("HTTPS_PROXY cannot be read: is its host or port mistyped?") from None
     if proxy.scheme != "http" or not proxy.hostname:
         raise LocalProtocolError("HTTPS_PROXY must be a URL that begins with http://")
     userinfo = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}" if proxy.username else ""
-    return Route(proxy.hostname, proxy.port or 80, ConnectTunnel(target.host, target.port, userinfo))
+    return Route(proxy.hostname, port, ConnectTunnel(target.host, target.port, userinfo))
+
+
+def is_our_timeout(error: OSError) -> bool:
+    """Whether the wait that we asked for ran out. The operating system gives up too, and then names its reason."""
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:

@@ -12,7 +12,6 @@ read and compared by eye.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,9 @@ __all__ = ["FORMAT", "VERSION", "Entry", "Recording", "dump", "entry_line", "hea
 
 FORMAT = "tokenwire-recording"
 VERSION = 1
+
+#: Beyond any recording: thirty years. It keeps what is no time, such as Infinity, out of a player's clock.
+MAX_SECONDS = 1e9
 
 
 class Entry(NamedTuple):
@@ -120,13 +122,18 @@ def _json_line(line: str, name: str, number: int) -> Any:
 
 def _entry(value: Any, name: str, number: int) -> Entry:
     match value:
-        case [int() | float() as seconds, "<" | ">" as kind, {"text": str() as text}]:
+        case [seconds, "<" | ">" as kind, {"text": str() as text}] if _is_time(seconds):
             return Entry(float(seconds), kind, _encoded(text, name, number))
-        case [int() | float() as seconds, "<" | ">" as kind, {"base64": str() as coded}]:
+        case [seconds, "<" | ">" as kind, {"base64": str() as coded}] if _is_time(seconds):
             return Entry(float(seconds), kind, _decoded(coded, name, number))
-        case [int() | float() as seconds, str() as kind] if kind not in ("<", ">"):
+        case [seconds, str() as kind] if _is_time(seconds) and kind not in ("<", ">"):
             return Entry(float(seconds), kind)
     raise InvalidRecording(f"{name}: line {number} is no entry of a recording: [seconds, kind, payload] was expected")
+
+
+def _is_time(value: Any) -> bool:
+    """A number of seconds that a clock can show: JSON as Python reads it has NaN and Infinity too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_SECONDS
 
 
 def _encoded(text: str, name: str, number: int) -> bytes:
@@ -139,5 +146,5 @@ def _encoded(text: str, name: str, number: int) -> bytes:
 def _decoded(coded: str, name: str, number: int) -> bytes:
     try:
         return base64.b64decode(coded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidRecording(f"{name}: line {number} is not base64 ({error})") from None

@@ -6,8 +6,11 @@ cut over two reads is found too: the reads are held until it is certain.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import quote
 
 from .format import Entry
 
@@ -33,11 +36,15 @@ MARK = b"[redacted]"
 #: A shorter value would be found everywhere in innocent text; it is still redacted by field name.
 MIN_SECRET = 6
 
+#: The beginning of a line that is such a field, up to its value; the name of an authentication scheme is no secret.
 _FIELD = re.compile(
-    rb"(?im)^((?:"
-    + "|".join(map(re.escape, sorted(REDACTED_FIELDS))).encode()
-    + rb")[ \t]*:[ \t]*(?:(?:Bearer|Basic)[ \t]+)?)([^\r\n]+)"
+    b"(?i)(?:"
+    + b"|".join(re.escape(name.encode()) for name in sorted(REDACTED_FIELDS))
+    + rb")[ \t]*:[ \t]*(?:(?:Bearer|Basic)[ \t]+)?"
 )
+
+#: Bytes of a line by which it must have shown itself as such a field: the longest name, and blanks.
+MAX_NAME = 64
 
 
 def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -48,18 +55,31 @@ def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 class Redactor:
     """Takes entries in order, gives them back without the secrets, perhaps a little later.
 
-    :param secrets: values to find in either direction, such as the key that is sent.
+    :param secrets: values to find in either direction, such as the key that is sent. They are found as they are, and
+        as JSON and a URL would write them.
     """
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         self._secrets = sorted(
-            {secret.encode() for secret in secrets if len(secret) >= MIN_SECRET}, key=len, reverse=True
+            {form.encode() for secret in secrets if len(secret) >= MIN_SECRET for form in _forms(secret)},
+            key=len,
+            reverse=True,
         )
+        self._fields = {"<": _FieldMask(), ">": _FieldMask()}
         self._held: list[Entry] = []
+
+    def header(self, value: Any) -> Any:
+        """The same for the header of a recording: each string in it."""
+        if isinstance(value, str):
+            return self._clean(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        if isinstance(value, dict):
+            return {self.header(name): self.header(member) for name, member in value.items()}
+        return [self.header(member) for member in value] if isinstance(value, (list, tuple)) else value
 
     def feed(self, entry: Entry) -> list[Entry]:
         """Takes the next entry, returns those that are certain by now."""
-        self._held.append(entry)
+        mask = self._fields.get(entry.kind)
+        self._held.append(entry if mask is None else entry._replace(data=mask.receive_data(entry.data)))
         self._overwrite()
         ready = len(self._held) if entry.kind not in ("<", ">") else self._certain()
         return self._release(ready)
@@ -72,7 +92,7 @@ class Redactor:
         for direction in ("<", ">"):
             places = [place for place, entry in enumerate(self._held) if entry.kind == direction]
             joined = b"".join(self._held[place].data for place in places)
-            clean = self._clean(joined, fields=direction == ">" or joined.startswith(b"HTTP/"))
+            clean = self._clean(joined)
             if clean != joined:
                 start = 0
                 for place in places:
@@ -81,10 +101,7 @@ class Redactor:
                     self._held[place] = entry._replace(data=clean[start:end])
                     start = end
 
-    def _clean(self, data: bytes, *, fields: bool) -> bytes:
-        if fields:
-            head, blank, body = data.partition(b"\r\n\r\n")
-            data = _FIELD.sub(lambda match: match[1] + _mark(len(match[2])), head) + blank + body
+    def _clean(self, data: bytes) -> bytes:
         for secret in self._secrets:
             data = data.replace(secret, _mark(len(secret)))
         return data
@@ -108,6 +125,51 @@ class Redactor:
     def _release(self, count: int) -> list[Entry]:
         released, self._held = self._held[:count], self._held[count:]
         return released
+
+
+class _FieldMask:
+    """Overwrites the values of secret fields in one direction, wherever the reads cut them.
+
+    Every line of the wire is looked at, those of bodies too: there may be several heads on a connection, and a line in
+    a body that looks like a secret field is better not kept either.
+    """
+
+    def __init__(self) -> None:
+        self._line = b""  # the beginning of the unfinished line
+        self._masking = False  # it is a secret field, and its value has begun
+
+    def receive_data(self, data: bytes) -> bytes:
+        return b"".join(map(self._piece, _lines(data)))
+
+    def _piece(self, piece: bytes) -> bytes:
+        """Takes a line, or a piece of one."""
+        value = 0 if self._masking else self._value(piece)
+        if piece.endswith(b"\n"):
+            self._line = b""
+            self._masking = False
+        if value is None:
+            return piece
+        content = piece.rstrip(b"\r\n")
+        return piece[:value] + _mark(len(content) - value) + piece[len(content) :]
+
+    def _value(self, piece: bytes) -> int | None:
+        """Where in the piece a secret value begins, or None."""
+        before = len(self._line)
+        if before >= MAX_NAME:
+            return None
+        field = _FIELD.match(self._line + piece)
+        self._line = (self._line + piece)[:MAX_NAME]
+        self._masking = field is not None
+        return None if field is None else max(field.end() - before, 0)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """The data cut after each LF, as HTTP reads lines (RFC 9112, 2.2)."""
+    return re.findall(rb"[^\n]*\n|[^\n]+", data)
+
+
+def _forms(secret: str) -> set[str]:
+    return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
 
 
 def _mark(length: int) -> bytes:

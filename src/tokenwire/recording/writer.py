@@ -20,8 +20,8 @@ class RecordingWriter:
     """
 
     def __init__(self, header: dict[str, Any], *, secrets: Sequence[str] = (), file: IO[str] | None = None) -> None:
-        self.recording = Recording(dict(header))
         self._redactor = Redactor(secrets)
+        self.recording = Recording(self._redactor.header(header))
         self._file = file
         self._zero: float | None = None
         if file is not None:
