@@ -1,0 +1,78 @@
+"""Answers made by hand for the tests of checks: bytes in, one verdict out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tokenwire.recording import Entry, Recording
+from tokenwire_conformance.case import Case
+from tokenwire_conformance.judge import judge
+from tokenwire_conformance.registry import catalogue
+from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.verdict import Result
+
+__all__ = ["answer", "choice", "chunk", "events", "tool", "verdict"]
+
+
+def answer(
+    body: bytes | str,
+    probe: str = "stream",
+    *,
+    status: int = 200,
+    content_type: str | None = "text/event-stream",
+    ask: dict[str, Any] | None = None,
+    get: str = "",
+    end: str = "whole",
+) -> Transcript:
+    """One request and its answer.
+
+    :param ask: the request; by default one for a stream.
+    :param get: a path; the request is then a GET for events.
+    :param end: "whole", "cut" by the server, or "left" by us before the end.
+    """
+    content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    asked = json.dumps({"model": "m", "messages": [], "stream": True} if ask is None else ask).encode()
+    request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(asked), asked)
+    if get:
+        request = f"GET {get} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode()
+    field = f"Content-Type: {content_type}\r\n" if content_type else ""
+    head = f"HTTP/1.1 {status} Whatever\r\n{field}Transfer-Encoding: chunked\r\n\r\n".encode()
+    chunks = b"%x\r\n%s\r\n" % (len(content), content) if content else b""
+    received = head + chunks + (b"0\r\n\r\n" if end == "whole" else b"")
+    ending = {"whole": "left open", "cut": "eof", "left": "closed by us"}[end]
+    entries = [Entry(0.0, "connected"), Entry(0.1, ">", request), Entry(0.2, "<", received), Entry(0.3, ending)]
+    return Transcript(probe, Recording({}, entries))
+
+
+def verdict(check: str, *transcripts: Transcript) -> Result:
+    """What a check says about these answers."""
+    return judge(Case(transcripts), catalogue()[check])
+
+
+def events(*payloads: Any) -> str:
+    """A stream: objects as JSON, strings as they are."""
+    texts = [payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False) for payload in payloads]
+    return "".join(f"data: {text}\n\n" for text in texts)
+
+
+def chunk(*choices: Any, **more: Any) -> dict[str, Any]:
+    """A sound chunk with these choices; `more` changes members, and leaves out those that are given as `...`."""
+    sound = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": list(choices)}
+    return _given({**sound, **more})
+
+
+def choice(content: Any = ..., finish: Any = None, *, index: int = 0, **delta: Any) -> dict[str, Any]:
+    """A sound choice."""
+    given = {} if content is ... else {"content": content}
+    return {"index": index, "delta": {**given, **delta}, "finish_reason": finish}
+
+
+def tool(index: Any = 0, arguments: Any = "", **first: Any) -> dict[str, Any]:
+    """A choice with one delta of a tool call. `first`: id, type and name."""
+    function = {"name": first.pop("name", ...), "arguments": arguments}
+    return choice(tool_calls=[_given({"index": index, **first, "function": _given(function)})])
+
+
+def _given(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not ...}
