@@ -164,13 +164,7 @@ class HTTPExchange:
             headers.insert(0, ("host", request.target.authority))
         if request.body or request.method == "POST":
             headers.append(("content-length", str(len(request.body))))
-        for name, value in headers:
-            if not _TOKEN.fullmatch(name):
-                raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
-            if _FORBIDDEN_IN_FIELDS.search(value):
-                raise LocalProtocolError(
-                    f"the value of the field {name!r} holds CR, LF, NUL or the like (RFC 9110 5.5)"
-                )
+        checked_fields(headers)
         try:
             head = self._connection.send(
                 h11.Request(
@@ -278,6 +272,19 @@ class HTTPExchange:
             offset=self._received,
             clause="limit of the reader",
         )
+
+
+def checked_fields(headers: Headers) -> Headers:
+    """The fields, as they are.
+
+    :raises LocalProtocolError: when one cannot be sent: its name is no token, or its value holds CR, LF or NUL.
+    """
+    for name, value in headers:
+        if not _TOKEN.fullmatch(name):
+            raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
+        if _FORBIDDEN_IN_FIELDS.search(value):
+            raise LocalProtocolError(f"the value of the field {name!r} holds CR, LF, NUL or the like (RFC 9110 5.5)")
+    return headers
 
 
 def _decoded(headers: object) -> list[tuple[str, str]]:

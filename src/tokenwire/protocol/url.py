@@ -10,7 +10,10 @@ from ..errors import InvalidURL
 
 __all__ = ["Target", "parse_url"]
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+_HTTP = ("http", "https")
+_WEBSOCKET = ("ws", "wss")
 
 #: What may stand in a request target as it is; the rest is percent-encoded as UTF-8 (RFC 3986, 2).
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
@@ -34,7 +37,7 @@ class Target:
 
     @property
     def tls(self) -> bool:
-        return self.scheme == "https"
+        return self.scheme in ("https", "wss")
 
     @property
     def authority(self) -> str:
@@ -47,8 +50,8 @@ class Target:
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
-def parse_url(url: str) -> Target:
-    """Takes an absolute http or https URL apart.
+def parse_url(url: str, *, websocket: bool = False) -> Target:
+    """Takes an absolute URL apart: http or https, or with `websocket` ws or wss.
 
     :raises InvalidURL: with what is wrong and what to write instead.
     """
@@ -62,8 +65,9 @@ def parse_url(url: str) -> Target:
         path = _target(parts.path, parts.query)
     except ValueError:
         raise InvalidURL(f"the URL {shown} cannot be read: is its host or port mistyped?") from None
-    if parts.scheme not in _PORTS:
-        raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in _PORTS)}")
+    schemes = _WEBSOCKET if websocket else _HTTP
+    if parts.scheme not in schemes:
+        raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in schemes)}")
     if not host:
         raise InvalidURL(f"the URL {shown} names no host")
     if parts.username is not None or parts.password is not None:

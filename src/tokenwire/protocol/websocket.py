@@ -1,0 +1,460 @@
+"""One WebSocket connection as a state machine, client or server: no I/O, no clock (RFC 6455, RFC 7692).
+
+    connection = WebSocketConnection("ws://host/path")           # or WebSocketConnection.server()
+    send(connection.data_to_send())
+    for event in connection.receive_data(chunk): ...
+    connection.send("text"); connection.ping(); connection.close(1000, "done")
+
+Events: `Opened` or `Rejected` on a client, `Asked` on a server (answer with `accept` or `reject`); then text messages as
+str, binary ones as bytes, `Ping` (already answered), `Pong`, and at last `Closed`. wsproto makes and reads the handshake; frames are read by framing/websocket.py.
+
+An error takes effect after what came before it: the call that meets it returns that, puts the fitting Close frame
+into `data_to_send`, and keeps the error in `error`, which every further call raises. The peer's own close is never an
+error, so the two cannot be mistaken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+import h11
+from wsproto import ConnectionType
+from wsproto.events import AcceptConnection, RejectConnection, RejectData
+from wsproto.events import Request as UpgradeRequest
+from wsproto.handshake import H11Handshake
+
+from ..errors import HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..framing.websocket import (
+    BINARY,
+    CLOSE,
+    MAX_CONTROL_SIZE,
+    MAX_MESSAGE_SIZE,
+    PING,
+    PONG,
+    TEXT,
+    Close,
+    FrameError,
+    FrameParser,
+    FrameWriter,
+    Item,
+    Ping,
+    Pong,
+    close_payload,
+)
+from .deflate import Deflate, Deflater, parse_extension
+from .http import MAX_HEADER_SIZE, checked_fields
+from .url import parse_url
+
+__all__ = [
+    "MAX_REJECTED_BODY",
+    "Asked",
+    "Closed",
+    "Opened",
+    "Rejected",
+    "State",
+    "WebSocketConnection",
+    "WebSocketEvent",
+]
+
+#: Bytes of the body of a refused handshake that are kept.
+MAX_REJECTED_BODY = 64 * 1024
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: |\r)")
+_REQUEST_LINE = re.compile(rb"(\S+) \S+ HTTP/([0-9])\.([0-9])\r\n")
+
+Headers = Sequence[tuple[str, str]]
+
+
+class State(Enum):
+    """Where a connection stands."""
+
+    CONNECTING = auto()
+    OPEN = auto()
+    CLOSING = auto()  # our Close was sent, the peer's has not come
+    CLOSED = auto()  # nothing more will be sent or read
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The handshake succeeded: messages may go both ways."""
+
+    headers: Headers
+    subprotocol: str | None
+    compressed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The server answered the handshake with another status than 101. `body` is its beginning."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A client asks for a WebSocket: `accept` or `reject` it."""
+
+    target: str
+    headers: Headers
+    subprotocols: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The connection is over. `code` is 1005 where the peer's Close had none, and 1006 where there was no Close."""
+
+    code: int
+    reason: str
+
+    @property
+    def clean(self) -> bool:
+        """Both sides said that they close."""
+        return self.code != 1006
+
+
+WebSocketEvent = str | bytes | Ping | Pong | Opened | Rejected | Asked | Closed
+
+
+class WebSocketConnection:
+    """One side of a connection; a client's is made with a URL, a server's with `server`.
+
+    :param url: ws, wss, http or https.
+    :param headers: more fields of the request.
+    :param subprotocols: offered, in the order of preference.
+    :param compression: permessage-deflate is offered.
+    :param max_message_size: bytes of a message, inflated; past it the connection fails with 1009.
+    :raises InvalidURL, LocalProtocolError: for what cannot be sent.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Headers = (),
+        subprotocols: Sequence[str] = (),
+        compression: bool = True,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+    ) -> None:
+        target = parse_url(url, websocket=True)
+        self._begin(client=True, compression=compression, max_message_size=max_message_size)
+        request = UpgradeRequest(
+            host=target.authority,
+            target=target.path,
+            extensions=[self._deflate] if compression else [],
+            subprotocols=list(subprotocols),
+            extra_headers=[(name.encode("ascii"), value.encode()) for name, value in checked_fields(headers)],
+        )
+        self._to_send = self._handshake.send(request)
+
+    @classmethod
+    def server(cls, *, compression: bool = True, max_message_size: int = MAX_MESSAGE_SIZE) -> WebSocketConnection:
+        """The server's side of a connection.
+
+        :param compression: permessage-deflate is accepted when it is offered.
+        """
+        connection = cls.__new__(cls)
+        connection._begin(client=False, compression=compression, max_message_size=max_message_size)
+        return connection
+
+    def _begin(self, *, client: bool, compression: bool, max_message_size: int) -> None:
+        #: What ended the connection early.
+        self.error: RemoteProtocolError | None = None
+        self.state = State.CONNECTING
+        self._client = client
+        self._compression = compression
+        self._max_message_size = max_message_size
+        self._deflate = Deflate()
+        self._handshake = H11Handshake(ConnectionType.CLIENT if client else ConnectionType.SERVER)
+        self._head = b""
+        self._received = 0
+        self._rejected: Rejected | None = None
+        self._asked: Asked | None = None
+        self._peer_close: Close | None = None
+        self._to_send = b""
+        self._parser = FrameParser(client=client)
+        self._writer = FrameWriter(client=client)
+        self._deflater: Deflater | None = None
+
+    # What goes out.
+
+    def data_to_send(self) -> bytes:
+        """Drains what must go out. A Close that answers the peer, or its fault, goes after what was sent until now."""
+        self._settle()
+        data, self._to_send = self._to_send, b""
+        return data
+
+    def send(self, message: str | bytes) -> None:
+        """Sends a text message (str) or a binary one (bytes).
+
+        :raises LocalProtocolError: when the connection is not open, or the text has a lone surrogate.
+        """
+        self._require_open()
+        try:
+            payload = message.encode() if isinstance(message, str) else message
+        except UnicodeEncodeError:
+            raise LocalProtocolError("the text has a lone surrogate, which UTF-8 cannot carry") from None
+        opcode = TEXT if isinstance(message, str) else BINARY
+        if self._deflater is None:
+            self._to_send += self._writer.frame(opcode, payload)
+        else:
+            self._to_send += self._writer.frame(opcode, self._deflater.deflate(payload), rsv1=True)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Sends a ping, of at most 125 bytes.
+
+        :raises LocalProtocolError: when the connection is not open, or the payload too long.
+        """
+        self._require_open()
+        self._control(PING, payload)
+
+    def pong(self, payload: bytes = b"") -> None:
+        """Sends a pong that nobody asked for (5.5.3). Pings are answered without it."""
+        self._require_open()
+        self._control(PONG, payload)
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Begins the closing handshake; messages may still come until the peer's Close does.
+
+        :raises LocalProtocolError: for a code that must not be sent (1004 to 1006, 1015, ...), and when it is too late.
+        """
+        payload = close_payload(code, reason)
+        self._require_open()
+        self._control(CLOSE, payload)
+        self.state = State.CLOSING
+
+    def accept(self, *, subprotocol: str | None = None, headers: Headers = ()) -> None:
+        """A server takes the connection.
+
+        :raises LocalProtocolError: when nothing was asked, or the subprotocol was not offered.
+        """
+        asked = self._require_asked()
+        if subprotocol is not None and subprotocol not in asked.subprotocols:
+            raise LocalProtocolError(f"the subprotocol {subprotocol!r} was not offered")
+        event = AcceptConnection(
+            subprotocol=subprotocol,
+            extensions=[self._deflate] if self._compression else [],
+            extra_headers=[(name.encode("ascii"), value.encode()) for name, value in checked_fields(headers)],
+        )
+        self._to_send += self._handshake.send(event)
+        self._open()
+
+    def reject(self, status: int, *, headers: Headers = (), body: bytes = b"") -> None:
+        """A server refuses the connection.
+
+        :raises LocalProtocolError: when nothing was asked.
+        """
+        self._require_asked()
+        self._to_send += _refusal(status, headers, body)
+        self.state = State.CLOSED
+
+    # What comes in.
+
+    def receive_data(self, data: bytes) -> list[WebSocketEvent]:
+        """Takes the next bytes from the connection.
+
+        :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
+        """
+        self._settle()
+        if self.error is not None:
+            raise self.error
+        self._received += len(data)
+        try:
+            events = self._handshake_data(data) if self.state is State.CONNECTING else self._frames(data)
+        except RemoteProtocolError as error:
+            self.error = error
+            raise
+        self.error = self._parser.error
+        return events
+
+    def receive_eof(self) -> list[WebSocketEvent]:
+        """The connection ended.
+
+        :raises RemoteProtocolError: when it ended within the handshake.
+        """
+        self._settle()
+        if self.error is not None:
+            raise self.error
+        if self._rejected is not None:
+            return self._finish_rejection()
+        if self.state is State.CLOSED:
+            return []
+        if self.state is State.CONNECTING:
+            self.error = RemoteProtocolError("the connection ended within the handshake", offset=self._received)
+            raise self.error
+        self.state = State.CLOSED
+        return [Closed(1006, "")]
+
+    # The handshake.
+
+    def _handshake_data(self, data: bytes) -> list[WebSocketEvent]:
+        if self._rejected is not None:
+            return self._rejection(data)
+        self._head += data
+        if self._asked is not None:
+            return []
+        end = self._head.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if len(self._head) > MAX_HEADER_SIZE:
+                raise HeaderTooLarge(
+                    f"the head of the handshake is larger than {MAX_HEADER_SIZE} bytes",
+                    offset=self._received,
+                    clause="limit of the reader",
+                )
+            return []
+        head, rest = self._head[:end], self._head[end:]
+        self._head = b""
+        return self._answer(head, rest) if self._client else self._request(head, rest)
+
+    def _answer(self, head: bytes, rest: bytes) -> list[WebSocketEvent]:
+        """A client reads the server's answer; interim ones are passed over (RFC 9110, 15.2)."""
+        line = _STATUS_LINE.match(head)
+        if line is not None and line[1].startswith(b"1") and line[1] != b"101":
+            return self._handshake_data(rest)
+        self._feed(head)
+        event = next(self._handshake.events(), None)
+        if isinstance(event, AcceptConnection):
+            self._open()
+            opened = Opened(_decoded(event.extra_headers), event.subprotocol, self._deflate.enabled())
+            return [opened, *self._frames(rest)]
+        if isinstance(event, RejectConnection):
+            self._rejected = Rejected(event.status_code, _decoded(event.headers), b"")
+            return self._rejection(rest)
+        raise RemoteProtocolError("the answer to the handshake is not HTTP", offset=0, clause="RFC 6455 4.1")
+
+    def _rejection(self, data: bytes) -> list[WebSocketEvent]:
+        assert self._rejected is not None
+        self._feed(data)
+        for event in self._handshake.events():
+            if isinstance(event, RejectData):
+                body = (self._rejected.body + bytes(event.data))[:MAX_REJECTED_BODY]
+                self._rejected = Rejected(self._rejected.status, self._rejected.headers, body)
+                if event.body_finished or len(body) == MAX_REJECTED_BODY:
+                    return self._finish_rejection()
+        return []
+
+    def _finish_rejection(self) -> list[WebSocketEvent]:
+        rejected, self._rejected = self._rejected, None
+        self.state = State.CLOSED
+        return [rejected] if rejected is not None else []
+
+    def _request(self, head: bytes, rest: bytes) -> list[WebSocketEvent]:
+        """A server reads a client's request (4.2.1); one that is wrong is refused, and the reason raised."""
+        line = _REQUEST_LINE.match(head)
+        if line is not None and (line[2], line[3]) < (b"1", b"1"):
+            raise RemoteProtocolError("a WebSocket is asked for in HTTP/1.0", offset=0, clause="RFC 6455 4.2.1")
+        self._feed(head)
+        event = next(self._handshake.events(), None)
+        if not isinstance(event, UpgradeRequest):
+            raise RemoteProtocolError("the handshake is no request", offset=0, clause="RFC 6455 4.2.1")
+        for extension in event.extensions:
+            parse_extension(str(extension))
+        headers = _decoded(event.extra_headers)
+        _check_key(dict(headers).get("sec-websocket-key", ""))
+        self._head = rest
+        self._asked = Asked(event.target, [("host", event.host), *headers], tuple(event.subprotocols))
+        return [self._asked]
+
+    def _feed(self, data: bytes) -> None:
+        """Hands bytes to wsproto, whose handshake raises many things for what is malformed."""
+        try:
+            self._handshake.receive_data(data)
+        except RemoteProtocolError:
+            raise
+        except Exception as error:
+            raise RemoteProtocolError(
+                f"the handshake is malformed: {error}", offset=self._received, clause="RFC 6455 4"
+            ) from error
+
+    def _open(self) -> None:
+        enabled = self._deflate.enabled()
+        self.state = State.OPEN
+        self._parser = FrameParser(
+            client=self._client,
+            max_message_size=self._max_message_size,
+            inflater=self._deflate.inflater(client=self._client) if enabled else None,
+        )
+        self._deflater = self._deflate.deflater(client=self._client) if enabled else None
+
+    # Frames.
+
+    def _frames(self, data: bytes) -> list[WebSocketEvent]:
+        if self.state is State.CLOSED:
+            return []
+        items: list[Item] = self._parser.receive_data(data)
+        if not any(isinstance(item, tuple) for item in items):
+            return items  # type: ignore[return-value]
+        return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
+
+    def _control_received(self, item: Ping | Pong | Close) -> WebSocketEvent:
+        if isinstance(item, Ping):
+            if self.state is State.OPEN:
+                self._control(PONG, item.payload)
+            return item
+        if isinstance(item, Pong):
+            return item
+        self._peer_close = item
+        return Closed(item.code, item.reason)
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if len(payload) > MAX_CONTROL_SIZE:
+            raise LocalProtocolError(f"a control frame takes at most {MAX_CONTROL_SIZE} bytes (RFC 6455 5.5)")
+        self._to_send += self._writer.frame(opcode, payload)
+
+    def _settle(self) -> None:
+        """What ends the connection takes effect only now, so that whoever got the events could still answer them."""
+        if self.state is State.CLOSED:
+            return
+        if self._peer_close is not None:
+            code, reason = self._peer_close
+            if self.state is State.OPEN:
+                self._control(CLOSE, b"" if code == 1005 else close_payload(code, reason))
+            self.state = State.CLOSED
+        elif self.error is not None:
+            # 7.1.7: the peer is told why, where it can still hear.
+            if isinstance(self.error, FrameError) and self.state is State.OPEN:
+                self._control(CLOSE, close_payload(self.error.code, self.error.message))
+            elif self.state is State.CONNECTING and not self._client:
+                self._to_send += _refusal(*_status_for(self.error), str(self.error).encode())
+            self.state = State.CLOSED
+
+    def _require_open(self) -> None:
+        if self.state is not State.OPEN:
+            raise LocalProtocolError(f"the connection is {self.state.name.lower()}: nothing can be sent")
+
+    def _require_asked(self) -> Asked:
+        if self._asked is None or self.state is not State.CONNECTING:
+            raise LocalProtocolError("there is no handshake to answer")
+        return self._asked
+
+
+def _check_key(key: str) -> None:
+    """The nonce of a handshake is 16 bytes in base64 (4.2.1)."""
+    if not re.fullmatch(r"[A-Za-z0-9+/]{22}==", key):
+        raise RemoteProtocolError("Sec-WebSocket-Key is not 16 bytes in base64", clause="RFC 6455 4.2.1")
+
+
+def _status_for(error: RemoteProtocolError) -> tuple[int, Headers]:
+    """The status of a refusal: 426, with what would do, for another version (4.4)."""
+    hint = getattr(error.__cause__, "event_hint", None)
+    if isinstance(hint, RejectConnection) and hint.status_code == 426:
+        return 426, [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13")]
+    return 400, []
+
+
+def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
+    names = {name.lower() for name, _ in headers}
+    fields = [("content-type", "text/plain; charset=utf-8")] if body and "content-type" not in names else []
+    fields += [("content-length", str(len(body))), *(() if "connection" in names else (("connection", "close"),))]
+    server = h11.Connection(h11.SERVER)
+    head = h11.Response(status_code=status, headers=[*checked_fields(headers), *fields])
+    data = [server.send(head), server.send(h11.Data(body)) if body else b"", server.send(h11.EndOfMessage())]
+    return b"".join(part for part in data if part)
+
+
+def _decoded(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")) for name, value in headers]
