@@ -173,11 +173,12 @@ def test_pipelined_requests_are_counted() -> None:
     assert connection.data_to_send(1.0) == HEAD + b"onetwothr"
 
 
+@pytest.mark.parametrize("asked_with", [b"x", REQUEST, REQUEST[:-1]])
 @pytest.mark.parametrize("written", [b"\x81\x85abcd", b"\x00\x01", b"GARBAGE\r\n\r\n"])
-def test_where_the_recording_is_not_http_any_bytes_begin_the_turn(written: bytes) -> None:
+def test_where_the_recording_is_not_http_any_bytes_begin_the_turn(written: bytes, asked_with: bytes) -> None:
     connection = ReplayConnection(recording(Entry(0, ">", written), Entry(1, "<", b"pong"), Entry(1, "eof")), "fast")
     assert play(connection, 1.0) == ([], 1.0)
-    connection.receive_data(b"x", 1.0)
+    connection.receive_data(asked_with, 1.0)
     assert play(connection, 1.0) == ([(1.0, b"pong")], 1.0)
 
 

@@ -172,8 +172,9 @@ class _Requests:
             self.heads -= turn.heads
             self.bodies -= turn.bodies
             return True
-        any_came = self._loose > 0
-        self._loose = 0
+        any_came = self._loose > 0 or self.bodies > 0
+        if any_came:
+            self.heads = self.bodies = self._loose = 0
         return any_came
 
     def _count(self, event: object) -> bool:
