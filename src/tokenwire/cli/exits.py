@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
@@ -59,7 +58,7 @@ def complain(message: str) -> None:
 
 def exit_code_of(error: BaseException) -> int:
     """Says what happened and what to do, and returns the code of it. What is no error of ours is raised again."""
-    if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
+    if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
