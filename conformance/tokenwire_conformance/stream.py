@@ -7,6 +7,7 @@ are those of WHATWG HTML 9.2.5 and 9.2.6, and a test holds this reading against 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from .transcript import Response
 
 __all__ = ["Block", "Event", "Line", "Stream"]
+
+_END_OF_LINE = re.compile(rb"\r\n|\n|\r")
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -164,11 +167,8 @@ class Stream:
 
 
 def _line_end(content: bytes, start: int) -> tuple[int, bytes]:
-    feed = content.find(b"\n", start)
-    cr = content.find(b"\r", start, feed if feed >= 0 else len(content))
-    if cr >= 0:
-        return cr, b"\r\n" if content[cr : cr + 2] == b"\r\n" else b"\r"
-    return (feed, b"\n") if feed >= 0 else (len(content), b"")
+    end = _END_OF_LINE.search(content, start)
+    return (end.start(), end[0]) if end is not None else (len(content), b"")
 
 
 def _payload(event: Event) -> Payload:
