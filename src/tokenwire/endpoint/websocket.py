@@ -1,0 +1,149 @@
+"""A WebSocket connection to the reference endpoint as a state machine: no I/O; time is an argument.
+
+What is said on it is an application's: it is told of messages and answers with a `Turn`, messages with the delays at
+which they go out. A turn may replace what an earlier one still has to say: that is what a cancel does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ..errors import RemoteProtocolError
+from ..protocol.websocket import Asked, Closed, State, WebSocketConnection, refusal_for
+from .openai_chat import error_reply
+from .seams import Reply
+
+__all__ = ["Application", "Echo", "Turn", "WebSocketEndpoint", "asks_for_websocket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an application says: messages, each so many seconds after the one before.
+
+    :ivar replaces: what was still to be said is not said any more.
+    :ivar close: the code with which the connection is closed afterwards.
+    """
+
+    messages: list[tuple[float, str | bytes]]
+    replaces: bool = False
+    close: int | None = None
+
+
+class Application(Protocol):
+    """What is said on a connection."""
+
+    def opened(self) -> Turn:
+        """The connection stands."""
+
+    def received(self, message: str | bytes, pending: int) -> Turn:
+        """A message came; `pending` messages of earlier turns have not gone out yet."""
+
+
+class Echo:
+    """Says every message again."""
+
+    def opened(self) -> Turn:
+        return Turn([])
+
+    def received(self, message: str | bytes, pending: int) -> Turn:
+        return Turn([(0.0, message)])
+
+
+class WebSocketEndpoint:
+    """The server's side of one connection.
+
+    :param admit: the application for a request; or a reply that refuses it.
+    :param fields: what every refusal has (Date, request id), made anew for each.
+    """
+
+    def __init__(
+        self, admit: Callable[[Asked], Application | Reply], fields: Callable[[], list[tuple[str, str]]]
+    ) -> None:
+        self._admit = admit
+        self._fields = fields
+        self._connection = WebSocketConnection.server()
+        self._application: Application | None = None
+        self._queue: deque[tuple[float, str | bytes | int]] = deque()
+        self._gone = False
+
+    @property
+    def ending(self) -> Literal["", "close", "reset"]:
+        return "close" if self._gone or self._connection.state is State.CLOSED else ""
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Takes bytes from the client."""
+        if self.ending:
+            return
+        try:
+            events = self._connection.receive_data(data)
+        except RemoteProtocolError as error:
+            if self._connection.state is State.CONNECTING:
+                status, headers = refusal_for(error)
+                self._refuse(error_reply(status, "invalid_request_error", "bad_handshake", str(error)), headers)
+            return
+        for event in events:
+            match event:
+                case Asked():
+                    self._answer(event, now)
+                case Closed():
+                    self._queue.clear()
+                case str() | bytes() if self._application is not None:
+                    self._say(self._application.received(event, len(self._queue)), now)
+                case _:
+                    pass
+
+    def receive_eof(self, now: float) -> None:
+        """The client is gone: nothing more is said."""
+        self._queue.clear()
+        self._gone = True
+
+    def data_to_send(self, now: float) -> bytes:
+        """Drains what is due by now."""
+        while self._queue and self._queue[0][0] <= now:
+            _, message = self._queue.popleft()
+            if self._connection.state is not State.OPEN:
+                continue
+            if isinstance(message, int):
+                self._connection.close(message)
+            else:
+                self._connection.send(message)
+        return self._connection.data_to_send()
+
+    def next_deadline(self) -> float | None:
+        """When more is due; None where nothing waits."""
+        return self._queue[0][0] if self._queue else None
+
+    def _answer(self, asked: Asked, now: float) -> None:
+        admitted = self._admit(asked)
+        if isinstance(admitted, Reply):
+            self._refuse(admitted, [])
+            return
+        # A browser fails where it offered subprotocols and none is taken; OpenAI's name the protocol, and the key.
+        offered = [name for name in asked.subprotocols if "key" not in name]
+        self._connection.accept(subprotocol=offered[0] if offered else None, headers=self._fields())
+        self._application = admitted
+        self._say(admitted.opened(), now)
+
+    def _refuse(self, reply: Reply, headers: Sequence[tuple[str, str]]) -> None:
+        self._connection.reject(reply.status, headers=[*self._fields(), *reply.headers, *headers], body=reply.body)
+
+    def _say(self, turn: Turn, now: float) -> None:
+        if turn.replaces:
+            self._queue.clear()
+        due = max(now, self._queue[-1][0] if self._queue else now)
+        for delay, message in turn.messages:
+            due += delay
+            self._queue.append((due, message))
+        if turn.close is not None:
+            self._queue.append((due, turn.close))
+
+
+def asks_for_websocket(head: bytes) -> bool:
+    """Whether the head of a GET wants a WebSocket, perhaps wrongly: the handshake then says what is wrong."""
+    lines = head.lower().split(b"\r\n")
+    return any(
+        line.startswith(b"sec-websocket-") or (line.startswith(b"upgrade:") and b"websocket" in line) for line in lines
+    )
