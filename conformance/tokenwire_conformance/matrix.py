@@ -59,8 +59,8 @@ def examine(seams: type[Seams] | Any = Seams, dialect: str = "openai-chat", only
     chosen = dialect_named(dialect)
     target = parse_url(f"http://reference.test{chosen.path}")
     plan = Plan(target, chosen, model="tokenwire-reference", key=_KEY)
-    # The clock of the endpoint stands still, so that two runs give the same bytes.
-    endpoint = ReferenceEndpoint(key=_KEY, pace=0.01, seams=seams, clock=lambda: 1_700_000_000.0)
+    # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
+    endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
     case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, PROBES))
     return judge_all(case, select(only))
 
