@@ -41,8 +41,8 @@ FINDINGS = [
         "aimock",
         "sse.surrogates",
         (
-            "chat_chunked_req chat_expect100 chat_gzip_accept chat_http10 chat_http_close chat_normal chat_unknown_model "
-            "chat_usage chat_wrong_ctype"
+            "chat_chunked_req chat_expect100 chat_gzip_accept chat_http10 chat_http_close chat_normal "
+            "chat_unknown_model chat_usage chat_wrong_ctype"
         ),
         HALVES,
     ),

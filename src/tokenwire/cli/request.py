@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,6 @@ __all__ = [
     "port_number",
     "positive_seconds",
 ]
-
-#: The drivers take the key from the environment: one from a file stands there while the request is made.
-_KEY_VARIABLE = "TOKENWIRE_KEY_FROM_FILE"
 
 _DEFAULTS = Timeouts()
 
@@ -114,17 +109,15 @@ def open_request(
     asked = dialect_named(args.dialect)
     request_body = {**(body or {}), **_body(args, asked)} if asked.method == "POST" else None
     headers = {"accept": asked.content_type or "*/*", **header_fields(args.header)}
-    with _key_variable(args) as key_env:
-        return Opening(
-            args.url,
-            json=request_body,
-            dialect=dialect or asked,
-            key_env=key_env,
-            headers=headers,
-            timeouts=_timeouts(args),
-            record=record,
-            ssl_context=None,
-        )
+    return Opening(
+        args.url,
+        json=request_body,
+        dialect=dialect or asked,
+        key=key_of(args),
+        headers=headers,
+        timeouts=_timeouts(args),
+        record=record,
+    )
 
 
 def key_of(args: argparse.Namespace) -> str | None:
@@ -162,19 +155,6 @@ def header_fields(given: list[str]) -> dict[str, str]:
             raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
         headers[name] = value.strip()
     return headers
-
-
-@contextmanager
-def _key_variable(args: argparse.Namespace) -> Iterator[str | None]:
-    key = key_of(args)
-    if key is None or args.key_env is not None:
-        yield args.key_env
-        return
-    os.environ[_KEY_VARIABLE] = key
-    try:
-        yield _KEY_VARIABLE
-    finally:
-        del os.environ[_KEY_VARIABLE]
 
 
 def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:

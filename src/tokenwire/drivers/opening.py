@@ -49,14 +49,15 @@ class Opening:
         *,
         json: Mapping[str, Any] | None,
         dialect: str | Dialect,
-        key_env: str | None,
-        headers: Mapping[str, str] | None,
-        timeouts: Timeouts | None,
-        record: str | Path | None,
-        ssl_context: ssl.SSLContext | None,
+        key_env: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts | None = None,
+        record: str | Path | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
-        key = key_from_environment(key_env) if key_env else None
+        key = key_from_environment(key_env) if key_env else key
         self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
         self.session = Session(self.request, self.dialect, timeouts)
         self.target: Target = self.request.http.target

@@ -111,6 +111,7 @@ async def _drive(connection: ServerConnection, reader: asyncio.StreamReader, wri
             if data:
                 writer.write(data)
                 await writer.drain()
+                await asyncio.sleep(0)  # drain does not yield while there is room, and others wait too
                 continue
             if connection.ending:
                 await _end(connection.ending, reading, reader, writer)

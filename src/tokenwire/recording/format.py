@@ -93,7 +93,17 @@ def dump(recording: Recording, path: str | Path) -> None:
 
 
 def header_line(header: dict[str, Any]) -> str:
-    return json.dumps({"format": FORMAT, "version": VERSION, **header}, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                **{n: v for n, v in header.items() if n not in ("format", "version")},
+            },
+            ensure_ascii=False,
+        )
+        + "\n"
+    )
 
 
 def entry_line(entry: Entry) -> str:

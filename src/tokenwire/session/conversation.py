@@ -267,9 +267,11 @@ class Session:
         if self.head is None:
             self._fail(error)
         else:
-            self._finish(f"{error}:", events, cut=True)
+            self._finish(f"{error}:", events, cut=True, cause=error)
 
-    def _finish(self, how: str, events: list[StreamEvent], *, cut: bool = False) -> None:
+    def _finish(
+        self, how: str, events: list[StreamEvent], *, cut: bool = False, cause: BodyTruncated | None = None
+    ) -> None:
         """Nothing more will come, and the dialect's terminator has not."""
         if not self._is_stream():
             self._fail(self._refusal())
@@ -277,13 +279,13 @@ class Session:
         self._give(self._decoder.receive_eof(cut=cut), events)
         self.ended = True
         if self._decoder.outcome == "interrupted":
-            self._fail(
-                StreamInterrupted(
-                    f"{how} the end that {self._dialect.name} marks had not come, "
-                    f"after {len(self.answer.text)} characters of text",
-                    self.answer,
-                )
+            interrupted = StreamInterrupted(
+                f"{how} the end that {self._dialect.name} marks had not come, "
+                f"after {len(self.answer.text)} characters of text",
+                self.answer,
             )
+            interrupted.__cause__ = cause
+            self._fail(interrupted)
 
     def _give(self, new: list[StreamEvent], events: list[StreamEvent]) -> None:
         self.answer.add_all(new)
