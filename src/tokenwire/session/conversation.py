@@ -31,14 +31,14 @@ from ..errors import (
     RemoteProtocolError,
     StatusError,
     StreamInterrupted,
-    TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.coding import available_codings
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, HTTPRequest, ResponseEnd, ResponseHead
 from ..protocol.url import Target, parse_url
+from .timers import Timeouts, Timers
 
-__all__ = ["MAX_ERROR_BODY", "Request", "Session", "Timeouts", "build_request"]
+__all__ = ["MAX_ERROR_BODY", "Request", "Session", "build_request"]
 
 #: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
 MAX_ERROR_BODY = 64 * 1024
@@ -48,22 +48,6 @@ MAX_ERROR_TEXT = 500
 
 #: Where the providers' SDKs have their base URL end.
 _PATH_SUFFIX = "/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds; None waits for ever.
-
-    :ivar connect: until the connection stands, TLS and proxy included.
-    :ivar first_byte: from the request to the first byte of the response. Reasoning models think for minutes.
-    :ivar idle: between two reads; any byte counts, a comment too.
-    :ivar total: for the whole conversation.
-    """
-
-    connect: float | None = 10.0
-    first_byte: float | None = 300.0
-    idle: float | None = 120.0
-    total: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +144,9 @@ class Session:
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._decoder = Decoder(dialect)
-        self._timeouts = timeouts or Timeouts()
+        self._timers = Timers(timeouts or Timeouts())
         self._refused = bytearray()
         self._reset = False
-        self._timer = ""
-        self._seconds = 0.0
-        self._deadline: float | None = None
-        self._total: float | None = None
 
     @property
     def streaming(self) -> bool:
@@ -177,13 +157,11 @@ class Session:
 
     def start(self, now: float) -> None:
         """The driver begins to connect."""
-        self._set_timer("connect", self._timeouts.connect, now)
-        if self._timeouts.total is not None:
-            self._total = now + self._timeouts.total
+        self._timers.start(now)
 
     def connected(self, now: float) -> None:
         """The connection stands: `data_to_send` has the request."""
-        self._set_timer("first byte", self._timeouts.first_byte, now)
+        self._timers.set("first byte", self._timers.timeouts.first_byte, now)
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
@@ -191,7 +169,7 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        self._set_timer("idle", self._timeouts.idle, now)
+        self._timers.set("idle", self._timers.timeouts.idle, now)
         return self._receive(partial(self._exchange.receive_data, data))
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
@@ -204,29 +182,18 @@ class Session:
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
-        if self.ended:
-            return None
-        deadlines = [deadline for deadline in (self._deadline, self._total) if deadline is not None]
-        return min(deadlines, default=None)
+        return None if self.ended else self._timers.next_deadline()
 
     def handle_deadline(self, now: float) -> None:
         """The time has come: where a timer ran out, `error` becomes a `TimeoutExceeded` that names it.
 
         Where the server had refused by then, and only its words were awaited, `error` is that refusal.
         """
-        if self.ended:
-            return
-        if self._total is not None and now >= self._total:
-            self._break_off(TimeoutExceeded("total", self._timeouts.total or 0.0))
-        elif self._deadline is not None and now >= self._deadline:
-            self._break_off(TimeoutExceeded(self._timer, self._seconds))
+        expired = self._timers.expired(now)
+        if expired is not None and not self.ended:
+            self._break_off(expired)
 
     # What follows from it.
-
-    def _set_timer(self, timer: str, seconds: float | None, now: float) -> None:
-        self._timer = timer
-        self._seconds = seconds or 0.0
-        self._deadline = None if seconds is None else now + seconds
 
     def _receive(self, receive: Callable[[], list[HTTPEvent]]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
