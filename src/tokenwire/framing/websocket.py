@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
+from io import StringIO
 from secrets import token_bytes
 from typing import NamedTuple, Protocol
 
@@ -105,10 +106,16 @@ class FrameParser:
     :param client: we are the client, so frames must not be masked; else they must be (5.1).
     :param max_message_size: bytes, of a message after inflating, and of each of its frames.
     :param inflater: the agreed extension, if any; without it RSV1 is an error.
+    :param offset: bytes that came before the first frame, for the offsets in errors.
     """
 
     def __init__(
-        self, *, client: bool, max_message_size: int = MAX_MESSAGE_SIZE, inflater: Inflater | None = None
+        self,
+        *,
+        client: bool,
+        max_message_size: int = MAX_MESSAGE_SIZE,
+        inflater: Inflater | None = None,
+        offset: int = 0,
     ) -> None:
         #: What ended it; every further call raises it.
         self.error: FrameError | None = None
@@ -117,7 +124,7 @@ class FrameParser:
         self._client = client
         self._max_message_size = max_message_size
         self._inflater = inflater
-        self._offset = 0  # of the first byte in _tail, or of the next read
+        self._offset = offset  # of the first byte in _tail, or of the next read
         self._tail = b""  # the beginning of a frame whose header is not complete, or of a small frame
         self._frame: _Frame | None = None  # a frame whose payload is still coming
         self._message: _Message | None = None  # a message of which fragments are still coming
@@ -202,6 +209,9 @@ class FrameParser:
             if end > len(data):
                 return -1
             self._control(frame, frame.unmask(data[start:end]), items)
+            return end
+        if frame.is_message and end <= len(data):
+            items.append(_whole_message(frame, frame.unmask(data[start:end])))
             return end
         self._begin(frame)
         self._frame = frame
@@ -299,6 +309,11 @@ class _Frame:
         self.offset = offset
         self.taken = 0
 
+    @property
+    def is_message(self) -> bool:
+        """A whole message as it stands: not fragmented, not compressed."""
+        return self.fin and not self.rsv1 and self.opcode != CONTINUATION
+
     def unmask(self, piece: bytes) -> bytes:
         """The next piece of the payload without its mask."""
         if not self.key:
@@ -308,7 +323,7 @@ class _Frame:
 
 
 class _Message:
-    """A message that is coming in pieces: checked as it comes, joined once."""
+    """A message that is coming in pieces: checked as it comes, kept so that small pieces cost no more than large."""
 
     def __init__(self, text: bool, inflater: Inflater | None, limit: int, offset: int) -> None:
         self.size = 0
@@ -316,28 +331,23 @@ class _Message:
         self._limit = limit
         self._offset = offset
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if text else None
-        self._texts: list[str] = []
-        self._pieces: list[bytes] = []
+        self._text = StringIO()
+        self._binary = bytearray()
 
     def add(self, piece: bytes, *, final: bool) -> None:
         self.size += len(piece)
         if self._inflater is not None:
             piece = self._inflate(piece, final)
         if self._utf8 is None:
-            self._pieces.append(piece)
+            self._binary += piece
             return
         try:
-            self._texts.append(self._utf8.decode(piece, final))
+            self._text.write(self._utf8.decode(piece, final))
         except UnicodeDecodeError as error:
-            raise FrameError(
-                f"a text message is not UTF-8: {error.reason}",
-                code=INVALID_DATA,
-                offset=self._offset,
-                clause="RFC 6455 8.1",
-            ) from None
+            raise _not_utf8(error, self._offset) from None
 
     def whole(self) -> str | bytes:
-        return b"".join(self._pieces) if self._utf8 is None else "".join(self._texts)
+        return bytes(self._binary) if self._utf8 is None else self._text.getvalue()
 
     def _inflate(self, piece: bytes, final: bool) -> bytes:
         assert self._inflater is not None
@@ -357,6 +367,20 @@ class _Message:
                 offset=self._offset,
                 clause="RFC 7692 6.2",
             ) from None
+
+
+def _whole_message(frame: _Frame, payload: bytes) -> str | bytes:
+    if frame.opcode == BINARY:
+        return payload
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(error, frame.offset) from None
+
+
+def _not_utf8(error: UnicodeDecodeError, offset: int) -> FrameError:
+    message = f"a text message is not UTF-8: {error.reason}"
+    return FrameError(message, code=INVALID_DATA, offset=offset, clause="RFC 6455 8.1")
 
 
 def _parse_close(payload: bytes, offset: int) -> Close:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from wsproto.extensions import Extension
 
@@ -22,6 +21,13 @@ _TAIL = b"\x00\x00\xff\xff"
 _MAX_WINDOW_BITS = 15
 _MIN_ZLIB_WINDOW_BITS = 9
 _WINDOW = 1 << _MAX_WINDOW_BITS
+
+#: What DEFLATE can make of one byte: 258 bytes of every two bits.
+_MAX_INFLATION = 1032
+
+#: Bytes of input that zlib is given at once, and of output that it may make of them at once.
+_SLICE = 16 * 1024
+_PIECE = 64 * 1024
 
 _WORD = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 _PARAMETER = rf"[ \t]*;[ \t]*({_WORD})(?:[ \t]*=[ \t]*(?:({_WORD})|\"({_WORD})\"))?"
@@ -141,10 +147,8 @@ class MessageInflater:
 
     def __init__(self, no_context_takeover: bool) -> None:
         self._no_context_takeover = no_context_takeover
-        self._stream = zlib.decompressobj(-_MAX_WINDOW_BITS)
+        self._stream = _Stream()
         self._size = 0
-        self._recent: deque[bytes] = deque()
-        self._recent_size = 0
 
     def inflate(self, data: bytes, *, final: bool, limit: int) -> bytes:
         """The next bytes of a message.
@@ -152,38 +156,63 @@ class MessageInflater:
         :raises OverflowError: when the message becomes larger than `limit` bytes.
         :raises ValueError: when the bytes do not inflate.
         """
+        if final:
+            data += _TAIL
+        room = limit - self._size
         try:
-            inflated = self._inflate(data + _TAIL if final else data, limit)
+            # What could become too large is tried first, and nothing of it kept.
+            if len(data) * _MAX_INFLATION > room and _size(self._stream.copy().inflate(data), room) > room:
+                raise OverflowError
+            inflated = b"".join(self._stream.inflate(data))
         except zlib.error as error:
             raise ValueError(str(error)) from None
+        self._size += len(inflated)
+        if self._size > limit:
+            raise OverflowError
         if final:
             self._size = 0
             if self._no_context_takeover:
-                self._stream = zlib.decompressobj(-_MAX_WINDOW_BITS)
-                self._recent.clear()
-                self._recent_size = 0
+                self._stream = _Stream()
         return inflated
 
-    def _inflate(self, data: bytes, limit: int) -> bytes:
-        pieces = []
-        while data:
-            if self._stream.eof:
-                # A block marked as the last one is not the last of the message (7.2.3.4), nor does it end the window.
-                self._stream = zlib.decompressobj(-_MAX_WINDOW_BITS, zdict=b"".join(self._recent)[-_WINDOW:])
-            piece = self._stream.decompress(data, limit - self._size + 1)
-            self._size += len(piece)
-            if self._size > limit:
-                raise OverflowError
-            self._remember(piece)
-            pieces.append(piece)
-            data = self._stream.unused_data
-        return b"".join(pieces)
 
-    def _remember(self, piece: bytes) -> None:
-        self._recent.append(piece)
-        self._recent_size += len(piece)
-        while self._recent_size - len(self._recent[0]) >= _WINDOW:
-            self._recent_size -= len(self._recent.popleft())
+def _size(pieces: Iterator[bytes], enough: int) -> int:
+    """The size of them all, none of them kept; or of the first ones, once that is more than enough."""
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > enough:
+            break
+    return size
+
+
+class _Stream:
+    """DEFLATE that goes on after a block marked as the last one (7.2.3.4), in pieces of bounded size."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(-_MAX_WINDOW_BITS)
+        self._recent = bytearray()
+
+    def copy(self) -> _Stream:
+        other = _Stream()
+        other._zlib = self._zlib.copy()
+        other._recent = self._recent[:]
+        return other
+
+    def inflate(self, data: bytes) -> Iterator[bytes]:
+        """The input is sliced, for zlib hands back what it left of it, again and again."""
+        for at in range(0, len(data), _SLICE):
+            rest = data[at : at + _SLICE]
+            while rest:
+                if self._zlib.eof:
+                    # The window is no longer known to zlib, but what comes may refer to it.
+                    self._zlib = zlib.decompressobj(-_MAX_WINDOW_BITS, zdict=bytes(self._recent[-_WINDOW:]))
+                piece = self._zlib.decompress(rest, _PIECE)
+                rest = self._zlib.unused_data if self._zlib.eof else self._zlib.unconsumed_tail
+                self._recent += piece[-_WINDOW:]
+                if len(self._recent) > 2 * _WINDOW:
+                    del self._recent[:-_WINDOW]
+                yield piece
 
 
 class Deflater:

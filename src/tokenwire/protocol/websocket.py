@@ -5,8 +5,9 @@
     for event in connection.receive_data(chunk): ...
     connection.send("text"); connection.ping(); connection.close(1000, "done")
 
-Events: `Opened` or `Rejected` on a client, `Asked` on a server (answer with `accept` or `reject`); then text messages as
-str, binary ones as bytes, `Ping` (already answered), `Pong`, and at last `Closed`. wsproto makes and reads the handshake; frames are read by framing/websocket.py.
+Events: `Opened` or `Rejected` on a client, `Asked` on a server (answer with `accept` or `reject`); then text messages
+as str, binary ones as bytes, `Ping` (already answered), `Pong`, and at last `Closed`. wsproto makes and reads the
+handshake; frames are read by framing/websocket.py.
 
 An error takes effect after what came before it: the call that meets it returns that, puts the fitting Close frame
 into `data_to_send`, and keeps the error in `error`, which every further call raises. The peer's own close is never an
@@ -17,12 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 import h11
 from wsproto import ConnectionType
-from wsproto.events import AcceptConnection, RejectConnection, RejectData
+from wsproto.events import AcceptConnection, Event, RejectConnection, RejectData
 from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
@@ -34,18 +35,18 @@ from ..framing.websocket import (
     MAX_MESSAGE_SIZE,
     PING,
     PONG,
+    PROTOCOL_ERROR,
     TEXT,
     Close,
     FrameError,
     FrameParser,
     FrameWriter,
-    Item,
     Ping,
     Pong,
     close_payload,
 )
 from .deflate import Deflate, Deflater, parse_extension
-from .http import MAX_HEADER_SIZE, checked_fields
+from .http import MAX_HEADER_SIZE, TOO_LONG, checked_fields
 from .url import parse_url
 
 __all__ = [
@@ -57,13 +58,20 @@ __all__ = [
     "State",
     "WebSocketConnection",
     "WebSocketEvent",
+    "refusal_for",
 ]
 
 #: Bytes of the body of a refused handshake that are kept.
 MAX_REJECTED_BODY = 64 * 1024
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: |\r)")
-_REQUEST_LINE = re.compile(rb"(\S+) \S+ HTTP/([0-9])\.([0-9])\r\n")
+_INTERIM = re.compile(rb"HTTP/[0-9]\.[0-9] 1(?!01)[0-9]{2}[ \r]")
+_REQUEST_LINE = re.compile(rb"\S+ \S+ HTTP/([0-9])\.([0-9])\r\n")
+_NOT_A_LINE = re.compile(rb"(?<!\r)\n|\r\n[ \t]")
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+
+#: Fields that the handshake is made of, and Host, which comes from the URL.
+_OWN_FIELDS = ("host", "connection", "upgrade")
+_OWN_PREFIX = "sec-websocket-"
 
 Headers = Sequence[tuple[str, str]]
 
@@ -142,14 +150,15 @@ class WebSocketConnection:
     ) -> None:
         target = parse_url(url, websocket=True)
         self._begin(client=True, compression=compression, max_message_size=max_message_size)
+        _check_subprotocols(subprotocols)
         request = UpgradeRequest(
             host=target.authority,
             target=target.path,
             extensions=[self._deflate] if compression else [],
             subprotocols=list(subprotocols),
-            extra_headers=[(name.encode("ascii"), value.encode()) for name, value in checked_fields(headers)],
+            extra_headers=_own_fields_apart(headers),
         )
-        self._to_send = self._handshake.send(request)
+        self._send_handshake(request)
 
     @classmethod
     def server(cls, *, compression: bool = True, max_message_size: int = MAX_MESSAGE_SIZE) -> WebSocketConnection:
@@ -170,12 +179,13 @@ class WebSocketConnection:
         self._max_message_size = max_message_size
         self._deflate = Deflate()
         self._handshake = H11Handshake(ConnectionType.CLIENT if client else ConnectionType.SERVER)
-        self._head = b""
+        self._head = bytearray()
         self._received = 0
         self._rejected: Rejected | None = None
+        self._rejected_body = bytearray()
         self._asked: Asked | None = None
         self._peer_close: Close | None = None
-        self._to_send = b""
+        self._to_send = bytearray()
         self._parser = FrameParser(client=client)
         self._writer = FrameWriter(client=client)
         self._deflater: Deflater | None = None
@@ -185,7 +195,8 @@ class WebSocketConnection:
     def data_to_send(self) -> bytes:
         """Drains what must go out. A Close that answers the peer, or its fault, goes after what was sent until now."""
         self._settle()
-        data, self._to_send = self._to_send, b""
+        data = bytes(self._to_send)
+        self._to_send.clear()
         return data
 
     def send(self, message: str | bytes) -> None:
@@ -230,7 +241,7 @@ class WebSocketConnection:
     def accept(self, *, subprotocol: str | None = None, headers: Headers = ()) -> None:
         """A server takes the connection.
 
-        :raises LocalProtocolError: when nothing was asked, or the subprotocol was not offered.
+        :raises LocalProtocolError: when nothing was asked, the subprotocol was not offered, or a field cannot be sent.
         """
         asked = self._require_asked()
         if subprotocol is not None and subprotocol not in asked.subprotocols:
@@ -238,17 +249,18 @@ class WebSocketConnection:
         event = AcceptConnection(
             subprotocol=subprotocol,
             extensions=[self._deflate] if self._compression else [],
-            extra_headers=[(name.encode("ascii"), value.encode()) for name, value in checked_fields(headers)],
+            extra_headers=_own_fields_apart(headers),
         )
-        self._to_send += self._handshake.send(event)
-        self._open()
+        self._send_handshake(event)
+        self._open(self._received)
 
     def reject(self, status: int, *, headers: Headers = (), body: bytes = b"") -> None:
-        """A server refuses the connection.
+        """A server refuses the connection: what was asked, or a handshake that was wrong, in its own words.
 
         :raises LocalProtocolError: when nothing was asked.
         """
-        self._require_asked()
+        if self._client or self.error is None or self.state is not State.CONNECTING:
+            self._require_asked()
         self._to_send += _refusal(status, headers, body)
         self.state = State.CLOSED
 
@@ -268,7 +280,7 @@ class WebSocketConnection:
         except RemoteProtocolError as error:
             self.error = error
             raise
-        self.error = self._parser.error
+        self.error = self.error or self._parser.error
         return events
 
     def receive_eof(self) -> list[WebSocketEvent]:
@@ -291,63 +303,83 @@ class WebSocketConnection:
 
     # The handshake.
 
+    def _send_handshake(self, event: Event) -> None:
+        try:
+            self._to_send += self._handshake.send(event)
+        except (h11.LocalProtocolError, UnicodeError) as error:
+            raise LocalProtocolError(f"the handshake cannot be sent: {error}") from None
+
     def _handshake_data(self, data: bytes) -> list[WebSocketEvent]:
         if self._rejected is not None:
             return self._rejection(data)
+        if self._asked is not None and data:
+            raise self._too_early(len(data))
+        searched = max(0, len(self._head) - 3)
         self._head += data
-        if self._asked is not None:
-            return []
-        end = self._head.find(b"\r\n\r\n") + 4
-        if end < 4:
-            if len(self._head) > MAX_HEADER_SIZE:
+        while True:
+            end = self._head.find(b"\r\n\r\n", searched) + 4
+            if (end if end >= 4 else len(self._head)) > MAX_HEADER_SIZE:
                 raise HeaderTooLarge(
                     f"the head of the handshake is larger than {MAX_HEADER_SIZE} bytes",
                     offset=self._received,
                     clause="limit of the reader",
                 )
-            return []
-        head, rest = self._head[:end], self._head[end:]
-        self._head = b""
+            if end < 4:
+                return []
+            head = bytes(self._head[:end])
+            del self._head[:end]
+            searched = 0
+            # Interim answers are passed over (RFC 9110, 15.2).
+            if not (self._client and _INTERIM.match(head)):
+                break
+        rest = bytes(self._head)
+        self._head.clear()
         return self._answer(head, rest) if self._client else self._request(head, rest)
 
     def _answer(self, head: bytes, rest: bytes) -> list[WebSocketEvent]:
-        """A client reads the server's answer; interim ones are passed over (RFC 9110, 15.2)."""
-        line = _STATUS_LINE.match(head)
-        if line is not None and line[1].startswith(b"1") and line[1] != b"101":
-            return self._handshake_data(rest)
-        self._feed(head)
+        """A client reads the server's answer (4.1)."""
+        self._feed_head(head)
         event = next(self._handshake.events(), None)
         if isinstance(event, AcceptConnection):
-            self._open()
+            self._open(self._received - len(rest))
             opened = Opened(_decoded(event.extra_headers), event.subprotocol, self._deflate.enabled())
-            return [opened, *self._frames(rest)]
+            try:
+                return [opened, *self._frames(rest)]
+            except FrameError:  # it is kept, and told after this
+                return [opened]
         if isinstance(event, RejectConnection):
             self._rejected = Rejected(event.status_code, _decoded(event.headers), b"")
             return self._rejection(rest)
         raise RemoteProtocolError("the answer to the handshake is not HTTP", offset=0, clause="RFC 6455 4.1")
 
     def _rejection(self, data: bytes) -> list[WebSocketEvent]:
-        assert self._rejected is not None
-        self._feed(data)
+        """The body of a refusal: as much as there is, for what matters is the status."""
+        complete = False
+        try:
+            if data:
+                self._feed(data)
+        except RemoteProtocolError:
+            complete = True
         for event in self._handshake.events():
             if isinstance(event, RejectData):
-                body = (self._rejected.body + bytes(event.data))[:MAX_REJECTED_BODY]
-                self._rejected = Rejected(self._rejected.status, self._rejected.headers, body)
-                if event.body_finished or len(body) == MAX_REJECTED_BODY:
-                    return self._finish_rejection()
-        return []
+                self._rejected_body += event.data
+                complete = complete or event.body_finished
+        return self._finish_rejection() if complete or len(self._rejected_body) >= MAX_REJECTED_BODY else []
 
     def _finish_rejection(self) -> list[WebSocketEvent]:
-        rejected, self._rejected = self._rejected, None
+        assert self._rejected is not None
+        rejected = replace(self._rejected, body=bytes(self._rejected_body[:MAX_REJECTED_BODY]))
+        self._rejected = None
+        self._rejected_body.clear()
         self.state = State.CLOSED
-        return [rejected] if rejected is not None else []
+        return [rejected]
 
     def _request(self, head: bytes, rest: bytes) -> list[WebSocketEvent]:
         """A server reads a client's request (4.2.1); one that is wrong is refused, and the reason raised."""
         line = _REQUEST_LINE.match(head)
-        if line is not None and (line[2], line[3]) < (b"1", b"1"):
+        if line is not None and (line[1], line[2]) < (b"1", b"1"):
             raise RemoteProtocolError("a WebSocket is asked for in HTTP/1.0", offset=0, clause="RFC 6455 4.2.1")
-        self._feed(head)
+        self._feed_head(head)
         event = next(self._handshake.events(), None)
         if not isinstance(event, UpgradeRequest):
             raise RemoteProtocolError("the handshake is no request", offset=0, clause="RFC 6455 4.2.1")
@@ -355,9 +387,26 @@ class WebSocketConnection:
             parse_extension(str(extension))
         headers = _decoded(event.extra_headers)
         _check_key(dict(headers).get("sec-websocket-key", ""))
-        self._head = rest
         self._asked = Asked(event.target, [("host", event.host), *headers], tuple(event.subprotocols))
+        if rest:
+            self.error = self._too_early(len(rest))
         return [self._asked]
+
+    def _too_early(self, size: int) -> FrameError:
+        """A client has to wait for the answer; to keep what it sends before that would need another limit."""
+        return FrameError(
+            "the client sends before its handshake is answered",
+            code=PROTOCOL_ERROR,
+            offset=self._received - size,
+            clause="RFC 6455 4.1",
+        )
+
+    def _feed_head(self, head: bytes) -> None:
+        if _NOT_A_LINE.search(head):
+            raise RemoteProtocolError(
+                "the handshake has a bare LF or a folded line", offset=self._received, clause="RFC 9112 5.2"
+            )
+        self._feed(_joined(head))
 
     def _feed(self, data: bytes) -> None:
         """Hands bytes to wsproto, whose handshake raises many things for what is malformed."""
@@ -370,13 +419,14 @@ class WebSocketConnection:
                 f"the handshake is malformed: {error}", offset=self._received, clause="RFC 6455 4"
             ) from error
 
-    def _open(self) -> None:
+    def _open(self, offset: int) -> None:
         enabled = self._deflate.enabled()
         self.state = State.OPEN
         self._parser = FrameParser(
             client=self._client,
             max_message_size=self._max_message_size,
             inflater=self._deflate.inflater(client=self._client) if enabled else None,
+            offset=offset,
         )
         self._deflater = self._deflate.deflater(client=self._client) if enabled else None
 
@@ -385,7 +435,7 @@ class WebSocketConnection:
     def _frames(self, data: bytes) -> list[WebSocketEvent]:
         if self.state is State.CLOSED:
             return []
-        items: list[Item] = self._parser.receive_data(data)
+        items = self._parser.receive_data(data)
         if not any(isinstance(item, tuple) for item in items):
             return items  # type: ignore[return-value]
         return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
@@ -419,7 +469,7 @@ class WebSocketConnection:
             if isinstance(self.error, FrameError) and self.state is State.OPEN:
                 self._control(CLOSE, close_payload(self.error.code, self.error.message))
             elif self.state is State.CONNECTING and not self._client:
-                self._to_send += _refusal(*_status_for(self.error), str(self.error).encode())
+                self._to_send += _refusal(*refusal_for(self.error), str(self.error).encode("utf-8", "replace"))
             self.state = State.CLOSED
 
     def _require_open(self) -> None:
@@ -438,12 +488,15 @@ def _check_key(key: str) -> None:
         raise RemoteProtocolError("Sec-WebSocket-Key is not 16 bytes in base64", clause="RFC 6455 4.2.1")
 
 
-def _status_for(error: RemoteProtocolError) -> tuple[int, Headers]:
-    """The status of a refusal: 426, with what would do, for another version (4.4)."""
+def refusal_for(error: RemoteProtocolError) -> tuple[int, Headers]:
+    """The status and fields with which a server refuses a handshake that raised the error.
+
+    426, with what would do, for another version (4.4).
+    """
     hint = getattr(error.__cause__, "event_hint", None)
     if isinstance(hint, RejectConnection) and hint.status_code == 426:
         return 426, [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13")]
-    return 400, []
+    return (TOO_LONG if isinstance(error, HeaderTooLarge) else 400), []
 
 
 def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
@@ -451,9 +504,51 @@ def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
     fields = [("content-type", "text/plain; charset=utf-8")] if body and "content-type" not in names else []
     fields += [("content-length", str(len(body))), *(() if "connection" in names else (("connection", "close"),))]
     server = h11.Connection(h11.SERVER)
-    head = h11.Response(status_code=status, headers=[*checked_fields(headers), *fields])
-    data = [server.send(head), server.send(h11.Data(body)) if body else b"", server.send(h11.EndOfMessage())]
+    try:
+        head = h11.Response(status_code=status, headers=_encoded([*headers, *fields]))
+        data = [server.send(head), server.send(h11.Data(body)) if body else b"", server.send(h11.EndOfMessage())]
+    except h11.LocalProtocolError as error:
+        raise LocalProtocolError(f"the refusal cannot be sent: {error}") from None
     return b"".join(part for part in data if part)
+
+
+def _check_subprotocols(names: Sequence[str]) -> None:
+    """What is offered are tokens, each of them once (4.1)."""
+    for name in names:
+        if not _TOKEN.fullmatch(name):
+            raise LocalProtocolError(f"the subprotocol {name!r} is not a token (RFC 6455 4.1)")
+    if len(set(names)) < len(names):
+        raise LocalProtocolError("a subprotocol is offered twice (RFC 6455 4.1)")
+
+
+def _own_fields_apart(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Fields that are sent beside those of the handshake, which they must not repeat."""
+    for name, _ in headers:
+        if name.lower() in _OWN_FIELDS or name.lower().startswith(_OWN_PREFIX):
+            raise LocalProtocolError(f"the field {name} belongs to the handshake itself")
+    return _encoded(headers)
+
+
+def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    try:
+        return [(name.encode(), value.strip(" \t").encode()) for name, value in checked_fields(headers)]
+    except UnicodeEncodeError:
+        raise LocalProtocolError("the value of a field has a lone surrogate, which UTF-8 cannot carry") from None
+
+
+def _joined(head: bytes) -> bytes:
+    """The head with repeated fields of the handshake in one line, as a list (RFC 9110, 5.3): wsproto reads but one."""
+    first, *lines = head[:-4].split(b"\r\n")
+    fields: dict[bytes, bytes] = {}
+    others = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if colon and (name in (b"connection", b"upgrade") or name.startswith(_OWN_PREFIX.encode())):
+            fields[name] = fields[name] + b"," + value if name in fields else value
+        else:
+            others.append(line)
+    return b"\r\n".join([first, *others, *(name + b":" + value for name, value in fields.items())]) + b"\r\n\r\n"
 
 
 def _decoded(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
