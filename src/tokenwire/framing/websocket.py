@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from io import StringIO
 from secrets import token_bytes
 from typing import NamedTuple, Protocol
 
@@ -327,27 +326,34 @@ class _Message:
 
     def __init__(self, text: bool, inflater: Inflater | None, limit: int, offset: int) -> None:
         self.size = 0
+        self._text = text
         self._inflater = inflater
         self._limit = limit
         self._offset = offset
-        self._utf8 = codecs.getincrementaldecoder("utf-8")() if text else None
-        self._text = StringIO()
-        self._binary = bytearray()
+        self._kept = bytearray()
+        self._cut = b""  # the beginning of a character
 
     def add(self, piece: bytes, *, final: bool) -> None:
         self.size += len(piece)
         if self._inflater is not None:
             piece = self._inflate(piece, final)
-        if self._utf8 is None:
-            self._binary += piece
-            return
-        try:
-            self._text.write(self._utf8.decode(piece, final))
-        except UnicodeDecodeError as error:
-            raise _not_utf8(error, self._offset) from None
+        if self._text:
+            self._check_utf8(piece, final)
+        self._kept += piece
 
     def whole(self) -> str | bytes:
-        return bytes(self._binary) if self._utf8 is None else self._text.getvalue()
+        return self._kept.decode() if self._text else bytes(self._kept)
+
+    def _check_utf8(self, piece: bytes, final: bool) -> None:
+        data = self._cut + piece if self._cut else piece
+        try:
+            _, used = codecs.utf_8_decode(data, "strict", final)
+        except UnicodeDecodeError as error:
+            raise _not_utf8(error, self._offset) from None
+        self._cut = data[used:]
+        # The codec waits for the third byte of a surrogate, which no third byte could make right.
+        if self._cut[:1] == b"\xed" and self._cut[1:] >= b"\xa0":
+            raise _not_utf8(UnicodeDecodeError("utf-8", self._cut, 0, 1, "invalid continuation byte"), self._offset)
 
     def _inflate(self, piece: bytes, final: bool) -> bytes:
         assert self._inflater is not None
