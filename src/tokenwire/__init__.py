@@ -55,8 +55,12 @@ if TYPE_CHECKING:
         Usage as Usage,
     )
     from .drivers.asyncio import AsyncStream as AsyncStream
+    from .drivers.asyncio import AsyncWebSocket as AsyncWebSocket
+    from .drivers.asyncio import aconnect as aconnect
     from .drivers.asyncio import astream as astream
     from .drivers.blocking import Stream as Stream
+    from .drivers.blocking import WebSocket as WebSocket
+    from .drivers.blocking import connect as connect
     from .drivers.blocking import stream as stream
     from .errors import (
         BodyTruncated as BodyTruncated,
@@ -117,6 +121,7 @@ if TYPE_CHECKING:
     )
     from .protocol.http import HTTPExchange as HTTPExchange
     from .protocol.http import HTTPRequest as HTTPRequest
+    from .protocol.websocket import WebSocketConnection as WebSocketConnection
     from .recording import Recording as Recording
     from .session import Session as Session
     from .session import Timeouts as Timeouts
@@ -140,8 +145,8 @@ _HOMES = {
         "ToolCallDelta",
         "Usage",
     ),
-    "drivers.asyncio": ("AsyncStream", "astream"),
-    "drivers.blocking": ("Stream", "stream"),
+    "drivers.asyncio": ("AsyncStream", "AsyncWebSocket", "aconnect", "astream"),
+    "drivers.blocking": ("Stream", "WebSocket", "connect", "stream"),
     "errors": (
         "BodyTruncated",
         "ConnectionFailed",
@@ -158,6 +163,7 @@ _HOMES = {
         "TimeoutExceeded",
         "TokenwireError",
     ),
+    "protocol.websocket": ("WebSocketConnection",),
     "framing.sse": ("MAX_EVENT_SIZE", "Note", "SSEParser", "ServerSentEvent", "encode"),
     "protocol.http": ("HTTPExchange", "HTTPRequest"),
     "recording": ("Recording",),

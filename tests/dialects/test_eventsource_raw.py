@@ -87,7 +87,9 @@ def test_after_the_end_there_is_nothing(dialect: str) -> None:
 
 
 def test_an_unknown_dialect_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(LocalProtocolError, match="no dialect 'openai'; known: openai-chat, eventsource, raw"):
+    with pytest.raises(
+        LocalProtocolError, match="no dialect 'openai'; known: openai-chat, holysheep, eventsource, raw"
+    ):
         Decoder("openai")
 
 

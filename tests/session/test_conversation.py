@@ -30,8 +30,8 @@ from tokenwire.errors import (
     TokenwireError,
 )
 from tokenwire.framing.sse import MAX_EVENT_SIZE
-from tokenwire.session import Session, Timeouts, build_request
-from tokenwire.session.conversation import MAX_ERROR_BODY, endpoint_url
+from tokenwire.session import Session, Timeouts, build_request, endpoint_url
+from tokenwire.session.conversation import MAX_ERROR_BODY
 
 CHAT, PLAIN, RAW = DIALECTS["openai-chat"], DIALECTS["eventsource"], DIALECTS["raw"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from ..errors import LocalProtocolError
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
+from .holysheep import HOLYSHEEP
 from .openai_chat import OPENAI_CHAT
 from .raw import RAW
 
 __all__ = ["DIALECTS", "Dialect", "dialect_named"]
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI_CHAT, EVENTSOURCE, RAW)}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI_CHAT, HOLYSHEEP, EVENTSOURCE, RAW)}
 
 
 def dialect_named(name: str) -> Dialect:

@@ -87,6 +87,11 @@ class Decoder:
             return []
         return self._decode(self._frames.receive_data(data))
 
+    def receive_message(self, data: str | bytes) -> list[StreamEvent]:
+        """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
+        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        return [] if self.ended else self._decode([ServerSentEvent("", text, "")])
+
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
         """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen.
 

@@ -46,6 +46,7 @@ class Dialect:
     :ivar error_fields: finds the error object in a JSON body, or gives an empty mapping.
     :ivar stray_errors: its servers write errors between the events, as bare JSON or as a field `error`, which
         server-sent events do not know: such lines become a message named "error" (framing "sse").
+    :ivar websocket: spoken over WebSocket too, one JSON text a message, the request being the first.
     """
 
     name: str
@@ -57,3 +58,4 @@ class Dialect:
     body: Callable[[Mapping[str, Any]], dict[str, Any]]
     error_fields: Callable[[Any], dict[str, Any]]
     stray_errors: bool = False
+    websocket: bool = False

@@ -45,4 +45,5 @@ RAW = Dialect(
     decoder=RawDecoder,
     body=_body,
     error_fields=error_fields,
+    websocket=True,
 )

@@ -10,24 +10,55 @@ A cancelled task closes the connection at once, so that the server can stop gene
 from __future__ import annotations
 
 import asyncio
+import json as json_module
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End, StreamEvent
 from ..errors import LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
+from ..protocol.websocket import Closed
 from ..session import Timeouts
-from .opening import READ_SIZE, Opening, connection_failed, is_our_timeout, route_to
+from .opening import READ_SIZE, Conversation, Opening, connection_failed, is_our_timeout, route_to
 
-__all__ = ["AsyncStream", "astream"]
+__all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
+
+_Item = TypeVar("_Item")
+
+
+def aconnect(
+    url: str,
+    *,
+    subprotocols: Sequence[str] = (),
+    key_env: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    record: str | Path | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncWebSocket:
+    """Opens a WebSocket, to send and receive messages as they are; use it in an `async with` statement and iterate.
+
+    Parameters and errors are those of `tokenwire.stream`.
+    """
+    opening = Opening(
+        url,
+        json=None,
+        dialect="raw",
+        key_env=key_env,
+        headers=headers,
+        timeouts=timeouts,
+        record=record,
+        ssl_context=ssl_context,
+    )
+    return AsyncWebSocket(opening, subprotocols)
 
 
 def astream(
@@ -59,18 +90,18 @@ def astream(
     )
 
 
-class AsyncStream:
-    """An open stream: an asynchronous iterator of stream events, and what they add up to."""
+class _Driver(Generic[_Item]):
+    """Drives a session over asyncio's streams: what AsyncStream and AsyncWebSocket have in common."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, session: Conversation[_Item]) -> None:
         self._opening = opening
-        self._session = opening.session
+        self._session = session
         self._reader: _Reader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._hung_up = False
-        self._ready: deque[StreamEvent] = deque()
+        self._ready: deque[_Item] = deque()
 
-    async def __aenter__(self) -> AsyncStream:
+    async def __aenter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
 
         :raises ConnectionFailed: when there is no connection.
@@ -92,15 +123,18 @@ class AsyncStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if error is None:
+            await self._say_goodbye()
         self.close()
 
-    def __aiter__(self) -> AsyncIterator[StreamEvent]:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> StreamEvent:
-        """The next event; errors as in `tokenwire.Stream`."""
+    async def __anext__(self) -> _Item:
+        """The next event, or message; errors as in `tokenwire.Stream`."""
         while not self._ready:
             if self._session.ended:
+                await self._say_goodbye()
                 self.close()
                 if self._session.error is not None:
                     raise self._session.error
@@ -118,26 +152,6 @@ class AsyncStream:
         assert self._session.head is not None
         return self._session.head
 
-    @property
-    def answer(self) -> Answer:
-        """What has arrived so far."""
-        return self._session.answer
-
-    @property
-    def text(self) -> str:
-        """The text that has arrived so far."""
-        return self._session.answer.text
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        """The last usage that was reported, in the provider's names."""
-        return self._session.answer.usage
-
-    @property
-    def end(self) -> End | None:
-        """The `End`, once it has come."""
-        return self._session.answer.end
-
     def close(self) -> None:
         """Closes the connection at once; what is still on the way is lost."""
         if self._writer is not None:
@@ -146,6 +160,14 @@ class AsyncStream:
             if not self._hung_up:
                 self._happened("closed by us")
         self._opening.close()
+
+    async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
+        """Sends a message in mid-stream, over WebSocket: an object as JSON, text and bytes as they are.
+
+        :raises LocalProtocolError: over HTTP, and when the connection is not open.
+        """
+        self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
+        await self._flush()
 
     async def _connect(self) -> None:
         self._session.start(monotonic())
@@ -189,8 +211,9 @@ class AsyncStream:
             async with asyncio.timeout(self._time_left()):
                 data = await self._reader.read(READ_SIZE)
         except TimeoutError as error:
-            self._happened("timeout")
-            self._timed_out(error)
+            if self._timed_out(error):
+                self._happened("timeout")
+            await self._flush()
             return
         if not data:
             self._hang_up("reset" if self._reader.reset else "eof")
@@ -199,6 +222,20 @@ class AsyncStream:
         if self._opening.writer is not None:
             self._opening.writer.read(now, data)
         self._ready += self._session.receive_data(data, now)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        """Sends what the session has to say, such as the answer to a ping."""
+        data = self._session.data_to_send()
+        if data and not self._hung_up:
+            await self._write(data)
+
+    async def _say_goodbye(self) -> None:
+        """The closing handshake, for transports that have one, within its time limit."""
+        if self._writer is not None and self._session.close(monotonic()):
+            await self._flush()
+            while not self._session.gone:
+                await self._read()
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""
@@ -220,6 +257,47 @@ class AsyncStream:
     def _happened(self, event: str) -> None:
         if self._opening.writer is not None:
             self._opening.writer.happened(monotonic(), event)
+
+
+class AsyncStream(_Driver[StreamEvent]):
+    """An open stream: an asynchronous iterator of stream events, and what they add up to."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._conversation = opening.conversation()
+        super().__init__(opening, self._conversation)
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived so far."""
+        return self._conversation.answer
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived so far."""
+        return self._conversation.answer.text
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last usage that was reported, in the provider's names."""
+        return self._conversation.answer.usage
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._conversation.answer.end
+
+
+class AsyncWebSocket(_Driver[str | bytes]):
+    """An open WebSocket: an asynchronous iterator of messages, str or bytes, until the peer closes."""
+
+    def __init__(self, opening: Opening, subprotocols: Sequence[str]) -> None:
+        self._messages = opening.messages(subprotocols)
+        super().__init__(opening, self._messages)
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the peer closed, once it has."""
+        return self._messages.closed
 
 
 class _Reader(asyncio.StreamReader):

@@ -7,24 +7,55 @@ with tokenwire.stream(url, json={...}, dialect="openai-chat", key_env="OPENAI_AP
 
 from __future__ import annotations
 
+import json as json_module
 import socket
 import ssl
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End, StreamEvent
 from ..errors import LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
+from ..protocol.websocket import Closed
 from ..session import Timeouts
-from .opening import READ_SIZE, Opening, connection_failed, is_our_timeout, route_to
+from .opening import READ_SIZE, Conversation, Opening, connection_failed, is_our_timeout, route_to
 
-__all__ = ["Stream", "stream"]
+__all__ = ["Stream", "WebSocket", "connect", "stream"]
+
+_Item = TypeVar("_Item")
+
+
+def connect(
+    url: str,
+    *,
+    subprotocols: Sequence[str] = (),
+    key_env: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeouts: Timeouts | None = None,
+    record: str | Path | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+) -> WebSocket:
+    """Opens a WebSocket, to send and receive messages as they are; use it in a `with` statement and iterate.
+
+    Parameters and errors are those of `stream`.
+    """
+    opening = Opening(
+        url,
+        json=None,
+        dialect="raw",
+        key_env=key_env,
+        headers=headers,
+        timeouts=timeouts,
+        record=record,
+        ssl_context=ssl_context,
+    )
+    return WebSocket(opening, subprotocols)
 
 
 def stream(
@@ -63,17 +94,17 @@ def stream(
     )
 
 
-class Stream:
-    """An open stream: an iterator of stream events, and what they add up to."""
+class _Driver(Generic[_Item]):
+    """Drives a session over a socket: what Stream and WebSocket have in common."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, session: Conversation[_Item]) -> None:
         self._opening = opening
-        self._session = opening.session
+        self._session = session
         self._socket: socket.socket | None = None
         self._hung_up = False
-        self._ready: deque[StreamEvent] = deque()
+        self._ready: deque[_Item] = deque()
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
 
         :raises ConnectionFailed: when there is no connection.
@@ -97,11 +128,11 @@ class Stream:
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[StreamEvent]:
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> StreamEvent:
-        """The next event.
+    def __next__(self) -> _Item:
+        """The next event, or message.
 
         :raises StreamInterrupted: when the stream was cut, after the last event.
         :raises TimeoutExceeded: when a timer ran out.
@@ -122,34 +153,26 @@ class Stream:
         assert self._session.head is not None
         return self._session.head
 
-    @property
-    def answer(self) -> Answer:
-        """What has arrived so far."""
-        return self._session.answer
-
-    @property
-    def text(self) -> str:
-        """The text that has arrived so far."""
-        return self._session.answer.text
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        """The last usage that was reported, in the provider's names."""
-        return self._session.answer.usage
-
-    @property
-    def end(self) -> End | None:
-        """The `End`, once it has come."""
-        return self._session.answer.end
-
     def close(self) -> None:
         """Closes the connection; what is still on the way is lost, and the server may stop generating."""
+        if self._socket is not None and self._session.close(monotonic()):
+            self._flush()
+            while not self._session.gone:
+                self._read()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
             if not self._hung_up:
                 self._happened("closed by us")
         self._opening.close()
+
+    def send(self, message: Mapping[str, Any] | str | bytes) -> None:
+        """Sends a message in mid-stream, over WebSocket: an object as JSON, text and bytes as they are.
+
+        :raises LocalProtocolError: over HTTP, and when the connection is not open.
+        """
+        self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
+        self._flush()
 
     def _connect(self) -> None:
         self._session.start(monotonic())
@@ -208,18 +231,26 @@ class Stream:
             self._socket.settimeout(self._time_left())
             data = self._socket.recv(READ_SIZE)
         except OSError as error:
-            if self._timed_out(error):
-                self._happened("timeout")
-            else:
+            if not is_our_timeout(error):
                 self._hang_up("reset")
+            elif self._timed_out(error):
+                self._happened("timeout")
+            self._flush()
             return
         now = monotonic()
         if data:
             if self._opening.writer is not None:
                 self._opening.writer.read(now, data)
             self._ready += self._session.receive_data(data, now)
+            self._flush()
         else:
             self._hang_up("eof")
+
+    def _flush(self) -> None:
+        """Sends what the session has to say, such as the answer to a ping."""
+        data = self._session.data_to_send()
+        if data and not self._hung_up:
+            self._write(data)
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""
@@ -245,3 +276,44 @@ class Stream:
     def _happened(self, event: str) -> None:
         if self._opening.writer is not None:
             self._opening.writer.happened(monotonic(), event)
+
+
+class Stream(_Driver[StreamEvent]):
+    """An open stream: an iterator of stream events, and what they add up to."""
+
+    def __init__(self, opening: Opening) -> None:
+        self._conversation = opening.conversation()
+        super().__init__(opening, self._conversation)
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived so far."""
+        return self._conversation.answer
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived so far."""
+        return self._conversation.answer.text
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last usage that was reported, in the provider's names."""
+        return self._conversation.answer.usage
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._conversation.answer.end
+
+
+class WebSocket(_Driver[str | bytes]):
+    """An open WebSocket: an iterator of messages, str or bytes, until the peer closes."""
+
+    def __init__(self, opening: Opening, subprotocols: Sequence[str]) -> None:
+        self._messages = opening.messages(subprotocols)
+        super().__init__(opening, self._messages)
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the peer closed, once it has."""
+        return self._messages.closed

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from .._version import __version__
 from ..dialects import dialect_named
 from ..dialects.dialect import Dialect
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, TokenwireError
+from ..protocol.http import ResponseHead
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 from ..recording import RecordingWriter, redact_headers
-from ..session import Request, Session, Timeouts, build_request
+from ..session import MessageSession, Request, Session, Timeouts, WebSocketSession, build_request
 
-__all__ = ["Opening", "Route", "connection_failed", "is_our_timeout", "key_from_environment", "route_to"]
+__all__ = [
+    "Conversation",
+    "Opening",
+    "Route",
+    "connection_failed",
+    "is_our_timeout",
+    "key_from_environment",
+    "route_to",
+]
+
+_Item = TypeVar("_Item")
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
@@ -35,6 +46,30 @@ class Route:
     host: str
     port: int
     tunnel: ConnectTunnel | None
+
+
+class Conversation(Protocol[_Item]):
+    """What a driver drives: a session of either transport, giving stream events or messages."""
+
+    @property
+    def head(self) -> ResponseHead | None: ...
+    @property
+    def streaming(self) -> bool: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def gone(self) -> bool: ...
+    @property
+    def error(self) -> TokenwireError | None: ...
+    def start(self, now: float) -> None: ...
+    def connected(self, now: float) -> None: ...
+    def data_to_send(self) -> bytes: ...
+    def receive_data(self, data: bytes, now: float) -> list[_Item]: ...
+    def receive_eof(self, now: float, *, reset: bool = False) -> list[_Item]: ...
+    def next_deadline(self) -> float | None: ...
+    def handle_deadline(self, now: float) -> None: ...
+    def send(self, message: str | bytes) -> None: ...
+    def close(self, now: float) -> bool: ...
 
 
 class Opening:
@@ -59,7 +94,7 @@ class Opening:
         self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
         key = key_from_environment(key_env) if key_env else key
         self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
-        self.session = Session(self.request, self.dialect, timeouts)
+        self.timeouts = timeouts
         self.target: Target = self.request.http.target
         self.ssl_context = (ssl_context or ssl.create_default_context()) if self.target.tls else None
         self.writer: RecordingWriter | None = None
@@ -68,6 +103,15 @@ class Opening:
             file = open(record, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
             self._files.enter_context(file)
             self.writer = RecordingWriter(self._header(), secrets=self.request.secrets, file=file)
+
+    def conversation(self) -> Session | WebSocketSession:
+        """The session that reads the dialect's stream events, over the transport that the URL names."""
+        make = WebSocketSession if self.request.websocket else Session
+        return make(self.request, self.dialect, self.timeouts)
+
+    def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
+        """The session that gives the messages of a WebSocket as they are."""
+        return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
     def close(self) -> None:
         """The connection is gone: the recording is completed."""
@@ -79,7 +123,7 @@ class Opening:
     def _header(self) -> dict[str, Any]:
         http = self.request.http
         return {
-            "transport": "http/1.1",
+            "transport": "websocket" if self.request.websocket else "http/1.1",
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,

@@ -1,6 +1,16 @@
 """One conversation as a state machine: time is an argument, and nothing here touches a socket."""
 
-from .conversation import Request, Session, build_request, endpoint_url
+from .conversation import Session
+from .request import Request, build_request, endpoint_url
 from .timers import Timeouts
+from .websocket import MessageSession, WebSocketSession
 
-__all__ = ["Request", "Session", "Timeouts", "build_request", "endpoint_url"]
+__all__ = [
+    "MessageSession",
+    "Request",
+    "Session",
+    "Timeouts",
+    "WebSocketSession",
+    "build_request",
+    "endpoint_url",
+]

@@ -13,13 +13,11 @@ all drivers behave alike. The session is over when `ended` is true: the rest of 
 
 from __future__ import annotations
 
-import json as json_module
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from .._version import __version__
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
@@ -33,94 +31,17 @@ from ..errors import (
     StreamInterrupted,
     TokenwireError,
 )
-from ..protocol.coding import available_codings
-from ..protocol.http import Body, HTTPEvent, HTTPExchange, HTTPRequest, ResponseEnd, ResponseHead
-from ..protocol.url import Target, parse_url
+from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
+from .request import Request
 from .timers import Timeouts, Timers
 
-__all__ = ["MAX_ERROR_BODY", "Request", "Session", "build_request"]
+__all__ = ["MAX_ERROR_BODY", "Session", "refusal"]
 
 #: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
 MAX_ERROR_BODY = 64 * 1024
 
 #: Characters of a refusal's body that stand in for its message where it has no error object.
 MAX_ERROR_TEXT = 500
-
-#: Where the providers' SDKs have their base URL end.
-_PATH_SUFFIX = "/v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked: the HTTP request, and the values in it that must never be shown."""
-
-    http: HTTPRequest
-    secrets: Sequence[str] = ()
-
-
-def build_request(
-    url: str,
-    dialect: Dialect,
-    *,
-    json: Mapping[str, Any] | None = None,
-    key: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Request:
-    """Makes the request of a dialect. A URL without a path, or with only `/v1`, gets the dialect's own path.
-
-    :param json: the body; the dialect adds what streaming needs. Ignored by dialects that GET.
-    :param key: sent as a bearer token (RFC 6750).
-    :raises InvalidURL: for a URL that names no HTTP server.
-    :raises LocalProtocolError: for a key that no field can carry, and for JSON that is none.
-    """
-    target = _endpoint(parse_url(url), dialect)
-    fields = {
-        "accept": dialect.content_type or "*/*",
-        "accept-encoding": ", ".join(available_codings()),
-        "user-agent": f"tokenwire/{__version__}",
-        "cache-control": "no-store",
-    }
-    body = b""
-    if dialect.method == "POST":
-        fields["content-type"] = "application/json"
-        body = _encode_json(dialect.body(json or {}))
-    if key is not None:
-        fields["authorization"] = f"Bearer {_checked_key(key)}"
-    fields.update({name.lower(): value for name, value in (headers or {}).items()})
-    return Request(HTTPRequest(dialect.method, target, list(fields.items()), body), [key] if key else [])
-
-
-def endpoint_url(url: str, dialect: Dialect) -> str:
-    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and `/v1`.
-
-    :raises InvalidURL: for a URL that names no HTTP server.
-    """
-    return _endpoint(parse_url(url), dialect).url
-
-
-def _endpoint(target: Target, dialect: Dialect) -> Target:
-    path, mark, query = target.path.partition("?")
-    base = path.rstrip("/")
-    if not base:
-        return replace(target, path=dialect.path + mark + query)
-    if base.endswith(_PATH_SUFFIX) and dialect.path.startswith(_PATH_SUFFIX + "/"):
-        return replace(target, path=base + dialect.path.removeprefix(_PATH_SUFFIX) + mark + query)
-    return target
-
-
-def _encode_json(value: Mapping[str, Any]) -> bytes:
-    try:
-        return json_module.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError(f"the request body is not JSON: {error}") from error
-
-
-def _checked_key(key: str) -> str:
-    if not key.isascii() or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in key):
-        raise LocalProtocolError(
-            "the key holds a blank, a line end or a character beyond ASCII: was it copied with something around it?"
-        )
-    return key
 
 
 class Session:
@@ -152,6 +73,11 @@ class Session:
     def streaming(self) -> bool:
         """The server has answered, and with a stream."""
         return self._is_stream()
+
+    @property
+    def gone(self) -> bool:
+        """The connection is of no more use."""
+        return self.ended
 
     # What a driver tells.
 
@@ -192,6 +118,17 @@ class Session:
         expired = self._timers.expired(now)
         if expired is not None and not self.ended:
             self._break_off(expired)
+
+    def send(self, message: str | bytes) -> None:
+        """Over HTTP the request is all that can be said.
+
+        :raises LocalProtocolError: always.
+        """
+        raise LocalProtocolError("nothing can be sent in mid-stream over HTTP: use a ws or wss URL")
+
+    def close(self, now: float) -> bool:
+        """Whether there is an end of the peer's to wait for: over HTTP there is none."""
+        return False
 
     # What follows from it.
 
@@ -275,7 +212,7 @@ class Session:
         return not wanted or _media_type(head) == wanted
 
     def _refusal(self) -> TokenwireError:
-        """The response is no stream: why, in the server's own words as far as it has any."""
+        """The response is no stream: why."""
         assert self.head is not None
         body = bytes(self._refused)
         if self.head.status == 200:
@@ -287,10 +224,14 @@ class Session:
                 body=body,
                 clause="WHATWG HTML 9.2.2",
             )
-        fields = self._dialect.error_fields(_json_or_none(body))
-        message = fields.get("message")
-        words = message if isinstance(message, str) else _excerpt(body)
-        return StatusError(self.head.status, self.head.headers, words, body, fields)
+        return refusal(self._dialect, self.head.status, self.head.headers, body)
+
+
+def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:
+    """What a server said when it refused, in its own words as far as it has any."""
+    fields = dialect.error_fields(_json_or_none(body))
+    message = fields.get("message")
+    return StatusError(status, headers, message if isinstance(message, str) else _excerpt(body), body, fields)
 
 
 def _media_type(head: ResponseHead) -> str:
@@ -299,7 +240,7 @@ def _media_type(head: ResponseHead) -> str:
 
 def _json_or_none(body: bytes) -> Any:
     try:
-        return json_module.loads(body)
+        return json.loads(body)
     except (ValueError, RecursionError):
         return None
 

@@ -1,0 +1,273 @@
+"""One conversation over WebSocket: the handshake, messages, keepalive and closing, with every timer, without a clock.
+
+`MessageSession` gives the messages as they are, `WebSocketSession` the stream events of a dialect in them. Both are
+driven like `Session`: start, connected, data_to_send, receive_data, receive_eof, next_deadline, handle_deadline.
+After each of the last three there may be something to send: a pong, a ping, a Close.
+
+The keepalive: after a time of silence a ping goes out, and then any byte is a sign of life, not only its pong, since
+servers that are busy with an answer answer pings late. What runs out is named "keepalive", so that a local timeout
+cannot be taken for a close by the peer, which is an error of its own, with the peer's code.
+"""
+
+from __future__ import annotations
+
+from ..dialects.answer import Answer
+from ..dialects.decoder import Decoder
+from ..dialects.dialect import Dialect
+from ..dialects.events import StreamEvent
+from ..errors import RemoteProtocolError, StreamInterrupted, TokenwireError
+from ..framing.websocket import Ping, Pong
+from ..protocol.http import ResponseHead
+from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
+from .conversation import refusal
+from .request import Request
+from .timers import Timeouts, Timers
+
+__all__ = ["MessageSession", "WebSocketSession"]
+
+
+class MessageSession:
+    """Messages in both directions.
+
+    :param request: made by `build_request` with a ws or wss URL.
+    :param dialect: whose form the errors of a refused handshake have.
+    :param subprotocols: offered, in the order of preference.
+    """
+
+    def __init__(
+        self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None, subprotocols: tuple[str, ...] = ()
+    ) -> None:
+        #: The answer to the handshake, once it is there.
+        self.head: ResponseHead | None = None
+        #: There is nothing more to receive.
+        self.ended = False
+        #: Why it is over, where it is not as it should be; a driver raises it after it has handed on what came.
+        self.error: TokenwireError | None = None
+        #: How the peer closed, once it has.
+        self.closed: Closed | None = None
+        self._dialect = dialect
+        self._first_message = request.first_message
+        target = request.http.target
+        self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
+        self._timers = Timers(timeouts or Timeouts())
+        self._pinged = False
+        self._closing = False
+
+    @property
+    def streaming(self) -> bool:
+        """The server has taken the connection."""
+        return self.head is not None and self.head.status == 101
+
+    @property
+    def gone(self) -> bool:
+        """The connection is of no more use: both sides have closed, or one of them cannot."""
+        return self.ended
+
+    # What a driver tells.
+
+    def start(self, now: float) -> None:
+        """The driver begins to connect."""
+        self._timers.start(now)
+
+    def connected(self, now: float) -> None:
+        """The connection stands: `data_to_send` has the handshake."""
+        self._timers.set("first byte", self._timers.timeouts.first_byte, now)
+
+    def data_to_send(self) -> bytes:
+        """Drains what must go out."""
+        return self._connection.data_to_send()
+
+    def receive_data(self, data: bytes, now: float) -> list[str | bytes]:
+        """Takes bytes from the connection, returns the messages in them. See `error` for how it may fail."""
+        self._alive(now)
+        try:
+            events = self._connection.receive_data(data)
+        except RemoteProtocolError as error:
+            self._fail(error)
+            return []
+        messages = self._handle(events)
+        if self._connection.error is not None:
+            self._fail(self._connection.error)
+        return messages
+
+    def receive_eof(self, now: float, *, reset: bool = False) -> list[str | bytes]:
+        """The connection ended, or was reset."""
+        if self.closed is not None or self.error is not None:
+            self.ended = True
+            return []
+        try:
+            return self._handle(self._connection.receive_eof())
+        except RemoteProtocolError as error:
+            self._fail(error)
+            return []
+
+    def next_deadline(self) -> float | None:
+        """When to call `handle_deadline` unless something happens before; None for never."""
+        return self._timers.next_deadline()
+
+    def handle_deadline(self, now: float) -> None:
+        """The time has come: a ping goes out, or `error` becomes a `TimeoutExceeded` that names the timer."""
+        expired = self._timers.expired(now)
+        if expired is None or (self.ended and not self._closing):
+            return
+        if self._closing and expired.timer == "close":
+            self.ended = True
+        elif expired.timer == "silence":
+            self._ping(now)
+        else:
+            self._fail(expired)
+
+    # What a user asks for.
+
+    def send(self, message: str | bytes) -> None:
+        """Sends a message; it is in `data_to_send` then.
+
+        :raises LocalProtocolError: when the connection is not open.
+        """
+        self._connection.send(message)
+
+    def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
+        """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
+        if self._connection.state is not State.OPEN or self.closed is not None or self._connection.error is not None:
+            return False
+        self._connection.close(code, reason)
+        self._closing = True
+        self._timers.set("close", self._timers.timeouts.close, now)
+        return True
+
+    # What follows from it.
+
+    def _alive(self, now: float) -> None:
+        """Any byte is a sign of life."""
+        self._pinged = False
+        if not self._closing:
+            self._await_more(now)
+
+    def _await_more(self, now: float) -> None:
+        timeouts = self._timers.timeouts
+        if self.streaming and timeouts.keepalive is not None:
+            self._timers.set("silence", timeouts.keepalive, now)
+        else:
+            self._timers.set("idle", timeouts.idle, now)
+
+    def _ping(self, now: float) -> None:
+        self._pinged = True
+        self._connection.ping()
+        self._timers.set("keepalive", self._timers.timeouts.keepalive, now)
+
+    def _handle(self, events: list[WebSocketEvent]) -> list[str | bytes]:
+        messages: list[str | bytes] = []
+        for event in events:
+            match event:
+                case str() | bytes():
+                    messages.append(event)
+                case Opened():
+                    self.head = ResponseHead(101, "Switching Protocols", event.headers)
+                    if self._first_message is not None:
+                        self._connection.send(self._first_message)
+                case Rejected():
+                    self.head = ResponseHead(event.status, "", event.headers)
+                    self._fail(refusal(self._dialect, event.status, event.headers, event.body))
+                case Closed():
+                    self.closed = event
+                    self.ended = True
+                case Ping() | Pong() | _:
+                    pass
+        return messages
+
+    def _fail(self, error: TokenwireError) -> None:
+        self.ended = True
+        self.error = error
+
+
+class WebSocketSession:
+    """The stream events of a dialect over one WebSocket; ends with the dialect's terminator."""
+
+    def __init__(self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None) -> None:
+        #: What has arrived so far.
+        self.answer = Answer()
+        self._messages = MessageSession(request, dialect, timeouts)
+        self._dialect = dialect
+        self._decoder = Decoder(dialect)
+        self._interrupted: StreamInterrupted | None = None
+
+    @property
+    def head(self) -> ResponseHead | None:
+        """The answer to the handshake, once it is there."""
+        return self._messages.head
+
+    @property
+    def streaming(self) -> bool:
+        """The server has taken the connection."""
+        return self._messages.streaming
+
+    @property
+    def ended(self) -> bool:
+        """The stream is over."""
+        return self._decoder.ended or self._messages.ended
+
+    @property
+    def gone(self) -> bool:
+        """The connection is of no more use: both sides have closed, or one of them cannot."""
+        return self._messages.gone
+
+    @property
+    def error(self) -> TokenwireError | None:
+        """Why it is over, where it is not as it should be."""
+        if self._decoder.outcome in ("clean", "error"):
+            return None
+        return self._interrupted or self._messages.error
+
+    def start(self, now: float) -> None:
+        self._messages.start(now)
+
+    def connected(self, now: float) -> None:
+        self._messages.connected(now)
+
+    def data_to_send(self) -> bytes:
+        return self._messages.data_to_send()
+
+    def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
+        """Takes bytes from the connection, returns the stream events in them."""
+        return self._decode(self._messages.receive_data(data, now))
+
+    def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
+        """The connection ended, or was reset."""
+        return self._decode(self._messages.receive_eof(now, reset=reset))
+
+    def next_deadline(self) -> float | None:
+        return self._messages.next_deadline()
+
+    def handle_deadline(self, now: float) -> None:
+        self._messages.handle_deadline(now)
+
+    def send(self, message: str | bytes) -> None:
+        """Sends a message in mid-stream.
+
+        :raises LocalProtocolError: when the connection is not open.
+        """
+        self._messages.send(message)
+
+    def close(self, now: float) -> bool:
+        """Begins the closing handshake; whether the peer's half is worth waiting for."""
+        return self._messages.close(now)
+
+    def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
+        events = [event for message in messages for event in self._decoder.receive_message(message)]
+        closed = self._messages.closed
+        if closed is not None and not self._decoder.ended:
+            events += self._decoder.receive_eof(cut=True)
+        self.answer.add_all(events)
+        if closed is not None and self._decoder.outcome == "interrupted":
+            self._interrupted = StreamInterrupted(
+                f"{_how(closed)} before the end that {self._dialect.name} marks, "
+                f"after {len(self.answer.text)} characters of text",
+                self.answer,
+            )
+        return events
+
+
+def _how(closed: Closed) -> str:
+    if closed.code == 1006:
+        return "the connection ended without a Close frame"
+    return f"the server closed with {closed.code}{f' ({closed.reason})' if closed.reason else ''}"
