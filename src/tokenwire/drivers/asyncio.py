@@ -167,7 +167,7 @@ class _Driver(Generic[_Item]):
         :raises LocalProtocolError: over HTTP, and when the connection is not open.
         """
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
-        await self._flush()
+        await self._flush_unless_ended()
 
     async def _connect(self) -> None:
         self._session.start(monotonic())
@@ -222,7 +222,12 @@ class _Driver(Generic[_Item]):
         if self._opening.writer is not None:
             self._opening.writer.read(now, data)
         self._ready += self._session.receive_data(data, now)
-        await self._flush()
+        await self._flush_unless_ended()
+
+    async def _flush_unless_ended(self) -> None:
+        """The last word, a Close, waits until what came before it could be answered."""
+        if not self._session.ended:
+            await self._flush()
 
     async def _flush(self) -> None:
         """Sends what the session has to say, such as the answer to a ping."""
@@ -232,10 +237,12 @@ class _Driver(Generic[_Item]):
 
     async def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
-        if self._writer is not None and self._session.close(monotonic()):
-            await self._flush()
-            while not self._session.gone:
-                await self._read()
+        if self._writer is None or not self._session.streaming:
+            return
+        waits = self._session.close(monotonic())
+        await self._flush()
+        while waits and not self._session.gone:
+            await self._read()
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""

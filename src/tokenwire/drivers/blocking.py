@@ -155,11 +155,8 @@ class _Driver(Generic[_Item]):
 
     def close(self) -> None:
         """Closes the connection; what is still on the way is lost, and the server may stop generating."""
-        if self._socket is not None and self._session.close(monotonic()):
-            self._flush()
-            while not self._session.gone:
-                self._read()
         if self._socket is not None:
+            self._say_goodbye()
             self._socket.close()
             self._socket = None
             if not self._hung_up:
@@ -172,7 +169,7 @@ class _Driver(Generic[_Item]):
         :raises LocalProtocolError: over HTTP, and when the connection is not open.
         """
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
-        self._flush()
+        self._flush_unless_ended()
 
     def _connect(self) -> None:
         self._session.start(monotonic())
@@ -242,15 +239,29 @@ class _Driver(Generic[_Item]):
             if self._opening.writer is not None:
                 self._opening.writer.read(now, data)
             self._ready += self._session.receive_data(data, now)
-            self._flush()
+            self._flush_unless_ended()
         else:
             self._hang_up("eof")
+
+    def _flush_unless_ended(self) -> None:
+        """The last word, a Close, waits until what came before it could be answered."""
+        if not self._session.ended:
+            self._flush()
 
     def _flush(self) -> None:
         """Sends what the session has to say, such as the answer to a ping."""
         data = self._session.data_to_send()
         if data and not self._hung_up:
             self._write(data)
+
+    def _say_goodbye(self) -> None:
+        """The closing handshake, for transports that have one, within its time limit."""
+        if not self._session.streaming:
+            return  # what is not sent by now must not be: the connection may not even be encrypted
+        waits = self._session.close(monotonic())
+        self._flush()
+        while waits and not self._session.gone:
+            self._read()
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""

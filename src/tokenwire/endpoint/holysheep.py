@@ -45,7 +45,7 @@ class HolySheep:
             case "request":
                 return self._generation(request)
             case "context_update":
-                return Turn([(0.0, _json(type="context_updated"))])
+                return Turn([(0.0, _json(type="context_updated"))], at_once=True)
             case "cancel":
                 return self._cancelled(pending)
             case other:

@@ -24,11 +24,13 @@ class Turn:
     """What an application says: messages, each so many seconds after the one before.
 
     :ivar replaces: what was still to be said is not said any more.
+    :ivar at_once: it goes before what was still to be said.
     :ivar close: the code with which the connection is closed afterwards.
     """
 
     messages: list[tuple[float, str | bytes]]
     replaces: bool = False
+    at_once: bool = False
     close: int | None = None
 
 
@@ -133,6 +135,9 @@ class WebSocketEndpoint:
     def _say(self, turn: Turn, now: float) -> None:
         if turn.replaces:
             self._queue.clear()
+        if turn.at_once:
+            self._queue.extendleft((now, message) for _, message in reversed(turn.messages))
+            return
         due = max(now, self._queue[-1][0] if self._queue else now)
         for delay, message in turn.messages:
             due += delay

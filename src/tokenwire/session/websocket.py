@@ -50,7 +50,6 @@ class MessageSession:
         target = request.http.target
         self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
         self._timers = Timers(timeouts or Timeouts())
-        self._pinged = False
         self._closing = False
 
     @property
@@ -79,13 +78,14 @@ class MessageSession:
 
     def receive_data(self, data: bytes, now: float) -> list[str | bytes]:
         """Takes bytes from the connection, returns the messages in them. See `error` for how it may fail."""
-        self._alive(now)
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError as error:
             self._fail(error)
             return []
         messages = self._handle(events)
+        if not self._closing:
+            self._await_more(now)
         if self._connection.error is not None:
             self._fail(self._connection.error)
         return messages
@@ -137,13 +137,8 @@ class MessageSession:
 
     # What follows from it.
 
-    def _alive(self, now: float) -> None:
-        """Any byte is a sign of life."""
-        self._pinged = False
-        if not self._closing:
-            self._await_more(now)
-
     def _await_more(self, now: float) -> None:
+        """Something came, and any byte is a sign of life."""
         timeouts = self._timers.timeouts
         if self.streaming and timeouts.keepalive is not None:
             self._timers.set("silence", timeouts.keepalive, now)
@@ -151,7 +146,6 @@ class MessageSession:
             self._timers.set("idle", timeouts.idle, now)
 
     def _ping(self, now: float) -> None:
-        self._pinged = True
         self._connection.ping()
         self._timers.set("keepalive", self._timers.timeouts.keepalive, now)
 
