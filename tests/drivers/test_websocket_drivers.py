@@ -31,6 +31,13 @@ def url() -> Iterator[str]:
         yield f"ws://127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="module")
+def slow_url() -> Iterator[str]:
+    """At a pace at which a client can put a word in, on a busy machine too."""
+    with background(ReferenceEndpoint(key=KEY, pace=0.1).connection) as port:
+        yield f"ws://127.0.0.1:{port}"
+
+
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WS_KEY", KEY)
@@ -75,8 +82,10 @@ def test_the_story_comes_whole(drive: Drive, url: str) -> None:
 
 
 @drivers
-def test_what_is_said_in_mid_stream_is_heard(drive: Drive, url: str) -> None:
-    stream, events = drive(url, {3: {"type": "context_update", "context": "more"}, 9: {"type": "cancel"}}, json=ASK)
+def test_what_is_said_in_mid_stream_is_heard(drive: Drive, slow_url: str) -> None:
+    stream, events = drive(
+        slow_url, {3: {"type": "context_update", "context": "more"}, 9: {"type": "cancel"}}, json=ASK
+    )
     assert any(isinstance(event, tokenwire.Other) and event.type == "context_updated" for event in events)
     assert tokenwire.Finish("cancelled", "cancelled") in events
     assert STORY_TEXT.startswith(stream.text)

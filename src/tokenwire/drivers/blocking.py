@@ -17,14 +17,13 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
-from ..dialects.events import End, StreamEvent
+from ..dialects.events import StreamEvent
 from ..errors import LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
 from ..session import Timeouts
-from .opening import READ_SIZE, Conversation, Opening, connection_failed, is_our_timeout, route_to
+from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 
@@ -289,32 +288,12 @@ class _Driver(Generic[_Item]):
             self._opening.writer.happened(monotonic(), event)
 
 
-class Stream(_Driver[StreamEvent]):
+class Stream(SoFar, _Driver[StreamEvent]):
     """An open stream: an iterator of stream events, and what they add up to."""
 
     def __init__(self, opening: Opening) -> None:
         self._conversation = opening.conversation()
         super().__init__(opening, self._conversation)
-
-    @property
-    def answer(self) -> Answer:
-        """What has arrived so far."""
-        return self._conversation.answer
-
-    @property
-    def text(self) -> str:
-        """The text that has arrived so far."""
-        return self._conversation.answer.text
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        """The last usage that was reported, in the provider's names."""
-        return self._conversation.answer.usage
-
-    @property
-    def end(self) -> End | None:
-        """The `End`, once it has come."""
-        return self._conversation.answer.end
 
 
 class WebSocket(_Driver[str | bytes]):

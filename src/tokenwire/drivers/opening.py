@@ -15,7 +15,9 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from .._version import __version__
 from ..dialects import dialect_named
+from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
+from ..dialects.events import End
 from ..errors import ConnectionFailed, LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.proxy import ConnectTunnel
@@ -27,6 +29,7 @@ __all__ = [
     "Conversation",
     "Opening",
     "Route",
+    "SoFar",
     "connection_failed",
     "is_our_timeout",
     "key_from_environment",
@@ -37,6 +40,32 @@ _Item = TypeVar("_Item")
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
+
+
+class SoFar:
+    """What a stream has said so far."""
+
+    _conversation: Session | WebSocketSession
+
+    @property
+    def answer(self) -> Answer:
+        """What has arrived so far."""
+        return self._conversation.answer
+
+    @property
+    def text(self) -> str:
+        """The text that has arrived so far."""
+        return self._conversation.answer.text
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last usage that was reported, in the provider's names."""
+        return self._conversation.answer.usage
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._conversation.answer.end
 
 
 @dataclass(frozen=True, slots=True)
