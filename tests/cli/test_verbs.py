@@ -18,6 +18,7 @@ import pytest
 
 from tokenwire.cli import main
 from tokenwire.endpoint import ReferenceEndpoint, background
+from tokenwire.endpoint.story import STORY
 from tokenwire.recording import load
 from tokenwire.recording.replay import PACES, Pace, ReplayConnection
 
@@ -255,3 +256,12 @@ def test_a_terminal_sees_the_reasoning_dim_and_no_colour_where_none_is_wanted() 
         assert on_a_terminal(url, TERM="dumb") == plain
     assert "\x1b" not in plain
     assert plain.replace("\r\n", "\n") == "The user wants a number. Seven is one.\nSeven.\n"
+
+
+def test_the_guides_dialect_streams_over_both_transports(capfd: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint().connection) as port:
+        for scheme in ("ws", "http"):
+            url = f"{scheme}://127.0.0.1:{port}"
+            arguments = ["stream", url, "--dialect", "holysheep", "-p", "hello", "--model", "tokenwire-reference"]
+            assert main(arguments) == 0
+            assert capfd.readouterr().out == "".join(STORY)

@@ -97,11 +97,11 @@ def scheme_case(case: Case) -> Iterator[Finding]:
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
     key = _key_of(response).encode()
-    for data, how in ((response.transcript.received[response.offset : response.end], ""), (response.content, "coded ")):
-        place = data.find(key)
-        if place >= 0:
-            yield Finding(f"the key comes back in the {how}response", at(response, response.offset + place))
-            return
+    on_the_wire = response.transcript.received.find(key, response.offset, response.end)
+    if on_the_wire >= 0:
+        yield Finding("the key comes back in the response", at(response, on_the_wire))
+    elif key in response.content:
+        yield Finding("the key comes back in the coded body", at(response, content=response.content.find(key)))
 
 
 @active(

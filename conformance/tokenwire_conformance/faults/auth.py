@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams
 
@@ -56,6 +55,4 @@ class NoCors(Seams):
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
         if call is None or call.method != "OPTIONS":
             return exchange
-        return replace(
-            edit_head(exchange, lambda head: re.sub(rb"(?i)access-control-allow-origin:[^\r]*\r\n", b"", head))
-        )
+        return edit_head(exchange, lambda head: re.sub(rb"(?i)access-control-allow-origin:[^\r]*\r\n", b"", head))

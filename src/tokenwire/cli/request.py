@@ -107,7 +107,9 @@ def open_request(
     if args.json == "-" and args.key_file == "-":
         raise LocalProtocolError("--json - and --key-file - cannot both read standard input")
     asked = dialect_named(args.dialect)
-    request_body = {**(body or {}), **_body(args, asked)} if asked.method == "POST" else None
+    asks = asked.method == "POST" or args.url.lower().startswith(("ws:", "wss:"))
+    model = {} if args.model is None else {"model": args.model}
+    request_body = {**(body or {}), **_body(args, asked), **model} if asks else model
     headers = {"accept": asked.content_type or "*/*", **header_fields(args.header)}
     return Opening(
         args.url,
@@ -159,12 +161,10 @@ def header_fields(given: list[str]) -> dict[str, str]:
 
 def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:
     if args.json is not None:
-        body = _json_object(args.json)
-    elif args.prompt is not None:
-        body = {"messages": [{"role": "user", "content": args.prompt}]}
-    else:
-        raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
-    return body if args.model is None else {**body, "model": args.model}
+        return _json_object(args.json)
+    if args.prompt is not None:
+        return {"messages": [{"role": "user", "content": args.prompt}]}
+    raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
 
 
 def _json_object(source: str) -> dict[str, Any]:
