@@ -302,7 +302,7 @@ DEVIATIONS = (
 
 @roles
 @codings
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(
     draw=st.data(), places=cuts, place=st.integers(0, 10_000), change=st.integers(1, 255) | st.sampled_from([1, 128])
 )
