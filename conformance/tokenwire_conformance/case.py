@@ -10,7 +10,7 @@ from typing import Any
 from .chat import ChatStream
 from .stream import Stream
 from .transcript import Response, Transcript
-from .verdict import Evidence, Finding, Inconclusive
+from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
 __all__ = ["Case", "at", "gathered", "json_of"]
 
@@ -41,14 +41,24 @@ class Case:
         """Every stream of chat completion chunks."""
         return [ChatStream(stream) for stream in self.streams if ChatStream.is_one(stream)]
 
+    def transcript(self, probe: str) -> Transcript:
+        """What went over the wire for a probe.
+
+        :raises Inconclusive: when it could not be made.
+        :raises NotApplicable: when there is none like it for the dialect, or without a key.
+        """
+        if probe in self.failures:
+            raise Inconclusive(f"the probe {probe!r} could not be made: {self.failures[probe]}")
+        if probe not in self.transcripts:
+            raise NotApplicable("this dialect has no such probe, or only with a key")
+        return self.transcripts[probe]
+
     def response(self, probe: str, number: int = 0) -> Response:
         """The answer to a probe.
 
-        :raises Inconclusive: when there was none.
+        :raises Inconclusive: when there was none; and as `transcript` does.
         """
-        transcript = self.transcripts.get(probe)
-        if transcript is None:
-            raise Inconclusive(f"the probe {probe!r} was not made: {self.failures.get(probe, 'it was left out')}")
+        transcript = self.transcript(probe)
         if len(transcript.responses) <= number or not transcript.responses[number].head_complete:
             raise Inconclusive(
                 f"the probe {probe!r} got no answer: {transcript.ending or 'the connection stayed silent'}"

@@ -456,8 +456,8 @@ def host_missing(case: Case) -> Iterator[Finding]:
 
 def _must_be(case: Case, probe: str, statuses: set[int], what: str, *, closes: bool = False) -> Iterator[Finding]:
     """The probe's request must be refused; ending the connection without an answer refuses it too."""
-    transcript = case.transcripts.get(probe)
-    if transcript is not None and not transcript.received and transcript.ended_by_server:
+    transcript = case.transcript(probe)
+    if not transcript.received and transcript.ended_by_server:
         return
     response = case.response(probe)
     wanted = " or ".join(map(str, sorted(statuses)))
@@ -474,9 +474,7 @@ def _closing(response: Response) -> bool:
 def _must_be_accepted(case: Case, probe: str, failed: str) -> Iterator[Finding]:
     """The probe's request is unusual but good: the server must take it as it takes a plain one."""
     _require_baseline(case)
-    transcript = case.transcripts.get(probe)
-    if transcript is None:
-        raise Inconclusive(f"the probe {probe!r} was not made")
+    transcript = case.transcript(probe)
     if not transcript.responses or not transcript.responses[0].head_complete:
         ending = transcript.ending if transcript.ended_by_server else "silence"
         yield Finding(f"{failed}: {ending} instead of an answer")
@@ -501,9 +499,7 @@ def _require_baseline(case: Case) -> None:
 )
 def expect_continue(case: Case) -> Iterator[Finding]:
     _require_baseline(case)
-    transcript = case.transcripts.get("expect")
-    if transcript is None:
-        raise Inconclusive("the probe 'expect' was not made")
+    transcript = case.transcript("expect")
     kinds = [entry.kind for entry in transcript.recording.entries if entry.kind in ("<", ">")]
     if kinds[1:2] != ["<"]:
         yield Finding("a request with Expect: 100-continue got no answer until its body came")
@@ -517,8 +513,8 @@ def expect_continue(case: Case) -> Iterator[Finding]:
     probes=("whole", "chunked"),
 )
 def chunked_request(case: Case) -> Iterator[Finding]:
-    transcript = case.transcripts.get("chunked")
-    refused = transcript is not None and transcript.responses and transcript.responses[0].status == 411
+    transcript = case.transcript("chunked")
+    refused = transcript.responses and transcript.responses[0].status == 411
     if not refused:
         yield from _must_be_accepted(case, "chunked", "a request with a chunked body is not read")
 
@@ -554,8 +550,8 @@ def header_case(case: Case) -> Iterator[Finding]:
     breaks="this is how requests are smuggled past a proxy",
 )
 def te_and_cl_request(case: Case) -> Iterator[Finding]:
-    transcript = case.transcripts.get("te-and-cl")
-    if transcript is not None and not transcript.received and transcript.ended_by_server:
+    transcript = case.transcript("te-and-cl")
+    if not transcript.received and transcript.ended_by_server:
         return
     response = case.response("te-and-cl")
     if not _closing(response):
