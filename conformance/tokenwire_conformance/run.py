@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
 from .case import Case, excerpt, json_of
-from .probes import SHORT_PATIENCE, Plan, Probe, Talk, probes_for, run_probe
+from .probes import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, probes_for, run_probe
 from .registry import Check
+from .transcript import Transcript
 from .wire import Wire
 
 __all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes"]
@@ -53,9 +54,9 @@ def make_probes(
     """Makes the probes.
 
     :param tell: is told before each of them.
-    :raises ConnectionFailed: when not even the first one could connect.
+    :raises ConnectionFailed: when not even the first one could connect, or nothing at all was answered to it.
     """
-    transcripts = []
+    transcripts: list[Transcript] = []
     failures: dict[str, str] = {}
     for number, probe in enumerate(probes, 1):
         tell(Progress(number, len(probes), probe))
@@ -65,7 +66,16 @@ def make_probes(
             if not transcripts:
                 raise
             failures[probe.name] = str(error)
+        if len(transcripts) == 1 and not transcripts[0].received:
+            raise ConnectionFailed(_nothing_said(transcripts[0]), phase="answer")
     return Case(transcripts, failures)
+
+
+def _nothing_said(transcript: Transcript) -> str:
+    """To the plainest of requests there was no answer: the rest would tell nothing, and take long."""
+    if transcript.ended_by_server:
+        return f"the endpoint took the connection and the request, and ended it without a word ({transcript.ending})"
+    return f"the endpoint took the connection, and did not answer within {PATIENCE:g} s"
 
 
 def first_model(plan: Plan, wire: Wire) -> str:

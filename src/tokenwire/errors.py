@@ -99,7 +99,7 @@ class StatusError(TokenwireError):
 
 
 class ConnectionFailed(TokenwireError):
-    """No connection was made. `phase` is one of "resolve", "connect", "tls", "proxy"."""
+    """No connection was made, or none that answers. `phase`: "resolve", "connect", "tls", "proxy" or "answer"."""
 
     def __init__(self, message: str, *, phase: str) -> None:
         super().__init__(message)

@@ -1,0 +1,81 @@
+"""A run of the suite: which probes are made, and what happens when nobody answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tokenwire.dialects import dialect_named
+from tokenwire.errors import ConnectionFailed, LocalProtocolError
+from tokenwire.protocol.url import parse_url
+from tokenwire_conformance.judge import select
+from tokenwire_conformance.matrix import examine
+from tokenwire_conformance.probes import PATIENCE, PROBES, Plan
+from tokenwire_conformance.run import choose_probes, make_probes
+
+CHAT = dialect_named("openai-chat")
+PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")
+
+
+class DumbWire:
+    """An endpoint that takes the connection and says nothing; or hangs up."""
+
+    def __init__(self, *, hangs_up: bool) -> None:
+        self._hangs_up = hangs_up
+        self.clock = 0.0
+        self.connections = 0
+
+    def now(self) -> float:
+        return self.clock
+
+    def connect(self) -> None:
+        self.connections += 1
+
+    def send(self, data: bytes) -> bool:
+        return True
+
+    def receive(self, timeout: float) -> bytes | None:
+        self.clock += timeout
+        return b"" if self._hangs_up else None
+
+    def sleep(self, seconds: float) -> None:
+        self.clock += seconds
+
+    def close(self) -> None: ...
+    def reset(self) -> None: ...
+
+
+@pytest.mark.parametrize(("hangs_up", "words"), [(False, f"within {PATIENCE:g} s"), (True, "without a word")])
+def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str) -> None:
+    wire = DumbWire(hangs_up=hangs_up)
+    probes = choose_probes("openai-chat", select(), with_key=True)
+    with pytest.raises(ConnectionFailed, match=words):
+        make_probes(probes, PLAN, lambda: wire)
+    assert wire.connections == 1
+
+
+def test_all_checks_need_all_probes_of_the_dialect() -> None:
+    names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
+    assert names == {name for name, probe in PROBES.items() if "openai-chat" in probe.dialects}
+
+
+def test_without_a_key_nobody_is_asked_for_one() -> None:
+    names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=False)}
+    assert not names & {"no-key", "wrong-key", "bearer-lower"}
+
+
+@pytest.mark.parametrize("check", [check for check in select() if check.probes or check.shown_by], ids=lambda c: c.id)
+def test_a_check_names_only_probes_that_there_are(check: object) -> None:
+    assert {*check.probes, *check.shown_by} <= set(PROBES)  # type: ignore[attr-defined]
+
+
+def test_a_dialect_without_probes_says_so() -> None:
+    with pytest.raises(LocalProtocolError, match="no probes for the dialect raw"):
+        choose_probes("raw", select(), with_key=False)
+
+
+def test_some_checks_alone_get_the_verdicts_that_they_get_among_all() -> None:
+    everything = {result.id: result.verdict for result in examine()}
+    for group in ("http.", "chat."):
+        assert {r.id: r.verdict for r in examine(only=[group])} == {
+            check: verdict for check, verdict in everything.items() if check.startswith(group)
+        }
