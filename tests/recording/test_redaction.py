@@ -118,6 +118,7 @@ RESPONSES = [
     b"HTTP/1.1 200 OK\r\nSet-Cookie: id=canary\r\nset-cookie: b=canary\r\n\r\nbody",
     b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nSet-Cookie: id=canary\r\n\r\nbody",
     b"HTTP/1.1 200 OK\nSet-Cookie: id=canary\n\nbody",
+    b"HTTP/1.1 200 OK\r\nSet-Cookie: " + b"x" * 100 + b"canary" + b"y" * 100 + b"canary\r\n\r\nbody",
 ]
 
 

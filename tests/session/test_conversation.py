@@ -160,9 +160,10 @@ def test_a_gzipped_stream_is_read_token_by_token() -> None:
 
 def test_the_terminator_counts_even_where_a_limit_is_passed_in_the_same_read() -> None:
     huge = text("a") + DONE + b"x" * (MAX_EVENT_SIZE + 1)
-    events, played = play([CLOSE + huge])
-    assert events == [*A, BlockStop(0), End(True)]
-    assert played.error is None
+    for pieces in ([CLOSE + huge], [CLOSE, huge]):
+        events, played = play(pieces)
+        assert events == [*A, BlockStop(0), End(True)]
+        assert played.error is None
 
 
 def test_an_event_over_the_limit_comes_after_what_came_before() -> None:

@@ -112,8 +112,7 @@ class HTTPExchange:
         self.head: ResponseHead | None = None
         self.ended = False
         self._max_header_size = max_header_size
-        # h11 counts what is incomplete, so a head that its last byte brings over the limit passes there.
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size - 1)
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
         self._request = request
         self._received = 0
         self._head_start = 0  # where the head that is awaited begins, in bytes received
