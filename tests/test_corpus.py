@@ -53,7 +53,10 @@ def rows() -> list[Row]:
 ROWS = rows()
 
 
-@pytest.fixture(params=ROWS, ids=[row.file for row in ROWS])
+NO_CORPUS = pytest.param(None, marks=pytest.mark.skip(reason="TOKENWIRE_CORPUS is not set"), id="no corpus")
+
+
+@pytest.fixture(params=[pytest.param(row, id=row.file) for row in ROWS] or [NO_CORPUS])
 def row(request: pytest.FixtureRequest) -> Row:
     found: Row = request.param
     return found
