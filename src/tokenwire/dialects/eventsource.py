@@ -6,9 +6,6 @@ the end of the stream, since EventSource knows no other (WHATWG HTML 9.2.2 would
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .dialect import Dialect, Message
 from .events import End, Other, StreamEvent
 from .openai_chat import error_fields
@@ -32,10 +29,6 @@ class EventSourceDecoder:
         return [End(clean=True)]
 
 
-def _body(body: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(body)
-
-
 EVENTSOURCE = Dialect(
     name="eventsource",
     framing="sse",
@@ -43,6 +36,6 @@ EVENTSOURCE = Dialect(
     method="GET",
     content_type="text/event-stream",
     decoder=EventSourceDecoder,
-    body=_body,
+    body=dict,
     error_fields=error_fields,
 )

@@ -6,9 +6,6 @@ waits for its rest; bytes that are not UTF-8 become U+FFFD.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from .dialect import Dialect, Message
 from .events import End, Other, StreamEvent
 from .openai_chat import error_fields
@@ -32,10 +29,6 @@ class RawDecoder:
         return [End(clean=True)]
 
 
-def _body(body: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(body)
-
-
 RAW = Dialect(
     name="raw",
     framing="raw",
@@ -43,7 +36,7 @@ RAW = Dialect(
     method="GET",
     content_type="",
     decoder=RawDecoder,
-    body=_body,
+    body=dict,
     error_fields=error_fields,
     websocket=True,
 )

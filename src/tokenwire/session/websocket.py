@@ -16,7 +16,6 @@ from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import RemoteProtocolError, StreamInterrupted, TokenwireError
-from ..framing.websocket import Ping, Pong
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
 from .conversation import refusal
@@ -165,8 +164,8 @@ class MessageSession:
                 case Closed():
                     self.closed = event
                     self.ended = True
-                case Ping() | Pong() | _:
-                    pass
+                case _:
+                    pass  # a ping is answered, and a pong was awaited as a byte like any other
         return messages
 
     def _fail(self, error: TokenwireError) -> None:
