@@ -14,7 +14,14 @@ from cutting import every_way, some_ways
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 
-DIALECTS = ("openai-chat/", "chat-")
+#: The dialect of each folder of the corpus.
+DIALECTS = {
+    "openai-chat": "openai-chat",
+    "chat-deepseek": "openai-chat",
+    "chat-groq": "openai-chat",
+    "chat-mistral": "openai-chat",
+    "chat-openrouter": "openai-chat",
+}
 
 #: A larger recording is cut at some places only: at every place would be quadratic.
 SMALL = 8 * 1024
@@ -40,13 +47,17 @@ class Row:
     usage: dict[str, Any] | None
     error: dict[str, Any] | None
 
+    @property
+    def dialect(self) -> str:
+        return DIALECTS[self.file.partition("/")[0]]
+
 
 def rows() -> list[Row]:
     corpus = os.environ.get("TOKENWIRE_CORPUS")
     if not corpus:
         return []
     lines = (Path(corpus) / "public" / "INDEX.tsv").read_text(encoding="utf-8").split("\n")
-    cells = [line.split("\t") for line in lines[1:] if line.startswith(DIALECTS)]
+    cells = [line.split("\t") for line in lines[1:] if line.partition("/")[0] in DIALECTS]
     return [Row(cell[0], *map(json.loads, cell[8:14])) for cell in cells]
 
 
@@ -69,8 +80,8 @@ def stream_of(corpus: Path, row: Row) -> bytes:
     return b"".join(b"data: " + line + b"\n\n" for line in data.split(b"\n") if line)
 
 
-def decode(pieces: list[bytes]) -> Answer:
-    decoder = Decoder("openai-chat")
+def decode(pieces: list[bytes], dialect: str) -> Answer:
+    decoder = Decoder(dialect)
     answer = Answer()
     for piece in pieces:
         answer.add_all(decoder.receive_data(piece))
@@ -85,7 +96,7 @@ def test_the_corpus_has_the_recordings_that_this_is_about(corpus: Path) -> None:
 
 
 def test_a_recording_gives_what_its_index_says(row: Row, corpus: Path) -> None:
-    answer = decode([stream_of(corpus, row)])
+    answer = decode([stream_of(corpus, row)], row.dialect)
     assert answer.text == DELIBERATE.get(row.file, {}).get("text", row.text)
     assert answer.reasoning == row.reasoning
     assert [{"name": call.name, "arguments": call.arguments} for call in answer.tools] == row.tools
@@ -100,17 +111,17 @@ def test_a_recording_gives_what_its_index_says(row: Row, corpus: Path) -> None:
 
 def test_a_recording_gives_the_same_events_however_it_is_cut(row: Row, corpus: Path) -> None:
     stream = stream_of(corpus, row)
-    whole = decode([stream]).events
+    whole = decode([stream], row.dialect).events
     ways = every_way(stream) if len(stream) < SMALL else some_ways(stream, max(2, 400_000 // len(stream)))
     for pieces in ways:
-        cut = decode(pieces).events
+        cut = decode(pieces, row.dialect).events
         assert cut == whole, [len(piece) for piece in pieces]
         assert [event.raw for event in cut] == [event.raw for event in whole]
 
 
 def test_a_recording_cut_off_before_its_finish_is_never_clean(row: Row, corpus: Path) -> None:
     stream = stream_of(corpus, row)
-    whole = decode([stream]).text
+    whole = decode([stream], row.dialect).text
     marks = [
         place
         for place in (stream.find(b"[DONE]"), stream.find(b'"finish_reason":"'), stream.find(b'"finish_reason": "'))
@@ -118,7 +129,7 @@ def test_a_recording_cut_off_before_its_finish_is_never_clean(row: Row, corpus: 
     ]
     step = max(1, min(marks) // 100)
     for place in range(0, min(marks), step):
-        answer = decode([stream[:place]])
+        answer = decode([stream[:place]], row.dialect)
         assert answer.end is not None
         assert not answer.end.clean, stream[:place][-200:]
         assert whole.startswith(answer.text), stream[:place][-200:]

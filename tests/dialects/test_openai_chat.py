@@ -10,7 +10,7 @@ import pytest
 
 from cutting import every_way
 from tokenwire.dialects.answer import Answer, ToolCall
-from tokenwire.dialects.decoder import MAX_STRAY_TEXT, Decoder
+from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import (
     BlockStart,
     BlockStop,
@@ -25,7 +25,9 @@ from tokenwire.dialects.events import (
     ToolCallDelta,
     Usage,
 )
-from tokenwire.dialects.openai_chat import MAX_WAITING, OPENAI_CHAT, error_fields
+from tokenwire.dialects.frames import MAX_STRAY_TEXT
+from tokenwire.dialects.openai_chat import MAX_WAITING, OPENAI_CHAT
+from tokenwire.dialects.values import error_fields
 from tokenwire.errors import EventTooLarge
 
 DONE = b"data: [DONE]\n\n"

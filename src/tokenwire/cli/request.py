@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dialects import DIALECTS, dialect_named
-from ..dialects.dialect import Dialect
+from ..dialects.dialect import Dialect, Prompt
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
@@ -163,7 +163,7 @@ def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:
     if args.json is not None:
         return _json_object(args.json)
     if args.prompt is not None:
-        return {"messages": [{"role": "user", "content": args.prompt}]}
+        return dialect.ask(Prompt(args.prompt, args.model or ""))
     raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from .events import StreamEvent
 
-__all__ = ["Dialect", "DialectDecoder", "Message"]
+__all__ = ["Dialect", "DialectDecoder", "Framing", "Message", "Prompt", "Tool", "bearer", "chat_body"]
+
+Framing = Literal["sse", "jsonlines", "sse-or-json", "eventstream", "raw"]
 
 
 class Message(Protocol):
-    """A server-sent event or a WebSocket message, as a dialect sees it: it knows no transport."""
+    """A server-sent event, a line, a frame or a WebSocket message, as a dialect sees it: it knows no transport."""
 
     @property
     def event(self) -> str: ...
@@ -33,29 +35,88 @@ class DialectDecoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the model may call. `parameters`: a JSON schema."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked, in words that no dialect owns; each puts it into its own.
+
+    :ivar text: what the user says.
+    :ivar model: empty where the server has but one.
+    :ivar system: the instruction that stands before it; empty for none.
+    :ivar max_tokens: of the answer; None leaves it to the server.
+    """
+
+    text: str
+    model: str = ""
+    system: str = ""
+    max_tokens: int | None = None
+    tools: Sequence[Tool] = ()
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The field of a bearer token (RFC 6750, 2.1)."""
+    return {"authorization": f"Bearer {key}"}
+
+
+def chat_body(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as OpenAI's chat completions and those who follow them have it."""
+    system = [{"role": "system", "content": prompt.system}] if prompt.system else []
+    body: dict[str, Any] = {"model": prompt.model} if prompt.model else {}
+    body["messages"] = [*system, {"role": "user", "content": prompt.text}]
+    if prompt.max_tokens is not None:
+        body["max_tokens"] = prompt.max_tokens
+    if prompt.tools:
+        body["tools"] = [
+            {
+                "type": "function",
+                "function": {"name": t.name, "description": t.description, "parameters": dict(t.parameters)},
+            }
+            for t in prompt.tools
+        ]
+    return body
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format of AI token streams.
 
     :ivar name: as users write it.
-    :ivar framing: what cuts the body into messages; "raw" does not cut.
-    :ivar path: where a server has it, for a URL that names only the server.
+    :ivar framing: what cuts the body into messages; "raw" does not cut, "sse-or-json" looks at the first byte.
+    :ivar path: where a server has it, for a URL that names only the server; `{model}` stands for the model, which then
+        stands in the path and not in the body.
     :ivar method: of the request.
     :ivar content_type: of the response; empty where any will do.
     :ivar decoder: makes the decoder of one stream.
+    :ivar ask: a prompt as the JSON body of a request.
     :ivar body: completes the JSON body of a request that is to be streamed.
     :ivar error_fields: finds the error object in a JSON body, or gives an empty mapping.
     :ivar stray_errors: its servers write errors between the events, as bare JSON or as a field `error`, which
         server-sent events do not know: such lines become a message named "error" (framing "sse").
-    :ivar websocket: spoken over WebSocket too, one JSON text a message, the request being the first.
+    :ivar key_fields: the fields that carry a key.
+    :ivar fields: what every request of the dialect has.
+    :ivar opening: the first messages over WebSocket, from the JSON that is asked: the first goes out at once, each
+        further one after the server's next message. None where the dialect is not spoken over WebSocket.
+    :ivar websocket_path: where it is spoken over WebSocket, if not at `path`.
     """
 
     name: str
-    framing: Literal["sse", "raw"]
+    framing: Framing
     path: str
     method: Literal["GET", "POST"]
     content_type: str
     decoder: Callable[[], DialectDecoder]
+    ask: Callable[[Prompt], dict[str, Any]]
     body: Callable[[Mapping[str, Any]], dict[str, Any]]
     error_fields: Callable[[Any], dict[str, Any]]
     stray_errors: bool = False
-    websocket: bool = False
+    key_fields: Callable[[str], Mapping[str, str]] = bearer
+    fields: Mapping[str, str] = field(default_factory=dict)
+    opening: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
+    websocket_path: str = ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .dialect import Dialect, Message
 from .events import End, Other, StreamEvent
-from .openai_chat import error_fields
+from .values import error_fields
 
 __all__ = ["EVENTSOURCE", "EventSourceDecoder"]
 
@@ -36,6 +36,7 @@ EVENTSOURCE = Dialect(
     method="GET",
     content_type="text/event-stream",
     decoder=EventSourceDecoder,
+    ask=lambda prompt: {"model": prompt.model, "prompt": prompt.text},
     body=dict,
     error_fields=error_fields,
 )

@@ -8,25 +8,13 @@ event, where `type` may be missing from those with `content`, as the guide's bro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Message
-from .events import (
-    BlockStart,
-    BlockStop,
-    End,
-    Error,
-    Finish,
-    FinishReason,
-    Other,
-    StreamEvent,
-    TextDelta,
-    Usage,
-)
-from .openai_chat import error_fields
-from .surrogates import SurrogateJoiner
+from .dialect import Dialect, Message, chat_body
+from .events import Finish, FinishReason, StreamEvent, Usage
+from .json_decoder import JSONDecoder
+from .values import error_fields, piece, word
 
 __all__ = ["HOLYSHEEP", "HolySheepDecoder"]
 
@@ -36,75 +24,30 @@ _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancel
 _BLOCK = 0
 
 
-class HolySheepDecoder:
+class HolySheepDecoder(JSONDecoder):
     """Decodes one stream of the guide's messages."""
 
-    def __init__(self) -> None:
-        self.ended = False
-        self._open = False
-        self._failed = False
-        self._joiner = SurrogateJoiner()
-
-    def receive_message(self, message: Message) -> list[StreamEvent]:
-        if self.ended:
-            return []
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        try:
-            value = json.loads(raw)
-        except (ValueError, RecursionError):
-            return [Other("not-json", raw, cursor)]
-        if not isinstance(value, dict):
-            return [Other("not-an-object", raw, cursor)]
         kind = value.get("type") or ("content_delta" if "content" in value else "")
         match kind:
             case "content_delta":
-                return self._delta(value, raw, cursor)
+                return self._blocks.run(_BLOCK, "text", piece(value.get("content")), raw, cursor)
             case "done":
                 return self._done(value, raw, cursor)
             case _ if kind == "error" or error_fields(value):
-                return [self._error(value, raw, cursor)]
+                at_the_top: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
+                return [self._error(error_fields(value) or at_the_top, raw, cursor)]
             case _:
-                return [Other(str(kind) or "message", raw, cursor)]
-
-    def receive_eof(self) -> list[StreamEvent]:
-        return [] if self.ended else self._end("", None, clean=False)
-
-    def _delta(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        content = value.get("content")
-        text = self._joiner.feed(content) if isinstance(content, str) else ""
-        if not text:
-            return []
-        events: list[StreamEvent] = []
-        if not self._open:
-            self._open = True
-            events.append(BlockStart(_BLOCK, "text", raw=raw, cursor=cursor))
-        return [*events, TextDelta(_BLOCK, text, raw, cursor)]
+                return None
 
     def _done(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        reason = "cancelled" if value.get("cancelled") else str(value.get("finish_reason") or "stop")
-        events = self._close(raw, cursor)
+        reason = "cancelled" if value.get("cancelled") else word(value.get("finish_reason")) or "stop"
+        events = self._blocks.close_all(raw, cursor)
         if isinstance(value.get("usage"), dict):
             events.append(Usage(value["usage"], complete=True, raw=raw, cursor=cursor))
         events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
-        return events + self._end(raw, cursor, clean=not self._failed)
-
-    def _error(self, value: dict[str, Any], raw: str, cursor: str | None) -> Error:
-        fields = error_fields(value) or value
-        self._failed = True
-        code = fields.get("code")
-        return Error("" if code is None else str(code), str(fields.get("message") or ""), True, raw, cursor)
-
-    def _end(self, raw: str, cursor: str | None, *, clean: bool) -> list[StreamEvent]:
-        self.ended = True
-        return [*self._close(raw, cursor), End(clean, raw, cursor)]
-
-    def _close(self, raw: str, cursor: str | None) -> list[StreamEvent]:
-        if not self._open:
-            return []
-        self._open = False
-        rest = self._joiner.flush()
-        last: list[StreamEvent] = [TextDelta(_BLOCK, rest, raw, cursor)] if rest else []
-        return [*last, BlockStop(_BLOCK, raw, cursor)]
+        return events + self._end(raw, cursor, clean=True)
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +61,9 @@ HOLYSHEEP = Dialect(
     method="GET",
     content_type="text/event-stream",
     decoder=HolySheepDecoder,
+    ask=chat_body,
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
-    websocket=True,
+    opening=lambda json: [_body(json)],
 )

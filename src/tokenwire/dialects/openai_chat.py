@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .dialect import Dialect, Message
+from .dialect import Dialect, Message, chat_body
 from .events import (
     BlockKind,
     BlockStart,
@@ -31,8 +31,9 @@ from .events import (
     Usage,
 )
 from .surrogates import SurrogateJoiner, whole
+from .values import error_code, error_fields, error_message, json_text, piece, word
 
-__all__ = ["OPENAI_CHAT", "ChatDecoder", "error_fields"]
+__all__ = ["OPENAI_CHAT", "ChatDecoder"]
 
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -74,7 +75,7 @@ class ChatDecoder:
         except (ValueError, RecursionError) as error:
             return [self._not_json(message, error)]
         if isinstance(chunk, dict):
-            return self._chunk(chunk, message) or [Other(_word(chunk.get("object")) or "chunk", data)]
+            return self._chunk(chunk, message) or [Other(word(chunk.get("object")) or "chunk", data)]
         if message.event == "error":
             return [self._error({"message": data}, data)]
         return [Other("not-a-chunk", data)]
@@ -96,7 +97,7 @@ class ChatDecoder:
 
     def _error(self, fields: Mapping[str, Any], raw: str) -> Error:
         self._failed = True
-        return Error(_code(fields), _message(fields), fatal=True, raw=raw)
+        return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal=True, raw=raw)
 
     def _end(self, *, clean: bool, raw: str) -> list[StreamEvent]:
         self.ended = True
@@ -109,7 +110,7 @@ class ChatDecoder:
         choices = chunk.get("choices")
         if not self._started and (chunk.get("id") or chunk.get("model") or choices):
             self._started = True
-            events.append(Start(_word(chunk.get("id")), _word(chunk.get("model")), raw))
+            events.append(Start(word(chunk.get("id")), word(chunk.get("model")), raw))
         for position, choice in enumerate(choices if isinstance(choices, list) else ()):
             if isinstance(choice, dict):
                 events += self._choice(choice, position).receive(choice, raw)
@@ -195,14 +196,14 @@ class _Choice:
         for part in parts:
             kind = part.get("type") if isinstance(part, dict) else None
             if kind == "text":
-                yield from self._run("text", _text(part.get("text")), raw)
+                yield from self._run("text", piece(part.get("text")), raw)
             elif kind == "thinking":
                 thinking = part.get("thinking")
                 pieces = thinking if isinstance(thinking, list) else [{"text": thinking}]
-                text = "".join(_text(piece.get("text")) for piece in pieces if isinstance(piece, dict))
+                text = "".join(piece(item.get("text")) for item in pieces if isinstance(item, dict))
                 yield from self._run("reasoning", text, raw)
             else:
-                yield Other(_word(kind) or "part", raw)
+                yield Other(word(kind) or "part", raw)
 
     def _run(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
         if not text:
@@ -226,7 +227,7 @@ class _Choice:
     def _tool_call(self, call: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
         function = call.get("function")
         function = function if isinstance(function, dict) else {}
-        tool_id, name = _word(call.get("id")), _word(function.get("name"))
+        tool_id, name = word(call.get("id")), word(function.get("name"))
         index = self._tool_index(call, tool_id, name)
         tool = self._tools.get(index)
         if tool is not None and tool.is_another(tool_id, name):
@@ -239,7 +240,7 @@ class _Choice:
         if tool_id:
             self._tool_indexes[tool_id] = index
         arguments = function.get("arguments")
-        text = _json(arguments) if isinstance(arguments, dict) else _text(arguments)
+        text = json_text(arguments) if isinstance(arguments, dict) else piece(arguments)
         yield from tool.receive(tool_id, name, text, raw)
 
     def _tool_index(self, call: dict[str, Any], tool_id: str, name: str) -> int:
@@ -321,54 +322,6 @@ class _Tool:
             self._waiting_size = 0
 
 
-def error_fields(body: Any) -> dict[str, Any]:
-    """The error object of a chunk or of the body of a refusal; empty where there is none.
-
-    Shapes seen: {"error": {…}}, {"error": "words"}, {"object": "error", "message": …}.
-    """
-    if not isinstance(body, dict):
-        return {}
-    error = body.get("error")
-    if isinstance(error, dict) and error:
-        return error
-    if error:
-        return {"message": error if isinstance(error, str) else _json(error)}
-    if body.get("object") == "error":
-        return body
-    return {}
-
-
-def _code(fields: Mapping[str, Any]) -> str:
-    for name in ("code", "type", "status_code"):
-        value = fields.get(name)
-        if value is not None:
-            return whole(value if isinstance(value, str) else _json(value))
-    return ""
-
-
-def _message(fields: Mapping[str, Any]) -> str:
-    """The error in words, and where it has none, all that it has."""
-    return _word(fields.get("message")) or whole(_json(fields))
-
-
-def _word(value: Any) -> str:
-    """A string that is whole in itself, such as a name."""
-    return whole(_text(value))
-
-
-def _text(value: Any) -> str:
-    """A string, which may be a piece of a longer one and end within a surrogate pair."""
-    return value if isinstance(value, str) else ""
-
-
-def _json(value: Any) -> str:
-    """JSON text; empty for what is nested too deeply to write, which its raw message still shows."""
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        return ""
-
-
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"stream": True, **body}
 
@@ -380,6 +333,7 @@ OPENAI_CHAT = Dialect(
     method="POST",
     content_type="text/event-stream",
     decoder=ChatDecoder,
+    ask=chat_body,
     body=_body,
     error_fields=error_fields,
     stray_errors=True,

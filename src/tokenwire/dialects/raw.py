@@ -6,9 +6,9 @@ waits for its rest; bytes that are not UTF-8 become U+FFFD.
 
 from __future__ import annotations
 
-from .dialect import Dialect, Message
+from .dialect import Dialect, Message, chat_body
 from .events import End, Other, StreamEvent
-from .openai_chat import error_fields
+from .values import error_fields
 
 __all__ = ["RAW", "RawDecoder"]
 
@@ -36,7 +36,8 @@ RAW = Dialect(
     method="GET",
     content_type="",
     decoder=RawDecoder,
+    ask=chat_body,
     body=dict,
     error_fields=error_fields,
-    websocket=True,
+    opening=lambda json: [dict(json)],
 )

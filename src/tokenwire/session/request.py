@@ -6,7 +6,7 @@ import json as json_module
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from .._version import __version__
 from ..dialects.dialect import Dialect
@@ -17,21 +17,18 @@ from ..protocol.url import Target, parse_url
 
 __all__ = ["Request", "build_request", "endpoint_url"]
 
-#: Where the providers' SDKs have their base URL end.
-_PATH_SUFFIX = "/v1"
-
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked.
 
     :ivar http: the HTTP request; over WebSocket that of the handshake.
-    :ivar first_message: what is said first over WebSocket; None where nothing is.
+    :ivar messages: what is said first over WebSocket: the first one at once, each further one after the server's next.
     :ivar secrets: the values in it that must never be shown.
     """
 
     http: HTTPRequest
-    first_message: str | None = None
+    messages: Sequence[str] = ()
     secrets: Sequence[str] = ()
 
     @property
@@ -52,24 +49,25 @@ def build_request(
 
     :param json: the body of a POST, to which the dialect adds what streaming needs; the query of a GET, where the
         URL has none; the first message over WebSocket.
-    :param key: sent as a bearer token (RFC 6750).
+    :param key: sent in the dialect's own field.
     :raises InvalidURL: for a URL that names no server.
     :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, and for a dialect that is
         not spoken over WebSocket.
     """
     websocket = url.lower().startswith(("ws:", "wss:"))
-    if websocket and not dialect.websocket:
+    if websocket and dialect.opening is None:
         raise LocalProtocolError(f"{dialect.name} is not spoken over WebSocket: use an http or https URL")
-    target = _endpoint(parse_url(url, websocket=websocket), dialect)
-    fields = {"user-agent": f"tokenwire/{__version__}"}
+    path = (dialect.websocket_path if websocket else "") or dialect.path
+    target = _endpoint(parse_url(url, websocket=websocket), path, json)
+    fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
-        fields["authorization"] = f"Bearer {_checked_key(key)}"
+        fields |= dialect.key_fields(_checked_key(key))
     secrets = [key] if key else []
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    if websocket:
+    if dialect.opening is not None and websocket:
         given.pop("accept", None)
-        message = None if json is None else _encode_json(dialect.body(json)).decode()
-        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), message, secrets)
+        messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
+        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets)
     fields["accept"] = dialect.content_type or "*/*"
     fields["accept-encoding"] = ", ".join(available_codings())
     fields["cache-control"] = "no-store"
@@ -80,25 +78,40 @@ def build_request(
     elif json and "?" not in target.path:
         members = {name: value for name, value in json.items() if isinstance(value, str | int | float)}
         target = replace(target, path=f"{target.path}?{urlencode(members)}") if members else target
-    return Request(HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), None, secrets)
+    return Request(HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), (), secrets)
 
 
-def endpoint_url(url: str, dialect: Dialect) -> str:
-    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and `/v1`.
+def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = None) -> str:
+    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and the beginning
+    of the dialect's path: `/v1`, `/v1beta`, `/api`.
 
+    :param json: the body of the request, whose model some dialects have in the path.
     :raises InvalidURL: for a URL that names no HTTP server.
+    :raises LocalProtocolError: where the model is needed and not named.
     """
-    return _endpoint(parse_url(url), dialect).url
+    return _endpoint(parse_url(url), dialect.path, json).url
 
 
-def _endpoint(target: Target, dialect: Dialect) -> Target:
+def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None) -> Target:
     path, mark, query = target.path.partition("?")
     base = path.rstrip("/")
-    if not base:
-        return replace(target, path=dialect.path + mark + query)
-    if base.endswith(_PATH_SUFFIX) and dialect.path.startswith(_PATH_SUFFIX + "/"):
-        return replace(target, path=base + dialect.path.removeprefix(_PATH_SUFFIX) + mark + query)
-    return target
+    # Where the providers' SDKs have their base URL end: /v1, /v1beta, /api, ...
+    version = "/" + dialects_path.split("/")[1]
+    if base and not base.endswith(version):
+        return target
+    own = dialects_path.removeprefix(version) if base else dialects_path
+    own, _, own_query = (base + _with_model(own, json)).partition("?")
+    both = "&".join(part for part in (own_query, query) if part)
+    return replace(target, path=own + ("?" + both if both or mark else ""))
+
+
+def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
+    if "{model}" not in path:
+        return path
+    model = (json or {}).get("model")
+    if not isinstance(model, str) or not model:
+        raise LocalProtocolError("the path of this dialect has the model in it: name one")
+    return path.replace("{model}", quote(model, safe=""))
 
 
 def _encode_json(value: Mapping[str, Any]) -> bytes:

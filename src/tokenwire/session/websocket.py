@@ -11,6 +11,8 @@ cannot be taken for a close by the peer, which is an error of its own, with the 
 
 from __future__ import annotations
 
+from collections import deque
+
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
@@ -45,7 +47,7 @@ class MessageSession:
         #: How the peer closed, once it has.
         self.closed: Closed | None = None
         self._dialect = dialect
-        self._first_message = request.first_message
+        self._opening = deque(request.messages)
         target = request.http.target
         self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
         self._timers = Timers(timeouts or Timeouts())
@@ -154,10 +156,10 @@ class MessageSession:
             match event:
                 case str() | bytes():
                     messages.append(event)
+                    self._say_next()
                 case Opened():
                     self.head = ResponseHead(101, "Switching Protocols", event.headers)
-                    if self._first_message is not None:
-                        self._connection.send(self._first_message)
+                    self._say_next()
                 case Rejected():
                     self.head = ResponseHead(event.status, "", event.headers)
                     self._fail(refusal(self._dialect, event.status, event.headers, event.body))
@@ -167,6 +169,11 @@ class MessageSession:
                 case _:
                     pass  # a ping is answered, and a pong was awaited as a byte like any other
         return messages
+
+    def _say_next(self) -> None:
+        """The first of the opening messages goes out at once, each further one after the server's next message."""
+        if self._opening and self._connection.state is State.OPEN:
+            self._connection.send(self._opening.popleft())
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True

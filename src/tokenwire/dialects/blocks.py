@@ -1,0 +1,92 @@
+"""The blocks of one stream: numbered as they open, known by the address that the dialect gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from .events import BlockKind, BlockStart, BlockStop, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .surrogates import SurrogateJoiner
+
+__all__ = ["Blocks"]
+
+
+class _Block:
+    __slots__ = ("joiner", "kind", "number")
+
+    def __init__(self, number: int, kind: BlockKind) -> None:
+        self.number = number
+        self.kind = kind
+        self.joiner = SurrogateJoiner()
+
+    def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
+        if self.kind == "reasoning":
+            return ReasoningDelta(self.number, text, raw, cursor)
+        if self.kind in ("tool", "server_tool"):
+            return ToolCallDelta(self.number, text, raw, cursor)
+        return TextDelta(self.number, text, raw, cursor)
+
+
+class Blocks:
+    """Makes the events of blocks, so that a delta comes only in an open one and every one that opened is closed.
+
+    `address` is whatever the dialect knows a block by: an index, a pair of them, an id. `raw` and `cursor` are those of
+    the message that is being read, and go into the events.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[Hashable, _Block] = {}
+        self._count = 0
+
+    def __contains__(self, address: Hashable) -> bool:
+        """Whether the block is open."""
+        return address in self._open
+
+    def kind(self, address: Hashable) -> BlockKind | None:
+        """The kind of an open block."""
+        block = self._open.get(address)
+        return None if block is None else block.kind
+
+    def open(
+        self,
+        address: Hashable,
+        kind: BlockKind,
+        raw: str,
+        cursor: str | None = None,
+        *,
+        tool_id: str = "",
+        name: str = "",
+        choice: int = 0,
+    ) -> list[StreamEvent]:
+        """Opens a block; what was open at the address is closed first."""
+        events = self.close(address, raw, cursor)
+        self._open[address] = block = _Block(self._count, kind)
+        self._count += 1
+        return [*events, BlockStart(block.number, kind, tool_id, name, choice, raw, cursor)]
+
+    def delta(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
+        block = self._open[address]
+        joined = block.joiner.feed(text)
+        return [block.delta(joined, raw, cursor)] if joined else []
+
+    def run(
+        self, address: Hashable, kind: BlockKind, text: str, raw: str, cursor: str | None = None, *, choice: int = 0
+    ) -> list[StreamEvent]:
+        """More of a block of this kind, which opens with its first text; a block of another kind is closed first."""
+        if not text:
+            return []
+        opening = [] if self.kind(address) == kind else self.open(address, kind, raw, cursor, choice=choice)
+        return opening + self.delta(address, text, raw, cursor)
+
+    def close(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """Closes a block; nothing where none is open."""
+        block = self._open.pop(address, None)
+        if block is None:
+            return []
+        rest = block.joiner.flush()
+        last = [block.delta(rest, raw, cursor)] if rest else []
+        return [*last, BlockStop(block.number, raw, cursor)]
+
+    def close_all(self, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """Closes what is open, in the order in which it opened."""
+        return [event for address in list(self._open) for event in self.close(address, raw, cursor)]

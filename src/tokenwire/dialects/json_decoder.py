@@ -1,0 +1,71 @@
+"""What the decoders of JSON dialects have in common: one JSON object a message, blocks, errors, one `End`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from .blocks import Blocks
+from .dialect import Message
+from .events import End, Error, Other, StreamEvent
+from .values import error_code, error_message, parse, word
+
+__all__ = ["JSONDecoder"]
+
+
+class JSONDecoder(ABC):
+    """Decodes one stream. A dialect says in `_object` what its messages mean, in `_finished` what an end is worth."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._failed = False
+        self._blocks = Blocks()
+
+    @abstractmethod
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        """What a message says, which may be nothing; None where the dialect does not know it: it becomes an `Other`."""
+
+    def _finished(self) -> bool:
+        """Whether the end of the connection may stand for the dialect's terminator. Most demand the terminator."""
+        return False
+
+    def _cursor(self, value: dict[str, Any], message: Message) -> str | None:
+        """From where the stream could be resumed after this message."""
+        return message.id or None
+
+    def receive_message(self, message: Message) -> list[StreamEvent]:
+        if self.ended:
+            return []
+        raw = message.data
+        try:
+            value = parse(raw)
+        except ValueError as error:
+            return self._not_json(message, error)
+        if not isinstance(value, dict):
+            return [Other("not-an-object", raw, message.id or None)]
+        events = self._object(value, message)
+        if events is not None:
+            return events
+        return [Other(word(value.get("type")) or message.event or "message", raw, self._cursor(value, message))]
+
+    def receive_eof(self) -> list[StreamEvent]:
+        return [] if self.ended else self._end(clean=self._finished())
+
+    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
+        """An error in words, or a message that was cut or garbled; a keepalive that was sent as data."""
+        raw, cursor = message.data, message.id or None
+        if message.event == "error":
+            return [self._error({"message": raw}, raw, cursor)]
+        if raw.lstrip().startswith(("{", "[{")):
+            return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
+        return [Other("not-json", raw, cursor)]
+
+    def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None) -> Error:
+        """A fatal error, from an error object of the usual members."""
+        self._failed = True
+        return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), True, raw, cursor)
+
+    def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
+        """The last events of the stream. After a fatal error it is never clean."""
+        self.ended = True
+        return [*self._blocks.close_all(raw, cursor), End(clean and not self._failed, raw, cursor)]
