@@ -99,7 +99,7 @@ def test_a_recording_gives_what_its_index_says(row: Row, corpus: Path) -> None:
     answer = decode([stream_of(corpus, row)], row.dialect)
     assert answer.text == DELIBERATE.get(row.file, {}).get("text", row.text)
     assert answer.reasoning == row.reasoning
-    assert [{"name": call.name, "arguments": call.arguments} for call in answer.tools] == row.tools
+    assert [{"name": call.name, "arguments": call.arguments} for call in answer.all_tools] == row.tools
     assert answer.usage == row.usage
     assert (answer.finish.raw_reason if answer.finish else None) == row.finish
     assert (answer.error is None) == (row.error is None)

@@ -132,7 +132,7 @@ def check_blocks(events: list[StreamEvent]) -> None:
                 assert text
                 text.encode()
             case ToolCallDelta(block, arguments):
-                assert opened[block] == "tool"
+                assert opened[block] in ("tool", "server_tool")
                 assert arguments
                 arguments.encode()
             case BlockStop(block):

@@ -24,12 +24,16 @@ __all__ = ["Answer", "ToolCall"]
 
 @dataclass(slots=True)
 class ToolCall:
-    """One tool call. `arguments` is JSON text, as the model wrote it."""
+    """One tool call. `arguments` is JSON text, as the model wrote it; empty where it wrote none, which means `{}`.
+
+    `server`: the server runs the tool itself, and the client has nothing to do.
+    """
 
     tool_id: str
     name: str
     arguments: str = ""
     choice: int = 0
+    server: bool = False
 
 
 class Answer:
@@ -57,6 +61,12 @@ class Answer:
 
     @property
     def tools(self) -> list[ToolCall]:
+        """The calls that the client is to make."""
+        return [call for call in self.all_tools if not call.server]
+
+    @property
+    def all_tools(self) -> list[ToolCall]:
+        """These and those that the server makes itself, in the order in which they began."""
         for call, pieces in self._tools.values():
             call.arguments = "".join(pieces)
         return [call for call, _ in self._tools.values()]
@@ -80,8 +90,9 @@ class Answer:
                 self._tools[event.block][1].append(event.arguments)
             case BlockStart():
                 self._choices[event.block] = event.choice
-                if event.kind == "tool":
-                    self._tools[event.block] = (ToolCall(event.tool_id, event.name, "", event.choice), [])
+                if event.kind in ("tool", "server_tool"):
+                    server = event.kind == "server_tool"
+                    self._tools[event.block] = (ToolCall(event.tool_id, event.name, "", event.choice, server), [])
             case Usage():
                 self.usage = dict(event.counts)
             case Finish():
