@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,13 @@ def corpus() -> Path:
     if not place:
         pytest.skip("TOKENWIRE_CORPUS is not set: it names the directory of the recordings")
     return Path(place)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_proxies() -> Iterator[None]:
+    """The servers of the tests are on loopback, whatever this machine is told to go through."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+            environment.delenv(name, raising=False)
+            environment.delenv(name.lower(), raising=False)
+        yield

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-__all__ = ["Peer", "ScriptedServer"]
+__all__ = ["Peer", "Proxy", "ScriptedServer"]
 
 #: Seconds after which a test that waits is taken to hang.
 PATIENCE = 20.0
@@ -126,3 +126,32 @@ class ScriptedServer:
         finally:
             peer.connection.close()
             connection.close()
+
+
+class Proxy:
+    """A proxy that knows one way only: to `port`, whatever it is asked for."""
+
+    def __init__(self, port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
+        self.asked: list[bytes] = []
+        self._port = port
+        self._answer = answer
+
+    def __call__(self, peer: Peer) -> None:
+        self.asked.append(peer.request())
+        peer.send(self._answer)
+        if b" 200 " not in self._answer:
+            return
+        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as onward:
+            back = threading.Thread(target=pump, args=(onward, peer.connection), daemon=True)
+            back.start()
+            pump(peer.connection, onward)
+            back.join(PATIENCE)
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from scripted import PATIENCE, Peer, ScriptedServer
+from scripted import PATIENCE, Peer, Proxy, ScriptedServer
 
 import tokenwire
 from tokenwire import (
@@ -106,13 +106,6 @@ Drive = Callable[..., Outcome]
 def drive(request: pytest.FixtureRequest) -> Drive:
     function: Drive = request.param
     return function
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 def answering(*pieces: bytes, requests: list[bytes] | None = None) -> Callable[[Peer], None]:
@@ -498,35 +491,6 @@ def test_a_port_without_tls_is_told(drive: Drive) -> None:
 
 
 # Proxies.
-
-
-class Proxy:
-    """A proxy that knows one way only: to `port`, whatever it is asked for."""
-
-    def __init__(self, port: int, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
-        self.asked: list[bytes] = []
-        self._port = port
-        self._answer = answer
-
-    def __call__(self, peer: Peer) -> None:
-        self.asked.append(peer.request())
-        peer.send(self._answer)
-        if b" 200 " not in self._answer:
-            return
-        with socket.create_connection(("127.0.0.1", self._port), PATIENCE) as onward:
-            back = threading.Thread(target=pump, args=(onward, peer.connection), daemon=True)
-            back.start()
-            pump(peer.connection, onward)
-            back.join(PATIENCE)
-
-
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
 
 
 def test_https_goes_through_the_proxy_that_the_environment_names(

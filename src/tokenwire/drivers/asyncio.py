@@ -185,7 +185,7 @@ class _Driver(Generic[_Item]):
                     if tls is not None:
                         await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
         except OSError as error:
-            raise self._timed_out(error) or connection_failed(error, route.host, route.port) from error
+            raise self._timed_out(error) or connection_failed(error, *route.peer) from error
         connected = self._writer.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._session.connected(monotonic())

@@ -186,7 +186,7 @@ class _Driver(Generic[_Item]):
                     self._socket, server_hostname=self._opening.target.host
                 )
         except OSError as error:
-            raise self._timed_out(error) or connection_failed(error, route.host, route.port) from error
+            raise self._timed_out(error) or connection_failed(error, *route.peer) from error
         self._session.connected(monotonic())
         self._happened("connected")
 

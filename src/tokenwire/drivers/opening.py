@@ -76,6 +76,12 @@ class Route:
     port: int
     tunnel: ConnectTunnel | None
 
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Host and port of whom we speak with by now: once the tunnel is open it is not the proxy."""
+        tunnel = self.tunnel
+        return (tunnel.host, tunnel.port) if tunnel is not None and tunnel.open else (self.host, self.port)
+
 
 class Conversation(Protocol[_Item]):
     """What a driver drives: a session of either transport, giving stream events or messages."""
@@ -176,12 +182,14 @@ def key_from_environment(name: str) -> str:
 
 
 def route_to(target: Target) -> Route:
-    """Straight there, or for https through the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the host.
+    """Straight there, or through the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the host or it is http.
+
+    A WebSocket goes through that proxy in the clear too: RFC 6455 4.1 prefers it to the one for http.
 
     :raises LocalProtocolError: when HTTPS_PROXY is no http URL.
     """
     proxies = getproxies_environment()
-    if not target.tls or "https" not in proxies or proxy_bypass(target.host):
+    if target.scheme == "http" or "https" not in proxies or proxy_bypass(target.host):
         return Route(target.host, target.port, None)
     try:
         proxy = urlsplit(proxies["https"] if "://" in proxies["https"] else f"http://{proxies['https']}")

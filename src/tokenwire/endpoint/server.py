@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -43,11 +44,13 @@ async def serve(
     port: int = 0,
     *,
     ready: Callable[[int], None] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> None:
     """Serves until it is cancelled.
 
     :param port: 0 takes a free one.
     :param ready: is told the port when connections can be made.
+    :param ssl_context: with the server's certificate, for https and wss.
     :raises OSError: when the address cannot be had.
     """
 
@@ -64,7 +67,7 @@ async def serve(
         finally:
             handlers.discard(task)
 
-    server = await asyncio.start_server(handle, host, port)
+    server = await asyncio.start_server(handle, host, port, ssl=ssl_context)
     if ready is not None:
         ready(server.sockets[0].getsockname()[1])
     try:
@@ -77,9 +80,12 @@ async def serve(
 
 
 @contextmanager
-def background(make_connection: Callable[[], ServerConnection]) -> Iterator[int]:
+def background(
+    make_connection: Callable[[], ServerConnection], *, ssl_context: ssl.SSLContext | None = None
+) -> Iterator[int]:
     """Serves on a free port of the loopback interface, in a thread of its own, for the life of the context.
 
+    :param ssl_context: as for `serve`.
     :return: the port.
     """
     started: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Task[None], int]] = Queue()
@@ -89,7 +95,7 @@ def background(make_connection: Callable[[], ServerConnection]) -> Iterator[int]
         task = asyncio.current_task()
         assert task is not None
         try:
-            await serve(make_connection, ready=lambda port: started.put((loop, task, port)))
+            await serve(make_connection, ready=lambda port: started.put((loop, task, port)), ssl_context=ssl_context)
         except asyncio.CancelledError:
             pass
 

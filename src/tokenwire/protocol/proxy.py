@@ -19,6 +19,8 @@ class ConnectTunnel:
     """
 
     def __init__(self, host: str, port: int, userinfo: str = "") -> None:
+        self.host = host
+        self.port = port
         self.open = False
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
