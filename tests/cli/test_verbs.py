@@ -265,3 +265,23 @@ def test_the_guides_dialect_streams_over_both_transports(capfd: pytest.CaptureFi
             arguments = ["stream", url, "--dialect", "holysheep", "-p", "hello", "--model", "tokenwire-reference"]
             assert main(arguments) == 0
             assert capfd.readouterr().out == "".join(STORY)
+
+
+@pytest.mark.parametrize("pace", PACES)
+def test_a_websocket_is_recorded_up_to_its_close_judged_and_replayed(
+    pace: Pace, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept = str(tmp_path / "kept.wire.jsonl")
+    ask = ["--dialect", "holysheep", "-p", "hello", "--model", "tokenwire-reference"]
+    with background(ReferenceEndpoint(key=CANARY).connection) as port:
+        (tmp_path / "key").write_text(CANARY)
+        key = ["--key-file", str(tmp_path / "key")]
+        assert main(["record", f"ws://127.0.0.1:{port}", *ask, "-o", kept]) == 5
+        assert main(["record", f"ws://127.0.0.1:{port}", *ask, *key, "-o", kept]) == 0
+    assert CANARY not in Path(kept).read_text()
+    assert main(["lint", kept]) == 0
+    capfd.readouterr()
+    with started("replay", kept, "--pace", pace) as (_, url):
+        assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/v1/chat/stream", url)
+        assert main(["stream", url, *ask]) == 0
+    assert capfd.readouterr().out == "".join(STORY)

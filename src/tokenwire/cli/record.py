@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from ..dialects import dialect_named
 from ..dialects.raw import RAW
 from ..drivers.blocking import Stream
-from ..drivers.opening import Opening
 from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, TokenwireError
 from ..recording import Recording, load
 from ..session import Session
@@ -40,38 +38,50 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     dialect = dialect_named(args.dialect)
-    # Read as raw bytes, the response is read to its end, and not only to the terminator of the dialect.
+    websocket = args.url.lower().startswith(("ws:", "wss:"))
+    # Read as raw bytes, the response is read to its end, and not only to the terminator of the dialect. A WebSocket
+    # has no other end than the terminator: after it we close.
     to_the_end = replace(dialect, framing="raw", decoder=RAW.decoder, content_type="")
-    opening = open_request(args, dialect=to_the_end, record=args.output)
+    opening = open_request(args, dialect=dialect if websocket else to_the_end, record=args.output)
+    stream = Stream(opening)
     try:
-        for _ in _carried_through(opening):
-            pass
+        error = _carried_through(stream)
     finally:
         recording = load(args.output)
         print(f"kept {args.output}: {_summary(recording)}", flush=True)
-    judged = Session(opening.request, dialect)
-    for entry in recording.entries:
-        if entry.kind == "<":
-            judged.receive_data(entry.data, entry.seconds)
-        elif entry.kind in ("eof", "reset"):
-            judged.receive_eof(entry.seconds, reset=entry.kind == "reset")
-    if judged.error is not None:
-        raise judged.error
-    if judged.answer.error is not None and judged.answer.error.fatal:
-        complain(f"the server said an error in the stream: {judged.answer.error.message}")
+    answer = stream.answer
+    if not websocket:
+        judged = _judged(recording, Session(opening.request, dialect))
+        error, answer = judged.error, judged.answer
+    if error is not None:
+        raise error
+    if answer.error is not None and answer.error.fatal:
+        complain(f"the server said an error in the stream: {answer.error.message}")
         return FINDINGS
     return FINE
 
 
-def _carried_through(opening: Opening) -> Iterator[object]:
-    """The exchange, up to its end. How it ended is judged from the recording; what prevented one is raised."""
+def _carried_through(stream: Stream) -> TokenwireError | None:
+    """The exchange, up to its end, and what was wrong with that. What prevented an exchange is raised."""
     try:
-        with Stream(opening) as stream:
-            yield from stream
+        with stream:
+            for _ in stream:
+                pass
     except (ConnectionFailed, LocalProtocolError, TimeoutExceeded):
         raise
-    except TokenwireError:
-        pass
+    except TokenwireError as error:
+        return error
+    return None
+
+
+def _judged(recording: Recording, session: Session) -> Session:
+    """The session after it has read the recording in the dialect that was meant."""
+    for entry in recording.entries:
+        if entry.kind == "<":
+            session.receive_data(entry.data, entry.seconds)
+        elif entry.kind in ("eof", "reset"):
+            session.receive_eof(entry.seconds, reset=entry.kind == "reset")
+    return session
 
 
 def _summary(recording: Recording) -> str:

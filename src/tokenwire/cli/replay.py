@@ -9,6 +9,7 @@ from typing import Any
 
 from ..endpoint import serve
 from ..recording import Recording, load
+from ..recording.handshake import is_websocket
 from ..recording.replay import PACES, ReplayConnection
 from .exits import FINE
 from .request import port_number
@@ -22,6 +23,7 @@ examples:
   tokenwire replay hello.wire.jsonl
   tokenwire replay hello.wire.jsonl --port 8080 --pace bytes
   tokenwire replay hello.wire.jsonl --cut 500        the connection ends after 500 bytes of the response
+  tokenwire replay talk.wire.jsonl                   of a WebSocket: connect with ws://
 """
 
 
@@ -29,7 +31,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "replay",
         help="serve a recording",
-        description="Serves a recording on loopback: to each whole request, what the recorded server had answered.",
+        description="Serves a recording on loopback: to each whole request, or WebSocket message, what the recorded "
+        "server had answered.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _announce(recording: Recording, port: int) -> None:
-    print(f"http://{_HOST}:{port}{_path(recording)}", flush=True)
+    scheme = "ws" if is_websocket(recording) else "http"
+    print(f"{scheme}://{_HOST}:{port}{_path(recording)}", flush=True)
 
 
 def _path(recording: Recording) -> str:

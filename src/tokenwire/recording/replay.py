@@ -9,18 +9,24 @@ A recording falls into turns: what the client wrote, and what the server answere
 client has written as much as it had in the recording, counted in whole requests (RFC 9112) and not in bytes, so that
 any client may ask; where the recorded bytes are no HTTP, any bytes will do. A connection that the recording leaves
 open stays open until the client closes it, and whoever asks again on it hears the recording again.
+
+Where the recording is of a WebSocket, it is messages that are counted, after a handshake in which the client gets the
+answer of the recorded server, or is refused (see handshake.py). A client that closes before the recorded one did is
+left by the server once the turn is over, for what would answer it was never recorded.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import h11
 
 from ..errors import LocalProtocolError
+from .clients import MAX_REQUEST_HEAD, Client, Messages, Requests
 from .format import Recording
+from .handshake import Handshake, is_websocket
 
 __all__ = ["PACES", "Ending", "Pace", "ReplayConnection"]
 
@@ -30,9 +36,6 @@ Pace = Literal["recorded", "fast", "bytes", "coalesced"]
 PACES: tuple[Pace, ...] = ("recorded", "fast", "bytes", "coalesced")
 
 Ending = Literal["", "close", "reset"]
-
-#: Bytes of the head of a request. Far more than any server takes, because a replay has nothing to protect.
-MAX_REQUEST_HEAD = 1024 * 1024
 
 _ENDINGS: dict[str, Ending] = {"eof": "close", "reset": "reset"}
 
@@ -45,8 +48,7 @@ class _Turn:
     """What must have come from the client, and what follows: (seconds after that, bytes), and perhaps the ending."""
 
     waits: bool
-    heads: int = 0
-    bodies: int = 0
+    needs: Counter[str] = field(default_factory=Counter)
     writes: list[tuple[float, bytes]] = field(default_factory=list)
     ending: Ending = ""
     ends_after: float = 0.0
@@ -65,13 +67,14 @@ class ReplayConnection:
             raise LocalProtocolError(f"no pace {pace!r}; known: {', '.join(PACES)}")
         if cut is not None and cut < 0:
             raise LocalProtocolError(f"a replay cannot be cut at byte {cut}")
-        turns = _turns(recording)
-        if cut is not None and cut < len(recording.received):
-            turns = _cut(turns, cut)
-        self._script = [_paced(turn, pace) for turn in turns]
+        self._pace: Pace = pace
+        self._cut = cut
+        websocket = is_websocket(recording)
+        self._handshake = Handshake(recording) if websocket else None
+        self._client = _client(websocket)
+        self._script = [] if websocket else self._turns_of(recording)  # what is played again and again
         self._turns = deque(self._script)
         self._size = 1 if pace == "bytes" else None
-        self._requests = _Requests()
         self._client_ended = False
         self._writes: deque[tuple[float, bytes]] = deque()  # (when it is due, bytes)
         self._sent = 0  # bytes of the first of them that are out
@@ -85,7 +88,9 @@ class ReplayConnection:
 
     def receive_data(self, data: bytes, now: float) -> None:
         """The client wrote."""
-        self._requests.receive_data(data)
+        self._client.receive_data(data)
+        if self._handshake is not None:
+            self._shake_hands(self._handshake, data, now)
         self._advance(now)
 
     def receive_eof(self, now: float) -> None:
@@ -117,6 +122,22 @@ class ReplayConnection:
         # The server speaks first: at the first moment that it hears of.
         return 0.0 if self._turns and not self._turns[0].waits else None
 
+    def _turns_of(self, recording: Recording) -> list[_Turn]:
+        turns = _turns(recording)
+        if self._cut is not None and self._cut < len(recording.received):
+            turns = _cut(turns, self._cut)
+        return [_paced(turn, self._pace) for turn in turns]
+
+    def _shake_hands(self, handshake: Handshake, data: bytes, now: float) -> None:
+        handshake.receive_data(data)
+        if handshake.answer is not None:
+            self._turns.extend(self._turns_of(handshake.answer))
+            self._handshake = None
+        elif handshake.refusal:
+            self._writes.append((now, handshake.refusal))
+            self._planned = (now, "close")
+            self._handshake = None
+
     def _advance(self, now: float) -> None:
         while not self._writes and self._planned is None and self._next_turn(now):
             pass
@@ -125,14 +146,14 @@ class ReplayConnection:
         if self._planned is not None:
             when, ending = self._planned
             self._ending = ending if when <= now else ""
-        elif self._client_ended:
+        elif self._client_ended or (self._turns and self._client.closed):
             self._ending = "close"
 
     def _next_turn(self, now: float) -> bool:
         """Begins the next turn, if its time has come."""
         if not self._turns and self._script and self._script[0].waits:
             self._turns.extend(self._script)
-        if not self._turns or not self._requests.satisfy(self._turns[0]):
+        if not self._turns or (self._turns[0].waits and not self._client.take(self._turns[0].needs)):
             return False
         turn = self._turns.popleft()
         self._writes.extend((now + delay, data) for delay, data in turn.writes)
@@ -141,63 +162,8 @@ class ReplayConnection:
         return True
 
 
-class _Requests:
-    """Counts the requests in what a client writes; each turn uses up those that it waited for."""
-
-    def __init__(self) -> None:
-        self.heads = 0
-        self.bodies = 0
-        self._loose = 0  # bytes that belong to no whole request, and that no turn has used up
-        self._http = True
-        self._connection = _server_side()
-
-    def receive_data(self, data: bytes) -> None:
-        self._loose += len(data)
-        if not self._http:
-            return
-        try:
-            self._connection.receive_data(data)
-            while self._count(self._connection.next_event()):
-                pass
-        except h11.RemoteProtocolError:
-            self._http = False
-
-    def satisfy(self, turn: _Turn) -> bool:
-        """Whether all that the turn waits for has come; then it is used up."""
-        if not turn.waits:
-            return True
-        if self._http and (turn.heads or turn.bodies):
-            if self.heads < turn.heads or self.bodies < turn.bodies:
-                return False
-            self.heads -= turn.heads
-            self.bodies -= turn.bodies
-            return True
-        any_came = self._loose > 0 or self.bodies > 0
-        if any_came:
-            self.heads = self.bodies = self._loose = 0
-        return any_came
-
-    def _count(self, event: object) -> bool:
-        """Whether there may be another event."""
-        match event:
-            case h11.Request():
-                self.heads += 1
-            case h11.EndOfMessage():
-                self.bodies += 1
-                rest, _ = self._connection.trailing_data
-                self._loose = len(rest)
-                self._connection = _server_side()
-                if rest:  # to h11, no bytes are the end of the connection
-                    self._connection.receive_data(rest)
-            case h11.Data():
-                pass
-            case _:
-                return False
-        return True
-
-
-def _server_side() -> h11.Connection:
-    return h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_HEAD)
+def _client(websocket: bool) -> Client:
+    return Messages() if websocket else Requests()
 
 
 def _turns(recording: Recording) -> list[_Turn]:
@@ -205,16 +171,20 @@ def _turns(recording: Recording) -> list[_Turn]:
     zero = recording.entries[0].seconds if recording.entries else 0.0
     turn = _Turn(waits=False)
     turns = [turn]
-    requests = _Requests()
+    websocket = is_websocket(recording)
+    client = _client(websocket)
     for entry in recording.entries:
         if entry.kind == ">":
+            before = client.came.copy()
+            client.receive_data(entry.data)
+            needs = client.came - before
+            if websocket and client.understood and not needs:
+                continue  # a ping, a pong, a piece of a message: the server did not wait for it
             if turn.writes or not turn.waits:
                 turn = _Turn(waits=True)
                 turns.append(turn)
-            heads, bodies, zero = requests.heads, requests.bodies, entry.seconds
-            requests.receive_data(entry.data)
-            turn.heads += requests.heads - heads
-            turn.bodies += requests.bodies - bodies
+            turn.needs += needs
+            zero = entry.seconds
         elif entry.kind == "<" and entry.data:
             turn.writes.append((entry.seconds - zero, entry.data))
         elif entry.kind in _ENDINGS:
