@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
+from .anthropic import ANTHROPIC_MESSAGES
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
 from .holysheep import HOLYSHEEP
@@ -11,7 +12,15 @@ from .raw import RAW
 
 __all__ = ["DIALECTS", "Dialect", "dialect_named"]
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI_CHAT, HOLYSHEEP, EVENTSOURCE, RAW)}
+_ALL = (
+    OPENAI_CHAT,
+    ANTHROPIC_MESSAGES,
+    HOLYSHEEP,
+    EVENTSOURCE,
+    RAW,
+)
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 
 
 def dialect_named(name: str) -> Dialect:

@@ -1,0 +1,204 @@
+"""Anthropic Messages, as server-sent events.
+
+In: messages whose data is an object with a `type`, which is also the name of the event: `message_start`, then for each
+block of content `content_block_start`, `content_block_delta`…, `content_block_stop`, then `message_delta` with the
+reason and the usage, then `message_stop`, without which the stream was cut. Out: stream events.
+The format is that of Anthropic's streaming guide and of its SDK. What is read here beyond them was seen behind proxies:
+data without the event's name, a `message_start` that comes twice, and one of a second message inside the first.
+
+Signatures, redacted thinking, citations, compactions and the results of the server's own tools are `Other`, their text
+in `raw`: a turn that is sent back needs them unchanged. A tool call without arguments has no piece, which means `{}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dialect import Dialect, Message, Prompt
+from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .json_decoder import JSONDecoder
+from .values import error_fields, json_text, listed, mapping, piece, word
+
+__all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
+
+_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+    "pause_turn": "pause",
+    "compaction": "pause",
+}
+
+_KINDS: dict[str, BlockKind] = {
+    "text": "text",
+    "thinking": "reasoning",
+    "redacted_thinking": "reasoning",
+    "tool_use": "tool",
+    "server_tool_use": "server_tool",
+    "mcp_tool_use": "server_tool",
+}
+
+#: Blocks whose start says all that there is to say in stream events; of the others it is handed on as `Other`.
+_PLAIN = ("text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use")
+
+#: Tokens of an answer when nobody says: the API demands a number, and this is the largest that every model since
+#: Claude 3 takes.
+MAX_TOKENS = 4096
+
+
+class AnthropicDecoder(JSONDecoder):
+    """Decodes one stream. A block is known by its `index`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._id: str | None = None
+        self._finished_message = False
+        self._usage: dict[str, Any] = {}
+        self._inputs: dict[int | None, str] = {}  # of tools that had their arguments in the start already
+
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        raw, cursor = message.data, message.id or None
+        match word(value.get("type")) or message.event:
+            case "content_block_delta":
+                return self._delta(_index(value), mapping(value.get("delta")), raw, cursor)
+            case "content_block_start":
+                return self._block(_index(value), mapping(value.get("content_block")), raw, cursor)
+            case "content_block_stop":
+                return self._close(_index(value), raw, cursor) or None
+            case "message_start":
+                return self._message(mapping(value.get("message")), raw, cursor)
+            case "message_delta":
+                return self._message_delta(value, raw, cursor) or None
+            case "message_stop":
+                return self._end(raw, cursor, clean=True)
+            case kind if kind == "error" or error_fields(value):
+                flat: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
+                return [self._error(error_fields(value) or flat, raw, cursor)]
+            case _:
+                return None
+
+    def _message(self, message: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The first begins the stream. The same again is a repetition; another one starts over, in new blocks."""
+        if self._id is not None and word(message.get("id")) == self._id:
+            return [Other("message_start", raw, cursor)]
+        events = self._close_all(raw, cursor)
+        self._id = word(message.get("id"))
+        self._finished_message = False
+        self._usage = {}
+        events.append(Start(self._id, word(message.get("model")), raw, cursor))
+        for block in listed(message.get("content")):
+            events += self._block(None, block, raw, cursor) + self._close(None, raw, cursor)
+        return events + self._count(message.get("usage"), raw, cursor, complete=False)
+
+    def _block(self, index: int | None, block: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        kind = word(block.get("type"))
+        events = self._close(index, raw, cursor)
+        events += self._blocks.open(
+            index,
+            _KINDS.get(kind, "other"),
+            raw,
+            cursor,
+            tool_id=word(block.get("id")),
+            name=word(block.get("name")),
+        )
+        text = piece(block.get("thinking" if kind == "thinking" else "text"))
+        if kind in ("text", "thinking") and text:
+            events += self._blocks.delta(index, text, raw, cursor)
+        if block.get("input") and self._is_tool(index):
+            self._inputs[index] = json_text(block["input"])
+        if kind not in _PLAIN or block.get("signature") or block.get("citations"):
+            events.append(Other(kind or "content_block", raw, cursor))
+        return events
+
+    def _delta(
+        self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        match delta.get("type"):
+            case "text_delta":
+                return self._blocks.run(index, "text", piece(delta.get("text")), raw, cursor)
+            case "thinking_delta":
+                return self._blocks.run(index, "reasoning", piece(delta.get("thinking")), raw, cursor)
+            case "input_json_delta" if self._is_tool(index):
+                return self._arguments(index, piece(delta.get("partial_json")), raw, cursor)
+            case kind:
+                return [Other(word(kind) or "content_block_delta", raw, cursor)]
+
+    def _is_tool(self, index: int | None) -> bool:
+        return self._blocks.kind(index) in ("tool", "server_tool")
+
+    def _arguments(self, index: int | None, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """Arguments in pieces stand for those in the start of the block."""
+        if text:
+            self._inputs.pop(index, None)
+        return self._blocks.delta(index, text, raw, cursor)
+
+    def _message_delta(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        reason = word(mapping(value.get("delta")).get("stop_reason"))
+        events = self._close_all(raw, cursor) if reason else []
+        events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
+        if reason and not self._finished_message:
+            self._finished_message = True
+            events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+        return events
+
+    def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:
+        """Counts are cumulative: each stands for the one before it, and null keeps that."""
+        if not isinstance(usage, dict):
+            return []
+        self._usage = {**self._usage, **{name: count for name, count in usage.items() if count is not None}}
+        return [Usage(self._usage, complete, raw, cursor)]
+
+    def _close(self, index: int | None, raw: str, cursor: str | None) -> list[StreamEvent]:
+        arguments = self._inputs.pop(index, "")
+        given = self._blocks.delta(index, arguments, raw, cursor) if arguments and self._is_tool(index) else []
+        return given + self._blocks.close(index, raw, cursor)
+
+    def _close_all(self, raw: str, cursor: str | None) -> list[StreamEvent]:
+        given = [event for index in list(self._inputs) for event in self._close(index, raw, cursor)]
+        return given + self._blocks.close_all(raw, cursor)
+
+    def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
+        return self._close_all(raw, cursor) + super()._end(raw, cursor, clean=clean)
+
+
+def _index(value: dict[str, Any]) -> int | None:
+    index = value.get("index")
+    return index if isinstance(index, int) else None
+
+
+def _ask(prompt: Prompt) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": prompt.model} if prompt.model else {}
+    body["max_tokens"] = MAX_TOKENS if prompt.max_tokens is None else prompt.max_tokens
+    if prompt.system:
+        body["system"] = prompt.system
+    body["messages"] = [{"role": "user", "content": prompt.text}]
+    if prompt.tools:
+        body["tools"] = [
+            {"name": t.name, "description": t.description, "input_schema": {"type": "object", **t.parameters}}
+            for t in prompt.tools
+        ]
+    return body
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"stream": True, "max_tokens": MAX_TOKENS, **body}
+
+
+ANTHROPIC_MESSAGES = Dialect(
+    name="anthropic-messages",
+    framing="sse",
+    path="/v1/messages",
+    method="POST",
+    content_type="text/event-stream",
+    decoder=AnthropicDecoder,
+    ask=_ask,
+    body=_body,
+    error_fields=error_fields,
+    stray_errors=True,
+    key_fields=lambda key: {"x-api-key": key},
+    fields={"anthropic-version": "2023-06-01"},
+)
