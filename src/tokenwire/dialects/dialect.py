@@ -104,6 +104,10 @@ class Dialect:
     :ivar opening: the first messages over WebSocket, from the JSON that is asked: the first goes out at once, each
         further one after the server's next message. None where the dialect is not spoken over WebSocket.
     :ivar websocket_path: where it is spoken over WebSocket, if not at `path`.
+    :ivar websocket_only: it is not spoken over HTTP.
+    :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
+    :ivar terminator: what ends a stream, in words.
+    :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.
     """
 
     name: str
@@ -120,3 +124,9 @@ class Dialect:
     fields: Mapping[str, str] = field(default_factory=dict)
     opening: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
     websocket_path: str = ""
+    websocket_only: bool = False
+    tools: bool = True
+    reasoning: bool = True
+    usage: bool = True
+    terminator: str = ""
+    resume: str = ""
