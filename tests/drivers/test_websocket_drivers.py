@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 import tokenwire
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
-from tokenwire.protocol.websocket import Asked, Closed, State, WebSocketConnection
+from tokenwire.framing.websocket import Ping
+from tokenwire.protocol.websocket import Asked, Closed, State, WebSocketConnection, WebSocketEvent
 from tokenwire.recording import load
+from tokenwire.session import MessageSession
 
 KEY = "a-key-of-some-length"
 ASK = {"model": "tokenwire-reference", "messages": [{"role": "user", "content": "say it"}]}
@@ -247,6 +250,72 @@ def test_a_peer_that_answers_pings_may_be_silent_for_long(drive: Drive) -> None:
         stream, _ = drive(url, json=ASK, timeouts=tokenwire.Timeouts(keepalive=0.2))
     assert stream.text == "late"
     assert pings >= 3
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_a_message_that_the_peer_takes_late_arrives_whole_and_is_followed_by_the_ping(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peer reads nothing until the client, half-way through a message, has lost patience and wants to ping."""
+    large = "日本" * 2_000_000
+    impatient = threading.Event()
+    ping = MessageSession._ping
+    heard: list[WebSocketEvent] = []
+
+    def _ping(session: MessageSession, now: float) -> None:
+        ping(session, now)
+        impatient.set()
+
+    monkeypatch.setattr(MessageSession, "_ping", _ping)
+
+    def script(connection: WebSocketConnection, accepted: socket.socket) -> None:
+        assert impatient.wait(20.0)
+        while not any(isinstance(event, Ping) for event in heard):
+            heard.extend(connection.receive_data(accepted.recv(65536)))
+        connection.send("thanks")
+        accepted.sendall(connection.data_to_send())
+        until_gone(connection, accepted)
+
+    async def send(url: str) -> str | bytes:
+        async with tokenwire.aconnect(url, timeouts=timeouts) as websocket:
+            await websocket.send(large)
+            return await anext(websocket)
+
+    # From the ping to the first word of the peer there is as much time again, which has to be enough for anybody.
+    timeouts = tokenwire.Timeouts(keepalive=2.0)
+    with peer(script) as url:
+        if kind == "asyncio":
+            assert asyncio.run(send(url)) == "thanks"
+        else:
+            with tokenwire.connect(url, timeouts=timeouts) as websocket:
+                websocket.send(large)
+                assert next(websocket) == "thanks"
+    assert [event == large for event in heard] == [True, False]
+
+
+def test_a_task_that_waits_to_send_does_not_take_the_timer_of_one_that_reads() -> None:
+    """Whoever reads moves the idle timer on; where a send began under an earlier one, none has run out."""
+
+    def script(connection: WebSocketConnection, accepted: socket.socket) -> None:
+        for _ in range(60):  # says something for longer than the timer, and hears nothing
+            connection.send("wait")
+            accepted.sendall(connection.data_to_send())
+            time.sleep(0.05)
+        while not connection.receive_data(accepted.recv(1_000_000)):
+            pass
+        connection.send("thanks")
+        accepted.sendall(connection.data_to_send())
+        until_gone(connection, accepted)
+
+    async def run(url: str) -> list[str | bytes]:
+        async with tokenwire.aconnect(url, timeouts=tokenwire.Timeouts(keepalive=None, idle=2.0)) as websocket:
+            sending = asyncio.create_task(websocket.send("x" * 15_000_000))
+            messages = [await anext(websocket) for _ in range(61)]
+            await sending
+        return messages
+
+    with peer(script) as url:
+        assert asyncio.run(run(url)) == ["wait"] * 60 + ["thanks"]
 
 
 @drivers

@@ -172,8 +172,9 @@ class _Driver(Generic[_Item]):
         self._session.start(monotonic())
         route = route_to(self._opening.target)
         tls = self._opening.ssl_context
+        deadline = self._session.next_deadline()
         try:
-            async with asyncio.timeout(self._time_left()):
+            async with asyncio.timeout(_time_left(deadline)):
                 direct_tls = tls if route.tunnel is None else None
                 self._reader, self._writer = await _open_connection(
                     route.host, route.port, direct_tls, self._opening.target.host if direct_tls else None
@@ -185,32 +186,40 @@ class _Driver(Generic[_Item]):
                     if tls is not None:
                         await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
         except OSError as error:
-            raise self._timed_out(error) or connection_failed(error, *route.peer) from error
+            raise self._timed_out(error, deadline) or connection_failed(error, *route.peer) from error
         connected = self._writer.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._session.connected(monotonic())
         self._happened("connected")
 
     async def _write(self, data: bytes) -> None:
-        assert self._writer is not None
+        """Sends, and waits while too much of it is still on its way; a timer may run out that is not the end."""
+        writer = self._writer
+        assert writer is not None
         if self._opening.writer is not None:
             self._opening.writer.wrote(monotonic(), data)
-        try:
-            async with asyncio.timeout(self._time_left()):
-                self._writer.write(data)
-                await self._writer.drain()
-        except OSError as error:
-            # The server may have refused and closed while the request was on its way: its answer is still to be read.
-            self._timed_out(error)
+        writer.write(data)
+        while True:
+            deadline = self._session.next_deadline()
+            try:
+                async with asyncio.timeout(_time_left(deadline)):
+                    await writer.drain()
+                return
+            except OSError as error:
+                # Where it is not our timeout, the server may have refused and closed while the request was on its way:
+                # its answer is still to be read.
+                if not is_our_timeout(error) or self._timed_out(error, deadline) or self._session.gone:
+                    return
 
     async def _read(self) -> None:
         if self._reader is None or self._writer is None:
             raise LocalProtocolError("the stream is closed")
+        deadline = self._session.next_deadline()
         try:
-            async with asyncio.timeout(self._time_left()):
+            async with asyncio.timeout(_time_left(deadline)):
                 data = await self._reader.read(READ_SIZE)
         except TimeoutError as error:
-            if self._timed_out(error):
+            if self._timed_out(error, deadline):
                 self._happened("timeout")
             await self._flush()
             return
@@ -229,9 +238,8 @@ class _Driver(Generic[_Item]):
             await self._flush()
 
     async def _flush(self) -> None:
-        """Sends what the session has to say, such as the answer to a ping."""
-        data = self._session.data_to_send()
-        if data and not self._hung_up:
+        """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
+        while (data := self._session.data_to_send()) and not self._hung_up:
             await self._write(data)
 
     async def _say_goodbye(self) -> None:
@@ -249,13 +257,11 @@ class _Driver(Generic[_Item]):
         self._happened(how)
         self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
 
-    def _time_left(self) -> float | None:
-        deadline = self._session.next_deadline()
-        return None if deadline is None else max(deadline - monotonic(), 0.0)
+    def _timed_out(self, error: OSError, deadline: float | None) -> TokenwireError | None:
+        """Where the wait lasted until the deadline, the session says which timer that was.
 
-    def _timed_out(self, error: OSError) -> TokenwireError | None:
-        """Where the wait lasted until the deadline, the session says which timer that was."""
-        deadline = self._session.next_deadline()
+        It may have none, where another task has read in the meantime.
+        """
         if is_our_timeout(error) and deadline is not None:
             self._session.handle_deadline(deadline)
         return self._session.error
@@ -284,6 +290,10 @@ class AsyncWebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
+
+
+def _time_left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - monotonic(), 0.0)
 
 
 class _Reader(asyncio.StreamReader):

@@ -211,14 +211,19 @@ class _Driver(Generic[_Item]):
         return attempt
 
     def _write(self, data: bytes) -> None:
+        """Sends all of it, for half a frame would spoil what comes after; a timer may run out that is not the end."""
         assert self._socket is not None
         self._wrote(data)
-        try:
-            self._socket.settimeout(self._time_left())
-            self._socket.sendall(data)
-        except OSError as error:
-            # The server may have refused and closed while the request was on its way: its answer is still to be read.
-            self._timed_out(error)
+        rest = memoryview(data)
+        while rest:
+            try:
+                self._socket.settimeout(self._time_left())
+                rest = rest[self._socket.send(rest) :]
+            except OSError as error:
+                # Where it is not our timeout, the server may have refused and closed while the request was on its way:
+                # its answer is still to be read.
+                if not is_our_timeout(error) or self._timed_out(error) or self._session.gone:
+                    return
 
     def _read(self) -> None:
         if self._socket is None:
@@ -248,9 +253,8 @@ class _Driver(Generic[_Item]):
             self._flush()
 
     def _flush(self) -> None:
-        """Sends what the session has to say, such as the answer to a ping."""
-        data = self._session.data_to_send()
-        if data and not self._hung_up:
+        """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
+        while (data := self._session.data_to_send()) and not self._hung_up:
             self._write(data)
 
     def _say_goodbye(self) -> None:
