@@ -60,10 +60,10 @@ class JSONDecoder(ABC):
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
-    def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None) -> Error:
-        """A fatal error, from an error object of the usual members."""
-        self._failed = True
-        return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), True, raw, cursor)
+    def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
+        """An error, from an error object of the usual members."""
+        self._failed = self._failed or fatal
+        return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. After a fatal error it is never clean."""

@@ -71,7 +71,7 @@ def json_text(value: Any) -> str:
 def error_fields(body: Any) -> dict[str, Any]:
     """The error object of a message or of the body of a refusal; empty where there is none.
 
-    Shapes seen: {"error": {…}}, {"error": "words"}, {"object": "error", "message": …}.
+    Shapes seen: {"error": {…}}, {"error": "words"}, {"object": "error", "message": …}, {"type": "error", "message": …}.
     """
     if not isinstance(body, dict):
         return {}
@@ -82,6 +82,8 @@ def error_fields(body: Any) -> dict[str, Any]:
         return {"message": error if isinstance(error, str) else json_text(error)}
     if body.get("object") == "error":
         return body
+    if body.get("type") == "error":
+        return {name: value for name, value in body.items() if name != "type"}
     return {}
 
 

@@ -51,12 +51,14 @@ def build_request(
         URL has none; the first message over WebSocket.
     :param key: sent in the dialect's own field.
     :raises InvalidURL: for a URL that names no server.
-    :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, and for a dialect that is
-        not spoken over WebSocket.
+    :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, and for a URL of a transport
+        over which the dialect is not spoken.
     """
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
         raise LocalProtocolError(f"{dialect.name} is not spoken over WebSocket: use an http or https URL")
+    if dialect.websocket_only and not websocket:
+        raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
     path = (dialect.websocket_path if websocket else "") or dialect.path
     target = _endpoint(parse_url(url, websocket=websocket), path, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
