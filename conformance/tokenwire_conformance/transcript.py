@@ -204,14 +204,15 @@ class Transcript:
             response = _Reader(self, request, offset).read()
             responses.append(response)
             offset = response.end
-            if not response.complete:
+            if not response.complete or response.status == 101:
                 break
         return responses
 
     @cached_property
     def stray(self) -> int | None:
         """The offset of bytes that belong to no response; None where there are none."""
-        if not self.responses or not self.responses[-1].complete:
+        # After 101 the connection speaks another protocol (RFC 9110, 15.2.2).
+        if not self.responses or not self.responses[-1].complete or self.responses[-1].status == 101:
             return None
         end = self.responses[-1].end
         return end if end < len(self.received) else None
@@ -317,8 +318,7 @@ class _Reader:
         no_body = response.request.method == "HEAD" or response.status in (101, 204, 304)
         if no_body:
             response.complete = True
-            # After 101 the connection speaks another protocol (RFC 9110, 15.2.2).
-            response.end = len(self._data) if response.status == 101 else self._at
+            response.end = self._at
         elif codings:
             response.delimited = "chunked" if "chunked" in codings else "close"
             if response.delimited == "chunked":

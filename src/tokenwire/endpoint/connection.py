@@ -13,13 +13,12 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
 from .openai_chat import error_reply
-from .seams import Call, Exchange, Piece, Reply, Seams, Write
+from .seams import Call, Ending, Exchange, Piece, Reply, Seams, Write
 
 __all__ = ["MAX_BODY_SIZE", "EndpointConnection"]
 
@@ -57,23 +56,18 @@ class EndpointConnection:
         self._body = bytearray()
         self._queue: deque[tuple[float, bytes]] = deque()
         self._last_due = 0.0
-        self._pending_ending: Literal["", "close", "reset"] = ""
+        self._pending_ending: Ending = ""
 
     @property
-    def ending(self) -> Literal["", "close", "reset"]:
+    def ending(self) -> Ending:
         return "" if self._queue else self._pending_ending
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes bytes from the client."""
         if self._pending_ending:
             return
-        passed = self._seams.incoming(data)
-        if passed is None:
-            self._pending_ending = "reset"
-            return
-        if passed:
-            self._http.receive_data(passed)
-            self._read_requests(now)
+        self._http.receive_data(data)
+        self._read_requests(now)
 
     def receive_eof(self, now: float) -> None:
         """The client sends no more. What is being answered is answered, then the connection ends."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from .connection import MAX_HEADER_SIZE, EndpointConnection
+from .seams import Ending, Seams
 from .websocket import WebSocketEndpoint, asks_for_websocket
 
 __all__ = ["FrontDoor"]
@@ -14,17 +14,30 @@ __all__ = ["FrontDoor"]
 class FrontDoor:
     """Waits for the head of a GET; everything else goes to HTTP as it comes."""
 
-    def __init__(self, http: EndpointConnection, websocket: Callable[[], WebSocketEndpoint]) -> None:
+    def __init__(
+        self, http: EndpointConnection, websocket: Callable[[], WebSocketEndpoint], seams: Seams | None = None
+    ) -> None:
         self._http = http
         self._websocket = websocket
+        self._seams = seams or Seams()
+        self._reset = False
         self._chosen: EndpointConnection | WebSocketEndpoint | None = None
         self._head = b""
 
     @property
-    def ending(self) -> Literal["", "close", "reset"]:
+    def ending(self) -> Ending:
+        if self._reset:
+            return "reset"
         return self._chosen.ending if self._chosen is not None else ""
 
     def receive_data(self, data: bytes, now: float) -> None:
+        passed = self._seams.incoming(data)
+        if passed is None:
+            self._reset = True
+        elif passed:
+            self._receive(passed, now)
+
+    def _receive(self, data: bytes, now: float) -> None:
         if self._chosen is None:
             self._head += data
             if not self._decided():
@@ -37,6 +50,11 @@ class FrontDoor:
         if self._chosen is None:
             self._chosen = self._http
         self._chosen.receive_eof(now)
+
+    def shut_down(self, now: float) -> None:
+        """The endpoint goes away: whoever is on a WebSocket is told."""
+        if isinstance(self._chosen, WebSocketEndpoint):
+            self._chosen.shut_down()
 
     def data_to_send(self, now: float) -> bytes:
         return self._chosen.data_to_send(now) if self._chosen is not None else b""

@@ -11,8 +11,8 @@ import json
 from typing import Any
 
 from .openai_chat import MODELS
+from .seams import Turn
 from .story import STORY
-from .websocket import Turn
 
 __all__ = ["HolySheep"]
 

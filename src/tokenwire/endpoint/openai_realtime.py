@@ -11,8 +11,8 @@ import json
 from itertools import count
 from typing import Any
 
+from .seams import Turn
 from .story import STORY
-from .websocket import Turn
 
 __all__ = ["Realtime"]
 

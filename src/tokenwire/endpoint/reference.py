@@ -61,7 +61,7 @@ class ReferenceEndpoint:
         """A new connection."""
         seams = self._seams()
         http = EndpointConnection(lambda call: self._answer(call, seams), seams, self._fields)
-        return FrontDoor(http, lambda: WebSocketEndpoint(self._admit, self._fields))
+        return FrontDoor(http, lambda: WebSocketEndpoint(self._admit, self._fields, seams), seams)
 
     def _fields(self) -> list[tuple[str, str]]:
         return [

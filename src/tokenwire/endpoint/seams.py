@@ -2,7 +2,8 @@
 
 The clean endpoint passes everything through. A fault overrides one method, and what it gets is what the layer at
 that depth is about to do: bytes that came in, a call, the payloads of a stream, its server-sent blocks, a reply,
-the writes of an exchange. One instance serves one connection, so it may remember.
+the writes of an exchange; on a WebSocket what an application says, and the bytes that go out. One instance serves one
+connection, so it may remember.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-__all__ = ["Call", "Exchange", "Piece", "Reply", "Seams", "Write"]
+__all__ = ["Call", "Ending", "Exchange", "Piece", "Reply", "Seams", "Turn", "Write"]
 
 Headers = list[tuple[str, str]]
+
+#: How a connection ends; empty while it goes on.
+Ending = Literal["", "close", "reset"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,32 @@ class Exchange:
     """All that goes out for one request, and how the connection ends after it, if it does."""
 
     writes: list[Write]
-    ending: Literal["", "close", "reset"] = ""
+    ending: Ending = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an application says on a WebSocket: messages, each so many seconds after the one before.
+
+    :ivar replaces: what was still to be said is not said any more.
+    :ivar at_once: it goes before what was still to be said.
+    :ivar close: the code with which the connection is closed afterwards.
+    """
+
+    messages: list[tuple[float, str | bytes]]
+    replaces: bool = False
+    at_once: bool = False
+    close: int | None = None
 
 
 class Seams:
     """Passes everything through."""
+
+    #: Seconds of silence on a WebSocket after which the client is pinged.
+    ping_interval = 20.0
+
+    #: Seconds in which something must come after a ping; a client from which nothing does is taken for dead.
+    ping_timeout = 20.0
 
     def incoming(self, data: bytes) -> bytes | None:
         """Bytes from the client, before they are read; None resets the connection."""
@@ -99,3 +124,23 @@ class Seams:
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
         """The bytes of the reply; `call` is None where the request could not be read."""
         return exchange
+
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        """What an application says to a message on a WebSocket; None stands for the opening."""
+        return turn
+
+    def outgoing(self, data: bytes) -> bytes:
+        """Bytes of a WebSocket, the answer to the handshake included, before they are sent."""
+        return data
+
+    def silence(self) -> Literal["ping", "close"]:
+        """What is done when a WebSocket was silent for `ping_interval` seconds."""
+        return "ping"
+
+    def drained(self) -> int:
+        """The close code of a WebSocket when the endpoint shuts down."""
+        return 1001
+
+    def ending(self, ending: Ending) -> Ending:
+        """How a WebSocket's connection ends, asked until it does."""
+        return ending

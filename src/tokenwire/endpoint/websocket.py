@@ -8,30 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from math import inf
+from typing import Protocol
 
 from ..errors import RemoteProtocolError
 from ..protocol.websocket import Asked, Closed, State, WebSocketConnection, refusal_for
 from .openai_chat import error_reply
-from .seams import Reply
+from .seams import Ending, Reply, Seams, Turn
 
-__all__ = ["Application", "Echo", "Turn", "WebSocketEndpoint", "asks_for_websocket"]
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What an application says: messages, each so many seconds after the one before.
-
-    :ivar replaces: what was still to be said is not said any more.
-    :ivar at_once: it goes before what was still to be said.
-    :ivar close: the code with which the connection is closed afterwards.
-    """
-
-    messages: list[tuple[float, str | bytes]]
-    replaces: bool = False
-    at_once: bool = False
-    close: int | None = None
+__all__ = ["Application", "Echo", "WebSocketEndpoint", "asks_for_websocket"]
 
 
 class Application(Protocol):
@@ -58,27 +43,39 @@ class WebSocketEndpoint:
     """The server's side of one connection.
 
     :param admit: the application for a request; or a reply that refuses it.
-    :param fields: what every refusal has (Date, request id), made anew for each.
+    :param fields: what every answer to a handshake has (Date, request id), made anew for each.
     """
 
     def __init__(
-        self, admit: Callable[[Asked], Application | Reply], fields: Callable[[], list[tuple[str, str]]]
+        self,
+        admit: Callable[[Asked], Application | Reply],
+        fields: Callable[[], list[tuple[str, str]]],
+        seams: Seams,
     ) -> None:
         self._admit = admit
         self._fields = fields
+        self._seams = seams
         self._connection = WebSocketConnection.server()
         self._application: Application | None = None
         self._queue: deque[tuple[float, str | bytes | int]] = deque()
         self._gone = False
+        self._silent_since = 0.0
+        self._pinged = False
 
     @property
-    def ending(self) -> Literal["", "close", "reset"]:
-        return "close" if self._gone or self._connection.state is State.CLOSED else ""
+    def ending(self) -> Ending:
+        return self._seams.ending("close" if self._over else "")
+
+    @property
+    def _over(self) -> bool:
+        return self._gone or self._connection.state is State.CLOSED
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes bytes from the client."""
-        if self.ending:
+        if self._over:
             return
+        self._silent_since = now
+        self._pinged = False
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError as error:
@@ -93,7 +90,8 @@ class WebSocketEndpoint:
                 case Closed():
                     self._queue.clear()
                 case str() | bytes() if self._application is not None:
-                    self._say(self._application.received(event, len(self._queue)), now)
+                    turn = self._application.received(event, len(self._queue))
+                    self._say(self._seams.turn(event, turn), now)
                 case _:
                     pass
 
@@ -102,8 +100,15 @@ class WebSocketEndpoint:
         self._queue.clear()
         self._gone = True
 
+    def shut_down(self) -> None:
+        """The endpoint goes away, and the client is told so (RFC 6455, 7.4.1)."""
+        self._queue.clear()
+        if self._connection.state is State.OPEN:
+            self._connection.close(self._seams.drained())
+
     def data_to_send(self, now: float) -> bytes:
         """Drains what is due by now."""
+        self._keep_alive(now)
         while self._queue and self._queue[0][0] <= now:
             _, message = self._queue.popleft()
             if self._connection.state is not State.OPEN:
@@ -112,11 +117,30 @@ class WebSocketEndpoint:
                 self._connection.close(message)
             else:
                 self._connection.send(message)
-        return self._connection.data_to_send()
+        data = self._connection.data_to_send()
+        return self._seams.outgoing(data) if data else b""
 
     def next_deadline(self) -> float | None:
         """When more is due; None where nothing waits."""
-        return self._queue[0][0] if self._queue else None
+        if self._over:
+            return None
+        return min(self._silent_until(), self._queue[0][0] if self._queue else inf)
+
+    def _silent_until(self) -> float:
+        patience = self._seams.ping_timeout if self._pinged else 0.0
+        return self._silent_since + self._seams.ping_interval + patience
+
+    def _keep_alive(self, now: float) -> None:
+        """Pings a client that is silent, and leaves one that stays so: any byte is a sign of life."""
+        if self._over or now < self._silent_until():
+            return
+        if self._pinged or self._connection.state is not State.OPEN:
+            self._gone = True
+        elif self._seams.silence() == "close":
+            self._connection.close(1001)
+        else:
+            self._pinged = True
+            self._connection.ping()
 
     def _answer(self, asked: Asked, now: float) -> None:
         admitted = self._admit(asked)
@@ -127,7 +151,7 @@ class WebSocketEndpoint:
         offered = [name for name in asked.subprotocols if "key" not in name]
         self._connection.accept(subprotocol=offered[0] if offered else None, headers=self._fields())
         self._application = admitted
-        self._say(admitted.opened(), now)
+        self._say(self._seams.turn(None, admitted.opened()), now)
 
     def _refuse(self, reply: Reply, headers: Sequence[tuple[str, str]]) -> None:
         self._connection.reject(reply.status, headers=[*self._fields(), *reply.headers, *headers], body=reply.body)

@@ -1,0 +1,359 @@
+"""The suite's own reading of a WebSocket: frames and messages of both sides, each with its offset, and all that is wrong.
+
+Like the reading of HTTP it never raises and goes on as far as it makes sense: what breaks RFC 6455 or RFC 7692 is
+noted as a `Problem` with its offset. A test holds it against tokenwire's parser on streams that are sound.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from tokenwire.dialects import Dialect
+from tokenwire.dialects.answer import Answer
+from tokenwire.dialects.decoder import Decoder
+from tokenwire.framing.websocket import mask
+
+from .transcript import Problem, Response, Transcript
+
+__all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Extension", "Frame", "Message", "Socket"]
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+_KNOWN = (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
+_MAX_CONTROL_SIZE = 125
+_TAIL = b"\x00\x00\xff\xff"
+
+#: Bytes that one message may inflate to while it is judged.
+_MAX_INFLATED = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame.
+
+    :ivar offset: of its first byte, in what was received on the connection, or in what was sent.
+    :ivar rsv: RSV1, RSV2 and RSV3 as the bits 4, 2 and 1.
+    :ivar length: as announced; `payload` is shorter where the frame was cut.
+    :ivar length_size: bytes of the extended length: 0, 2 or 8.
+    """
+
+    offset: int
+    seconds: float
+    fin: bool
+    rsv: int
+    opcode: int
+    masked: bool
+    length: int
+    length_size: int
+    payload: bytes
+
+    @property
+    def complete(self) -> bool:
+        return len(self.payload) == self.length
+
+    @property
+    def is_control(self) -> bool:
+        return self.opcode >= CLOSE
+
+    @property
+    def code(self) -> int:
+        """The code of a Close frame; 1005 where it has none."""
+        return int.from_bytes(self.payload[:2], "big") if len(self.payload) >= 2 else 1005
+
+    @property
+    def reason(self) -> str:
+        """The reason of a Close frame."""
+        return self.payload[2:].decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One whole message, inflated."""
+
+    frames: tuple[Frame, ...]
+    payload: bytes
+
+    @property
+    def offset(self) -> int:
+        return self.frames[0].offset
+
+    @property
+    def seconds(self) -> float:
+        """When its last byte was read."""
+        return self.frames[-1].seconds
+
+    @property
+    def is_text(self) -> bool:
+        return self.frames[0].opcode == TEXT
+
+    @property
+    def compressed(self) -> bool:
+        return bool(self.frames[0].rsv & 4)
+
+    @property
+    def text(self) -> str:
+        return self.payload.decode("utf-8", "replace")
+
+    @property
+    def value(self) -> Any:
+        """Its JSON; None where it is none."""
+        try:
+            return json.loads(self.payload)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One member of Sec-WebSocket-Extensions. `parameters`: as they stand, a value of None where there is none."""
+
+    name: str
+    parameters: tuple[tuple[str, str | None], ...]
+
+    def value(self, name: str) -> str | None:
+        return dict(self.parameters).get(name)
+
+    def has(self, name: str) -> bool:
+        return name in dict(self.parameters)
+
+
+@dataclass(slots=True)
+class _Side:
+    frames: list[Frame] = field(default_factory=list)
+    rest: bytes = b""
+
+
+class Socket:
+    """What went over a connection that became a WebSocket.
+
+    :param response: the 101.
+    :param dialect: what is spoken on it, where that is known.
+    """
+
+    def __init__(self, response: Response, dialect: Dialect | None = None) -> None:
+        self.response = response
+        self.transcript: Transcript = response.transcript
+        self.dialect = dialect
+        self.problems: list[Problem] = []
+
+    @cached_property
+    def extensions(self) -> list[Extension]:
+        """What the server agreed to."""
+        return parse_extensions(self.response.header("sec-websocket-extensions"))
+
+    @cached_property
+    def offered(self) -> list[Extension]:
+        """What the client offered."""
+        return parse_extensions(self.response.request.header("sec-websocket-extensions"))
+
+    @property
+    def deflate(self) -> Extension | None:
+        """What was agreed about permessage-deflate."""
+        return next((extension for extension in self.extensions if extension.name == "permessage-deflate"), None)
+
+    @cached_property
+    def frames(self) -> list[Frame]:
+        """The server's frames, the last one perhaps cut."""
+        start = self.response.end
+        received = self.transcript.received
+        return list(_read_frames(received, start, self.transcript.seconds_at))
+
+    @cached_property
+    def sent(self) -> list[Frame]:
+        """The client's frames."""
+        data = self.transcript.recording.sent
+        return list(_read_frames(data, data.find(b"\r\n\r\n") + 4, lambda _: 0.0))
+
+    @cached_property
+    def messages(self) -> list[Message]:
+        """The server's messages, as far as they can be put together."""
+        return _Reader(self).messages()
+
+    @cached_property
+    def close(self) -> Frame | None:
+        """The server's Close frame."""
+        return next((frame for frame in self.frames if frame.opcode == CLOSE and frame.complete), None)
+
+    @property
+    def pongs(self) -> list[Frame]:
+        return [frame for frame in self.frames if frame.opcode == PONG and frame.complete]
+
+    @property
+    def pings(self) -> list[Frame]:
+        return [frame for frame in self.frames if frame.opcode == PING and frame.complete]
+
+    @property
+    def failed(self) -> bool:
+        """The server has failed or closed the connection: by a Close frame, or by ending it."""
+        return self.close is not None or self.transcript.ended_by_server
+
+    @property
+    def wrong(self) -> list[Problem]:
+        """All that is wrong with the server's frames and messages."""
+        assert self.messages is not None  # reading them notes the problems
+        return self.problems
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The answers that the messages hold, the last one perhaps not complete. Where no dialect cuts the
+        messages into answers, each of them is one."""
+        answers: list[Answer] = []
+        decoder: Decoder | None = None
+        for message in self.messages:
+            if decoder is None or decoder.ended:
+                decoder = Decoder(self.dialect or "raw")
+                answers.append(Answer())
+            answers[-1].add_all(decoder.receive_message(message.payload))
+            if decoder.dialect.name == "raw":
+                answers[-1].add_all(decoder.receive_eof())
+        return answers
+
+    @property
+    def complete_answers(self) -> int:
+        """How many answers have come to their end."""
+        return sum(answer.end is not None for answer in self.answers)
+
+
+def parse_extensions(text: str) -> list[Extension]:
+    """The members of Sec-WebSocket-Extensions, loosely: what a judge must see may be wrong."""
+    extensions = []
+    for member in re.split(r",(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text):
+        name, *parameters = (part.strip() for part in member.split(";"))
+        if name:
+            extensions.append(Extension(name, tuple(_parameter(parameter) for parameter in parameters)))
+    return extensions
+
+
+def _parameter(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    return name.strip(), value.strip().strip('"') if equals else None
+
+
+def _read_frames(data: bytes, at: int, seconds_at: Any) -> list[Frame]:
+    frames = []
+    while len(data) - at >= 2:
+        first, second = data[at], data[at + 1]
+        length_size: Literal[0, 2, 8] = 2 if second & 0x7F == 126 else 8 if second & 0x7F == 127 else 0
+        start = at + 2 + length_size + (4 if second & 0x80 else 0)
+        if start > len(data):
+            break
+        length = int.from_bytes(data[at + 2 : at + 2 + length_size], "big") if length_size else second & 0x7F
+        payload = data[start : start + length]
+        if second & 0x80:
+            payload = mask(payload, data[start - 4 : start])
+        end = start + len(payload)
+        frames.append(
+            Frame(
+                at,
+                seconds_at(max(end - 1, at)),
+                bool(first & 0x80),
+                first >> 4 & 0x7,
+                first & 0xF,
+                bool(second & 0x80),
+                length,
+                length_size,
+                payload,
+            )
+        )
+        at = end
+    return frames
+
+
+class _Reader:
+    """Puts messages together, and notes what is wrong on the way. A problem's `rule` is the id of the check."""
+
+    def __init__(self, socket: Socket) -> None:
+        self._socket = socket
+        self._frames: list[Frame] = []
+        self._messages: list[Message] = []
+        self._no_context = socket.deflate is not None and socket.deflate.has("server_no_context_takeover")
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+
+    def messages(self) -> list[Message]:
+        closed = False
+        for frame in self._socket.frames:
+            self._header(frame)
+            if closed and not frame.is_control:
+                self._problem("wsc.silent-after", frame, "a data frame follows the server's own Close")
+            if frame.is_control:
+                self._control(frame)
+                closed = closed or frame.opcode == CLOSE
+            elif frame.opcode in _KNOWN and frame.complete:
+                self._data(frame)
+        return self._messages
+
+    def _problem(self, rule: str, frame: Frame, message: str) -> None:
+        self._socket.problems.append(Problem(rule, frame.offset, message))
+
+    def _header(self, frame: Frame) -> None:
+        if frame.masked:
+            self._problem("wsf.server-unmasked", frame, "a frame of the server is masked")
+        if frame.opcode not in _KNOWN:
+            self._problem("wsf.opcode-sent", frame, f"a frame has the reserved opcode {frame.opcode:#x}")
+        least = 0 if frame.length < 126 else 2 if frame.length <= 0xFFFF else 8
+        if frame.length_size != least or frame.length >> 63:
+            self._problem(
+                "wsf.minimal-length", frame, f"the length {frame.length} is written in {frame.length_size} bytes"
+            )
+        if frame.rsv & 3 or (frame.rsv & 4 and self._socket.deflate is None):
+            self._problem("wsf.rsv-sent", frame, f"reserved bits are set ({frame.rsv:03b}) that nothing gave a meaning")
+        elif frame.rsv & 4 and (frame.is_control or frame.opcode == CONTINUATION):
+            self._problem("wsz.rsv1", frame, "RSV1 is set on a control frame or a later fragment")
+
+    def _control(self, frame: Frame) -> None:
+        if not frame.fin or frame.length > _MAX_CONTROL_SIZE:
+            what = f"is {frame.length} bytes long" if frame.fin else "is fragmented"
+            self._problem("wsf.control-sent", frame, f"a control frame {what}")
+        if frame.opcode == CLOSE and frame.complete and not _may_be_sent(frame):
+            self._problem("wsc.code-sent", frame, f"the Close frame has the code {frame.code}")
+
+    def _data(self, frame: Frame) -> None:
+        if frame.opcode == CONTINUATION and not self._frames:
+            self._problem("wsf.sequence-sent", frame, "a continuation has nothing to continue")
+            return
+        if frame.opcode != CONTINUATION and self._frames:
+            self._problem("wsf.sequence-sent", frame, "a new message begins within a fragmented one")
+            self._frames = []
+        self._frames.append(frame)
+        if frame.fin:
+            self._message(tuple(self._frames))
+            self._frames = []
+
+    def _message(self, frames: tuple[Frame, ...]) -> None:
+        payload = b"".join(frame.payload for frame in frames)
+        if frames[0].rsv & 4 and self._socket.deflate is not None:
+            inflated = self._inflate(payload, frames[0])
+            if inflated is None:
+                return
+            payload = inflated
+        if frames[0].opcode == TEXT:
+            try:
+                payload.decode()
+            except UnicodeDecodeError as error:
+                self._problem("wsf.utf8-sent", frames[0], f"a text message is not UTF-8: {error.reason}")
+        self._messages.append(Message(frames, payload))
+
+    def _inflate(self, payload: bytes, frame: Frame) -> bytes | None:
+        if payload.endswith(_TAIL):
+            self._problem("wsz.tail", frame, "a compressed message still ends in 00 00 FF FF")
+        try:
+            inflated = self._inflater.decompress(payload + _TAIL, _MAX_INFLATED)
+        except zlib.error as error:
+            self._problem("wsz.tail", frame, f"a compressed message does not inflate: {error}")
+            self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            return None
+        if self._inflater.eof or self._no_context:
+            self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        return inflated
+
+
+def _may_be_sent(frame: Frame) -> bool:
+    """Whether a server may send a Close like that (7.4.1, 7.4.2; IANA's registry for 1012 to 1014)."""
+    if len(frame.payload) == 1:
+        return False
+    return not frame.payload or 1000 <= frame.code <= 1003 or 1007 <= frame.code <= 1014 or 3000 <= frame.code < 5000
