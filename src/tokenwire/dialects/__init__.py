@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
+from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
 from .holysheep import HOLYSHEEP
 from .openai_chat import OPENAI_CHAT
+from .openai_completions import OPENAI_COMPLETIONS
+from .openai_realtime import OPENAI_REALTIME
+from .openai_responses import OPENAI_RESPONSES
 from .raw import RAW
+from .vercel_ui import VERCEL_UI
 
 __all__ = ["DIALECTS", "Dialect", "dialect_named"]
 
 _ALL = (
     OPENAI_CHAT,
+    OPENAI_COMPLETIONS,
+    OPENAI_RESPONSES,
+    OPENAI_REALTIME,
     ANTHROPIC_MESSAGES,
     HOLYSHEEP,
+    VERCEL_UI,
+    AG_UI,
     EVENTSOURCE,
     RAW,
 )
