@@ -1,0 +1,46 @@
+"""OpenAI Completions, the legacy endpoint that continues a prompt: chat completion chunks with `text` for a delta."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .dialect import Dialect, Message, Prompt
+from .events import StreamEvent
+from .openai_chat import OPENAI_CHAT, ChatDecoder
+from .values import listed
+
+__all__ = ["OPENAI_COMPLETIONS", "CompletionsDecoder"]
+
+
+class CompletionsDecoder(ChatDecoder):
+    """Decodes one stream of completion chunks."""
+
+    def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
+        choices = [{"delta": {"content": choice.get("text")}, **choice} for choice in listed(chunk.get("choices"))]
+        return super()._chunk({**chunk, "choices": choices}, message)
+
+
+def _ask(prompt: Prompt) -> dict[str, Any]:
+    """An instruction is the beginning of the prompt; the endpoint knows no tools."""
+    body: dict[str, Any] = {"model": prompt.model} if prompt.model else {}
+    body["prompt"] = "\n\n".join(part for part in (prompt.system, prompt.text) if part)
+    if prompt.max_tokens is not None:
+        body["max_tokens"] = prompt.max_tokens
+    return body
+
+
+OPENAI_COMPLETIONS = Dialect(
+    name="openai-completions",
+    framing="sse",
+    path="/v1/completions",
+    method="POST",
+    content_type="text/event-stream",
+    decoder=CompletionsDecoder,
+    ask=_ask,
+    body=OPENAI_CHAT.body,
+    error_fields=OPENAI_CHAT.error_fields,
+    stray_errors=True,
+    tools=False,
+    reasoning=False,
+    terminator=OPENAI_CHAT.terminator,
+)

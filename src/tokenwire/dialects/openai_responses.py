@@ -1,0 +1,131 @@
+"""OpenAI Responses, as server-sent events and over WebSocket.
+
+In: messages with a `type` and mostly a `sequence_number`: `response.created`, the output (see `openai_output`), then
+one of `response.completed`, `response.incomplete`, `response.failed`, `response.cancelled`, without which the stream
+was cut. Out: stream events. The format is that of OpenAI's API description and SDK. An item is known by its
+`output_index`, for GitHub Copilot's proxy gives it a new id in every message; llama.cpp has no index, and its ids stay.
+An error may stand in `error` or at the top; `response.failed` follows it, unless it refused the request before there
+was a response.
+
+Over WebSocket the first message is `response.create`, with the body of the POST. The terminal message ends a response
+and never the socket, and so a decoder decodes one response: the first that it hears of. What names another `stream_id`
+is `Other`. Whoever has several responses on a socket, in lanes or after one another (the successor of one that was
+steered comes by itself), reads its messages as they are and gives each response a decoder of its own.
+
+The deltas of a transcription (`transcript.text.delta`) are of the same form and are read too; its request, which
+carries a file, cannot be made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from .dialect import Dialect, Message, Prompt
+from .events import StreamEvent, Usage
+from .openai_output import CALL, OutputDecoder, Run, function_tools
+from .values import error_fields, mapping, member, word
+
+__all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
+
+_STATUSES = ("completed", "incomplete", "failed", "cancelled")
+_TERMINALS = {f"response.{status}": status for status in _STATUSES}
+
+
+#: What comes in deltas, by the type of its messages.
+_RUNS = {
+    "response.output_text": Run("text", "content_index", "text"),
+    "response.refusal": Run("refusal", "content_index", "refusal"),
+    "response.reasoning_text": Run("reasoning", "content_index", "text"),
+    "response.reasoning_summary_text": Run("reasoning", "summary_index", "text"),
+    "response.audio.transcript": Run("text", "content_index", "transcript"),
+    "response.function_call_arguments": Run("tool", CALL, "arguments"),
+    "response.custom_tool_call_input": Run("tool", CALL, "input"),
+    "response.mcp_call_arguments": Run("server_tool", CALL, "arguments"),
+    "transcript.text": Run("text", "content_index", "text"),
+}
+
+
+class ResponsesDecoder(OutputDecoder):
+    """Decodes one response. The cursor is the `sequence_number`, for `starting_after`.
+
+    A stream that is resumed goes on in the decoder that read its beginning: a new one would take the wholes that
+    repeat earlier deltas for text that had none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_RUNS)
+        self._lane = ""
+
+    def _cursor(self, value: dict[str, Any], message: Message) -> str | None:
+        number = value.get("sequence_number")
+        return str(number) if isinstance(number, int) else message.id or None
+
+    def _item(self, value: dict[str, Any]) -> Hashable:
+        index = value.get("output_index")
+        return index if isinstance(index, int) else word(value.get("item_id")) or word(member(value, "item", "id"))
+
+    def _is_of_another(self, value: dict[str, Any]) -> bool:
+        return word(value.get("stream_id")) not in ("", self._lane)
+
+    def _start(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        if not self._started:
+            self._lane = word(value.get("stream_id"))
+        return super()._start(value, raw, cursor)
+
+    def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        if kind in _TERMINALS:
+            return self._terminal(_TERMINALS[kind], mapping(value.get("response")), raw, cursor)
+        if kind == "transcript.text.done":
+            counted = [Usage(value["usage"], True, raw, cursor)] if isinstance(value.get("usage"), dict) else []
+            return [*counted, *self._end(raw, cursor, clean=True)]
+        if kind == "error" or ("type" not in value and error_fields(value)):
+            error = self._error(error_fields(value) or value, raw, cursor)
+            return [error] if self._started else [error, *self._end(raw, cursor, clean=False)]
+        return super()._event(kind, value, raw, cursor)
+
+    def _terminal(self, status: str, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """Some servers say `response.completed` of a response whose status is another."""
+        own = word(response.get("status"))
+        status = own if own in _STATUSES else status
+        why = word(member(response, "incomplete_details", "reason"))
+        return self._finish(status, why, mapping(response.get("error")), response, raw, cursor)
+
+
+def _ask(prompt: Prompt) -> dict[str, Any]:
+    body: dict[str, Any] = {"model": prompt.model} if prompt.model else {}
+    if prompt.system:
+        body["instructions"] = prompt.system
+    body["input"] = prompt.text
+    if prompt.max_tokens is not None:
+        body["max_output_tokens"] = prompt.max_tokens
+    if prompt.tools:
+        body["tools"] = function_tools(prompt.tools)
+    return body
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"stream": True, **body}
+
+
+def _opening(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Over WebSocket everything streams, and nothing runs in the background."""
+    asked = {name: value for name, value in body.items() if name not in ("stream", "background")}
+    return [{"type": "response.create", **asked}]
+
+
+OPENAI_RESPONSES = Dialect(
+    name="openai-responses",
+    framing="sse",
+    path="/v1/responses",
+    method="POST",
+    content_type="text/event-stream",
+    decoder=ResponsesDecoder,
+    ask=_ask,
+    body=_body,
+    error_fields=error_fields,
+    stray_errors=True,
+    opening=_opening,
+    terminator="response.completed, response.incomplete, response.failed or response.cancelled",
+    resume="of a response in the background: GET …/{id}?stream=true&starting_after={cursor}",
+)
