@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cutting import bytewise, cut_at, cuts, every_way
-from tokenwire.dialects import dialect_named
+from tokenwire.dialects import DIALECTS, dialect_named
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End, Other, StreamEvent
 from tokenwire.errors import LocalProtocolError
@@ -87,9 +87,7 @@ def test_after_the_end_there_is_nothing(dialect: str) -> None:
 
 
 def test_an_unknown_dialect_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(
-        LocalProtocolError, match="no dialect 'openai'; known: openai-chat, holysheep, eventsource, raw"
-    ):
+    with pytest.raises(LocalProtocolError, match=f"no dialect 'openai'; known: {', '.join(DIALECTS)}"):
         Decoder("openai")
 
 
