@@ -40,6 +40,7 @@ class Answer:
     """What a stream has said so far. Where several choices were asked for, `text` is that of choice 0."""
 
     def __init__(self) -> None:
+        #: Every event, for an interruption carries them. A program that reads without end may clear the list.
         self.events: list[StreamEvent] = []
         self.start: Start | None = None
         self.usage: dict[str, Any] | None = None

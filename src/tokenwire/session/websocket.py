@@ -155,7 +155,8 @@ class MessageSession:
         for event in events:
             match event:
                 case str() | bytes():
-                    messages.append(event)
+                    if not self._closing:  # who has closed is not asking any more, and much may still be on its way
+                        messages.append(event)
                     self._say_next()
                 case Opened():
                     self.head = ResponseHead(101, "Switching Protocols", event.headers)
