@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from tokenwire.dialects import DIALECTS
+
 from .chat import ChatStream
+from .sockets import Socket
 from .stream import Stream
 from .transcript import Response, Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
-__all__ = ["Case", "at", "gathered", "json_of"]
+__all__ = ["Case", "at", "at_frame", "gathered", "json_of"]
 
 #: Bytes shown as evidence.
 EXCERPT = 160
@@ -40,6 +43,15 @@ class Case:
     def chats(self) -> list[ChatStream]:
         """Every stream of chat completion chunks."""
         return [ChatStream(stream) for stream in self.streams if ChatStream.is_one(stream)]
+
+    @cached_property
+    def sockets(self) -> list[Socket]:
+        """Every WebSocket that was granted."""
+        return [
+            Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
+            for response in self.responses
+            if response.status == 101 and response.head_complete
+        ]
 
     def transcript(self, probe: str) -> Transcript:
         """What went over the wire for a probe.
@@ -75,6 +87,27 @@ class Case:
             raise Inconclusive(f"the probe {probe!r} was refused with {response.status}: {excerpt(response.content)}")
         return response
 
+    def socket(self, probe: str) -> Socket:
+        """The WebSocket that a probe got.
+
+        :raises Inconclusive: when it got none.
+        """
+        response = self.response(probe)
+        for socket in self.sockets:
+            if socket.response is response:
+                return socket
+        raise Inconclusive(f"the probe {probe!r} got no WebSocket, but {response.status}: {excerpt(response.content)}")
+
+    def talking(self, probe: str = "ws-answer") -> Socket:
+        """The WebSocket on which a sound question was asked: without an answer to that no other tells anything.
+
+        :raises Inconclusive: when it was not answered.
+        """
+        socket = self.socket(probe)
+        if not socket.complete_answers:
+            raise Inconclusive(f"the question of the probe {probe!r} was not answered{_how(socket)}")
+        return socket
+
     def chat(self, probe: str) -> ChatStream:
         """The chat stream that a probe got.
 
@@ -97,6 +130,17 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
         offset = response.offset if offset is None else offset
         data = transcript.received[offset : offset + EXCERPT]
     return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+
+
+def at_frame(socket: Socket, offset: int) -> Evidence:
+    """The bytes of a frame that the server sent."""
+    return at(socket.response, offset)
+
+
+def _how(socket: Socket) -> str:
+    if socket.close is not None:
+        return f": the server closed with {socket.close.code} {socket.close.reason}".rstrip()
+    return f": {socket.transcript.ending}" if socket.transcript.ended_by_server else ""
 
 
 def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterator[Finding]:

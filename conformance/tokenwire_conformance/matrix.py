@@ -22,11 +22,18 @@ from tokenwire.protocol.url import parse_url
 from .case import Case
 from .faults import Fault, all_faults
 from .judge import judge_all, select
-from .probes import PROBES, Plan, probes_for, run_probe
+from .talk import Plan, Transport, all_probes, probes_for, run_probe
 from .verdict import Result, Verdict
 from .wire import MemoryWire
 
-__all__ = ["Row", "examine", "kill_matrix", "main"]
+__all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main"]
+
+#: What the clean endpoint is judged as.
+EXAMINED: tuple[tuple[str, Transport], ...] = (
+    ("openai-chat", "http/1.1"),
+    ("eventsource", "http/1.1"),
+    ("holysheep", "websocket"),
+)
 
 _KEY = "kill-matrix-key-0123456789"
 _TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
@@ -54,14 +61,20 @@ class Row:
         return not self.missed and not self.collateral and not self.harness_errors
 
 
-def examine(seams: type[Seams] | Any = Seams, dialect: str = "openai-chat", only: Sequence[str] = ()) -> list[Result]:
+def examine(
+    seams: type[Seams] | Any = Seams,
+    dialect: str = "openai-chat",
+    only: Sequence[str] = (),
+    transport: Transport = "http/1.1",
+) -> list[Result]:
     """Judges the reference endpoint with these seams, in memory."""
     chosen = dialect_named(dialect)
-    target = parse_url(f"http://reference.test{chosen.path}")
+    scheme = "ws" if transport == "websocket" else "http"
+    target = parse_url(f"{scheme}://reference.test{chosen.path}", websocket=transport == "websocket")
     plan = Plan(target, chosen, model="tokenwire-reference", key=_KEY)
     # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
     endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
-    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, PROBES))
+    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, all_probes(), transport))
     return judge_all(case, select(only))
 
 
@@ -71,14 +84,14 @@ def tripped(results: Iterable[Result]) -> frozenset[str]:
 
 def row(fault: Fault) -> Row:
     """Runs one fault against all checks."""
-    results = examine(fault.seams, fault.dialect)
+    results = examine(fault.seams, fault.dialect, transport=fault.transport)
     broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
     return Row(fault, tripped(results), broken)
 
 
 def kill_matrix() -> dict[str, Any]:
     """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
-    clean = [result for dialect in ("openai-chat", "eventsource") for result in examine(dialect=dialect)]
+    clean = [result for dialect, transport in EXAMINED for result in examine(dialect=dialect, transport=transport)]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}

@@ -23,12 +23,13 @@ from .verdict import Finding, Level, NotApplicable
 
 __all__ = ["CATALOGUE", "Check", "active", "catalogue", "passive"]
 
-Subject = Literal["responses", "streams", "chats"]
+Subject = Literal["responses", "streams", "chats", "sockets"]
 
 _ABSENT: dict[Subject, str] = {
     "responses": "no response was seen",
     "streams": "no event stream was seen",
     "chats": "no stream of chat completion chunks was seen",
+    "sockets": "no WebSocket was seen",
 }
 
 
@@ -112,7 +113,7 @@ def active(
 
 def catalogue() -> dict[str, Check]:
     """All checks by id, in the order of the catalogue."""
-    for group in ("http", "sse", "chat", "err", "auth"):
+    for group in ("http", "sse", "chat", "err", "auth", "wsh", "wsf", "wsz", "wsc", "wsk", "wsl"):
         import_module(f".checks.{group}", __package__)
     return CATALOGUE
 

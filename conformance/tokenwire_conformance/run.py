@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
 from .case import Case, excerpt, json_of
-from .probes import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, probes_for, run_probe
 from .registry import Check
+from .talk import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, probes_for, run_probe
 from .transcript import Transcript
 from .wire import Wire
 
@@ -18,8 +18,11 @@ __all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes"]
 #: The probe that every passive check looks at, by dialect.
 _BASELINE = {"openai-chat": "stream", "eventsource": "events"}
 
+#: The same over WebSocket.
+_SOCKET_BASELINE = "ws-answer"
+
 #: Probes that make sense only with a key.
-_NEED_KEY = frozenset({"no-key", "wrong-key", "bearer-lower"})
+_NEED_KEY = frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +34,27 @@ class Progress:
     probe: Probe
 
 
-def choose_probes(dialect: str, checks: Iterable[Check], *, with_key: bool) -> list[Probe]:
-    """The probes that the checks need, in the order in which they are made: the plain stream first.
+def choose_probes(
+    dialect: str,
+    checks: Iterable[Check],
+    *,
+    with_key: bool,
+    transport: Transport = "http/1.1",
+    slow: bool = True,
+) -> list[Probe]:
+    """The probes that the checks need, in the order in which they are made: the plain one first.
 
+    :param slow: also those that wait for long.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
-    if dialect not in _BASELINE:
+    if transport == "http/1.1" and dialect not in _BASELINE:
         raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(_BASELINE)}")
-    names = {_BASELINE[dialect]}
+    names = {_BASELINE[dialect] if transport == "http/1.1" else _SOCKET_BASELINE}
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
-    return probes_for(dialect, names if with_key else names - _NEED_KEY)
+    chosen = probes_for(dialect, names if with_key else names - _NEED_KEY, transport)
+    return [probe for probe in chosen if slow or not probe.slow]
 
 
 def make_probes(

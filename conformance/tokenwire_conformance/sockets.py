@@ -1,4 +1,4 @@
-"""The suite's own reading of a WebSocket: frames and messages of both sides, each with its offset, and all that is wrong.
+"""The suite's own reading of a WebSocket: frames and messages, each with its offset, and all that is wrong.
 
 Like the reading of HTTP it never raises and goes on as far as it makes sense: what breaks RFC 6455 or RFC 7692 is
 noted as a `Problem` with its offset. A test holds it against tokenwire's parser on streams that are sound.

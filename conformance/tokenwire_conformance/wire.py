@@ -40,6 +40,9 @@ class Wire(Protocol):
         """
 
     def sleep(self, seconds: float) -> None: ...
+    def drain(self) -> bool:
+        """Has the endpoint shut down; False where that is not in our power."""
+
     def close(self) -> None: ...
     def reset(self) -> None: ...
 
@@ -99,6 +102,9 @@ class SocketWire:
 
         sleep(seconds)
 
+    def drain(self) -> bool:
+        return False
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
@@ -147,6 +153,10 @@ class MemoryWire:
 
     def sleep(self, seconds: float) -> None:
         self._now += seconds
+
+    def drain(self) -> bool:
+        self._connection.shut_down(self._now)
+        return True
 
     def close(self) -> None:
         self._connection.receive_eof(self._now)

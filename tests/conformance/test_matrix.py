@@ -10,15 +10,16 @@ import pytest
 
 from tokenwire_conformance.faults import FAULTS, all_faults
 from tokenwire_conformance.judge import select
-from tokenwire_conformance.matrix import examine, row
+from tokenwire_conformance.matrix import EXAMINED, examine, row
+from tokenwire_conformance.talk import Transport
 from tokenwire_conformance.verdict import Verdict
 
 CHECKS = [check.id for check in select()]
 
 
-@pytest.mark.parametrize("dialect", ["openai-chat", "eventsource"])
-def test_the_clean_endpoint_passes_everything_that_applies(dialect: str) -> None:
-    results = examine(dialect=dialect)
+@pytest.mark.parametrize(("dialect", "transport"), EXAMINED)
+def test_the_clean_endpoint_passes_everything_that_applies(dialect: str, transport: Transport) -> None:
+    results = examine(dialect=dialect, transport=transport)
     bad = [
         f"{r.id} {r.verdict}: {r.message}" for r in results if r.verdict not in (Verdict.PASS, Verdict.NOT_APPLICABLE)
     ]

@@ -9,8 +9,8 @@ from tokenwire.errors import ConnectionFailed, LocalProtocolError
 from tokenwire.protocol.url import parse_url
 from tokenwire_conformance.judge import select
 from tokenwire_conformance.matrix import examine
-from tokenwire_conformance.probes import PATIENCE, PROBES, Plan
 from tokenwire_conformance.run import choose_probes, make_probes
+from tokenwire_conformance.talk import PATIENCE, Plan, all_probes
 
 CHAT = dialect_named("openai-chat")
 PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")
@@ -55,7 +55,7 @@ def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str)
 
 def test_all_checks_need_all_probes_of_the_dialect() -> None:
     names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
-    assert names == {name for name, probe in PROBES.items() if "openai-chat" in probe.dialects}
+    assert names == {name for name, probe in all_probes().items() if "openai-chat" in probe.dialects}
 
 
 def test_without_a_key_nobody_is_asked_for_one() -> None:
@@ -65,7 +65,7 @@ def test_without_a_key_nobody_is_asked_for_one() -> None:
 
 @pytest.mark.parametrize("check", [check for check in select() if check.probes or check.shown_by], ids=lambda c: c.id)
 def test_a_check_names_only_probes_that_there_are(check: object) -> None:
-    assert {*check.probes, *check.shown_by} <= set(PROBES)  # type: ignore[attr-defined]
+    assert {*check.probes, *check.shown_by} <= set(all_probes())  # type: ignore[attr-defined]
 
 
 def test_a_dialect_without_probes_says_so() -> None:

@@ -16,7 +16,19 @@ from importlib import import_module
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
-__all__ = ["FAULTS", "Fault", "all_faults", "edit_head", "edit_writes", "fault", "is_stream", "is_streamed_chat"]
+from ..talk import Transport
+
+__all__ = [
+    "FAULTS",
+    "Fault",
+    "all_faults",
+    "edit_head",
+    "edit_writes",
+    "fault",
+    "is_stream",
+    "is_streamed_chat",
+    "socket_fault",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,7 @@ class Fault:
     trips: frozenset[str]
     seams: Callable[[], Seams]
     dialect: str = "openai-chat"
+    transport: Transport = "http/1.1"
 
 
 FAULTS: dict[str, Fault] = {}
@@ -48,9 +61,21 @@ def fault(id: str, *, trips: str, dialect: str = "openai-chat") -> Callable[[typ
     return declare
 
 
+def socket_fault(id: str, *, trips: str, dialect: str = "holysheep") -> Callable[[type[Seams]], type[Seams]]:  # noqa: A002
+    """Declares a fault that shows over WebSocket. `trips`: check ids, separated by blanks."""
+
+    def declare(seams: type[Seams]) -> type[Seams]:
+        if id in FAULTS:
+            raise ValueError(f"the fault id {id} is taken")
+        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, "websocket")
+        return seams
+
+    return declare
+
+
 def all_faults() -> dict[str, Fault]:
     """All faults by id, in the order of the catalogue."""
-    for group in ("http", "sse", "chat", "err", "auth"):
+    for group in ("http", "sse", "chat", "err", "auth", "wsh", "wsf", "wsz", "wsc", "wsk", "wsl"):
         import_module(f".{group}", __package__)
     return FAULTS
 

@@ -20,7 +20,7 @@ from .screen import Screen
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from tokenwire_conformance.probes import Probe
+    from tokenwire_conformance.talk import Probe
     from tokenwire_conformance.report import Report
 
 __all__ = ["add_format_options", "add_parser", "print_reports", "run"]
@@ -70,7 +70,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judge import judge_all, select
-    from tokenwire_conformance.probes import Plan
+    from tokenwire_conformance.talk import Plan
     from tokenwire_conformance.report import Report
     from tokenwire_conformance.run import choose_probes, first_model, make_probes
     from tokenwire_conformance.wire import SocketWire

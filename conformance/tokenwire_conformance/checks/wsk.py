@@ -1,0 +1,1 @@
+"""The keepalive of a WebSocket."""

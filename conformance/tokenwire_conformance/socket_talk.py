@@ -1,0 +1,176 @@
+"""A probe's talk on a WebSocket: frames written by hand, so that they can be wrong on purpose."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from secrets import token_bytes
+from typing import Any, Literal
+
+from tokenwire.dialects.dialect import Prompt
+from tokenwire.framing.websocket import close_payload, mask
+
+from .sockets import CLOSE, PONG, TEXT, Frame, Socket
+from .talk import PATIENCE, PROBES, SHORT_PATIENCE, Cost, Probe, Talk, Transport
+
+__all__ = ["ENDING", "QUESTION", "SocketTalk", "frame", "socket_probe"]
+
+#: Seconds in which a server must have ended the connection after both sides have said Close. The standard names
+#: none; five are generous.
+ENDING = 5.0
+
+#: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
+QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
+
+
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    masked: bool = True,
+    length: int | None = None,
+    length_size: Literal[0, 2, 8] | None = None,
+) -> bytes:
+    """One frame of a client.
+
+    :param rsv: RSV1, RSV2 and RSV3 as the bits 4, 2 and 1.
+    :param length: what the header says, where that is not the truth.
+    :param length_size: bytes of the extended length; the least that hold it, unless it is given.
+    """
+    said = len(payload) if length is None else length
+    size = length_size if length_size is not None else 0 if said < 126 else 2 if said <= 0xFFFF else 8
+    short = {0: said, 2: 126, 8: 127}[size]
+    head = bytes([fin << 7 | rsv << 4 | opcode, masked << 7 | short]) + (said.to_bytes(size, "big") if size else b"")
+    if not masked:
+        return head + payload
+    key = token_bytes(4)
+    return head + key + mask(payload, key)
+
+
+class SocketTalk(Talk):
+    """The talk of one probe over WebSocket."""
+
+    transport: Transport = "websocket"
+
+    @property
+    def socket(self) -> Socket | None:
+        """What has gone over the WebSocket so far; None where none was granted."""
+        responses = self.transcript.responses
+        if not responses or responses[0].status != 101 or not responses[0].head_complete:
+            return None
+        return Socket(responses[0], self.plan.dialect)
+
+    def shake(self, **request: Any) -> None:
+        """Asks for a WebSocket and reads the answer. The arguments are those of `handshake`."""
+        self.send(self.handshake(**request))
+        if not self.read(lambda transcript: _answered(transcript.responses), SHORT_PATIENCE):
+            return
+        if self.socket is None:
+            self.read_answers(1, SHORT_PATIENCE)
+
+    def open(self, **request: Any) -> bool:
+        """Asks for a WebSocket; whether it was granted."""
+        self.shake(**request)
+        return self.socket is not None
+
+    def handshake(
+        self,
+        method: str = "GET",
+        *,
+        path: str | None = None,
+        version: str = "1.1",
+        key: str | Literal["ours"] | None = "ours",
+        change: Mapping[str, str | None] | None = None,
+    ) -> bytes:
+        """The request for a WebSocket (RFC 6455, 4.1). `change` as in `Plan.request`."""
+        fields: dict[str, str | None] = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": b64encode(token_bytes(16)).decode(),
+            "Accept": None,
+        }
+        changed = {name.lower() for name in change or {}}
+        kept = {name: value for name, value in fields.items() if name.lower() not in changed}
+        where = path or self.plan.target.path
+        return self.plan.request(method, path=where, version=version, key=key, change={**kept, **(change or {})})
+
+    @property
+    def question(self) -> list[bytes]:
+        """The messages that ask for an answer, as the dialect opens a conversation."""
+        dialect = self.plan.dialect
+        assert dialect.opening is not None
+        asked = dialect.ask(Prompt(QUESTION, self.plan.model, max_tokens=48))
+        return [json.dumps(message, ensure_ascii=False).encode() for message in dialect.opening(asked)]
+
+    def ask(self, write: Callable[[bytes], bytes] = lambda payload: frame(TEXT, payload)) -> bool:
+        """Asks the question and reads until it is answered in full; whether it was.
+
+        :param write: makes the frames of the last message; those before it are sound.
+        """
+        before = self.answered
+        *first, last = self.question
+        for payload in first:
+            heard = self.messages
+            self.send(frame(TEXT, payload))
+            self.read_socket(lambda socket, heard=heard: len(socket.messages) > heard, SHORT_PATIENCE)  # type: ignore[misc]
+        self.send(write(last))
+        return self.read_socket(lambda socket: socket.failed or socket.complete_answers > before)
+
+    @property
+    def answered(self) -> int:
+        """Answers that have come in full."""
+        return self.socket.complete_answers if self.socket is not None else 0
+
+    @property
+    def messages(self) -> int:
+        """Messages that have come."""
+        return len(self.socket.messages) if self.socket is not None else 0
+
+    def read_socket(self, until: Callable[[Socket], bool], patience: float = PATIENCE) -> bool:
+        """Reads until the socket is as wanted; False when the connection ended or the patience did."""
+        return self.read(lambda _: (socket := self.socket) is not None and until(socket), patience)
+
+    def await_failure(self) -> None:
+        """Reads until the server has failed the connection, or should have."""
+        if self.read_socket(lambda socket: socket.close is not None, SHORT_PATIENCE):
+            self.read_for(ENDING)
+
+    def bye(self, code: int = 1000) -> None:
+        """Says Close, and reads on until the server has answered it and ended the connection."""
+        if self.socket is not None and self.socket.close is None:
+            self.send(frame(CLOSE, close_payload(code, "")))
+        self.read_for(ENDING)
+
+    def stay(self, seconds: float, *, pong: bool = True) -> None:
+        """Stays for a time, answering pings or not."""
+        until = self.now() + seconds
+        while not self.over and (left := until - self.now()) > 0:
+            seen = len(self._pings())
+            self.read_socket(lambda socket, seen=seen: len(socket.pings) > seen or socket.failed, left)  # type: ignore[misc]
+            if self.socket is None or self.socket.close is not None:
+                return
+            for ping in self._pings()[seen:] if pong else ():
+                self.send(frame(PONG, ping.payload))
+
+    def _pings(self) -> list[Frame]:
+        return self.socket.pings if self.socket is not None else []
+
+
+def _answered(responses: Any) -> bool:
+    return bool(responses) and responses[0].head_complete
+
+
+def socket_probe(
+    name: str, cost: Cost, about: str, *dialects: str, slow: bool = False
+) -> Callable[[Callable[[SocketTalk], None]], Callable[[SocketTalk], None]]:
+    """Declares a probe over WebSocket, for all dialects unless some are named."""
+
+    def declare(script: Callable[[SocketTalk], None]) -> Callable[[SocketTalk], None]:
+        PROBES[name] = Probe(name, cost, about, script, dialects, SocketTalk, "websocket", slow)
+        return script
+
+    return declare

@@ -1,0 +1,287 @@
+"""What a probe is: a scripted exchange with an endpoint, which is one connection and becomes one transcript.
+
+A probe costs the endpoint a request, so there are few, and their number and kind are told beforehand. A probe only
+asks and keeps what comes; what it means is for the checks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+from tokenwire._version import __version__
+from tokenwire.dialects import Dialect
+from tokenwire.protocol.url import Target
+from tokenwire.recording import Entry, Recording, Redactor
+
+from .transcript import Transcript
+from .wire import Wire
+
+__all__ = [
+    "CLOSING",
+    "PATIENCE",
+    "PROBES",
+    "QUIET",
+    "SHORT_PATIENCE",
+    "Cost",
+    "Plan",
+    "Probe",
+    "Talk",
+    "Transport",
+    "all_probes",
+    "probe",
+    "probes_for",
+    "run_probe",
+]
+
+#: "generation" where the endpoint has to generate, "refusal" where a sound one refuses before that, "none" where no
+#: model is asked.
+Cost = Literal["generation", "refusal", "none"]
+
+Transport = Literal["http/1.1", "websocket"]
+
+#: Seconds that a probe waits for an answer. Models that think or load take their time.
+PATIENCE = 60.0
+
+#: Seconds for an answer that costs the endpoint no generation, and after which silence is a finding.
+SHORT_PATIENCE = 8.0
+
+#: Seconds after a response in which bytes that do not belong there would show.
+QUIET = 0.3
+
+#: Seconds in which an endpoint that was asked to close must have done it.
+CLOSING = 2.0
+
+_MULTIBYTE = "naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to ask, and as whom."""
+
+    target: Target
+    dialect: Dialect
+    model: str = ""
+    key: str | None = None
+    fields: Sequence[tuple[str, str]] = ()
+
+    @property
+    def models_path(self) -> str:
+        """Where the endpoint lists its models, beside the path that is probed."""
+        path = self.target.path.partition("?")[0]
+        return path.removesuffix("/chat/completions").removesuffix("/chat/stream").rstrip("/") + "/models"
+
+    def chat(self, **more: Any) -> bytes:
+        """The body of a chat request. A short answer is enough: every token costs somebody something."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": f"Repeat this exactly: {_MULTIBYTE}"}],
+            "max_tokens": 48,
+        }
+        return json.dumps({**body, **more}, ensure_ascii=False).encode()
+
+    def request(
+        self,
+        method: str = "POST",
+        *,
+        path: str | None = None,
+        body: bytes | None = None,
+        version: str = "1.1",
+        key: str | Literal["ours"] | None = "ours",
+        scheme: str = "Bearer",
+        change: Mapping[str, str | None] | None = None,
+        length: bool = True,
+    ) -> bytes:
+        """A request as bytes, written by hand so that it can be wrong on purpose.
+
+        :param key: another key than ours; None for none.
+        :param change: fields to set, or to leave out with None. Names are written as given.
+        :param length: whether Content-Length is added.
+        """
+        token = self.key if key == "ours" else key
+        fields: dict[str, str | None] = {
+            "Host": self.target.authority,
+            "User-Agent": f"tokenwire-check/{__version__}",
+            "Accept": "text/event-stream" if method == "GET" and path is None else "*/*",
+            "Accept-Encoding": "identity",
+            **({"Authorization": f"{scheme} {token}"} if token else {}),
+            **({"Content-Type": "application/json"} if body is not None else {}),
+            **({"Content-Length": str(len(body))} if body is not None and length else {}),
+            **dict(self.fields),
+        }
+        changed = {name.lower() for name in change or {}}
+        kept = [(name, value) for name, value in fields.items() if name.lower() not in changed]
+        lines = [f"{method} {path or self.target.path} HTTP/{version}"]
+        lines += [f"{name}: {value}" for name, value in [*kept, *(change or {}).items()] if value is not None]
+        return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+
+class Talk:
+    """One probe's connection: what it sends and reads becomes the transcript."""
+
+    transport: Transport = "http/1.1"
+
+    def __init__(self, name: str, wire: Wire, plan: Plan) -> None:
+        self.name = name
+        self.plan = plan
+        self._wire = wire
+        self._entries: list[Entry] = []
+        self._zero = wire.now()
+        self._over = False
+
+    def now(self) -> float:
+        """Seconds on the wire's clock."""
+        return self._wire.now()
+
+    @property
+    def over(self) -> bool:
+        """The endpoint has ended the connection."""
+        return self._over
+
+    @property
+    def transcript(self) -> Transcript:
+        """What has gone over the wire so far, as it was."""
+        return Transcript(self.name, Recording({}, list(self._entries)))
+
+    def connect(self) -> None:
+        self._wire.connect()
+        self._zero = self._wire.now()
+        self._note("connected")
+
+    def send(self, data: bytes, *, piece: int = 0, over_seconds: float = 0.0) -> None:
+        """Sends bytes, at once or in pieces spread over a time."""
+        if self._over:
+            return
+        pieces = [data[at : at + piece] for at in range(0, len(data), piece)] if piece else [data]
+        for part in pieces:
+            self._note(">", part)
+            if not self._wire.send(part):
+                break
+            if over_seconds:
+                self._wire.sleep(over_seconds / len(pieces))
+
+    def read(self, until: Callable[[Transcript], bool], patience: float = PATIENCE) -> bool:
+        """Reads until the transcript is as wanted; False when the connection ended or the patience did."""
+        deadline = self._wire.now() + patience
+        while not self._over:
+            if until(self.transcript):
+                return True
+            left = deadline - self._wire.now()
+            if left <= 0:
+                return False
+            self._receive(left)
+        return until(self.transcript)
+
+    def read_answers(self, count: int = 1, patience: float = PATIENCE) -> bool:
+        """Reads until so many responses are complete."""
+        return self.read(lambda transcript: _complete(transcript) >= count, patience)
+
+    def read_for(self, seconds: float) -> None:
+        """Reads whatever comes within a time."""
+        self.read(lambda _: False, seconds)
+
+    def drain(self) -> bool:
+        """Has the endpoint shut down, where that is in our power."""
+        return self._wire.drain()
+
+    def finish(self, secrets: Sequence[str]) -> Transcript:
+        """Closes the connection; the transcript, without the secrets."""
+        if not self._over:
+            self._note("left open" if _complete(self.transcript) else "closed by us")
+            self._wire.close()
+        redactor = Redactor(secrets)
+        entries = [kept for entry in self._entries for kept in redactor.feed(entry)] + redactor.flush()
+        return Transcript(
+            self.name,
+            Recording({"transport": self.transport, "probe": self.name, "dialect": self.plan.dialect.name}, entries),
+        )
+
+    def _receive(self, timeout: float) -> None:
+        try:
+            data = self._wire.receive(timeout)
+        except ConnectionResetError:
+            self._end("reset")
+            return
+        if data is None:
+            return
+        if data:
+            self._note("<", data)
+        else:
+            self._end("eof")
+
+    def _end(self, how: str) -> None:
+        self._over = True
+        self._note(how)
+        self._wire.close()
+
+    def _note(self, kind: str, data: bytes = b"") -> None:
+        self._entries.append(Entry(self._wire.now() - self._zero, kind, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One scripted exchange.
+
+    :ivar dialects: for which it is made; over WebSocket it is made for all.
+    :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
+    """
+
+    name: str
+    cost: Cost
+    about: str
+    script: Callable[[Any], None]
+    dialects: Sequence[str] = ()
+    talk: type[Talk] = Talk
+    transport: Transport = "http/1.1"
+    slow: bool = False
+
+
+PROBES: dict[str, Probe] = {}
+
+
+def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/1.1") -> list[Probe]:
+    """The probes of those names that fit, in the order in which they are made."""
+    all_probes()
+    wanted = set(names)
+    return [
+        probe
+        for probe in PROBES.values()
+        if probe.name in wanted and probe.transport == transport and (not probe.dialects or dialect in probe.dialects)
+    ]
+
+
+def all_probes() -> dict[str, Probe]:
+    """All probes by name, in the order in which they are made."""
+    for module in ("probes", "socket_probes"):
+        import_module(f".{module}", __package__)
+    return PROBES
+
+
+def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
+    """Makes one probe.
+
+    :raises ConnectionFailed: when there is no connection.
+    """
+    talk = probe.talk(probe.name, wire, plan)
+    talk.connect()
+    probe.script(talk)
+    return talk.finish([plan.key] if plan.key else [])
+
+
+def probe(
+    name: str, cost: Cost, about: str, *dialects: str
+) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
+    """Declares a probe over HTTP, for chats unless other dialects are named."""
+
+    def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
+        PROBES[name] = Probe(name, cost, about, script, dialects or ("openai-chat",))
+        return script
+
+    return declare
+
+
+def _complete(transcript: Transcript) -> int:
+    return sum(response.complete for response in transcript.responses)
