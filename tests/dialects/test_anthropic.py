@@ -283,7 +283,7 @@ OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}
         (sse({"type": "error", "error": OVERLOADED, "request_id": "r"}), Error("overloaded_error", "Overloaded", True)),
         (sse({"error": OVERLOADED, "type": None}, named=False), Error("overloaded_error", "Overloaded", True)),
         (sse({"type": "error", "message": "no"}), Error("", "no", True)),
-        (sse({"type": "error"}), Error("", "{}", True)),
+        (sse({"type": "error"}), Error("error", '{"type": "error"}', True)),
         (b"event: error\ndata: upstream is gone\n\n", Error("", "upstream is gone", True)),
         (b'{"type": "error", "error": {"type": "api_error", "message": "no"}}\n', Error("api_error", "no", True)),
     ],

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ..errors import LocalProtocolError
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
+from .cohere import COHERE_V2
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
 from .holysheep import HOLYSHEEP
+from .mistral import MISTRAL
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
@@ -23,6 +25,8 @@ _ALL = (
     OPENAI_RESPONSES,
     OPENAI_REALTIME,
     ANTHROPIC_MESSAGES,
+    MISTRAL,
+    COHERE_V2,
     HOLYSHEEP,
     VERCEL_UI,
     AG_UI,

@@ -76,8 +76,7 @@ class AnthropicDecoder(JSONDecoder):
             case "message_stop":
                 return self._end(raw, cursor, clean=True)
             case kind if kind == "error" or error_fields(value):
-                flat: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
-                return [self._error(error_fields(value) or flat, raw, cursor)]
+                return [self._error(error_fields(value) or value, raw, cursor)]
             case _:
                 return None
 
@@ -201,4 +200,5 @@ ANTHROPIC_MESSAGES = Dialect(
     stray_errors=True,
     key_fields=lambda key: {"x-api-key": key},
     fields={"anthropic-version": "2023-06-01"},
+    terminator="message_stop",
 )
