@@ -82,7 +82,8 @@ class Decoder:
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
         """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen.
 
-        :param cut: the transport knows that more should have come, so this end stands for no terminator.
+        :param cut: the transport knows that more should have come, so this end stands for no terminator. The same
+            holds where the framing knows it.
         """
         if self.ended:
             return []
@@ -92,7 +93,7 @@ class Decoder:
         last = self._decoder.receive_eof()
         for event in last:
             if isinstance(event, End):
-                event.clean = event.clean and not cut
+                event.clean = event.clean and not cut and not self._frames.cut
         return events + self._note(last, terminated=False)
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:

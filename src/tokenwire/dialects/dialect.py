@@ -88,17 +88,18 @@ class Dialect:
     """One wire format of AI token streams.
 
     :ivar name: as users write it.
-    :ivar framing: what cuts the body into messages; "raw" does not cut, "sse-or-json" looks at the first byte.
+    :ivar framing: what cuts the body into messages; "raw" does not cut, "sse-or-json" looks at the first byte that is
+        no blank.
     :ivar path: where a server has it, for a URL that names only the server; `{model}` stands for the model, which then
         stands in the path and not in the body.
     :ivar method: of the request.
-    :ivar content_type: of the response; empty where any will do.
+    :ivar content_type: of the response; where there may be several, with ", " between them; empty where any will do.
     :ivar decoder: makes the decoder of one stream.
     :ivar ask: a prompt as the JSON body of a request.
     :ivar body: completes the JSON body of a request that is to be streamed.
     :ivar error_fields: finds the error object in a JSON body, or gives an empty mapping.
     :ivar stray_errors: its servers write errors between the events, as bare JSON or as a field `error`, which
-        server-sent events do not know: such lines become a message named "error" (framing "sse").
+        server-sent events do not know: such lines become a message named "error".
     :ivar key_fields: the fields that carry a key.
     :ivar fields: what every request of the dialect has.
     :ivar opening: the first messages over WebSocket, from the JSON that is asked: the first goes out at once, each

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import RemoteProtocolError
+from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
 
@@ -17,6 +18,11 @@ __all__ = ["Frames", "frames_for"]
 #: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
 #: write into a stream are a few kilobytes at most.
 MAX_STRAY_TEXT = 64 * 1024
+
+#: Bytes before the first that tells JSON from server-sent events. What servers send there is nothing, or a line end.
+MAX_BLANK = 1024
+
+_BOM = b"\xef\xbb\xbf"
 
 #: A JSON string, which ends on the line where it began; braces in it do not count.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -37,6 +43,11 @@ class Frames(Protocol):
     def retry(self) -> int | None:
         """The reconnection time that the stream asked for, in milliseconds."""
 
+    @property
+    def cut(self) -> bool:
+        """After the end: something was unfinished, and the framing does not say, as that of server-sent events does,
+        that this means nothing."""
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]: ...
     def receive_eof(self) -> list[ServerSentEvent]: ...
 
@@ -49,8 +60,11 @@ def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Fra
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
+    cut = False
+
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
+        self._looking = dialect.stray_errors
         self._strays = _Strays()
         self._parser = SSEParser(
             last_event_id=last_event_id,
@@ -80,7 +94,10 @@ class _SSEFrames:
         return self._with_strays(events) if self._notes else events
 
     def receive_eof(self) -> list[ServerSentEvent]:
-        return self._parser.receive_eof()
+        """An error that ends with the stream ends there too, without a line end."""
+        events = self._parser.receive_eof()
+        error = self._strays.receive_line(self._parser.unfinished_line) if self._looking else None
+        return events if error is None else [*events, ServerSentEvent("error", error, "")]
 
     def _with_strays(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
         merged: list[ServerSentEvent] = []
@@ -124,12 +141,80 @@ class _Strays:
         return text if "error" in _json_object(text) else None
 
 
+class _JSONFrames:
+    """Values of JSON, a message each. One that was cut off is handed on too, for all to see that it is none."""
+
+    last_event_id = ""
+    retry: int | None = None
+
+    def __init__(self, parser: JSONLinesParser | JSONArrayParser) -> None:
+        self._parser = parser
+
+    @property
+    def error(self) -> RemoteProtocolError | None:
+        return self._parser.error
+
+    @property
+    def cut(self) -> bool:
+        return not self._parser.complete
+
+    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        return [ServerSentEvent("", value, "") for value in self._parser.receive_data(data)]
+
+    def receive_eof(self) -> list[ServerSentEvent]:
+        values = self._parser.receive_eof()
+        unfinished = self._parser.unfinished
+        return [ServerSentEvent("", value, "") for value in [*values, unfinished] if value]
+
+
+class _EitherFrames:
+    """Server-sent events or JSON: the first byte that is no blank tells, for no field begins with a bracket."""
+
+    def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
+        self._max_event_size = max_event_size
+        self._frames: Frames = _SSEFrames(dialect, last_event_id, max_event_size)
+        self._head: bytes | None = b""  # the first bytes, while they may still be either; None afterwards
+
+    @property
+    def error(self) -> RemoteProtocolError | None:
+        return self._frames.error
+
+    @property
+    def last_event_id(self) -> str:
+        return self._frames.last_event_id
+
+    @property
+    def retry(self) -> int | None:
+        return self._frames.retry
+
+    @property
+    def cut(self) -> bool:
+        return self._frames.cut
+
+    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        if self._head is not None:
+            data = self._head + data
+            text = data.removeprefix(_BOM).lstrip(b" \t\r\n")
+            near = len(data) - len(text) <= MAX_BLANK
+            if near and (not text or _BOM.startswith(data)):
+                self._head = data
+                return []
+            self._head = None
+            if near and text.startswith((b"[", b"{")):
+                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size))
+        return self._frames.receive_data(data)
+
+    def receive_eof(self) -> list[ServerSentEvent]:
+        return self._frames.receive_eof()
+
+
 class _RawFrames:
     """No framing: each piece of text is a message."""
 
     error: RemoteProtocolError | None = None
     last_event_id = ""
     retry: int | None = None
+    cut = False
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -150,4 +235,13 @@ def _json_object(text: str) -> dict[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-_FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {"sse": _SSEFrames, "raw": _RawFrames}
+def _json_lines(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
+    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size))
+
+
+_FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {
+    "sse": _SSEFrames,
+    "jsonlines": _json_lines,
+    "sse-or-json": _EitherFrames,
+    "raw": _RawFrames,
+}

@@ -125,6 +125,11 @@ class SSEParser:
         self._id_buffer = last_event_id
         self._id_seen = False
 
+    @property
+    def unfinished_line(self) -> str:
+        """The line whose end has not come; at the end of the stream, what is discarded of it."""
+        return self._unfinished.decode("utf-8", "replace")
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         """Takes the next bytes of the stream, returns the events that they completed.
 

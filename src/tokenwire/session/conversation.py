@@ -209,7 +209,7 @@ class Session:
         if head is None or head.status != 200:
             return False
         wanted = self._dialect.content_type
-        return not wanted or _media_type(head) == wanted
+        return not wanted or _media_type(head) in wanted.split(", ")
 
     def _refusal(self) -> TokenwireError:
         """The response is no stream: why."""
