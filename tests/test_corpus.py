@@ -22,25 +22,57 @@ DIALECTS = {
     "chat-mistral": "openai-chat",
     "chat-openrouter": "openai-chat",
     "anthropic-messages": "anthropic-messages",
+    "cohere-v2": "cohere-v2",
+    "openai-responses": "openai-responses",
+    "openai-transcription": "openai-responses",
+    "openai-realtime-ws": "openai-realtime",
 }
 
 #: Folders that a second dialect reads as well.
-ALSO: dict[str, str] = {}
+ALSO = {"chat-mistral": "mistral"}
 
 #: Recordings in another dialect than the rest of their folder.
 ODD: dict[str, str] = {}
 
 #: What begins the end of a stream, in one dialect or another: a stream that is cut before it is never clean.
-MARKS = (b"[DONE]", b'"finish_reason":"', b'"finish_reason": "', b"message_stop")
+MARKS = (
+    b"[DONE]",
+    b'"finish_reason":"',
+    b'"finish_reason": "',
+    b"message_stop",
+    b"message-end",
+    b'"transcript.text.done"',
+    b'"response.done"',
+)
 
 #: A larger recording is cut at some places only: at every place would be quadratic.
 SMALL = 8 * 1024
 
 #: Recordings that are not to give what the index says, and why.
-DELIBERATE = {
+DELIBERATE: dict[str, dict[str, Any]] = {
     "openai-chat/test-chat-stream.sse": {
         # The index joins the legacy member `text` with `content`, which repeats it: every token twice. Ours is content.
         "text": "1, 2, 3, 4, 5.",
+    },
+    "openai-responses/response-stream-incomplete.sse": {
+        # The index has the status and the reason, "incomplete:max_output_tokens"; ours is the reason.
+        "finish": "max_output_tokens",
+    },
+    "openai-responses/vercel-openai-reasoning-encrypted-content-1.payloads.jsonl": {
+        # Four responses in one file: in the index the call of the third takes the place of that of the second.
+        "tools": [
+            {"name": "calculator", "arguments": '{"a":12,"b":7,"op":"add"}'},
+            {"name": "calculator", "arguments": '{"a":19,"b":3,"op":"multiply"}'},
+            {"name": "calculator", "arguments": '{"a":57,"b":10,"op":"multiply"}'},
+        ],
+    },
+    "openai-transcription/transcription-basic-functionality-openai-gpt-4o-transcribe-streams-text-deltas-a.sse": {
+        # The reader that made the index does not cover transcriptions.
+        "text": "Ruby is a programming language designed for developer happiness.",
+    },
+    "openai-realtime-ws/vercel-openai-realtime-speech-translation.payloads.jsonl": {
+        # Nor sessions that translate.
+        "text": "La rápida zorra marrón salta sobre el perro perezoso.",
     },
     "anthropic-messages/vercel-spliced-message-start.payloads.jsonl": {
         # A second message begins inside the first, and the index lets its blocks take the place of those of the same
@@ -73,14 +105,14 @@ DELIBERATE = {
 class Row:
     """One line of the index: what a recording says."""
 
+    dialect: str
     file: str
     finish: str | None
     text: str
     reasoning: str
     tools: list[dict[str, str]]
     usage: dict[str, Any] | None
-    error: dict[str, Any] | None
-    dialect: str
+    error: dict[str, Any] | str | None
 
     def __str__(self) -> str:
         return self.file if self.dialect == dialects_of(self.file)[0] else f"{self.file} as {self.dialect}"
@@ -100,7 +132,7 @@ def rows() -> list[Row]:
         return []
     lines = (Path(corpus) / "public" / "INDEX.tsv").read_text(encoding="utf-8").split("\n")
     cells = [line.split("\t") for line in lines[1:]]
-    return [Row(cell[0], *map(json.loads, cell[8:14]), dialect) for cell in cells for dialect in dialects_of(cell[0])]
+    return [Row(dialect, cell[0], *map(json.loads, cell[8:14])) for cell in cells for dialect in dialects_of(cell[0])]
 
 
 ROWS = rows()
@@ -118,14 +150,33 @@ def row(request: pytest.FixtureRequest) -> Row:
 def streams_of(corpus: Path, row: Row) -> list[bytes]:
     """The streams of a recording, one a turn: some recorders wrote several into one file."""
     data = (corpus / "public" / row.file).read_bytes()
-    if not row.file.endswith(".payloads.jsonl"):
+    if not row.file.endswith(".jsonl"):
         return [data]
-    turns: list[list[bytes]] = [[]]
+    turns: list[bytes] = []
+    decoder = None
+    for message in messages_of(data):
+        event = b"data: " + message + b"\n\n"
+        if decoder is None or decoder.ended:
+            decoder = Decoder(row.dialect)
+            turns.append(b"")
+        decoder.receive_data(event)
+        turns[-1] += event
+    if decoder is not None and not decoder.ended and len(turns) > 1:
+        last = turns.pop()  # what a socket says after its last answer is none
+        turns[-1] += last
+    return turns
+
+
+def messages_of(data: bytes) -> list[bytes]:
+    """The messages of a file that has one a line: as they are, or in a record of what went over a WebSocket."""
+    messages = []
     for line in filter(None, data.split(b"\n")):
-        turns[-1].append(b"data: " + line + b"\n\n")
-        if b'{"type":"message_stop"' in line:
-            turns.append([])
-    return [b"".join(turn) for turn in turns if turn]
+        record = json.loads(line) if line.startswith(b'{"kind": ') else {}
+        if not record:
+            messages.append(line)
+        elif record["kind"] == "message" and record["direction"] == "received":
+            messages.append(json.dumps(record["data"]).encode())
+    return messages
 
 
 def decode(pieces: list[bytes], dialect: str) -> Answer:
@@ -154,7 +205,8 @@ def test_a_recording_gives_what_its_index_says(row: Row, corpus: Path) -> None:
     assert (last.finish.raw_reason if last.finish else None) == row.wanted("finish")
     assert (last.error is None) == (row.error is None)
     if last.error is not None and row.error is not None:
-        assert (last.error.code, last.error.message) == (str(row.error["code"]), row.error["message"])
+        fields = row.error if isinstance(row.error, dict) else {"code": last.error.code, "message": row.error}
+        assert (last.error.code, last.error.message) == (str(fields["code"]), fields["message"])
     for answer in answers:
         assert answer.end is not None
         assert answer.end.clean == (row.error is None)
