@@ -26,6 +26,7 @@ DIALECTS = {
     "openai-responses": "openai-responses",
     "openai-transcription": "openai-responses",
     "openai-realtime-ws": "openai-realtime",
+    "mcp": "mcp",
 }
 
 #: Folders that a second dialect reads as well.

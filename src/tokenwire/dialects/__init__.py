@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ..errors import LocalProtocolError
+from .a2a import A2A
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .cohere import COHERE_V2
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
 from .holysheep import HOLYSHEEP
+from .mcp import MCP
 from .mistral import MISTRAL
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
@@ -30,6 +32,8 @@ _ALL = (
     HOLYSHEEP,
     VERCEL_UI,
     AG_UI,
+    MCP,
+    A2A,
     EVENTSOURCE,
     RAW,
 )

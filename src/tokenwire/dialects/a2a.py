@@ -1,0 +1,300 @@
+"""A2A 1.0, the Agent2Agent protocol: what an agent says about one task while it works on it.
+
+`A2AReader` gives the updates typed, from either binding over HTTP: JSON-RPC, where each is the `result` of a response,
+and HTTP+JSON, where each stands alone:
+
+    reader = A2AReader(content_type=response_content_type)
+    for update in reader.receive_data(chunk): ...       # Task, AgentMessage, StatusUpdate, ArtifactUpdate, …
+    for update in reader.receive_eof(): ...
+    reader.ended                                        # the task has come to its end, or waits for somebody
+    reader.task_id                                      # where it has not: SubscribeToTask
+
+A stream ends with a message, with a state that is final, or with one in which the agent waits. A task that is sent as a
+snapshot, as the first thing after SubscribeToTask, may be waiting already: then more may follow, or the end. No event
+is replayed: the snapshot holds what was missed.
+
+The dialect "a2a" gives the same as stream events: each update an `Other` named for its kind, then the `Finish` and the
+`End`. The text of artifacts is no `TextDelta`: an update may replace what an earlier one said, which no delta can.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
+from .dialect import Dialect, Message, Prompt
+from .events import Finish, FinishReason, Other, StreamEvent
+from .json_decoder import JSONDecoder
+from .jsonrpc import ErrorResponse, Reply, Response, Unreadable, as_object, envelope
+from .values import error_fields, listed, mapping, member, word
+
+__all__ = ["A2A", "A2ADecoder", "A2AReader", "AgentMessage", "ArtifactUpdate", "StatusUpdate", "Task", "Update"]
+
+#: The states after which nothing comes, and what they mean (A2A 1.0, TaskState).
+_FINAL: dict[str, FinishReason] = {
+    "TASK_STATE_COMPLETED": "stop",
+    "TASK_STATE_FAILED": "error",
+    "TASK_STATE_CANCELED": "cancelled",
+    "TASK_STATE_REJECTED": "refusal",
+}
+
+#: The states in which the agent waits for its user.
+_WAITING: dict[str, FinishReason] = {"TASK_STATE_INPUT_REQUIRED": "pause", "TASK_STATE_AUTH_REQUIRED": "pause"}
+
+_REASONS = _FINAL | _WAITING
+
+
+@dataclass(slots=True)
+class Task:
+    """The whole task, as it stands. `state` is as on the wire: TASK_STATE_…; `task` has all members."""
+
+    id: str
+    context_id: str
+    state: str
+    task: Mapping[str, Any]
+    raw: str = field(default="", repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The text of its status message."""
+        return _text(listed(member(self.task, "status", "message", "parts")))
+
+
+@dataclass(slots=True)
+class AgentMessage:
+    """The agent answers without a task; nothing follows. `parts` as on the wire."""
+
+    id: str
+    context_id: str
+    parts: Sequence[Mapping[str, Any]]
+    raw: str = field(default="", repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The text in it."""
+        return _text(self.parts)
+
+
+@dataclass(slots=True)
+class StatusUpdate:
+    """The task has another state, or more to say about it; `parts` are those of the status message."""
+
+    task_id: str
+    context_id: str
+    state: str
+    parts: Sequence[Mapping[str, Any]]
+    raw: str = field(default="", repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The text in it."""
+        return _text(self.parts)
+
+
+@dataclass(slots=True)
+class ArtifactUpdate:
+    """An artifact, or a piece of one: its parts are added with `append`, and else stand for all that was there."""
+
+    task_id: str
+    context_id: str
+    artifact_id: str
+    parts: Sequence[Mapping[str, Any]]
+    append: bool
+    last_chunk: bool
+    raw: str = field(default="", repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The text in it."""
+        return _text(self.parts)
+
+
+Update = Task | AgentMessage | StatusUpdate | ArtifactUpdate | ErrorResponse | Unreadable
+
+
+class A2AReader:
+    """Reads one reply: the updates of one task.
+
+    :param content_type: of the reply: "text/event-stream", or "application/json" where the agent refused.
+    :param max_event_size: bytes of one message.
+    """
+
+    def __init__(self, *, content_type: str = "text/event-stream", max_event_size: int = MAX_EVENT_SIZE) -> None:
+        #: Nothing more will come, and the stream is whole.
+        self.ended = False
+        #: What to subscribe to, should the stream break; empty while no task was named.
+        self.task_id = ""
+        self._state = _State()
+        self._reply = Reply(content_type, max_event_size=max_event_size)
+
+    def receive_data(self, data: bytes) -> list[Update]:
+        """Takes the next bytes of the body.
+
+        :raises EventTooLarge: when a message passes `max_event_size`.
+        """
+        return [] if self.ended else self._read(self._reply.receive_data(data))
+
+    def receive_eof(self) -> list[Update]:
+        """The body ended. Unless `ended`, the task goes on without us."""
+        updates = [] if self.ended else self._read(self._reply.receive_eof())
+        self.ended = self.ended or self._state.may_end
+        return updates
+
+    def _read(self, events: list[ServerSentEvent]) -> list[Update]:
+        updates: list[Update] = []
+        for event in events:
+            if not event.data:
+                continue
+            value = as_object(event.data, None)
+            update = value if isinstance(value, Unreadable) else _update(value, event.data)
+            updates.append(update)
+            self.task_id = _task_id(update) or self.task_id
+            if self._state.ends_with(update):
+                self.ended = True
+                break
+        return updates
+
+
+class A2ADecoder(JSONDecoder):
+    """Decodes the updates of one task into stream events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = _State()
+
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        raw = message.data
+        update = _update(value, raw)
+        ends = self._state.ends_with(update)
+        if isinstance(update, Unreadable):
+            return None
+        if isinstance(update, ErrorResponse):
+            failed = self._error({"code": update.code, "message": update.message}, raw)
+            return [failed, *self._end(raw, clean=False)]
+        events: list[StreamEvent] = [Other(_KINDS[type(update)], raw)]
+        if isinstance(update, Task | StatusUpdate) and update.state == "TASK_STATE_FAILED":
+            events.append(self._error({"code": update.state, "message": update.text or update.state}, raw))
+        if ends and self._state.name:
+            events.append(Finish(_REASONS[self._state.name], self._state.name, raw=raw))
+        return events + (self._end(raw, clean=True) if ends else [])
+
+    def _finished(self) -> bool:
+        return self._state.may_end
+
+
+class _State:
+    """How far the task is."""
+
+    def __init__(self) -> None:
+        #: The last state that was told.
+        self.name = ""
+
+    @property
+    def may_end(self) -> bool:
+        """The end of the connection is no loss now."""
+        return self.name in _REASONS
+
+    def ends_with(self, update: Update) -> bool:
+        """Takes the next update; whether it is the last."""
+        if isinstance(update, Task | StatusUpdate):
+            self.name = update.state
+        match update:
+            case AgentMessage() | ErrorResponse():
+                return True
+            case Task():
+                return self.name in _FINAL
+            case StatusUpdate():
+                return self.name in _REASONS
+            case _:
+                return False
+
+
+def _update(value: dict[str, Any], raw: str) -> Update:
+    """What a message says, in either binding."""
+    if "jsonrpc" not in value:
+        return _error_of_http(value, raw) if error_fields(value) else _stream_response(value, raw)
+    answer = envelope(value, raw)
+    if isinstance(answer, Response):
+        return _stream_response(mapping(answer.result), raw)
+    return answer if isinstance(answer, ErrorResponse | Unreadable) else Unreadable("an agent asks nothing", raw)
+
+
+def _stream_response(value: dict[str, Any], raw: str) -> Update:
+    """`StreamResponse` of A2A 1.0: one of four members."""
+    match value:
+        case {"statusUpdate": dict(update)}:
+            status = mapping(update.get("status"))
+            parts = listed(member(status, "message", "parts"))
+            return StatusUpdate(*_ids(update), word(status.get("state")), parts, raw)
+        case {"artifactUpdate": dict(update)}:
+            artifact = mapping(update.get("artifact"))
+            append, last = update.get("append") is True, update.get("lastChunk") is True
+            return ArtifactUpdate(
+                *_ids(update), word(artifact.get("artifactId")), listed(artifact.get("parts")), append, last, raw
+            )
+        case {"task": dict(task)}:
+            state = word(member(task, "status", "state"))
+            return Task(word(task.get("id")), word(task.get("contextId")), state, task, raw)
+        case {"message": dict(said)}:
+            parts = listed(said.get("parts"))
+            return AgentMessage(word(said.get("messageId")), word(said.get("contextId")), parts, raw)
+    return Unreadable("it is no task, message, statusUpdate or artifactUpdate", raw)
+
+
+def _error_of_http(value: dict[str, Any], raw: str) -> ErrorResponse:
+    """The HTTP+JSON binding has errors as Google's APIs do: `{"error": {code, status, message, details}}`."""
+    fields = error_fields(value)
+    code = fields.get("code")
+    code = code if isinstance(code, int) and not isinstance(code, bool) else 0
+    return ErrorResponse(None, code, word(fields.get("message")), fields.get("details"), raw)
+
+
+def _ids(update: dict[str, Any]) -> tuple[str, str]:
+    return word(update.get("taskId")), word(update.get("contextId"))
+
+
+def _task_id(update: Update) -> str:
+    match update:
+        case Task(id=task_id) | StatusUpdate(task_id=task_id) | ArtifactUpdate(task_id=task_id):
+            return task_id
+    return ""
+
+
+def _text(parts: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(word(part.get("text")) for part in parts)
+
+
+_KINDS = {Task: "task", AgentMessage: "message", StatusUpdate: "statusUpdate", ArtifactUpdate: "artifactUpdate"}
+
+
+def _ask(prompt: Prompt) -> dict[str, Any]:
+    """A2A has no model and no instructions: an agent is asked, and knows its own."""
+    message = {"messageId": secrets.token_hex(16), "role": "ROLE_USER", "parts": [{"text": prompt.text}]}
+    return {"method": "SendStreamingMessage", "params": {"message": message}}
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A request of the JSON-RPC binding; what has no method is one of the HTTP+JSON binding, and stays as it is."""
+    return {"jsonrpc": "2.0", "id": 1, **body} if "method" in body else dict(body)
+
+
+A2A = Dialect(
+    name="a2a",
+    framing="sse-or-json",
+    path="/",
+    method="POST",
+    content_type="application/json, text/event-stream",
+    decoder=A2ADecoder,
+    ask=_ask,
+    body=_body,
+    error_fields=error_fields,
+    fields={"a2a-version": "1.0"},
+    tools=False,
+    reasoning=False,
+    usage=False,
+    terminator="a message, a final or waiting state",
+    resume="SubscribeToTask: the task as it stands, then what follows",
+)
