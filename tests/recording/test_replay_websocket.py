@@ -254,7 +254,13 @@ def test_compressed_messages_are_played_to_whom_compresses_too(pace: Pace) -> No
     (opened,) = talk.run()
     assert isinstance(opened, Opened)
     assert opened.compressed
-    assert talk.say("compressible " * 50) == ["the same words", "and the same words again"]
+    talk.client.send("compressible " * 50)
+    frame = talk.client.data_to_send()
+    assert frame[0] == 0xC1  # RFC 7692, 7.2.3.1
+    talk.replay.receive_data(frame[:-1], talk.now)
+    assert talk.run() == []
+    talk.replay.receive_data(frame[-1:], talk.now)
+    assert talk.run() == ["the same words", "and the same words again"]
 
 
 def refused(wire: Recording, client: WebSocketConnection) -> tuple[int, str]:
@@ -300,10 +306,13 @@ def test_who_asks_for_no_websocket_is_refused(request_head: bytes, answer: bytes
 
 def test_a_handshake_that_was_refused_is_replayed_as_the_http_that_it_is() -> None:
     refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nno\n"
-    talk = Talk(ReplayConnection(recording(*OPENED[:2], Entry(2.0, "<", refusal), Entry(3.0, "eof"))))
-    (rejected,) = talk.run()
+    wire = recording(*OPENED[:2], Entry(2.0, "<", refusal), Entry(3.0, "eof"))
+    (rejected,) = Talk(ReplayConnection(wire)).run()
     assert isinstance(rejected, Rejected)
     assert (rejected.status, rejected.body) == (401, b"no\n")
+    replay = ReplayConnection(wire, "fast")
+    replay.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 1.0)
+    assert replay.data_to_send(1.0) == refusal
 
 
 def test_a_client_that_closes_early_is_left_once_the_turn_is_over() -> None:
@@ -351,6 +360,13 @@ def test_where_the_recorded_frames_are_broken_any_bytes_begin_the_turn() -> None
         assert talk.run() == [Closed(1000, "")]
 
 
+def test_what_came_before_a_broken_frame_counts() -> None:
+    talk = Talk(ReplayConnection(recording(*TALK), "fast"))
+    talk.run()
+    talk.replay.receive_data(asked("first") + asked("second") + b"\x81\x02no", talk.now)
+    assert talk.run() == ["one", "tw", "three"]
+
+
 def test_a_client_whose_frames_are_broken_is_answered_all_the_same() -> None:
     talk = Talk(ReplayConnection(recording(*TALK), "fast"))
     talk.run()
@@ -379,3 +395,11 @@ def test_every_client_hears_what_was_said_in_every_pace_and_split(
     for at in range(0, len(sent), writes):
         talk.replay.receive_data(sent[at : at + writes], talk.now)
     assert talk.run() == [answer for _, answers in turns for answer in answers]
+
+
+def test_a_client_that_does_not_wait_for_the_handshake_is_answered_in_order() -> None:
+    replay = ReplayConnection(recording(*TALK), "coalesced")
+    replay.receive_data(ASK + asked("first"), 1.0)
+    assert replay.data_to_send(1.0) == ANSWER + said("welcome")
+    assert replay.data_to_send(1.0) == said("one") + said("tw")
+    assert (replay.data_to_send(1.0), replay.ending) == (b"", "")

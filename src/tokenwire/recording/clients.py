@@ -109,8 +109,6 @@ class Messages(Client):
             elif isinstance(item, Close):
                 self._count("close")
                 self.closed = True
-        if self._parser.error is not None:
-            raise self._parser.error
 
     def _count(self, what: str) -> None:
         self.came[what] += 1

@@ -38,10 +38,10 @@ class Handshake:
         self.refusal = b""
         self._recording = recording
         self._connection = WebSocketConnection.server()
-        self._offered = b""
+        self._request = b""
 
     def receive_data(self, data: bytes) -> None:
-        self._offered += data
+        self._request += data
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError:
@@ -61,7 +61,7 @@ class Handshake:
             self.answer = _for_key(self._recording, dict(asked.headers)[_KEY])
 
     def _not_offered(self, asked: Asked) -> Iterator[str]:
-        offered = _extensions(self._offered)
+        offered = _extensions(self._request)
         for extension in _extensions(self._recording.received):
             if extension not in offered:
                 yield f"the extension {extension}"

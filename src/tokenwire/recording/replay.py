@@ -86,6 +86,11 @@ class ReplayConnection:
         """ "" while the connection goes on; otherwise how the server must end it now."""
         return self._ending
 
+    @property
+    def full(self) -> bool:
+        """Never: what waits to go out is a part of the recording."""
+        return False
+
     def receive_data(self, data: bytes, now: float) -> None:
         """The client wrote."""
         self._client.receive_data(data)
