@@ -9,9 +9,13 @@ from .anthropic import ANTHROPIC_MESSAGES
 from .cohere import COHERE_V2
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
+from .gemini import GEMINI
+from .gemini_interactions import GEMINI_INTERACTIONS
+from .gemini_live import GEMINI_LIVE
 from .holysheep import HOLYSHEEP
 from .mcp import MCP
 from .mistral import MISTRAL
+from .ollama import OLLAMA
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
@@ -29,6 +33,10 @@ _ALL = (
     ANTHROPIC_MESSAGES,
     MISTRAL,
     COHERE_V2,
+    GEMINI,
+    GEMINI_INTERACTIONS,
+    GEMINI_LIVE,
+    OLLAMA,
     HOLYSHEEP,
     VERCEL_UI,
     AG_UI,

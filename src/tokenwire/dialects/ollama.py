@@ -1,0 +1,114 @@
+"""Ollama's own API: `POST /api/chat`, or `/api/generate`, as lines of JSON.
+
+In: messages that are one line each, with a piece of the answer: `message` in a chat, `response` and `thinking` in a
+generation. Out: stream events. The last line has `done: true`, the reason, counts of tokens and durations in
+nanoseconds. Tool calls come whole, with their arguments as an object, and in most versions without an id. Errors are
+a line `{"error": "words"}` in a stream that began with 200. Ollama reads no key; a proxy before it may want a bearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .dialect import Dialect, Message, Prompt, chat_body
+from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .json_decoder import JSONDecoder
+from .values import error_fields, json_text, listed, mapping, member, piece, word
+
+__all__ = ["OLLAMA", "OllamaDecoder"]
+
+#: An open set: "load" and "unload" say that there was nothing to answer. Old versions give no reason.
+_REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+#: What the last line counts: tokens, and nanoseconds.
+_COUNTS = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+
+#: Members that have no place among the stream events, in a message and at the top: handed on as `Other`.
+_OTHER_MEMBERS = ("images", "logprobs", "context", "image")
+
+#: The block that is open: there is one at a time.
+_BLOCK = 0
+
+
+class OllamaDecoder(JSONDecoder):
+    """Decodes one stream of a chat or of a generation. Nothing can be resumed, so there is no cursor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started = False
+        self._called = False
+
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        raw = message.data
+        if error_fields(value):
+            return [self._error(error_fields(value), raw)]
+        if "message" not in value and "response" not in value and value.get("done") is not True:
+            return None  # the progress of a download, or of an image
+        events = self._start(value, raw)
+        events += self._piece(mapping(value.get("message")), "content", raw)
+        events += self._piece(value, "response", raw)
+        return events + self._done(value, raw) if value.get("done") is True else events
+
+    def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
+        if self._started:
+            return []
+        self._started = True
+        return [Start("", word(value.get("model")), raw)]
+
+    def _piece(self, said: dict[str, Any], text: str, raw: str) -> list[StreamEvent]:
+        events = self._blocks.run(_BLOCK, "reasoning", piece(said.get("thinking")), raw)
+        events += self._blocks.run(_BLOCK, "text", piece(said.get(text)), raw)
+        for call in listed(said.get("tool_calls")):
+            events += self._call(call, raw)
+        return events + [Other(name, raw) for name in _OTHER_MEMBERS if said.get(name)]
+
+    def _call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
+        self._called = True
+        name = word(member(call, "function", "name"))
+        arguments = json_text(mapping(member(call, "function", "arguments")))
+        events = self._blocks.open(_BLOCK, "tool", raw, tool_id=word(call.get("id")), name=name)
+        return events + self._blocks.delta(_BLOCK, arguments, raw) + self._blocks.close(_BLOCK, raw)
+
+    def _done(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
+        events = self._blocks.close_all(raw)
+        counts = {name: value[name] for name in _COUNTS if name in value}
+        if counts:
+            events.append(Usage(counts, complete=True, raw=raw))
+        word_for_it = word(value.get("done_reason"))
+        reason = _REASONS.get(word_for_it, "other")
+        events.append(Finish("tool_calls" if reason == "stop" and self._called else reason, word_for_it, raw=raw))
+        return events + self._end(raw, clean=True)
+
+
+def _ask(prompt: Prompt) -> dict[str, Any]:
+    body = chat_body(replace(prompt, max_tokens=None))
+    if prompt.max_tokens is not None:
+        body["options"] = {"num_predict": prompt.max_tokens}
+    return body
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"stream": True, **body}
+
+
+OLLAMA = Dialect(
+    name="ollama",
+    framing="jsonlines",
+    path="/api/chat",
+    method="POST",
+    content_type="application/x-ndjson",
+    decoder=OllamaDecoder,
+    ask=_ask,
+    body=_body,
+    error_fields=error_fields,
+    terminator="done: true",
+)
