@@ -12,7 +12,7 @@ from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
 from .sockets import CLOSE, PONG, TEXT, Frame, Socket
-from .talk import PATIENCE, PROBES, SHORT_PATIENCE, Cost, Probe, Talk, Transport
+from .talk import PATIENCE, PROBES, QUIET, SHORT_PATIENCE, Cost, Probe, Talk, Transport
 
 __all__ = ["ENDING", "QUESTION", "SocketTalk", "frame", "socket_probe"]
 
@@ -135,15 +135,16 @@ class SocketTalk(Talk):
         return self.read(lambda _: (socket := self.socket) is not None and until(socket), patience)
 
     def await_failure(self) -> None:
-        """Reads until the server has failed the connection, or should have."""
+        """Reads until the server has failed the connection, or should have; its Close is answered."""
         if self.read_socket(lambda socket: socket.close is not None, SHORT_PATIENCE):
-            self.read_for(ENDING)
+            self.bye()
 
     def bye(self, code: int = 1000) -> None:
-        """Says Close, and reads on until the server has answered it and ended the connection."""
-        if self.socket is not None and self.socket.close is None:
-            self.send(frame(CLOSE, close_payload(code, "")))
-        self.read_for(ENDING)
+        """Says Close, first or in answer to the server's, and reads on until the server has said it and a moment more."""
+        if self.socket is not None:
+            self.send(frame(CLOSE, close_payload(code)))
+            self.read_socket(lambda socket: socket.close is not None, ENDING)
+        self.read_for(QUIET)
 
     def stay(self, seconds: float, *, pong: bool = True) -> None:
         """Stays for a time, answering pings or not."""

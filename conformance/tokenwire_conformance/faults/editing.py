@@ -10,11 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tokenwire.endpoint import Seams
-from tokenwire.framing.websocket import mask
+from tokenwire.framing.websocket import BINARY, CLOSE, CONTINUATION, MAX_MESSAGE_SIZE, PING, PONG, TEXT, mask
 
-__all__ = ["CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Editing", "RawFrame"]
-
-CONTINUATION, TEXT, CLOSE, PING, PONG = 0x0, 0x1, 0x8, 0x9, 0xA
+__all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Editing", "RawFrame"]
 
 #: Any key will do: these bytes go from a fault to the endpoint in the same process.
 _KEY = b"\x37\xfa\x21\x3d"
@@ -22,7 +20,11 @@ _KEY = b"\x37\xfa\x21\x3d"
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A frame as it is to be written. `payload` is not masked; `masked` says whether it shall be."""
+    """A frame as it is to be written. `payload` is not masked; `masked` says whether it shall be.
+
+    `length` is what the header says where that is not the truth: the frame announced more than anybody takes, and
+    was not waited for.
+    """
 
     opcode: int
     payload: bytes
@@ -111,11 +113,22 @@ def _take_frames(data: bytes) -> tuple[list[RawFrame], bytes]:
         size = {126: 2, 127: 8}.get(second & 0x7F, 0)
         start = 2 + size + (4 if second & 0x80 else 0)
         length = int.from_bytes(data[2 : 2 + size], "big") if size else second & 0x7F
-        if len(data) < start + length:
+        too_long = length > MAX_MESSAGE_SIZE
+        if len(data) < start + (0 if too_long else length):
             break
         payload = data[start : start + length]
         if second & 0x80:
             payload = mask(payload, data[start - 4 : start])
-        frames.append(RawFrame(first & 0xF, payload, bool(first & 0x80), first >> 4 & 7, bool(second & 0x80), size))
+        frames.append(
+            RawFrame(
+                first & 0xF,
+                payload,
+                bool(first & 0x80),
+                first >> 4 & 7,
+                bool(second & 0x80),
+                size,
+                length if too_long else None,
+            )
+        )
         data = data[start + length :]
     return frames, data
