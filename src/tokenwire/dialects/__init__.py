@@ -6,7 +6,8 @@ from ..errors import LocalProtocolError
 from .a2a import A2A
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
-from .cohere import COHERE_V2
+from .bedrock import BEDROCK_CONVERSE
+from .cohere import COHERE_V1, COHERE_V2
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
 from .gemini import GEMINI
@@ -33,6 +34,8 @@ _ALL = (
     ANTHROPIC_MESSAGES,
     MISTRAL,
     COHERE_V2,
+    COHERE_V1,
+    BEDROCK_CONVERSE,
     GEMINI,
     GEMINI_INTERACTIONS,
     GEMINI_LIVE,

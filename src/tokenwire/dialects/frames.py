@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import RemoteProtocolError
+from ..framing.eventstream import EventStreamMessage, EventStreamParser
 from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
+from .surrogates import whole
+from .values import json_text
 
 __all__ = ["Frames", "frames_for"]
 
@@ -208,6 +211,44 @@ class _EitherFrames:
         return self._frames.receive_eof()
 
 
+class _EventStreamFrames:
+    """The Amazon event stream encoding. The name of an event is in the headers; exceptions and errors, whose name and
+    words may be there alone, become a message named "error" with an error object."""
+
+    last_event_id = ""
+    retry: int | None = None
+
+    def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
+        self._parser = EventStreamParser(max_message_size=max_event_size)
+
+    @property
+    def error(self) -> RemoteProtocolError | None:
+        return self._parser.error
+
+    @property
+    def cut(self) -> bool:
+        return not self._parser.complete
+
+    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        return [_event_of(message) for message in self._parser.receive_data(data)]
+
+    def receive_eof(self) -> list[ServerSentEvent]:
+        return [_event_of(message) for message in self._parser.receive_eof()]
+
+
+def _event_of(message: EventStreamMessage) -> ServerSentEvent:
+    text = message.payload.decode("utf-8", "replace")
+    kind = message.text(":message-type")
+    if kind not in ("exception", "error"):
+        return ServerSentEvent(message.text(":event-type"), text, "")
+    fields = {
+        "message": message.text(":error-message") or text,
+        **_json_object(text),
+        "type": message.text(":exception-type") or message.text(":error-code"),
+    }
+    return ServerSentEvent("error", whole(json_text({"error": fields})) or text, "")
+
+
 class _RawFrames:
     """No framing: each piece of text is a message."""
 
@@ -243,5 +284,6 @@ _FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {
     "sse": _SSEFrames,
     "jsonlines": _json_lines,
     "sse-or-json": _EitherFrames,
+    "eventstream": _EventStreamFrames,
     "raw": _RawFrames,
 }

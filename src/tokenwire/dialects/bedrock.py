@@ -1,0 +1,169 @@
+"""Amazon Bedrock's ConverseStream: one dialect for every model that Bedrock has.
+
+In: messages of an event stream, named by their event, whose data is a JSON object; or, without a name, objects with one
+member that has the event's name, as Nova's own format and the logs of SDKs have them. Out: stream events.
+The format is that of the Bedrock Runtime API reference. Blocks of text have no start; `metadata` with the usage comes
+after `messageStop`, and then the connection ends, which is the only end there is. `p` is padding. Exceptions come in
+mid-stream, and end it.
+
+Signatures and encrypted reasoning, citations, images and the results of the server's own tools are `Other`. A key is
+sent as a bearer token, which Bedrock calls an API key: requests are not signed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dialect import Dialect, Message, Prompt
+from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .json_decoder import JSONDecoder
+from .values import error_fields, mapping, word
+
+__all__ = ["BEDROCK_CONVERSE", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
+
+_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "malformed_model_output": "error",
+    "malformed_tool_use": "error",
+}
+
+_EVENTS = (
+    "contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata",
+    "internalServerException", "modelStreamErrorException", "modelTimeoutException", "serviceUnavailableException",
+    "throttlingException", "validationException",
+)  # fmt: skip
+
+
+class BedrockDecoder(JSONDecoder):
+    """Decodes one stream. A block is known by its `contentBlockIndex`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = False
+
+    def _finished(self) -> bool:
+        return self._stopped
+
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        raw, cursor = message.data, message.id or None
+        name, body = _named(value, message)
+        match name:
+            case "contentBlockDelta":
+                return self._delta(_index(body), mapping(body.get("delta")), raw, cursor)
+            case "contentBlockStart":
+                return self._start(_index(body), mapping(body.get("start")), raw, cursor)
+            case "contentBlockStop":
+                return self._blocks.close(_index(body), raw, cursor)
+            case "messageStart":
+                return [Start("", "", raw, cursor)]
+            case "messageStop" if not self._stopped:
+                self._stopped = True
+                reason = word(body.get("stopReason"))
+                finish = Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)
+                return [*self._blocks.close_all(raw, cursor), finish]
+            case "metadata" if isinstance(body.get("usage"), dict):
+                return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]
+            case "error":
+                return [self._error(error_fields(value) or value, raw, cursor)]
+            case _ if name.endswith("Exception"):
+                return [self._error({**body, "type": name}, raw, cursor)]
+            case _:
+                return [Other(name or "message", raw, cursor)]
+
+    def _start(self, index: int | None, start: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        tool = start.get("toolUse")
+        if isinstance(tool, dict):
+            kind: BlockKind = "server_tool" if tool.get("type") == "server_tool_use" else "tool"
+            return self._blocks.open(
+                index, kind, raw, cursor, tool_id=word(tool.get("toolUseId")), name=word(tool.get("name"))
+            )
+        opened = self._blocks.open(index, "media" if "image" in start else "other", raw, cursor)
+        return [*opened, Other(_only(start, "contentBlockStart"), raw, cursor)]
+
+    def _delta(self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        match delta:
+            case {"text": str(text)}:
+                return self._blocks.run(index, "text", text, raw, cursor)
+            case {"toolUse": {"input": str(arguments)}} if self._blocks.kind(index) in ("tool", "server_tool"):
+                return self._blocks.delta(index, arguments, raw, cursor)
+            case {"reasoningContent": {"text": str(text)}}:
+                return self._blocks.run(index, "reasoning", text, raw, cursor)
+            case {"reasoningContent": dict(reasoning)}:
+                return [Other(_only(reasoning, "reasoningContent"), raw, cursor)]
+            case _:
+                return [Other(_only(delta, "contentBlockDelta"), raw, cursor)]
+
+
+def _named(value: dict[str, Any], message: Message) -> tuple[str, dict[str, Any]]:
+    """The event's name and its members, whether the name is the message's or that of the only member that counts."""
+    if message.event not in ("", "message"):
+        return message.event, value
+    for name in _EVENTS:
+        if isinstance(value.get(name), dict):
+            return name, value[name]
+    return "error" if error_fields(value) else "", value
+
+
+def _index(body: dict[str, Any]) -> int | None:
+    index = body.get("contentBlockIndex")
+    return index if isinstance(index, int) else None
+
+
+def _only(value: dict[str, Any], otherwise: str) -> str:
+    """What a union holds, by the name of its first member."""
+    return word(next(iter(value), "")) or otherwise
+
+
+def bedrock_error_fields(body: Any) -> dict[str, Any]:
+    """Bedrock has the message of a refusal at the top: `{"message": …}`, or `{"Message": …}`."""
+    fields = error_fields(body)
+    if fields or not isinstance(body, dict):
+        return fields
+    said = word(body.get("message")) or word(body.get("Message"))
+    return {**body, "message": said} if said else {}
+
+
+def converse_body(prompt: Prompt) -> dict[str, Any]:
+    """A prompt as Converse has it. The model stays beside it, for the path."""
+    body: dict[str, Any] = {"model": prompt.model} if prompt.model else {}
+    if prompt.system:
+        body["system"] = [{"text": prompt.system}]
+    body["messages"] = [{"role": "user", "content": [{"text": prompt.text}]}]
+    if prompt.max_tokens is not None:
+        body["inferenceConfig"] = {"maxTokens": prompt.max_tokens}
+    if prompt.tools:
+        specs = [
+            {
+                "name": t.name,
+                **({"description": t.description} if t.description else {}),
+                "inputSchema": {"json": {"type": "object", **t.parameters}},
+            }
+            for t in prompt.tools
+        ]
+        body["toolConfig"] = {"tools": [{"toolSpec": spec} for spec in specs]}
+    return body
+
+
+def _body(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != "model"}
+
+
+BEDROCK_CONVERSE = Dialect(
+    name="bedrock-converse",
+    framing="eventstream",
+    path="/model/{model}/converse-stream",
+    method="POST",
+    content_type="application/vnd.amazon.eventstream",
+    decoder=BedrockDecoder,
+    ask=converse_body,
+    body=_body,
+    error_fields=bedrock_error_fields,
+    terminator="the end after messageStop",
+)

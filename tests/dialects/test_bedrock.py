@@ -1,0 +1,299 @@
+"""Amazon Bedrock: ConverseStream, and the other vendors' streams inside of InvokeModelWithResponseStream."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cutting import cut_at, cuts, every_way
+from tokenwire.dialects.bedrock import BEDROCK_CONVERSE
+from tokenwire.dialects.decoder import Decoder
+from tokenwire.dialects.dialect import Prompt, Tool
+from tokenwire.dialects.events import (
+    BlockStart,
+    BlockStop,
+    End,
+    Error,
+    Finish,
+    FinishReason,
+    Other,
+    ReasoningDelta,
+    Start,
+    StreamEvent,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from tokenwire.errors import RemoteProtocolError
+from tokenwire.framing.eventstream import encode
+from tokenwire.session.request import build_request
+
+Event = tuple[str, dict[str, Any]]
+
+
+def frames(*events: Event) -> bytes:
+    """Events as Bedrock writes them."""
+    return b"".join(
+        encode(
+            {":event-type": name, ":content-type": "application/json", ":message-type": "event"},
+            json.dumps({**body, "p": "abc"}).encode(),
+        )
+        for name, body in events
+    )
+
+
+def exception(name: str, payload: bytes) -> bytes:
+    return encode({":exception-type": name, ":content-type": "application/json", ":message-type": "exception"}, payload)
+
+
+def decode(*pieces: bytes, dialect: str = "bedrock-converse") -> list[StreamEvent]:
+    decoder = Decoder(dialect)
+    return [event for piece in pieces for event in decoder.receive_data(piece)] + decoder.receive_eof()
+
+
+def shown(events: list[StreamEvent]) -> list[StreamEvent]:
+    return [Other(event.type, "…") if isinstance(event, Other) else event for event in events]
+
+
+def start(index: Any, **member: Any) -> Event:
+    return "contentBlockStart", {"contentBlockIndex": index, "start": member}
+
+
+def delta(index: Any, **member: Any) -> Event:
+    return "contentBlockDelta", {"contentBlockIndex": index, "delta": member}
+
+
+def stop(index: Any = 0) -> Event:
+    return "contentBlockStop", {"contentBlockIndex": index}
+
+
+START: Event = ("messageStart", {"role": "assistant"})
+STOP: Event = ("messageStop", {"stopReason": "end_turn"})
+COUNTS = {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3}
+METADATA: Event = ("metadata", {"usage": COUNTS, "metrics": {"latencyMs": 9}})
+
+CASES: dict[str, tuple[list[Event], list[StreamEvent]]] = {
+    "text, which has no start": (
+        [delta(0, text="Hel"), delta(0, text="lo"), stop()],
+        [BlockStart(0, "text"), TextDelta(0, "Hel"), TextDelta(0, "lo"), BlockStop(0)],
+    ),
+    "a block that is empty": ([delta(0, text=""), stop()], []),
+    "a tool": (
+        [start(0, toolUse={"toolUseId": "t", "name": "add"}), delta(0, toolUse={"input": '{"a"'}),
+         delta(0, toolUse={"input": ":1}"}), stop()],
+        [BlockStart(0, "tool", "t", "add"), ToolCallDelta(0, '{"a"'), ToolCallDelta(0, ":1}"), BlockStop(0)],
+    ),
+    "a tool without arguments": (
+        [start(0, toolUse={"toolUseId": "t", "name": "now"}), delta(0, toolUse={"input": ""}), stop()],
+        [BlockStart(0, "tool", "t", "now"), BlockStop(0)],
+    ),
+    "a tool of the server, its result, and a citation": (
+        [start(0, toolUse={"toolUseId": "s", "name": "grounding", "type": "server_tool_use"}),
+         delta(0, toolUse={"input": "{}"}), stop(),
+         start(1, toolResult={"toolUseId": "s", "status": "success"}), delta(1, toolResult=[{"json": {}}]), stop(1),
+         delta(2, text="a"), delta(2, citation={"location": {}}), stop(2)],
+        [BlockStart(0, "server_tool", "s", "grounding"), ToolCallDelta(0, "{}"), BlockStop(0),
+         BlockStart(1, "other"), Other("toolResult", "…"), Other("toolResult", "…"), BlockStop(1),
+         BlockStart(2, "text"), TextDelta(2, "a"), Other("citation", "…"), BlockStop(2)],
+    ),
+    "reasoning, signed, and some that is encrypted": (
+        [delta(0, reasoningContent={"text": "hm"}), delta(0, reasoningContent={"signature": "Ep…"}), stop(),
+         delta(1, reasoningContent={"redactedContent": "…"}), stop(1)],
+        [BlockStart(0, "reasoning"), ReasoningDelta(0, "hm"), Other("signature", "…"), BlockStop(0),
+         Other("redactedContent", "…")],
+    ),
+    "an image": (
+        [start(0, image={"format": "png"}), delta(0, image={"source": {}}), stop()],
+        [BlockStart(0, "media"), Other("image", "…"), Other("image", "…"), BlockStop(0)],
+    ),
+    "reasoning and text in one block": (
+        [delta(0, reasoningContent={"text": "hm"}), delta(0, text="a"), stop()],
+        [BlockStart(0, "reasoning"), ReasoningDelta(0, "hm"), BlockStop(0), BlockStart(1, "text"),
+         TextDelta(1, "a"), BlockStop(1)],
+    ),
+    "a surrogate pair in two pieces": (
+        [delta(0, text="\ud83d"), delta(0, text="\ude00"), stop()],
+        [BlockStart(0, "text"), TextDelta(0, "😀"), BlockStop(0)],
+    ),
+    "what nobody knows": (
+        [("hologram", {}), start(0, hologram={}), delta(0, hologram={}), delta(0), delta(0, toolUse={"input": "x"}),
+         ("metadata", {"trace": {}}), ("chunk", {"bytes": "e30="})],
+        [Other("hologram", "…"), BlockStart(0, "other"), Other("hologram", "…"), Other("hologram", "…"),
+         Other("contentBlockDelta", "…"), Other("toolUse", "…"), Other("metadata", "…"), Other("chunk", "…"),
+         BlockStop(0)],
+    ),
+    "members of no use": (
+        [delta([], text="a"), delta(0, text=7), delta(0, reasoningContent=7), ("contentBlockStart", {"start": 7})],
+        [BlockStart(0, "text"), TextDelta(0, "a"), Other("text", "…"), Other("reasoningContent", "…"),
+         BlockStop(0), BlockStart(1, "other"), Other("contentBlockStart", "…"), BlockStop(1)],
+    ),
+}  # fmt: skip
+
+ENDED = [Finish("stop", "end_turn"), Usage(COUNTS, True), End(True)]
+
+
+@pytest.mark.parametrize(("events", "expected"), CASES.values(), ids=CASES)
+def test_events_mean_what_the_api_says(events: list[Event], expected: list[StreamEvent]) -> None:
+    stream = frames(START, *events, STOP, METADATA)
+    assert shown(decode(stream)) == [Start("", ""), *expected, *ENDED]
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [("end_turn", "stop"), ("stop_sequence", "stop"), ("max_tokens", "length"), ("tool_use", "tool_calls"),
+     ("model_context_window_exceeded", "length"), ("guardrail_intervened", "content_filter"),
+     ("content_filtered", "content_filter"), ("malformed_model_output", "error"), ("malformed_tool_use", "error"),
+     ("bored", "other")],
+)  # fmt: skip
+def test_reasons(word: str, reason: FinishReason) -> None:
+    assert decode(frames(("messageStop", {"stopReason": word}))) == [Finish(reason, word), End(True)]
+
+
+def test_the_end_of_the_connection_after_message_stop_is_the_end() -> None:
+    assert decode(frames(START, STOP)) == [Start("", ""), Finish("stop", "end_turn"), End(True)]
+    assert shown(decode(frames(STOP, STOP))) == [Finish("stop", "end_turn"), Other("messageStop", "…"), End(True)]
+    assert decode(frames(METADATA)) == [Usage(COUNTS, True), End(False)]
+
+
+def test_an_end_within_a_message_is_a_cut_even_after_message_stop() -> None:
+    metadata = frames(METADATA)
+    for place in range(1, len(metadata)):
+        assert decode(frames(STOP) + metadata[:place])[-1] == End(False), place
+
+
+DEEP = b'{"message":' + b"[" * 500_000
+THROTTLED = b'{"message":"Too many tokens"}'
+
+
+@pytest.mark.parametrize(
+    ("broken", "error"),
+    [
+        (exception("throttlingException", THROTTLED), Error("throttlingException", "Too many tokens", True)),
+        (
+            exception(
+                "modelStreamErrorException",
+                b'{"message":"no","originalStatusCode":500,"originalMessage":"gone"}',
+            ),
+            Error("modelStreamErrorException", "no", True),
+        ),
+        (exception("someFault", b"words"), Error("someFault", "words", True)),
+        (exception("someFault", b'{"message":"\\ud83d"}'), Error("someFault", "\ufffd", True)),
+        (exception("someFault", DEEP), Error("someFault", DEEP.decode(), True)),
+        (
+            encode({":message-type": "error", ":error-code": "InternalError", ":error-message": "Broken."}),
+            Error("InternalError", "Broken.", True),
+        ),
+        (frames(("validationException", {"message": "no"})), Error("validationException", "no", True)),
+    ],
+)  # fmt: skip
+def test_an_exception_in_mid_stream_is_fatal(broken: bytes, error: Error) -> None:
+    stream = frames(delta(0, text="a")) + broken
+    wanted = [BlockStart(0, "text"), TextDelta(0, "a"), error, BlockStop(0), End(False)]
+    for pieces in every_way(stream) if len(stream) < 1000 else ([stream],):
+        assert decode(*pieces) == wanted, pieces
+    assert decode(stream + frames(STOP))[-1] == End(False)
+
+
+def test_a_broken_frame_is_an_error_after_what_came_before() -> None:
+    decoder = Decoder("bedrock-converse")
+    assert decoder.receive_data(frames(delta(0, text="a")) + b"\0" * 12) == [BlockStart(0, "text"), TextDelta(0, "a")]
+    with pytest.raises(RemoteProtocolError):
+        decoder.receive_data(b"")
+
+
+def test_events_that_name_themselves_in_their_only_member() -> None:
+    """Nova's own format, and what SDKs log."""
+    decoder = Decoder("bedrock-converse")
+    said: list[dict[str, Any]] = [dict([event]) for event in (START, delta(0, text="a"), stop(), STOP, METADATA)]
+    events = [event for message in said for event in decoder.receive_message(json.dumps(message))]
+    assert events + decoder.receive_eof() == [
+        Start("", ""), BlockStart(0, "text"), TextDelta(0, "a"), BlockStop(0), *ENDED
+    ]  # fmt: skip
+    decoder = Decoder("bedrock-converse")
+    assert decoder.receive_message(json.dumps({"throttlingException": {"message": "no"}})) == [
+        Error("throttlingException", "no", True)
+    ]
+    assert decoder.receive_message('{"hologram": {}}') == [Other("message", '{"hologram": {}}')]
+
+
+NAMES = st.sampled_from(["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop",
+                         "metadata", "throttlingException", "", "hologram"])  # fmt: skip
+MEMBERS = st.sampled_from(["contentBlockIndex", "start", "delta", "toolUse", "text", "input", "reasoningContent",
+                           "signature", "toolUseId", "name", "type", "usage", "stopReason", "message"])  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 2) | st.sampled_from(["", "é", "\ud83d", "\ude00", "server_tool_use"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(MEMBERS, inner, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.fixed_dictionaries(
+    {},
+    optional={"contentBlockIndex": st.integers(0, 1) | JSON, "delta": JSON, "start": JSON, "usage": JSON,
+              "stopReason": JSON},
+)  # fmt: skip
+TYPES = st.sampled_from(["event", "event", "event", "exception", "error", ""])
+
+
+@given(st.lists(st.tuples(NAMES, TYPES, BODIES | JSON), max_size=8), cuts)
+def test_whatever_the_members_hold_nothing_raises(messages: list[tuple[str, str, Any]], places: list[int]) -> None:
+    stream = b"".join(
+        encode({":message-type": kind, ":event-type": name, ":exception-type": name}, json.dumps(body).encode())
+        for name, kind, body in messages
+    )
+    events = decode(stream)
+    assert decode(*cut_at(stream, places)) == events
+    assert [isinstance(event, End) for event in events] == [False] * (len(events) - 1) + [True]
+    repr(events).encode()
+    for event in events:
+        event.raw.encode()
+    opened = [event.block for event in events if isinstance(event, BlockStart)]
+    assert sorted(event.block for event in events if isinstance(event, BlockStop)) == opened
+
+
+def test_what_is_asked() -> None:
+    tools = [Tool("add", "adds", {"properties": {}}), Tool("now")]
+    assert BEDROCK_CONVERSE.ask(Prompt("Hi", "m", "Be brief.", 5, tools)) == {
+        "model": "m",
+        "system": [{"text": "Be brief."}],
+        "messages": [{"role": "user", "content": [{"text": "Hi"}]}],
+        "inferenceConfig": {"maxTokens": 5},
+        "toolConfig": {
+            "tools": [
+                {
+                    "toolSpec": {
+                        "name": "add",
+                        "description": "adds",
+                        "inputSchema": {"json": {"type": "object", "properties": {}}},
+                    }
+                },
+                {"toolSpec": {"name": "now", "inputSchema": {"json": {"type": "object"}}}},
+            ]
+        },
+    }
+    assert BEDROCK_CONVERSE.ask(Prompt("Hi")) == {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+
+
+def test_the_model_is_in_the_path_and_not_in_the_body() -> None:
+    asked = BEDROCK_CONVERSE.ask(Prompt("Hi", "amazon.nova-lite-v1:0"))
+    request = build_request("https://bedrock.test", BEDROCK_CONVERSE, json=asked, key="k").http
+    assert request.target.path == "/model/amazon.nova-lite-v1%3A0/converse-stream"
+    assert json.loads(request.body) == {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+    fields = dict(request.headers)
+    assert (fields["authorization"], fields["accept"]) == ("Bearer k", "application/vnd.amazon.eventstream")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"message": "no"}, {"message": "no"}),
+        ({"Message": "no"}, {"Message": "no", "message": "no"}),
+        ({"error": {"message": "no"}}, {"message": "no"}),
+        ({"message": 7}, {}),
+        ([], {}),
+    ],
+)
+def test_the_error_of_a_refusal(body: Any, fields: dict[str, Any]) -> None:
+    assert BEDROCK_CONVERSE.error_fields(body) == fields
