@@ -79,7 +79,7 @@ class ResponsesDecoder(OutputDecoder):
         if kind == "transcript.text.done":
             counted = [Usage(value["usage"], True, raw, cursor)] if isinstance(value.get("usage"), dict) else []
             return [*counted, *self._end(raw, cursor, clean=True)]
-        if kind == "error" or ("type" not in value and error_fields(value)):
+        if kind == "error" or (not value.get("type") and error_fields(value)):
             error = self._error(error_fields(value) or value, raw, cursor)
             return [error] if self._started else [error, *self._end(raw, cursor, clean=False)]
         return super()._event(kind, value, raw, cursor)
