@@ -40,9 +40,13 @@ class Client:
         return events + self._hear()
 
     def wait(self, messages: int) -> list[Any]:
-        """Lets the clock jump from deadline to deadline until so many messages have come."""
+        """Lets the clock jump from deadline to deadline until so many messages have come, or an hour has gone by."""
+        until = self.now + 3600.0
         heard: list[Any] = [json.loads(event) for event in self.exchange() if isinstance(event, str)]
-        while len(heard) < messages and (deadline := self._endpoint.next_deadline()) is not None:
+        while len(heard) < messages:
+            deadline = self._endpoint.next_deadline()
+            if deadline is None or deadline > until:
+                break
             self.now = max(self.now, deadline)
             heard += [json.loads(event) for event in self.exchange() if isinstance(event, str)]
         return heard

@@ -20,13 +20,16 @@ import h11
 from .openai_chat import error_reply
 from .seams import Call, Ending, Exchange, Piece, Reply, Seams, Write
 
-__all__ = ["MAX_BODY_SIZE", "EndpointConnection"]
+__all__ = ["MAX_BODY_SIZE", "MAX_WAITING", "EndpointConnection"]
 
 #: Bytes of a request's body. OpenAI takes 50 MB with images; text alone stays far below this.
 MAX_BODY_SIZE = 8 * 1024 * 1024
 
 #: Bytes of a request's head, as nginx and node allow by default, more or less.
 MAX_HEADER_SIZE = 32 * 1024
+
+#: Writes, or messages, that wait for their time before a connection takes no more requests. An answer has forty.
+MAX_WAITING = 10_000
 
 #: What may stand in a Host field (RFC 9110 7.2, RFC 3986 3.2.2).
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[-A-Za-z0-9._~%!$&'()*+,;=]*)(:[0-9]*)?")
@@ -61,6 +64,11 @@ class EndpointConnection:
     @property
     def ending(self) -> Ending:
         return "" if self._queue else self._pending_ending
+
+    @property
+    def full(self) -> bool:
+        """So much waits to go out that no more requests should be taken."""
+        return len(self._queue) > MAX_WAITING
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes bytes from the client."""

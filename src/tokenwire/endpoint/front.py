@@ -30,6 +30,10 @@ class FrontDoor:
             return "reset"
         return self._chosen.ending if self._chosen is not None else ""
 
+    @property
+    def full(self) -> bool:
+        return self._chosen is not None and self._chosen.full
+
     def receive_data(self, data: bytes, now: float) -> None:
         passed = self._seams.incoming(data)
         if passed is None:

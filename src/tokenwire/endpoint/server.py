@@ -30,6 +30,10 @@ class ServerConnection(Protocol):
     def ending(self) -> Literal["", "close", "reset"]:
         """How the server must end the connection, once all that is due has been drained; "" while it goes on."""
 
+    @property
+    def full(self) -> bool:
+        """So much waits to go out later that nothing more should be read before some of it has."""
+
     def receive_data(self, data: bytes, now: float) -> None: ...
     def receive_eof(self, now: float) -> None:
         """The client sends no more. Once nothing more is due, `ending` must say how to end."""
@@ -123,7 +127,7 @@ async def _drive(connection: ServerConnection, reader: asyncio.StreamReader, wri
                 await _end(connection.ending, reading, reader, writer)
                 return
             deadline = connection.next_deadline()
-            if reader.at_eof() and reading.done():
+            if connection.full or (reader.at_eof() and reading.done()):
                 await asyncio.sleep(_wait(deadline) or 0.0)
             else:
                 await asyncio.wait({reading}, timeout=_wait(deadline))

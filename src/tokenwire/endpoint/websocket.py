@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ..errors import RemoteProtocolError
 from ..protocol.websocket import Asked, Closed, State, WebSocketConnection, refusal_for
+from .connection import MAX_WAITING
 from .openai_chat import error_reply
 from .seams import Ending, Reply, Seams, Turn
 
@@ -65,6 +66,11 @@ class WebSocketEndpoint:
     @property
     def ending(self) -> Ending:
         return self._seams.ending("close" if self._over else "")
+
+    @property
+    def full(self) -> bool:
+        """So much waits to go out that no more messages should be taken."""
+        return len(self._queue) > MAX_WAITING
 
     @property
     def _over(self) -> bool:
@@ -127,6 +133,8 @@ class WebSocketEndpoint:
         return min(self._silent_until(), self._queue[0][0] if self._queue else inf)
 
     def _silent_until(self) -> float:
+        if self.full:
+            return inf  # nobody listens, so nobody is silent
         patience = self._seams.ping_timeout if self._pinged else 0.0
         return self._silent_since + self._seams.ping_interval + patience
 
