@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from cutting import cut_at, cuts, every_way
 from tokenwire.dialects.bedrock import BEDROCK_CONVERSE
+from tokenwire.dialects.bedrock_invoke import BEDROCK_INVOKE
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.dialects.events import (
@@ -297,3 +299,137 @@ def test_the_model_is_in_the_path_and_not_in_the_body() -> None:
 )
 def test_the_error_of_a_refusal(body: Any, fields: dict[str, Any]) -> None:
     assert BEDROCK_CONVERSE.error_fields(body) == fields
+
+
+# InvokeModelWithResponseStream.
+
+
+def chunks(*objects: Any) -> bytes:
+    """The vendor's JSON, as Bedrock wraps it."""
+    texts = [value if isinstance(value, bytes) else json.dumps(value).encode() for value in objects]
+    return frames(*(("chunk", {"bytes": base64.b64encode(text).decode()}) for text in texts))
+
+
+METRICS = {"inputTokenCount": 1, "outputTokenCount": 2}
+COUNTED = {"amazon-bedrock-invocationMetrics": METRICS}
+HELLO = [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "b"), BlockStop(0)]
+
+VENDORS: dict[str, tuple[list[Any], list[StreamEvent]]] = {
+    "Llama": (
+        [{"generation": "a", "prompt_token_count": 1, "stop_reason": None},
+         {"generation": "b", "stop_reason": "length", **COUNTED}],
+        [*HELLO, Finish("length", "length"), Usage(METRICS, True), End(True)],
+    ),
+    "Titan": (
+        [{"outputText": "a", "index": 0, "completionReason": None},
+         {"outputText": "b", "index": 0, "completionReason": "FINISH", **COUNTED}],
+        [*HELLO, Finish("stop", "FINISH"), Usage(METRICS, True), End(True)],
+    ),
+    "Mistral's completions": (
+        [{"outputs": [{"text": "a", "stop_reason": None}]},
+         {"outputs": [{"text": "b", "stop_reason": "stop"}], **COUNTED}],
+        [*HELLO, Finish("stop", "stop"), Usage(METRICS, True), End(True)],
+    ),
+    "Anthropic's completions": (
+        [{"completion": "a", "stop_reason": None, "stop": None},
+         {"completion": "b", "stop_reason": "stop_sequence", "stop": "\n\nHuman:", **COUNTED}],
+        [*HELLO, Finish("stop", "stop_sequence"), Usage(METRICS, True), End(True)],
+    ),
+    "Cohere's completions, two of them": (
+        [{"index": 0, "is_finished": False, "text": "a"}, {"index": 1, "is_finished": False, "text": "c"},
+         {"index": 0, "is_finished": False, "text": "b"},
+         {"finish_reason": "MAX_TOKENS", "is_finished": True, **COUNTED}],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text", choice=1), TextDelta(1, "c"),
+         TextDelta(0, "b"), BlockStop(0), Finish("length", "MAX_TOKENS"), Usage(METRICS, True), BlockStop(1),
+         End(True)],
+    ),
+    "Anthropic's messages": (
+        [{"type": "message_start", "message": {"id": "1", "model": "m"}},
+         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}},
+         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "b"}},
+         {"type": "content_block_stop", "index": 0},
+         {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop", **COUNTED}],
+        [Start("1", "m"), *HELLO, Finish("stop", "end_turn"), End(True)],
+    ),
+    "chat completions": (
+        [{"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "a"}}]},
+         {"id": "1", "model": "m", "choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": "stop"}]}],
+        [Start("1", "m"), *HELLO, Finish("stop", "stop"), End(True)],
+    ),
+    "Cohere's chat": (
+        [{"event_type": "stream-start", "generation_id": "1"}, {"event_type": "text-generation", "text": "a"},
+         {"event_type": "text-generation", "text": "b"}, {"event_type": "stream-end", "finish_reason": "COMPLETE"}],
+        [Start("1", ""), *HELLO, Finish("stop", "COMPLETE"), End(True)],
+    ),
+    "Nova": (
+        [dict([event]) for event in (START, delta(0, text="a"), delta(0, text="b"), stop(), STOP, METADATA)],
+        [Start("", ""), *HELLO, *ENDED],
+    ),
+    "what nobody knows": (
+        [{"x": 1}, {"generation": "a", "outputs": "x", "index": [], "stop_reason": 7}, {"generation": "b"}],
+        [Other("message", "…"), *HELLO, End(False)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("objects", "expected"), VENDORS.values(), ids=VENDORS)
+def test_each_vendors_stream_is_read_as_its_own(objects: list[Any], expected: list[StreamEvent]) -> None:
+    assert shown(decode(chunks(*objects), dialect="bedrock-invoke")) == expected
+
+
+@pytest.mark.parametrize("objects", [objects for objects, _ in VENDORS.values()], ids=VENDORS)
+def test_an_exception_is_fatal_in_each_of_them(objects: list[Any]) -> None:
+    stream = chunks(objects[0]) + exception("throttlingException", THROTTLED)
+    events = decode(stream, dialect="bedrock-invoke")
+    assert Error("throttlingException", "Too many tokens", True) in events
+    assert events[-1] == End(False)
+
+
+INNER = st.dictionaries(
+    st.sampled_from(["type", "choices", "event_type", "messageStart", "generation", "outputs", "text", "index",
+                     "stop_reason", "amazon-bedrock-invocationMetrics", "delta", "message"]),
+    JSON,
+    max_size=4,
+)  # fmt: skip
+
+
+@given(st.lists(INNER | JSON, max_size=6), cuts)
+def test_whatever_a_vendor_sends_nothing_raises(objects: list[Any], places: list[int]) -> None:
+    stream = chunks(*objects)
+    events = decode(stream, dialect="bedrock-invoke")
+    assert decode(*cut_at(stream, places), dialect="bedrock-invoke") == events
+    assert [isinstance(event, End) for event in events] == [False] * (len(events) - 1) + [True]
+    repr(events).encode()
+
+
+def test_an_exception_may_be_all_there_is() -> None:
+    stream = exception("modelTimeoutException", b'{"message":"no"}')
+    assert decode(stream, dialect="bedrock-invoke") == [Error("modelTimeoutException", "no", True), End(False)]
+    assert decode(dialect="bedrock-invoke") == [End(False)]
+
+
+def test_chunks_that_hold_no_json_are_handed_on() -> None:
+    """Agents write the text as it is, and beside it events of their own."""
+    stream = chunks(b"words", b"\xff", b"[1]") + frames(("chunk", {"bytes": "*"}), ("chunk", {}), ("trace", {}))
+    events = shown(decode(stream, dialect="bedrock-invoke"))
+    assert events == [*[Other("chunk", "…")] * 5, Other("trace", "…"), End(False)]
+
+
+def test_raw_is_the_vendors_message() -> None:
+    events = decode(chunks(b'{"generation":  "a"}'), dialect="bedrock-invoke")
+    assert events[1].raw == '{"generation":  "a"}'
+
+
+def test_invoking_is_asked_as_the_vendor_wants_it() -> None:
+    asked = BEDROCK_INVOKE.ask(Prompt("Hi", "us.anthropic.claude", max_tokens=5))
+    request = build_request("https://bedrock.test", BEDROCK_INVOKE, json=asked, key="k").http
+    assert request.target.path == "/model/us.anthropic.claude/invoke-with-response-stream"
+    assert json.loads(request.body) == {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 5,
+        "messages": [{"role": "user", "content": "Hi"}],
+    }
+    assert BEDROCK_INVOKE.ask(Prompt("Hi", "openai.gpt")) == {
+        "model": "openai.gpt",
+        "messages": [{"role": "user", "content": "Hi"}],
+    }

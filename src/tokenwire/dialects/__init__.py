@@ -7,6 +7,7 @@ from .a2a import A2A
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .bedrock import BEDROCK_CONVERSE
+from .bedrock_invoke import BEDROCK_INVOKE
 from .cohere import COHERE_V1, COHERE_V2
 from .dialect import Dialect
 from .eventsource import EVENTSOURCE
@@ -36,6 +37,7 @@ _ALL = (
     COHERE_V2,
     COHERE_V1,
     BEDROCK_CONVERSE,
+    BEDROCK_INVOKE,
     GEMINI,
     GEMINI_INTERACTIONS,
     GEMINI_LIVE,
