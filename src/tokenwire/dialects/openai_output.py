@@ -71,6 +71,7 @@ class OutputDecoder(JSONDecoder):
         super().__init__()
         self._runs = runs  # by the type of their messages, without `.delta` or `.done`
         self._started = False
+        self._model = ""  # where the description of the response does not name it
         self._called = False
         self._told: set[Hashable] = set()  # the addresses that need no repeating, and the items that they are in
 
@@ -112,7 +113,7 @@ class OutputDecoder(JSONDecoder):
         if self._started or not isinstance(response, dict):
             return []
         self._started = True
-        return [Start(word(response.get("id")), word(response.get("model")), raw, cursor)]
+        return [Start(word(response.get("id")), word(response.get("model")) or self._model, raw, cursor)]
 
     # Runs.
 

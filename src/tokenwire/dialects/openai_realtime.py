@@ -69,6 +69,9 @@ class RealtimeDecoder(OutputDecoder):
         match kind:
             case "response.done":
                 return self._response_done(mapping(value.get("response")), raw, cursor)
+            case "session.created":
+                self._model = word(member(value, "session", "model"))
+                return []
             case "session.closed":
                 return self._end(raw, cursor, clean=True)
             case "error":
