@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from cutting import every_way, some_ways
+from tokenwire.dialects import dialect_named
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End
+from tokenwire.framing.eventstream import encode
 
 #: The dialect of each folder of the corpus.
 DIALECTS = {
@@ -24,6 +26,9 @@ DIALECTS = {
     "chat-openrouter": "openai-chat",
     "anthropic-messages": "anthropic-messages",
     "cohere-v2": "cohere-v2",
+    "cohere-v1-ndjson": "cohere-v1",
+    "bedrock-converse": "bedrock-converse",
+    "aws-eventstream": "bedrock-invoke",
     "openai-responses": "openai-responses",
     "openai-transcription": "openai-responses",
     "openai-realtime-ws": "openai-realtime",
@@ -39,7 +44,13 @@ DIALECTS = {
 ALSO = {"chat-mistral": "mistral"}
 
 #: Recordings in another dialect than the rest of their folder.
-ODD: dict[str, str] = {}
+ODD = {
+    f"aws-eventstream/{name}.bin": "bedrock-converse"
+    for name in (
+        "chat-web-search-with-bedrock-amazon-nova-2-lite-v1-0-streams-grounded-turns",
+        "test-titan-converse-stream-with-events-with-no-content",
+    )
+}
 
 #: What begins the end of a stream, in one dialect or another: a stream that is cut before it is never clean.
 MARKS = (
@@ -48,6 +59,8 @@ MARKS = (
     b'"finish_reason": "',
     b"message_stop",
     b"message-end",
+    b"messageStop",
+    b"stream-end",
     b'"transcript.text.done"',
     b'"response.done"',
     b'"finishReason"',
@@ -219,6 +232,36 @@ DELIBERATE |= {
     },
 }
 
+DELIBERATE |= {
+    # The reader that made the index covers little of what is inside of Bedrock's chunks, and nothing of what it counts.
+    "aws-eventstream/anthropic-invoke-stream.bin": {
+        "finish": "stop_sequence",
+        "usage": {"inputTokenCount": 25, "outputTokenCount": 4, "invocationLatency": 266, "firstByteLatency": 266},
+    },
+    "aws-eventstream/cohere-invoke-stream-multiple-output.bin": {
+        "text": " In machine learning and natural language processing, Long Short",
+        "finish": "MAX_TOKENS",
+        "usage": {"inputTokenCount": 40, "outputTokenCount": 20, "invocationLatency": 597, "firstByteLatency": 273},
+    },
+    "aws-eventstream/meta-invoke-stream.bin": {
+        "usage": {"inputTokenCount": 10, "outputTokenCount": 60, "invocationLatency": 1686, "firstByteLatency": 294},
+    },
+    "aws-eventstream/test-invoke-model-with-response-stream-no-content-amazon-titan.bin": {
+        "usage": {"inputTokenCount": 5, "outputTokenCount": 10, "invocationLatency": 606, "firstByteLatency": 605},
+    },
+    "aws-eventstream/agent-invoke-trace-disabled.bin": {
+        # Another API, InvokeAgent: its chunks are text and no JSON, and nothing in them says where they end.
+        "clean": False,
+    },
+    "cohere-v1-ndjson/test-cohere-chat-legacy-with-streaming.ndjson": {
+        # Nor does it read what version 1 counts.
+        "usage": {
+            "billed_units": {"input_tokens": 7, "output_tokens": 115},
+            "tokens": {"input_tokens": 69, "output_tokens": 116},
+        },
+    },
+}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -296,7 +339,7 @@ def streams_of(corpus: Path, row: Row) -> list[bytes]:
     turns: list[bytes] = []
     decoder = None
     for message in messages_of(data):
-        event = b"data: " + message + b"\n\n"
+        event = framed(message, row.dialect)
         if decoder is None or decoder.ended:
             decoder = Decoder(row.dialect)
             turns.append(b"")
@@ -306,6 +349,14 @@ def streams_of(corpus: Path, row: Row) -> list[bytes]:
         last = turns.pop()  # what a socket says after its last answer is none
         turns[-1] += last
     return turns
+
+
+def framed(message: bytes, dialect: str) -> bytes:
+    """A message as its server would have framed it: Bedrock has the name of the event in the headers."""
+    if dialect_named(dialect).framing != "eventstream":
+        return b"data: " + message + b"\n\n"
+    ((name, body),) = json.loads(message).items()
+    return encode({":event-type": name, ":message-type": "event"}, json.dumps(body).encode())
 
 
 def messages_of(data: bytes) -> list[bytes]:
