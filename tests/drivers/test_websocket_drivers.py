@@ -264,6 +264,7 @@ def test_a_message_that_the_peer_takes_late_arrives_whole_and_is_followed_by_the
 
     def _ping(session: MessageSession, now: float) -> None:
         ping(session, now)
+        session._timers.set("keepalive", 60.0, now)  # the peer begins to read only now, on however busy a machine
         impatient.set()
 
     monkeypatch.setattr(MessageSession, "_ping", _ping)
@@ -281,8 +282,7 @@ def test_a_message_that_the_peer_takes_late_arrives_whole_and_is_followed_by_the
             await websocket.send(large)
             return await anext(websocket)
 
-    # From the ping to the first word of the peer there is as much time again, which has to be enough for anybody.
-    timeouts = tokenwire.Timeouts(keepalive=2.0)
+    timeouts = tokenwire.Timeouts(keepalive=0.5)
     with peer(script) as url:
         if kind == "asyncio":
             assert asyncio.run(send(url)) == "thanks"
@@ -302,20 +302,22 @@ def test_a_task_that_waits_to_send_does_not_take_the_timer_of_one_that_reads() -
             accepted.sendall(connection.data_to_send())
             time.sleep(0.05)
         while not connection.receive_data(accepted.recv(1_000_000)):
-            pass
+            connection.send("wait")
+            accepted.sendall(connection.data_to_send())
         connection.send("thanks")
         accepted.sendall(connection.data_to_send())
         until_gone(connection, accepted)
 
-    async def run(url: str) -> list[str | bytes]:
+    async def run(url: str) -> str | bytes:
         async with tokenwire.aconnect(url, timeouts=tokenwire.Timeouts(keepalive=None, idle=2.0)) as websocket:
             sending = asyncio.create_task(websocket.send("x" * 15_000_000))
-            messages = [await anext(websocket) for _ in range(61)]
+            while (message := await anext(websocket)) == "wait":
+                pass
             await sending
-        return messages
+        return message
 
     with peer(script) as url:
-        assert asyncio.run(run(url)) == ["wait"] * 60 + ["thanks"]
+        assert asyncio.run(run(url)) == "thanks"
 
 
 @drivers
