@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .decoding import decode as decode
     from .dialects import DIALECTS as DIALECTS
     from .dialects import Dialect as Dialect
+    from .dialects.a2a import A2AReader as A2AReader
     from .dialects.answer import Answer as Answer
     from .dialects.answer import ToolCall as ToolCall
     from .dialects.decoder import Decoder as Decoder
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from .dialects.events import (
         Usage as Usage,
     )
+    from .dialects.guess import Guess as Guess
+    from .dialects.guess import guess_dialect as guess_dialect
+    from .dialects.mcp import MCPReader as MCPReader
     from .drivers.asyncio import AsyncStream as AsyncStream
     from .drivers.asyncio import AsyncWebSocket as AsyncWebSocket
     from .drivers.asyncio import aconnect as aconnect
@@ -129,6 +133,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "decoding": ("adecode", "decode"),
     "dialects": ("DIALECTS", "Dialect"),
+    "dialects.a2a": ("A2AReader",),
     "dialects.answer": ("Answer", "ToolCall"),
     "dialects.decoder": ("Decoder",),
     "dialects.events": (
@@ -145,6 +150,8 @@ _HOMES = {
         "ToolCallDelta",
         "Usage",
     ),
+    "dialects.guess": ("Guess", "guess_dialect"),
+    "dialects.mcp": ("MCPReader",),
     "drivers.asyncio": ("AsyncStream", "AsyncWebSocket", "aconnect", "astream"),
     "drivers.blocking": ("Stream", "WebSocket", "connect", "stream"),
     "errors": (

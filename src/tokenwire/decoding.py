@@ -26,6 +26,7 @@ def decode(
     `StreamInterrupted` follows, with all that had arrived.
 
     :param chunks: bytes of the body, content codings removed.
+    :param dialect: of the endpoint; "auto" guesses it from the first bytes.
     :raises StreamInterrupted: when the body ends without the dialect's terminator.
     :raises RemoteProtocolError: when an event passes `max_event_size` (bytes).
     """

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tokenwire.cli import main
+from tokenwire.dialects import DIALECTS
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
 from tokenwire.recording import load
@@ -107,6 +108,22 @@ def test_the_dialect_may_be_another(capfd: pytest.CaptureFixture[str], reference
     with replayed("aimock/normal") as url:
         assert main(["stream", url + "/v1/chat/completions", "--dialect", "eventsource"]) == 0
     assert capfd.readouterr().out.splitlines()[-1] == "[DONE]"
+
+
+def test_the_dialect_may_be_guessed_and_the_reason_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with replayed("aimock/normal") as url:
+        assert main(["stream", url + "/v1/chat/completions", "--dialect", "auto", "-p", "x"]) == 0
+        captured = capfd.readouterr()
+        assert captured.out == EXPECTED["aimock/normal"]["text"]
+        assert captured.err == "dialect: openai-chat, for the path ends in /chat/completions\n"
+        output = str(tmp_path / "x.wire.jsonl")
+        assert main(["record", url + "/v1/messages", "--dialect", "auto", "-p", "x", "-o", output]) == 0
+
+
+def test_the_dialects_are_listed_in_the_help(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "--help"]) == 0
+    said = "".join(capfd.readouterr().out.split())  # wrapped, also at hyphens
+    assert f"{','.join(DIALECTS)};orauto" in said
 
 
 @pytest.mark.parametrize("given", ["--key-env", "--key-file", "--key-file -"])

@@ -15,6 +15,7 @@ from cutting import bytewise, cut_at, cuts, every_way
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.dialect import Dialect
 from tokenwire.dialects.events import BlockStart, BlockStop, End, Error, Finish, Other, Start, StreamEvent, TextDelta
+from tokenwire.dialects.guess import guess_dialect
 from tokenwire.errors import (
     BodyTruncated,
     DecodingError,
@@ -493,3 +494,50 @@ def test_no_wire_raises_and_every_cut_gives_the_same(wire: bytes, places: list[i
     events, error, _ = whole
     assert sum(isinstance(event, End) for event in events) <= 1
     assert error != "NoneType" or isinstance(events[-1], End)
+
+
+# The dialect guessed.
+
+
+def guessed(url: str, response: bytes) -> Session:
+    guess = guess_dialect(url)
+    dialect = DIALECTS[guess.dialect]
+    made = Session(build_request(url, dialect, json={"model": "m"}), dialect, guess=guess)
+    made.start(0)
+    made.connected(0)
+    for piece in bytewise(response):
+        made.receive_data(piece, 1)
+    made.receive_eof(2)
+    return made
+
+
+NDJSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n\r\n"
+OLLAMA = b'{"model":"m","message":{"content":"a"},"done":false}\n{"model":"m","done":true,"done_reason":"stop"}\n'
+ANTHROPIC = (
+    b'data: {"type":"message_start","message":{}}\n\n'
+    b'data: {"type":"content_block_start","index":0,"content_block":{"type":"text"}}\n\n'
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+    b'data: {"type":"message_stop"}\n\n'
+)
+
+
+@pytest.mark.parametrize(
+    "response", [CLOSE + text("a", "stop") + DONE, NDJSON + OLLAMA, CLOSE + OLLAMA, CLOSE + ANTHROPIC]
+)
+@pytest.mark.parametrize("url", ["http://host", "http://host/v1/chat/completions", "http://host:11434"])
+def test_where_the_dialect_is_guessed_the_stream_decides(url: str, response: bytes) -> None:
+    played = guessed(url, response)
+    assert (played.answer.text, played.error) == ("a", None)
+    assert played.answer.end == End(True)
+
+
+def test_where_it_is_guessed_an_answer_that_is_no_stream_is_still_none() -> None:
+    response = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"choices": [{"message": {}}]}'
+    assert isinstance(guessed("http://host", response).error, NotAStream)
+
+
+def test_a_stream_that_was_cut_names_the_dialect_that_it_was_taken_for() -> None:
+    error = guessed("http://host", CLOSE + ANTHROPIC[:-30]).error
+    assert isinstance(error, StreamInterrupted)
+    assert "the end that anthropic-messages marks" in str(error)
+    assert error.text == "a"

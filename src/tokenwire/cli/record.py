@@ -6,14 +6,13 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from ..dialects import dialect_named
 from ..dialects.raw import RAW
 from ..drivers.blocking import Stream
 from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, TokenwireError
 from ..recording import Recording, load
 from ..session import Session
 from .exits import FINDINGS, FINE, complain
-from .request import add_request_options, open_request
+from .request import add_request_options, dialect_asked, guess_asked, open_request
 
 __all__ = ["add_parser", "run"]
 
@@ -37,7 +36,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    dialect = dialect_named(args.dialect)
+    dialect = dialect_asked(args)
     websocket = args.url.lower().startswith(("ws:", "wss:"))
     # Read as raw bytes, the response is read to its end, and not only to the terminator of the dialect. A WebSocket
     # has no other end than the terminator: after it we close.
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"kept {args.output}: {_summary(recording)}", flush=True)
     answer = stream.answer
     if not websocket:
-        judged = _judged(recording, Session(opening.request, dialect))
+        judged = _judged(recording, Session(opening.request, dialect, guess=guess_asked(args)))
         error, answer = judged.error, judged.answer
     if error is not None:
         raise error

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..dialects import DIALECTS, dialect_named
 from ..dialects.dialect import Dialect, Prompt
+from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
@@ -20,6 +21,8 @@ from ..session import Timeouts
 __all__ = [
     "add_key_options",
     "add_request_options",
+    "dialect_asked",
+    "guess_asked",
     "header_fields",
     "key_of",
     "open_request",
@@ -37,7 +40,13 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
     body.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, as the user")
     body.add_argument("--json", metavar="FILE", help="the body of the request; - reads standard input")
     parser.add_argument("--model", metavar="NAME", help="the model to ask")
-    parser.add_argument("--dialect", choices=list(DIALECTS), default="openai-chat", help="default: %(default)s")
+    parser.add_argument(
+        "--dialect",
+        choices=[*DIALECTS, "auto"],
+        default="openai-chat",
+        metavar="NAME",
+        help=f"{', '.join(DIALECTS)}; or auto, which goes by the URL and the stream; default: %(default)s",
+    )
     add_key_options(parser, "the key to send")
     parser.add_argument(
         "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
@@ -106,7 +115,7 @@ def open_request(
     """
     if args.json == "-" and args.key_file == "-":
         raise LocalProtocolError("--json - and --key-file - cannot both read standard input")
-    asked = dialect_named(args.dialect)
+    asked = dialect_asked(args)
     asks = asked.method == "POST" or args.url.lower().startswith(("ws:", "wss:"))
     model = {} if args.model is None else {"model": args.model}
     request_body = {**(body or {}), **_body(args, asked), **model} if asks else model
@@ -114,12 +123,23 @@ def open_request(
     return Opening(
         args.url,
         json=request_body,
-        dialect=dialect or asked,
+        dialect=dialect or args.dialect,
         key=key_of(args),
         headers=headers,
         timeouts=_timeouts(args),
         record=record,
     )
+
+
+def dialect_asked(args: argparse.Namespace) -> Dialect:
+    """The dialect of the request: the one that was named, or that the URL is taken for."""
+    guess = guess_asked(args)
+    return dialect_named(guess.dialect if guess else args.dialect)
+
+
+def guess_asked(args: argparse.Namespace) -> Guess | None:
+    """What the URL is taken for, where the dialect is to be guessed."""
+    return guess_dialect(args.url) if args.dialect == "auto" else None
 
 
 def key_of(args: argparse.Namespace) -> str | None:

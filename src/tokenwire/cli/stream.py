@@ -25,7 +25,7 @@ from ..dialects.events import (
 )
 from ..drivers.blocking import Stream
 from .exits import FINDINGS, FINE, complain
-from .request import add_request_options, open_request
+from .request import add_request_options, dialect_asked, open_request
 from .screen import Screen
 
 __all__ = ["add_parser", "run"]
@@ -54,9 +54,11 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asks_for_usage = args.usage and args.dialect == "openai-chat"
+    asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
     body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
     opening = open_request(args, body=body, record=args.record)
+    if opening.guess is not None:
+        print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     screen = Screen(sys.stdout)
     printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen)
     clock = _Clock()

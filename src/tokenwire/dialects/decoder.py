@@ -4,6 +4,8 @@ decoder = Decoder("openai-chat")
 for event in decoder.receive_data(chunk): ...
 for event in decoder.receive_eof(): ...
 decoder.outcome      # "clean", "error" (the server said so) or "interrupted"; None while it runs
+
+With the dialect "auto" the first bytes are held back until they tell which one it is: see `guess`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from . import dialect_named
 from .dialect import Dialect
 from .events import End, Error, StreamEvent
 from .frames import frames_for
+from .guess import MAX_HELD, Guess, Guesser
 
 __all__ = ["Decoder", "Outcome"]
 
@@ -25,9 +28,10 @@ Outcome = Literal["clean", "error", "interrupted"]
 class Decoder:
     """Decodes one stream of one dialect.
 
-    :param dialect: a dialect, or the name of one.
+    :param dialect: a dialect, or the name of one; "auto" guesses it from the first bytes.
     :param last_event_id: where an earlier connection stopped (framing "sse").
     :param max_event_size: bytes, as in `SSEParser`.
+    :param hint: with "auto", the dialect where the bytes do not say which.
     :raises LocalProtocolError: for the name of no dialect.
     """
 
@@ -37,13 +41,25 @@ class Decoder:
         *,
         last_event_id: str = "",
         max_event_size: int = MAX_EVENT_SIZE,
+        hint: Guess | None = None,
     ) -> None:
-        self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None
+        #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
+        self.guess: Guess | None = None
         self._failed = False
-        self._decoder = self.dialect.decoder()
-        self._frames = frames_for(self.dialect, last_event_id, max_event_size)
+        self._last_event_id = last_event_id
+        self._max_event_size = max_event_size
+        self._guesser: Guesser | None = None
+        if dialect == "auto":
+            self._guesser = Guesser(hint, min(MAX_HELD, max_event_size))
+            dialect = hint.dialect if hint else "raw"
+        self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
+
+    def _read_as(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._decoder = dialect.decoder()
+        self._frames = frames_for(dialect, self._last_event_id, self._max_event_size)
 
     @property
     def ended(self) -> bool:
@@ -72,11 +88,17 @@ class Decoder:
         """
         if self.ended:
             return []
+        if self._guesser is not None:
+            self._guesser.receive_data(data)
+            data = self._take_guess(self._guesser)
         return self._decode(self._frames.receive_data(data))
 
     def receive_message(self, data: str | bytes) -> list[StreamEvent]:
         """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
         text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        if self._guesser is not None:
+            self._guesser.receive_message(text)
+            self._take_guess(self._guesser)
         return [] if self.ended else self._decode([ServerSentEvent("", text, "")])
 
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
@@ -87,7 +109,12 @@ class Decoder:
         """
         if self.ended:
             return []
-        events = self._decode(self._frames.receive_eof())
+        events: list[StreamEvent] = []
+        if self._guesser is not None:
+            self._guesser.receive_eof()
+            held = self._take_guess(self._guesser)
+            events = self._decode(self._frames.receive_data(held))
+        events += self._decode(self._frames.receive_eof())
         if self.ended:
             return events
         last = self._decoder.receive_eof()
@@ -95,6 +122,14 @@ class Decoder:
             if isinstance(event, End):
                 event.clean = event.clean and not cut and not self._frames.cut
         return events + self._note(last, terminated=False)
+
+    def _take_guess(self, guesser: Guesser) -> bytes:
+        """What has been held back, once it is clear what it is; nothing before."""
+        if guesser.guess is not None:
+            self.guess = guesser.guess
+            self._guesser = None
+            self._read_as(dialect_named(guesser.guess.dialect))
+        return guesser.held
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []

@@ -72,6 +72,7 @@ def stream(
 
     :param url: of the endpoint; where it names only a server, the dialect's own path is added.
     :param json: the body of the request.
+    :param dialect: of the endpoint; "auto" guesses it from the URL, and takes the stream for what it is.
     :param key_env: the environment variable that holds the key.
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.

@@ -18,6 +18,7 @@ from ..dialects import dialect_named
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End
+from ..dialects.guess import guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.proxy import ConnectTunnel
@@ -126,6 +127,9 @@ class Opening:
         record: str | Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        #: With the dialect "auto": what the URL was taken for, and why.
+        self.guess = guess_dialect(url) if dialect == "auto" else None
+        dialect = self.guess.dialect if self.guess else dialect
         self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
         key = key_from_environment(key_env) if key_env else key
         self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
@@ -141,8 +145,9 @@ class Opening:
 
     def conversation(self) -> Session | WebSocketSession:
         """The session that reads the dialect's stream events, over the transport that the URL names."""
-        make = WebSocketSession if self.request.websocket else Session
-        return make(self.request, self.dialect, self.timeouts)
+        if self.request.websocket:
+            return WebSocketSession(self.request, self.dialect, self.timeouts)
+        return Session(self.request, self.dialect, self.timeouts, self.guess)
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""

@@ -22,6 +22,7 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
+from ..dialects.guess import STREAM_TYPES, Guess
 from ..errors import (
     BodyTruncated,
     LocalProtocolError,
@@ -48,10 +49,13 @@ class Session:
     """One conversation over one connection.
 
     :param request: made by `build_request`.
+    :param guess: the dialect is guessed from the URL; the stream itself decides.
     :raises LocalProtocolError: when the request cannot be sent as it is.
     """
 
-    def __init__(self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None, guess: Guess | None = None
+    ) -> None:
         #: What has arrived so far.
         self.answer = Answer()
         #: The head of the response, once it is there.
@@ -64,7 +68,8 @@ class Session:
         self.error: TokenwireError | None = None
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
-        self._decoder = Decoder(dialect)
+        self._decoder = Decoder("auto", hint=guess) if guess else Decoder(dialect)
+        self._other_types = STREAM_TYPES if guess else ()
         self._timers = Timers(timeouts or Timeouts())
         self._refused = bytearray()
         self._reset = False
@@ -184,7 +189,7 @@ class Session:
         self.ended = True
         if self._decoder.outcome == "interrupted":
             interrupted = StreamInterrupted(
-                f"{how} the end that {self._dialect.name} marks had not come, "
+                f"{how} the end that {self._decoder.dialect.name} marks had not come, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
             )
@@ -209,7 +214,7 @@ class Session:
         if head is None or head.status != 200:
             return False
         wanted = self._dialect.content_type
-        return not wanted or _media_type(head) in wanted.split(", ")
+        return not wanted or _media_type(head) in (*wanted.split(", "), *self._other_types)
 
     def _refusal(self) -> TokenwireError:
         """The response is no stream: why."""
