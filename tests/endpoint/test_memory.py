@@ -55,6 +55,7 @@ def _messages(client: socket.socket, path: str, message: str) -> bytes:
     return connection.data_to_send()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the peak of a process's memory")
 @pytest.mark.parametrize(("ask", "pace"), [(pipelined, 0.0), (echoed, 0.0), (asked, 0.0), (asked, 60.0)])
 def test_a_client_that_reads_no_answer_is_not_listened_to_without_end(
     ask: Callable[[socket.socket], bytes], pace: float

@@ -165,8 +165,10 @@ async def _end(
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
         return
-    if writer.can_write_eof():
-        writer.write_eof()
+    if not writer.can_write_eof():  # TLS, which says goodbye by itself and waits for the client's
+        writer.close()
+        return
+    writer.write_eof()
     try:
         async with asyncio.timeout(LINGER):
             while await reading:
