@@ -56,13 +56,13 @@ class AnthropicDecoder(JSONDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._id: str | None = None
-        self._finished_message = False
+        self._has_reason = False
         self._usage: dict[str, Any] = {}
         self._inputs: dict[int | None, str] = {}  # of tools that had their arguments in the start already
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        match word(value.get("type")) or message.event:
+        match value.get("type") or message.event:
             case "content_block_delta":
                 return self._delta(_index(value), mapping(value.get("delta")), raw, cursor)
             case "content_block_start":
@@ -86,7 +86,7 @@ class AnthropicDecoder(JSONDecoder):
             return [Other("message_start", raw, cursor)]
         events = self._close_all(raw, cursor)
         self._id = word(message.get("id"))
-        self._finished_message = False
+        self._has_reason = False
         self._usage = {}
         events.append(Start(self._id, word(message.get("model")), raw, cursor))
         for block in listed(message.get("content")):
@@ -139,8 +139,8 @@ class AnthropicDecoder(JSONDecoder):
         reason = word(mapping(value.get("delta")).get("stop_reason"))
         events = self._close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
-        if reason and not self._finished_message:
-            self._finished_message = True
+        if reason and not self._has_reason:
+            self._has_reason = True
             events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
         return events
 

@@ -82,7 +82,7 @@ class CohereDecoder(_CohereDecoder):
         raw, cursor = message.data, message.id or None
         delta = mapping(value.get("delta"))
         said = mapping(delta.get("message"))
-        match word(value.get("type")) or message.event:
+        match value.get("type") or message.event:
             case "content-delta":
                 return self._content(_address("content", value), mapping(said.get("content")), raw, cursor)
             case "content-start":
