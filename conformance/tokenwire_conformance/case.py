@@ -104,7 +104,7 @@ class Case:
         :raises Inconclusive: when it was not answered.
         """
         socket = self.socket(probe)
-        if not socket.complete_answers:
+        if not socket.answered:
             raise Inconclusive(f"the question of the probe {probe!r} was not answered{_how(socket)}")
         return socket
 
@@ -138,6 +138,9 @@ def at_frame(socket: Socket, offset: int) -> Evidence:
 
 
 def _how(socket: Socket) -> str:
+    error = next((answer.error for answer in socket.answers if answer.error is not None), None)
+    if error is not None:
+        return f": the server said {error.code} {error.message}".rstrip()
     if socket.close is not None:
         return f": the server closed with {socket.close.code} {socket.close.reason}".rstrip()
     return f": {socket.transcript.ending}" if socket.transcript.ended_by_server else ""

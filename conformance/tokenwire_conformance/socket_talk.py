@@ -20,6 +20,12 @@ __all__ = ["ENDING", "QUESTION", "SocketTalk", "frame", "socket_probe"]
 #: none; five are generous.
 ENDING = 5.0
 
+#: Seconds in which a server that greets has done it.
+GREETING = 0.1
+
+#: Makes the frames of a message.
+Write = Callable[[bytes], bytes]
+
 #: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
 QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
 
@@ -50,6 +56,10 @@ def frame(
     return head + key + mask(payload, key)
 
 
+def _text(payload: bytes) -> bytes:
+    return frame(TEXT, payload)
+
+
 class SocketTalk(Talk):
     """The talk of one probe over WebSocket."""
 
@@ -74,6 +84,8 @@ class SocketTalk(Talk):
     def open(self, **request: Any) -> bool:
         """Asks for a WebSocket; whether it was granted."""
         self.shake(**request)
+        if self.plan.dialect.name == "raw":
+            self.read_for(GREETING)  # where nothing tells an answer from a greeting, the greeting has to come first
         return self.socket is not None
 
     def handshake(
@@ -106,19 +118,29 @@ class SocketTalk(Talk):
         asked = dialect.ask(Prompt(QUESTION, self.plan.model, max_tokens=48))
         return [json.dumps(message, ensure_ascii=False).encode() for message in dialect.opening(asked)]
 
-    def ask(self, write: Callable[[bytes], bytes] = lambda payload: frame(TEXT, payload)) -> bool:
+    def ask(self, write: Write = _text, *, lead: Write = _text) -> bool:
         """Asks the question and reads until it is answered in full; whether it was.
 
-        :param write: makes the frames of the last message; those before it are sound.
+        :param write: makes the frames of the last message.
+        :param lead: makes those of the messages before it.
         """
         before = self.answered
+        self.send(write(self.lead(lead)))
+        return self.await_answer(before)
+
+    def lead(self, write: Write = _text) -> bytes:
+        """Says all messages of the question but the last one, which is returned."""
         *first, last = self.question
         for payload in first:
             heard = self.messages
-            self.send(frame(TEXT, payload))
+            self.send(write(payload))
             self.read_socket(lambda socket, heard=heard: len(socket.messages) > heard, SHORT_PATIENCE)  # type: ignore[misc]
-        self.send(write(last))
-        return self.read_socket(lambda socket: socket.failed or socket.complete_answers > before)
+        return last
+
+    def await_answer(self, before: int = 0) -> bool:
+        """Reads until more than so many answers have come in full; whether they have."""
+        self.read_socket(lambda socket: socket.failed or socket.complete_answers > before)
+        return self.answered > before
 
     @property
     def answered(self) -> int:
@@ -140,9 +162,10 @@ class SocketTalk(Talk):
             self.bye()
 
     def bye(self, code: int = 1000) -> None:
-        """Says Close, first or in answer to the server's, and reads on until the server has said it and a moment more."""
+        """Says Close, first or in answer to the server's; reads on until the server has said it, and a moment more."""
         if self.socket is not None:
-            self.send(frame(CLOSE, close_payload(code)))
+            if not any(sent.opcode == CLOSE for sent in self.socket.sent):
+                self.send(frame(CLOSE, close_payload(code)))
             self.read_socket(lambda socket: socket.close is not None, ENDING)
         self.read_for(QUIET)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from tokenwire.dialects import Dialect
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.framing.websocket import mask
+from tokenwire.framing.websocket import is_valid_close_code, mask
 
 from .transcript import Problem, Response, Transcript
 
@@ -187,6 +187,29 @@ class Socket:
     def pings(self) -> list[Frame]:
         return [frame for frame in self.frames if frame.opcode == PING and frame.complete]
 
+    @cached_property
+    def spoken_at(self) -> int:
+        """How much had been received when the client sent its first frame."""
+        return self.received_when(self.sent[0].offset) if self.sent else len(self.transcript.received)
+
+    @cached_property
+    def left(self) -> bool:
+        """The client said Close, and had not heard the server's when it did."""
+        said = next((frame for frame in self.sent if frame.opcode == CLOSE), None)
+        return said is not None and (self.close is None or self.received_when(said.offset) <= self.close.offset)
+
+    def received_when(self, sent_offset: int) -> int:
+        """How much had been received when the byte at this offset was sent."""
+        sent = received = 0
+        for entry in self.transcript.recording.entries:
+            if entry.kind == "<":
+                received += len(entry.data)
+            elif entry.kind == ">":
+                sent += len(entry.data)
+                if sent > sent_offset:
+                    break
+        return received
+
     @property
     def failed(self) -> bool:
         """The server has failed or closed the connection: by a Close frame, or by ending it."""
@@ -201,22 +224,40 @@ class Socket:
     @property
     def answers(self) -> list[Answer]:
         """The answers that the messages hold, the last one perhaps not complete. Where no dialect cuts the
-        messages into answers, each of them is one."""
+        messages into answers, each of them is one that comes after the client has spoken: before it, it is a greeting.
+        """
         answers: list[Answer] = []
         decoder: Decoder | None = None
+        raw = self.dialect is None or self.dialect.name == "raw"
         for message in self.messages:
+            if raw and message.offset < self.spoken_at:
+                continue
             if decoder is None or decoder.ended:
                 decoder = Decoder(self.dialect or "raw")
                 answers.append(Answer())
             answers[-1].add_all(decoder.receive_message(message.payload))
-            if decoder.dialect.name == "raw":
+            if raw:
                 answers[-1].add_all(decoder.receive_eof())
         return answers
+
+    @property
+    def answering(self) -> bool:
+        """The server has begun an answer, so it took what was asked for sound."""
+        return any(answer.text or answer.reasoning or answer.all_tools or _sound(answer) for answer in self.answers)
+
+    @property
+    def answered(self) -> bool:
+        """An answer has come to its end, and that is no error."""
+        return any(map(_sound, self.answers))
 
     @property
     def complete_answers(self) -> int:
         """How many answers have come to their end."""
         return sum(answer.end is not None for answer in self.answers)
+
+
+def _sound(answer: Answer) -> bool:
+    return answer.end is not None and answer.end.clean
 
 
 def parse_extensions(text: str) -> list[Extension]:
@@ -309,8 +350,8 @@ class _Reader:
         if not frame.fin or frame.length > _MAX_CONTROL_SIZE:
             what = f"is {frame.length} bytes long" if frame.fin else "is fragmented"
             self._problem("wsf.control-sent", frame, f"a control frame {what}")
-        if frame.opcode == CLOSE and frame.complete and not _may_be_sent(frame):
-            self._problem("wsc.code-sent", frame, f"the Close frame has the code {frame.code}")
+        if frame.opcode == CLOSE and frame.complete and (wrong := _why_no_close(frame.payload)):
+            self._problem("wsc.code-sent", frame, wrong)
 
     def _data(self, frame: Frame) -> None:
         if frame.opcode == CONTINUATION and not self._frames:
@@ -352,8 +393,19 @@ class _Reader:
         return inflated
 
 
-def _may_be_sent(frame: Frame) -> bool:
-    """Whether a server may send a Close like that (7.4.1, 7.4.2; IANA's registry for 1012 to 1014)."""
-    if len(frame.payload) == 1:
-        return False
-    return not frame.payload or 1000 <= frame.code <= 1003 or 1007 <= frame.code <= 1014 or 3000 <= frame.code < 5000
+def _why_no_close(payload: bytes) -> str:
+    """Why a server must not send a Close like that (5.5.1, 7.4; IANA's registry for 1012 to 1014); empty if it may."""
+    if not payload:
+        return ""
+    if len(payload) == 1:
+        return "the Close frame has a payload of one byte, which is no code"
+    code = int.from_bytes(payload[:2], "big")
+    if code == 1010:
+        return "the Close frame has the code 1010, which is for clients"
+    if not is_valid_close_code(code):
+        return f"the Close frame has the code {code}, which must not be sent"
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError as error:
+        return f"the reason in the Close frame is not UTF-8: {error.reason}"
+    return ""
