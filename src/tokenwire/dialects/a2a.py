@@ -295,6 +295,6 @@ A2A = Dialect(
     tools=False,
     reasoning=False,
     usage=False,
-    terminator="a message, a final or waiting state",
+    terminator="a message, or a state that is final or waits",
     resume="SubscribeToTask: the task as it stands, then what follows",
 )

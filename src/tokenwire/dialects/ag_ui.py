@@ -190,5 +190,5 @@ AG_UI = Dialect(
     ask=_ask,
     body=_body,
     error_fields=error_fields,
-    terminator="RUN_FINISHED, RUN_ERROR",
+    terminator="RUN_FINISHED or RUN_ERROR",
 )

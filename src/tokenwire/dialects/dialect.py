@@ -8,9 +8,10 @@ from typing import Any, Literal, Protocol
 
 from .events import StreamEvent
 
-__all__ = ["Dialect", "DialectDecoder", "Framing", "Message", "Prompt", "Tool", "bearer", "chat_body"]
+__all__ = ["Dialect", "DialectDecoder", "Framing", "Message", "Prompt", "Tool", "Transport", "bearer", "chat_body"]
 
 Framing = Literal["sse", "jsonlines", "sse-or-json", "eventstream", "raw"]
+Transport = Literal["HTTP", "WebSocket"]
 
 
 class Message(Protocol):
@@ -131,3 +132,10 @@ class Dialect:
     usage: bool = True
     terminator: str = ""
     resume: str = ""
+
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """What it is spoken over."""
+        if self.websocket_only:
+            return ("WebSocket",)
+        return ("HTTP",) if self.opening is None else ("HTTP", "WebSocket")

@@ -39,4 +39,9 @@ EVENTSOURCE = Dialect(
     ask=lambda prompt: {"model": prompt.model, "prompt": prompt.text},
     body=dict,
     error_fields=error_fields,
+    tools=False,
+    reasoning=False,
+    usage=False,
+    terminator="the end of the body",
+    resume="GET with Last-Event-ID",
 )

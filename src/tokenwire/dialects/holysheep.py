@@ -66,4 +66,7 @@ HOLYSHEEP = Dialect(
     error_fields=error_fields,
     stray_errors=True,
     opening=lambda json: [_body(json)],
+    tools=False,
+    reasoning=False,
+    terminator="done",
 )

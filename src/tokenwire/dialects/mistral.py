@@ -39,5 +39,5 @@ MISTRAL = Dialect(
     body=OPENAI_CHAT.body,
     error_fields=_error_fields,
     stray_errors=True,
-    terminator="[DONE]",
+    terminator=OPENAI_CHAT.terminator,
 )

@@ -337,4 +337,5 @@ OPENAI_CHAT = Dialect(
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
+    terminator="[DONE], or the end after finish_reason",
 )

@@ -40,4 +40,8 @@ RAW = Dialect(
     body=dict,
     error_fields=error_fields,
     opening=lambda json: [dict(json)],
+    tools=False,
+    reasoning=False,
+    usage=False,
+    terminator="the end of the body",
 )
