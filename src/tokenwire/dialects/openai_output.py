@@ -133,7 +133,8 @@ class OutputDecoder(JSONDecoder):
         """More of a run. Text opens with its first piece; a call that was not announced with what the message says."""
         if not text:
             return []
-        self._told |= {address, address[0]}
+        if address not in self._told:
+            self._told |= {address, address[0]}
         if run.counter == CALL and address not in self._blocks:
             opening = self._open_call(address, run, call, raw, cursor)
             return opening + self._blocks.delta(address, text, raw, cursor)

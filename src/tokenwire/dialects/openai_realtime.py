@@ -34,7 +34,6 @@ _LAST_WORDS = ("session_expired",)
 _TEXT = Run("text", "content_index", "text")
 _TRANSCRIPT = Run("text", "content_index", "transcript")
 
-
 _RUNS = {
     "response.output_text": _TEXT,
     "response.text": _TEXT,

@@ -31,7 +31,6 @@ __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 _STATUSES = ("completed", "incomplete", "failed", "cancelled")
 _TERMINALS = {f"response.{status}": status for status in _STATUSES}
 
-
 #: What comes in deltas, by the type of its messages.
 _RUNS = {
     "response.output_text": Run("text", "content_index", "text"),
