@@ -64,10 +64,11 @@ class GeminiDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
+        candidates, feedback = listed(value.get("candidates")), mapping(value.get("promptFeedback"))
         events = self._start(value, raw)
-        for position, candidate in enumerate(listed(value.get("candidates"))):
+        for position, candidate in enumerate(candidates):
             events += self._candidate(_number(candidate, position)).receive(candidate, raw)
-        blocked = _enum(mapping(value.get("promptFeedback")).get("blockReason"))
+        blocked = _enum(feedback.get("blockReason"))
         if blocked:
             self._candidate(0).finish = Finish("content_filter", blocked, raw=raw)
         if isinstance(value.get("usageMetadata"), dict):
@@ -75,7 +76,7 @@ class GeminiDecoder(JSONDecoder):
         fields = error_fields(value)
         if fields or message.event == "error":
             events += [*self._finishes(), self._error(fields or value, raw)]
-        return events or None
+        return events if events or candidates or feedback else None
 
     def _finished(self) -> bool:
         """All candidates, or the prompt was blocked and there are none."""
