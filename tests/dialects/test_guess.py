@@ -132,6 +132,13 @@ def test_it_holds_back_no_more_than_it_takes_to_tell() -> None:
     assert guesser.held == sse(CHAT)
 
 
+@pytest.mark.parametrize("last", [{"error": {"message": "no"}}, {"jsonrpc": "2.0", "id": 1, "error": {}}, "[DONE]"])
+def test_what_may_be_the_last_message_is_not_held_back(last: Any) -> None:
+    guesser = Guesser(Guess("a2a", "because"))
+    guesser.receive_data(sse(last))
+    assert guesser.guess == Guess("a2a", "because")
+
+
 def test_after_some_messages_that_say_nothing_it_is_enough() -> None:
     stream = sse(*[{"x": 1}] * MAX_MESSAGES, CHAT)
     assert guess_dialect(first_bytes=stream).dialect == "eventsource"

@@ -7,7 +7,8 @@ The bytes are the best witness: each dialect is known by its first message or th
 that they have. Some say the same in more than one dialect; then the URL decides, or else the wider one is taken:
 
 - Mistral's stream is one of OpenAI's chat; "mistral" differs in errors and reads a stream of OpenAI's alike.
-- An error, a ping or a bare `[DONE]` says little: what follows decides.
+- An error says less, and so does a bare `[DONE]`; but nothing may follow it, so it is handed on at once.
+- A ping, or a message of an unknown kind, says too little: what follows decides, up to a limit.
 - A JSON-RPC error is that of MCP or of A2A.
 - `/api/chat` is Ollama's path, and the one that applications give to the AI SDK.
 
@@ -20,7 +21,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import RemoteProtocolError
 from ..framing.sse import ServerSentEvent
@@ -132,13 +133,13 @@ class Guesser:
 
     def _consider(self, message: ServerSentEvent) -> None:
         self._messages += 1
-        clear, guess = _from_event(message) if self._framing == "eventstream" else _from_message(message)
-        if guess is not None and clear:
+        says, guess = _from_event(message) if self._framing == "eventstream" else _from_message(message)
+        if guess is not None and says == "which":
             self.guess = self._of_its_family(guess)
-        else:
-            self._weak = self._weak or guess
-            if self._messages >= MAX_MESSAGES:
-                self.guess = self._conclusion()
+            return
+        self._weak = self._weak or guess
+        if says == "enough" or self._messages >= MAX_MESSAGES:
+            self.guess = self._conclusion()
 
     def _of_its_family(self, guess: Guess) -> Guess:
         if self._hint is not None and self._hint.dialect in _FAMILIES.get(guess.dialect, ()):
@@ -239,6 +240,9 @@ def _from_content_type(content_type: str) -> Guess | None:
 
 # The bytes.
 
+#: What a message says: which dialect it is of; enough, for nothing may follow; or too little to go by.
+_Says = Literal["which", "enough", "little"]
+
 #: A dialect by the `type` of its messages, or by how it begins.
 _TYPES = {
     "anthropic-messages": "message_start|content_block_(start|delta|stop)|message_(delta|stop)",
@@ -279,23 +283,30 @@ def _framing_of(data: bytes) -> Framing | None:
     return "eventstream" if is_prelude else "sse-or-json"
 
 
-def _from_event(message: ServerSentEvent) -> tuple[bool, Guess | None]:
-    """What the name of an AWS event tells, and whether that is clear."""
+def _from_event(message: ServerSentEvent) -> tuple[_Says, Guess]:
+    """What the name of an AWS event tells."""
     name = "bedrock-invoke" if message.event == "chunk" else "bedrock-converse"
-    return message.event != "error", Guess(name, f"it is an AWS event stream, of {message.event}")
+    guess = Guess(name, f"it is an AWS event stream, of {message.event}")
+    return "enough" if message.event == "error" else "which", guess
 
 
-def _from_message(message: ServerSentEvent) -> tuple[bool, Guess | None]:
-    """What a message tells, and whether that is clear."""
+def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
+    """What a message tells."""
     try:
         value = parse(message.data)
     except ValueError:
         value = None
+    if message.data.startswith("[DONE]"):
+        return "enough", Guess("openai-chat", "it says [DONE]")
     if not isinstance(value, dict):
-        done = message.data.startswith("[DONE]")
-        return False, Guess("openai-chat", "it says [DONE]") if done else None
-    clear = _by_type(value) or _by_shape(value)
-    return (True, clear) if clear else (False, _by_what_many_say(value))
+        return "little", None
+    if which := _by_type(value) or _by_shape(value):
+        return "which", which
+    if enough := _by_what_many_say(value):
+        return "enough", enough
+    if value.get("type") == "ping":
+        return "little", Guess("anthropic-messages", "it pings as Anthropic does")
+    return "little", Guess("openai-chat", "a message has choices") if "choices" in value else None
 
 
 def _by_type(value: Mapping[str, Any]) -> Guess | None:
@@ -345,8 +356,6 @@ def _by_what_many_say(value: Mapping[str, Any]) -> Guess | None:
     error = error_fields(value)
     if value.get("jsonrpc") == "2.0":
         return Guess("mcp", "a message is an error of JSON-RPC")
-    if kind == "ping":
-        return Guess("anthropic-messages", "it pings as Anthropic does")
     if kind == "error" and "event_id" in value:
         return Guess("openai-realtime", "an error has an event_id")
     if kind == "error" and "sequence_number" in value:
@@ -359,6 +368,4 @@ def _by_what_many_say(value: Mapping[str, Any]) -> Guess | None:
         return Guess("gemini", "an error is as Google's")
     if set(value) == {"content"}:
         return Guess("holysheep", "a message has content and nothing else")
-    if "choices" in value or error:
-        return Guess("openai-chat", "a message has choices" if "choices" in value else "an error is as OpenAI's")
-    return None
+    return Guess("openai-chat", "an error is as OpenAI's") if error else None

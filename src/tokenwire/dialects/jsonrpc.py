@@ -120,7 +120,11 @@ class Reply:
         if self._is_json:
             self._json += data
             if len(self._json) > self._max_event_size:
-                raise EventTooLarge(f"the reply is larger than {self._max_event_size} bytes", offset=len(self._json))
+                raise EventTooLarge(
+                    f"the reply is larger than max_event_size, {self._max_event_size} bytes",
+                    offset=len(self._json),
+                    clause="limit of the reader",
+                )
             return []
         events = self._parser.receive_data(data)
         return self._with_ids(events) if self._notes else events
