@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 from .socket_talk import ENDING, SocketTalk, Write, frame, socket_probe
 from .sockets import BINARY, CLOSE, CONTINUATION, PING, TEXT
-from .talk import QUIET, SHORT_PATIENCE
+from .talk import CLOSING, QUIET, SHORT_PATIENCE
 
 # What is asked of a model.
 
@@ -23,6 +25,104 @@ def _answer(talk: SocketTalk) -> None:
 @socket_probe("ws-version-12", "none", "a handshake of version 12")
 def _version_12(talk: SocketTalk) -> None:
     talk.shake(change={"Sec-WebSocket-Version": "12"})
+
+
+#: Where a page comes from that has nothing to do with the endpoint.
+FOREIGN_ORIGIN = "http://page.test"
+
+_EXTENSIONS = "Sec-WebSocket-Extensions"
+
+
+def _unknown_path(talk: SocketTalk) -> str:
+    return talk.plan.models_path.removesuffix("/models") + "/no-such-path"
+
+
+@socket_probe("ws-nonce-missing", "none", "a handshake without Sec-WebSocket-Key")
+def _nonce_missing(talk: SocketTalk) -> None:
+    talk.shake(change={"Sec-WebSocket-Key": None})
+
+
+@socket_probe("ws-nonce-short", "none", "a handshake with a Sec-WebSocket-Key of 8 bytes")
+def _nonce_short(talk: SocketTalk) -> None:
+    talk.shake(change={"Sec-WebSocket-Key": b64encode(b"8 bytes.").decode()})
+
+
+@socket_probe("ws-post", "none", "a handshake by POST")
+def _post(talk: SocketTalk) -> None:
+    talk.shake(method="POST", change={"Content-Length": "0"})
+
+
+@socket_probe("ws-http10", "none", "a handshake in HTTP/1.0")
+def _http10(talk: SocketTalk) -> None:
+    talk.shake(version="1.0")
+
+
+@socket_probe("ws-no-upgrade", "none", "a handshake without Upgrade")
+def _no_upgrade(talk: SocketTalk) -> None:
+    talk.shake(change={"Upgrade": None})
+
+
+@socket_probe("ws-no-connection", "none", "a handshake without `Upgrade` in Connection")
+def _no_connection(talk: SocketTalk) -> None:
+    talk.shake(change={"Connection": "keep-alive"})
+
+
+@socket_probe(
+    "ws-token-case", "none", "a handshake in other capitals, with an unknown field"
+)
+def _token_case(talk: SocketTalk) -> None:
+    talk.shake(change={"Upgrade": "WebSocket", "Connection": "keep-alive, Upgrade", "X-Probe": "not known to anybody"})
+
+
+@socket_probe("ws-subprotocol", "none", "a handshake that offers two subprotocols")
+def _subprotocol(talk: SocketTalk) -> None:
+    talk.shake(change={"Sec-WebSocket-Protocol": "tokenwire.one, tokenwire.two"})
+
+
+@socket_probe("ws-extension-lines", "none", "a handshake that offers two extensions, on two lines")
+def _extension_lines(talk: SocketTalk) -> None:
+    talk.shake(change={_EXTENSIONS: "x-tokenwire-unknown", _EXTENSIONS.lower(): "permessage-deflate"})
+
+
+@socket_probe("ws-bad-extension", "none", "a handshake with a malformed offer of extensions")
+def _bad_extension(talk: SocketTalk) -> None:
+    if talk.open(change={_EXTENSIONS: "permessage-deflate; =, ;"}):
+        talk.read_for(QUIET)
+
+
+@socket_probe("ws-unknown-path", "none", "a handshake at a path where nothing should be")
+def _somewhere_else(talk: SocketTalk) -> None:
+    if talk.open(path=_unknown_path(talk)):
+        talk.read_for(QUIET)
+
+
+@socket_probe("ws-origin", "none", "a handshake by a page of a foreign origin")
+def _origin(talk: SocketTalk) -> None:
+    talk.shake(change={"Origin": FOREIGN_ORIGIN})
+
+
+@socket_probe("ws-preflight", "none", "a browser's preflight request (CORS) for the same page")
+def _preflight(talk: SocketTalk) -> None:
+    change = {
+        "Origin": FOREIGN_ORIGIN,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization",
+        "Authorization": None,
+    }
+    talk.send(talk.plan.request("OPTIONS", change=change))
+    talk.read_answers(1, SHORT_PATIENCE)
+
+
+@socket_probe("ws-no-key", "refusal", "a handshake without a key")
+def _no_key(talk: SocketTalk) -> None:
+    if talk.open(key=None):
+        talk.read_socket(lambda socket: socket.failed, CLOSING)
+
+
+@socket_probe("ws-wrong-key", "refusal", "a handshake with a wrong key")
+def _wrong_key(talk: SocketTalk) -> None:
+    if talk.open(key="wrong-key-0123456789abcdef"):
+        talk.read_socket(lambda socket: socket.failed, CLOSING)
 
 
 # wsf: frames. What is sound in another shape is answered all the same.

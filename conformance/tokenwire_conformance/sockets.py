@@ -20,7 +20,20 @@ from tokenwire.framing.websocket import is_valid_close_code, mask
 
 from .transcript import Problem, Response, Transcript
 
-__all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Extension", "Frame", "Message", "Socket"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Extension",
+    "Frame",
+    "Message",
+    "Socket",
+    "inflated",
+    "window_bits",
+]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -30,6 +43,14 @@ _TAIL = b"\x00\x00\xff\xff"
 
 #: Bytes that one message may inflate to while it is judged.
 _MAX_INFLATED = 64 * 1024 * 1024
+
+#: Bytes of earlier messages that DEFLATE can refer to.
+_MAX_WINDOW = 1 << zlib.MAX_WBITS
+
+#: Bytes that zlib is given at once: it hands back what it left of them, again and again.
+_SLICE = 1024
+
+_LAST_BLOCK = b"\x03\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +333,8 @@ class _Reader:
         self._socket = socket
         self._frames: list[Frame] = []
         self._messages: list[Message] = []
-        self._no_context = socket.deflate is not None and socket.deflate.has("server_no_context_takeover")
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._window = b""
+        self._broken = False
 
     def messages(self) -> list[Message]:
         closed = False
@@ -380,17 +401,79 @@ class _Reader:
         self._messages.append(Message(frames, payload))
 
     def _inflate(self, payload: bytes, frame: Frame) -> bytes | None:
+        if self._broken:
+            return None
         if payload.endswith(_TAIL):
             self._problem("wsz.tail", frame, "a compressed message still ends in 00 00 FF FF")
+            payload = payload.removesuffix(_TAIL)
         try:
-            inflated = self._inflater.decompress(payload + _TAIL, _MAX_INFLATED)
+            message = inflated(payload, self._window)
         except zlib.error as error:
-            self._problem("wsz.tail", frame, f"a compressed message does not inflate: {error}")
-            self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            # A client fails the connection here, and so nothing is said about what follows.
+            self._problem("wsz.tail", frame, f"a compressed message does not inflate: {str(error).rpartition(': ')[2]}")
+            self._broken = True
             return None
-        if self._inflater.eof or self._no_context:
-            self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        return inflated
+        self._inflate_as_agreed(payload, frame)
+        self._window = (self._window + message)[-_MAX_WINDOW:]
+        return message
+
+    def _inflate_as_agreed(self, payload: bytes, frame: Frame) -> None:
+        """Whether the message inflates for a client that keeps no more of earlier ones than was agreed."""
+        deflate = self._socket.deflate
+        assert deflate is not None
+        window = b"" if deflate.has("server_no_context_takeover") else self._window
+        bits = window_bits(deflate, "server_max_window_bits")
+        if not window and self._window and not _inflates(payload):
+            self._problem("wsz.no-context", frame, "a compressed message refers to an earlier one")
+        elif bits < zlib.MAX_WBITS and not _inflates(payload, window, bits):
+            self._problem("wsz.window-bits", frame, f"a compressed message refers back more than {1 << bits} bytes")
+
+
+# wsz
+
+
+def window_bits(extension: Extension, name: str) -> int:
+    """A window size that was agreed, as the power of two; the largest where none was."""
+    value = extension.value(name) or ""
+    return int(value) if re.fullmatch(r"[89]|1[0-5]", value) else zlib.MAX_WBITS
+
+
+def inflated(payload: bytes, window: bytes = b"", bits: int = zlib.MAX_WBITS) -> bytes:
+    """One compressed message (RFC 7692, 7.2.2), inflated, as far as a judge needs it.
+
+    :param window: what went before it, to which it may refer.
+    :param bits: how far it may refer back, as the power of two.
+    :raises zlib.error: when it does not inflate.
+    """
+    # zlib minds the window only between its outputs, so that they have to be of one byte.
+    most = _MAX_INFLATED if bits == zlib.MAX_WBITS else 1
+    data, message = payload + _TAIL, bytearray()
+    inflater = zlib.decompressobj(-bits, zdict=window)
+    for at in range(0, len(data), _SLICE):
+        rest = data[at : at + _SLICE]
+        while rest and len(message) < _MAX_INFLATED:
+            if inflater.eof:  # a block may be marked as the last one, and others follow (7.2.1)
+                inflater = zlib.decompressobj(-bits, zdict=bytes(window + message)[-_MAX_WINDOW:])
+            message += inflater.decompress(rest, most)
+            rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+    if len(message) < _MAX_INFLATED and not _between_blocks(inflater):
+        raise zlib.error("it ends within a block")
+    return bytes(message)
+
+
+def _between_blocks(inflater: zlib._Decompress) -> bool:
+    """Whether another block could follow: an empty one, marked as the last, is then read as that."""
+    inflater = inflater.copy()
+    inflater.decompress(_LAST_BLOCK)
+    return inflater.eof and not inflater.unused_data
+
+
+def _inflates(payload: bytes, window: bytes = b"", bits: int = zlib.MAX_WBITS) -> bool:
+    try:
+        inflated(payload, window, bits)
+    except zlib.error:
+        return False
+    return True
 
 
 def _why_no_close(payload: bytes) -> str:
