@@ -29,7 +29,8 @@ from tokenwire.dialects.events import (
     Usage,
 )
 from tokenwire.dialects.gemini import GEMINI
-from tokenwire.errors import LocalProtocolError
+from tokenwire.errors import LocalProtocolError, NotAStream
+from tokenwire.session import Session
 from tokenwire.session.request import build_request
 
 
@@ -460,3 +461,20 @@ def test_a_model_must_be_named() -> None:
 def test_a_refusal_is_an_object_or_an_array_of_one(wrap: Any) -> None:
     assert GEMINI.error_fields(wrap({"error": {"code": 400, "message": "no"}})) == {"code": 400, "message": "no"}
     assert GEMINI.error_fields([]) == GEMINI.error_fields(None) == {}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [("text/event-stream", sse(STOP)), ("application/json; charset=UTF-8", array(STOP)), ("text/html", b"<html>")],
+)
+def test_a_response_is_a_stream_of_either_content_type_and_of_no_other(content_type: str, body: bytes) -> None:
+    session = Session(build_request("https://api.test", GEMINI, json={"model": "m"}), GEMINI)
+    session.start(0)
+    session.connected(0)
+    session.data_to_send()
+    session.receive_data(f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\n\r\n".encode() + body, 1)
+    session.receive_eof(2)
+    if content_type == "text/html":
+        assert isinstance(session.error, NotAStream)
+    else:
+        assert (session.error, session.answer.end) == (None, End(True))
