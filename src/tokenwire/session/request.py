@@ -56,7 +56,9 @@ def build_request(
     """
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
-        raise LocalProtocolError(f"{dialect.name} is not spoken over WebSocket: name another dialect, or use an http or https URL")
+        raise LocalProtocolError(
+            f"{dialect.name} is not spoken over WebSocket: name another dialect, or use an http or https URL"
+        )
     if dialect.websocket_only and not websocket:
         raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
     path = (dialect.websocket_path if websocket else "") or dialect.path
