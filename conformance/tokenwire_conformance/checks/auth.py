@@ -14,11 +14,22 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 #: A shorter key would be found by chance in innocent bytes.
 _MIN_KEY = 6
 
+#: Codes of a Close for who may not be there: policy violation, and IANA's Unauthorized and Forbidden.
+_UNAUTHORISED = (1008, 3000, 3003)
+
+#: From here on a code of a Close means what the application wants.
+_APPLICATION_CODES = 4000
+
 
 def _key_of(response: Response) -> str:
     """The key that the request had; in a redacted transcript its mark, which stands wherever the key stood."""
     value = response.request.header("authorization")
     return value.partition(" ")[2].strip() or value
+
+
+def _asks(response: Response) -> bool:
+    """For what costs something, and so wants a key: a stream, or a WebSocket."""
+    return asked_for_stream(response) or "websocket" in response.request.header("upgrade").lower()
 
 
 def _require_key(case: Case) -> None:
@@ -45,7 +56,7 @@ def missing_401(case: Case) -> Iterator[Finding]:
     MUST,
     "RFC 9110 11.6.1, 15.5.2; RFC 6750 3",
     "A 401 says in WWW-Authenticate how to authenticate.",
-    probes=("no-key", "wrong-key"),
+    probes=("no-key", "wrong-key", "ws-no-key", "ws-wrong-key"),
 )
 def www_authenticate(case: Case) -> Iterator[Finding]:
     refused = [response for response in case.responses if response.status == 401]
@@ -69,6 +80,28 @@ def invalid_no_stream(case: Case) -> Iterator[Finding]:
         response = case.response(probe)
         if 200 <= response.status < 300:
             yield Finding(f"a request {what} is answered {response.status}", at(response))
+
+
+@active(
+    "auth.ws-before-101",
+    SHOULD,
+    "RFC 6455 10.5, 4.2.2 (2); practice",
+    "A handshake without the right key is refused, or its WebSocket closed at once with 1008.",
+    probes=("ws-answer", "ws-no-key", "ws-wrong-key"),
+    breaks="the client takes itself for connected, and waits for answers that nobody will give",
+)
+def ws_before_101(case: Case) -> Iterator[Finding]:
+    _require_key(case)
+    case.socket("ws-answer")
+    for probe, what in (("ws-no-key", "without a key"), ("ws-wrong-key", "with a wrong key")):
+        response = case.response(probe)
+        if response.status != 101:
+            continue
+        close = case.socket(probe).close
+        if close is None:
+            yield Finding(f"a WebSocket is granted {what}, and stays open", at(response))
+        elif close.code not in _UNAUTHORISED and close.code < _APPLICATION_CODES:
+            yield Finding(f"a WebSocket is granted {what}, and closed with {close.code}, not with 1008", at(response))
 
 
 @active(
@@ -97,7 +130,10 @@ def scheme_case(case: Case) -> Iterator[Finding]:
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
     key = _key_of(response).encode()
-    on_the_wire = response.transcript.received.find(key, response.offset, response.end)
+    received = response.transcript.received
+    # What is said on a WebSocket stands behind its 101.
+    end = len(received) if response.status == 101 else response.end
+    on_the_wire = received.find(key, response.offset, end)
     if on_the_wire >= 0:
         yield Finding("the key comes back in the response", at(response, on_the_wire))
     elif key in response.content:
@@ -109,13 +145,13 @@ def key_not_echoed(response: Response) -> Iterator[Finding]:
     SHOULD,
     "RFC 6750 2.3, 5.3",
     "The key is taken from the Authorization field; it need not stand in the URL, where logs would keep it.",
-    probes=("stream",),
+    probes=("stream", "ws-answer"),
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
     _require_key(case)
-    asked = [response for response in case.responses if asked_for_stream(response) and _key_of(response)]
+    asked = [response for response in case.responses if _key_of(response) and _asks(response)]
     if not asked:
-        raise Inconclusive("no stream was asked for with a key")
+        raise Inconclusive("no stream and no WebSocket was asked for with a key")
     if all(response.status in (401, 403) for response in asked):
         response = asked[0]
         yield Finding(

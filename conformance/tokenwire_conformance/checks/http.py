@@ -149,7 +149,7 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     "RFC 9112 6.3, 9.2",
     "Nothing follows a response on its connection but the next response that was asked for.",
     on="responses",
-    when=lambda response: response.complete,
+    when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
@@ -178,7 +178,7 @@ def date(response: Response) -> Iterator[Finding]:
     "RFC 9110 12.5.3",
     "No content coding is used that the request's Accept-Encoding does not name.",
     on="responses",
-    when=lambda response: response.head_complete and bool(response.request.header("accept-encoding")),
+    when=lambda response: response.status >= 200 and bool(response.request.header("accept-encoding")),
     absent="no request with Accept-Encoding was seen",
 )
 def coding_negotiated(response: Response) -> Iterator[Finding]:
@@ -266,7 +266,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
-    shown_by=("expect", "preflight"),
+    shown_by=("expect", "preflight", "ws-answer"),
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ..case import Case, at, at_frame
 from ..registry import active, passive
+from ..socket_findings import noted
 from ..socket_talk import ENDING
 from ..sockets import Socket
 from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
@@ -43,7 +44,7 @@ def _close_of(socket: Socket) -> Evidence:
     breaks="a client fails the connection with 1002 instead of hearing why it was closed",
 )
 def code_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsc.code-sent")
+    yield from noted(socket, "wsc.code-sent")
 
 
 @passive(
@@ -58,14 +59,7 @@ def code_sent(socket: Socket) -> Iterator[Finding]:
     breaks="what comes after the Close is not read by anybody",
 )
 def silent_after(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsc.silent-after")
-
-
-def _noted(socket: Socket, rule: str) -> Iterator[Finding]:
-    """What the reading of the server's frames has noted under the id of a check."""
-    for problem in socket.wrong:
-        if problem.rule == rule:
-            yield Finding(problem.message, at_frame(socket, problem.offset))
+    yield from noted(socket, "wsc.silent-after")
 
 
 @passive(

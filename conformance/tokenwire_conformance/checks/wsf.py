@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..case import Case, at, at_frame
+from ..case import Case, at_frame
 from ..registry import active, passive
-from ..sockets import BINARY, PING, Frame, Socket
-from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..socket_findings import answered, instead, last_frame, not_taken, noted, pong_of
+from ..sockets import BINARY, Socket
+from ..verdict import Finding, Inconclusive, Level, NotApplicable
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -49,17 +50,6 @@ def _speaks_json(socket: Socket) -> bool:
 # What the server sends.
 
 
-def _noted(socket: Socket, rule: str) -> Iterator[Finding]:
-    """What the reading of the server's frames has noted under the id of a check: the first is shown, the rest counted.
-
-    A server that does it once does it in every frame.
-    """
-    problems = [problem for problem in socket.wrong if problem.rule == rule]
-    if problems:
-        count = f" ({len(problems)} times on this connection)" if len(problems) > 1 else ""
-        yield Finding(problems[0].message + count, at_frame(socket, problems[0].offset))
-
-
 @passive(
     "wsf.server-unmasked",
     MUST,
@@ -72,7 +62,7 @@ def _noted(socket: Socket, rule: str) -> Iterator[Finding]:
     breaks="a client must close the connection (RFC 6455, 5.1)",
 )
 def server_unmasked(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.server-unmasked")
+    yield from noted(socket, "wsf.server-unmasked")
 
 
 @passive(
@@ -87,7 +77,7 @@ def server_unmasked(socket: Socket) -> Iterator[Finding]:
     breaks="a client must fail the connection (RFC 6455, 5.2)",
 )
 def rsv_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.rsv-sent")
+    yield from noted(socket, "wsf.rsv-sent")
 
 
 @passive(
@@ -102,7 +92,7 @@ def rsv_sent(socket: Socket) -> Iterator[Finding]:
     breaks="a client must fail the connection (RFC 6455, 5.2)",
 )
 def opcode_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.opcode-sent")
+    yield from noted(socket, "wsf.opcode-sent")
 
 
 @passive(
@@ -117,7 +107,7 @@ def opcode_sent(socket: Socket) -> Iterator[Finding]:
     breaks="strict clients (wsproto 1.3) fail the connection",
 )
 def minimal_length(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.minimal-length")
+    yield from noted(socket, "wsf.minimal-length")
 
 
 @passive(
@@ -132,7 +122,7 @@ def minimal_length(socket: Socket) -> Iterator[Finding]:
     breaks="a client fails the connection, and the code of the Close is lost",
 )
 def control_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.control-sent")
+    yield from noted(socket, "wsf.control-sent")
 
 
 @passive(
@@ -147,7 +137,7 @@ def control_sent(socket: Socket) -> Iterator[Finding]:
     breaks="a client fails the connection",
 )
 def sequence_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.sequence-sent")
+    yield from noted(socket, "wsf.sequence-sent")
 
 
 @passive(
@@ -162,7 +152,7 @@ def sequence_sent(socket: Socket) -> Iterator[Finding]:
     breaks="a client must fail the connection (RFC 6455, 8.1)",
 )
 def utf8_sent(socket: Socket) -> Iterator[Finding]:
-    yield from _noted(socket, "wsf.utf8-sent")
+    yield from noted(socket, "wsf.utf8-sent")
 
 
 @passive(
@@ -195,31 +185,6 @@ def _json_error(text: str) -> str:
 # What the server must take, in whatever frames it comes.
 
 
-def _answered(case: Case, probe: str, how: str) -> Iterator[Finding]:
-    """The question was answered, though it came in another shape."""
-    case.talking()
-    socket = case.socket(probe)
-    if not socket.answered:
-        yield Finding(f"a question {how} is not answered{_instead(socket)}", _last(socket))
-
-
-def _instead(socket: Socket) -> str:
-    """What came instead of an answer."""
-    error = next((answer.error for answer in socket.answers if answer.error is not None), None)
-    if error is not None:
-        return f": the server says {error.code} {error.message}".rstrip()
-    if socket.close is not None and not socket.left:
-        return f": the server closes with {socket.close.code} {socket.close.reason}".rstrip()
-    if socket.transcript.ended_by_server and not socket.left:
-        return ": the server drops the connection"
-    return ": nothing more comes"
-
-
-def _last(socket: Socket) -> Evidence:
-    """The last frame that came."""
-    return at_frame(socket, socket.frames[-1].offset) if socket.frames else at(socket.response)
-
-
 @active(
     "wsf.fragments",
     MUST,
@@ -229,7 +194,7 @@ def _last(socket: Socket) -> Evidence:
     breaks="proxies may cut a message anew, and some clients send long ones in pieces",
 )
 def fragments(case: Case) -> Iterator[Finding]:
-    yield from _answered(case, "ws-fragments", "in three fragments")
+    yield from answered(case, "ws-fragments", "in three fragments")
 
 
 @active(
@@ -241,7 +206,7 @@ def fragments(case: Case) -> Iterator[Finding]:
     breaks="any prompt that is not ASCII, once somebody fragments it",
 )
 def utf8_split(case: Case) -> Iterator[Finding]:
-    yield from _answered(case, "ws-split-character", "whose fragments are cut within a character")
+    yield from answered(case, "ws-split-character", "whose fragments are cut within a character")
 
 
 @active(
@@ -252,10 +217,10 @@ def utf8_split(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-ping-between"),
 )
 def control_between(case: Case) -> Iterator[Finding]:
-    yield from _answered(case, "ws-ping-between", "with a ping between its fragments")
+    yield from answered(case, "ws-ping-between", "with a ping between its fragments")
     socket = case.socket("ws-ping-between")
-    if _pong(socket) is None:
-        yield Finding(f"a ping between two fragments gets no pong{_instead(socket)}", _last(socket))
+    if pong_of(socket) is None:
+        yield Finding(f"a ping between two fragments gets no pong{instead(socket)}", last_frame(socket))
 
 
 @active(
@@ -267,7 +232,7 @@ def control_between(case: Case) -> Iterator[Finding]:
     breaks="whoever comes over a slow or busy network",
 )
 def dribble(case: Case) -> Iterator[Finding]:
-    yield from _answered(case, "ws-dribble", "that comes byte by byte")
+    yield from answered(case, "ws-dribble", "that comes byte by byte")
 
 
 @active(
@@ -287,34 +252,15 @@ def binary_policy(case: Case) -> Iterator[Finding]:
     if any(message.offset >= socket.received_when(sent.offset) for message in socket.messages):
         return
     if socket.close is None or socket.left:
-        yield Finding(f"a binary message gets neither an answer nor an error{_instead(socket)}", _last(socket))
+        yield Finding(f"a binary message gets neither an answer nor an error{instead(socket)}", last_frame(socket))
     elif socket.close.code not in (UNSUPPORTED, INVALID_DATA, POLICY):
         yield Finding(
-            f"a binary message is refused by a Close with {socket.close.code}, not with {UNSUPPORTED}", _last(socket)
+            f"a binary message is refused by a Close with {socket.close.code}, not with {UNSUPPORTED}",
+            last_frame(socket),
         )
 
 
 # What the server must not take.
-
-
-def _not_taken(case: Case, probe: str, what: str) -> Iterator[Finding]:
-    """What is invalid was not taken for valid, and the connection failed."""
-    case.talking()
-    socket = case.socket(probe)
-    pong = _pong(socket)
-    if socket.answering:
-        yield Finding(f"{what} is taken as if it were valid", at_frame(socket, socket.messages[-1].offset))
-    elif pong is not None:
-        yield Finding(f"{what} is answered by a pong", at_frame(socket, pong.offset))
-    elif not socket.failed:
-        yield Finding(f"after {what} the connection goes on", _last(socket))
-
-
-def _pong(socket: Socket) -> Frame | None:
-    """The answer to a ping of the client. Pongs that nobody asked for are allowed (5.5.3)."""
-    pings = [frame.payload for frame in socket.sent if frame.opcode == PING]
-    answers = (pong for pong in socket.pongs if pong.payload and any(ping.startswith(pong.payload) for ping in pings))
-    return next(answers, None)
 
 
 @active(
@@ -326,7 +272,7 @@ def _pong(socket: Socket) -> Frame | None:
     breaks="a script in a browser can choose the bytes that a proxy on the way takes for a request",
 )
 def need_mask(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-unmasked", "a frame that is not masked")
+    yield from not_taken(case, "ws-unmasked", "a frame that is not masked")
 
 
 @active(
@@ -337,8 +283,8 @@ def need_mask(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-rsv1", "ws-rsv2"),
 )
 def rsv(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-rsv1", "a frame with RSV1 and no extension")
-    yield from _not_taken(case, "ws-rsv2", "a frame with RSV2")
+    yield from not_taken(case, "ws-rsv1", "a frame with RSV1 and no extension")
+    yield from not_taken(case, "ws-rsv2", "a frame with RSV2")
 
 
 @active(
@@ -349,8 +295,8 @@ def rsv(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-opcode-3", "ws-opcode-b"),
 )
 def opcode(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-opcode-3", "a frame with the reserved opcode 3")
-    yield from _not_taken(case, "ws-opcode-b", "a control frame with the reserved opcode B")
+    yield from not_taken(case, "ws-opcode-3", "a frame with the reserved opcode 3")
+    yield from not_taken(case, "ws-opcode-b", "a control frame with the reserved opcode B")
 
 
 @active(
@@ -361,7 +307,7 @@ def opcode(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-length-msb"),
 )
 def length_msb(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-length-msb", "a frame whose length has its highest bit set")
+    yield from not_taken(case, "ws-length-msb", "a frame whose length has its highest bit set")
 
 
 @active(
@@ -372,7 +318,7 @@ def length_msb(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-long-ping"),
 )
 def control_len(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-long-ping", "a ping of 126 bytes")
+    yield from not_taken(case, "ws-long-ping", "a ping of 126 bytes")
 
 
 @active(
@@ -383,7 +329,7 @@ def control_len(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-fragmented-ping"),
 )
 def control_fin(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-fragmented-ping", "a ping without FIN")
+    yield from not_taken(case, "ws-fragmented-ping", "a ping without FIN")
 
 
 @active(
@@ -394,8 +340,8 @@ def control_fin(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-stray", "ws-interleaved"),
 )
 def continuation(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-stray", "a continuation of nothing")
-    yield from _not_taken(case, "ws-interleaved", "a message that begins within a fragmented one")
+    yield from not_taken(case, "ws-stray", "a continuation of nothing")
+    yield from not_taken(case, "ws-interleaved", "a message that begins within a fragmented one")
 
 
 @active(
@@ -407,7 +353,7 @@ def continuation(case: Case) -> Iterator[Finding]:
     breaks="what the model reads, and what is logged, is not what was sent",
 )
 def utf8_reject(case: Case) -> Iterator[Finding]:
-    yield from _not_taken(case, "ws-bad-utf8", "a text message that is not UTF-8")
+    yield from not_taken(case, "ws-bad-utf8", "a text message that is not UTF-8")
 
 
 # How the server fails a connection.
@@ -446,7 +392,7 @@ def fail_code(case: Case) -> Iterator[Finding]:
         fitting = _FITTING[socket.transcript.name]
         what = f"the connection of {socket.transcript.name} is failed"
         if socket.close is None:
-            yield Finding(f"{what} without a Close; it should say {fitting[0]}", _last(socket))
+            yield Finding(f"{what} without a Close; it should say {fitting[0]}", last_frame(socket))
         elif socket.close.code not in fitting:
             yield Finding(
                 f"{what} with {socket.close.code}; it should say {fitting[0]}", at_frame(socket, socket.close.offset)

@@ -6,8 +6,9 @@ import re
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams
 
+from .editing import Editing
 from .err import error_in_stream
-from .fault import edit_head, fault, is_streamed_chat
+from .fault import edit_head, fault, is_streamed_chat, socket_fault
 
 
 @fault("open-door", trips="auth.missing-401 auth.invalid-no-stream")
@@ -30,6 +31,14 @@ class RefusalInsideSse(Seams):
     def reply(self, call: Call, reply: Reply) -> Reply:
         wrong = reply.status == 401 and call.header("authorization") and is_streamed_chat(call)
         return error_in_stream(reply) if wrong else reply
+
+
+@socket_fault("101-then-ignore", trips="auth.ws-before-101")
+class GrantedThenIgnored(Editing):
+    """Who has no key gets a WebSocket all the same: at a path that is open to all, and says nothing by itself."""
+
+    def request(self, head: bytes) -> bytes:
+        return head if b"\r\nAuthorization:" in head else re.sub(rb"\AGET \S+", b"GET /echo", head)
 
 
 @fault("case-sensitive-bearer", trips="auth.scheme-case")

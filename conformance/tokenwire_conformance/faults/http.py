@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from tokenwire.endpoint import Call, Exchange, Piece, Reply, Seams, Write
 
-from .fault import edit_head, edit_writes, fault, is_stream, is_streamed_chat
+from .editing import Editing
+from .fault import edit_head, edit_writes, fault, is_stream, is_streamed_chat, socket_fault
 
 _CHUNK = re.compile(rb"\A([0-9a-f]+)\r\n(.*)\r\n\Z", re.DOTALL)
 
@@ -240,6 +241,12 @@ class ClOn204(Seams):
         return edit_head(
             exchange, lambda head: _with_field(head, b"Content-Length: 0") if b" 204 " in head[:16] else head
         )
+
+
+@socket_fault("cl-on-101", trips="http.no-body-1xx-204")
+class ClOn101(Editing):
+    def answer(self, head: bytes) -> bytes:
+        return _with_field(head, b"Content-Length: 0") if head.startswith(b"HTTP/1.1 101") else head
 
 
 @fault("double-chunked", trips="http.chunked-once")
