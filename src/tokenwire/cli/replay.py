@@ -13,6 +13,7 @@ from ..recording.handshake import is_websocket
 from ..recording.replay import PACES, ReplayConnection
 from .exits import FINE
 from .request import port_number
+from .serve import until_terminated
 
 __all__ = ["add_parser", "run"]
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     recording = load(args.file)
     connection = partial(ReplayConnection, recording, args.pace, cut=args.cut)
     connection()  # what is wrong with the options is said now, and not to the first client
-    asyncio.run(serve(connection, _HOST, args.port, ready=partial(_announce, recording)))
+    asyncio.run(until_terminated(serve(connection, _HOST, args.port, ready=partial(_announce, recording))))
     return FINE
 
 

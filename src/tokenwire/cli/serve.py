@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from ..endpoint import ReferenceEndpoint, serve
 from .exits import FINE
 from .request import add_key_options, key_of, port_number, positive_seconds
 
-__all__ = ["add_parser", "run"]
+__all__ = ["add_parser", "run", "until_terminated"]
 
 _EXAMPLE = """\
 example:
@@ -41,5 +44,17 @@ def run(args: argparse.Namespace) -> int:
     def announce(port: int) -> None:
         print(f"http://{args.host}:{port}", flush=True)
 
-    asyncio.run(serve(endpoint.connection, args.host, args.port, ready=announce))
+    asyncio.run(until_terminated(serve(endpoint.connection, args.host, args.port, ready=announce)))
     return FINE
+
+
+async def until_terminated(serving: Coroutine[Any, Any, None]) -> None:
+    """Serves until SIGTERM, which service managers send: as with Ctrl-C, whoever is connected is told."""
+    task, own = asyncio.ensure_future(serving), asyncio.current_task()
+    with suppress(NotImplementedError):  # Windows has no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if own is not None and own.cancelling():  # by Ctrl-C
+            raise

@@ -38,6 +38,9 @@ class ServerConnection(Protocol):
     def receive_eof(self, now: float) -> None:
         """The client sends no more. Once nothing more is due, `ending` must say how to end."""
 
+    def shut_down(self, now: float) -> None:
+        """The server goes away: what there is to say to that is the last that is sent."""
+
     def data_to_send(self, now: float) -> bytes: ...
     def next_deadline(self) -> float | None: ...
 
@@ -50,7 +53,7 @@ async def serve(
     ready: Callable[[int], None] | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> None:
-    """Serves until it is cancelled.
+    """Serves until it is cancelled. Whoever is connected then is told by what `shut_down` gives.
 
     :param port: 0 takes a free one.
     :param ready: is told the port when connections can be made.
@@ -81,6 +84,8 @@ async def serve(
         server.close()
         for task in handlers:
             task.cancel()
+        if handlers:
+            await asyncio.wait(handlers)
 
 
 @contextmanager
@@ -132,6 +137,13 @@ async def _drive(connection: ServerConnection, reader: asyncio.StreamReader, wri
             else:
                 await asyncio.wait({reading}, timeout=_wait(deadline))
                 reading = _received(connection, reading, reader)
+    except asyncio.CancelledError:
+        connection.shut_down(monotonic())
+        last = connection.data_to_send(monotonic())
+        if not last:
+            raise
+        writer.write(last)
+        await _end("close", reading, reader, writer)
     finally:
         reading.cancel()
 

@@ -103,6 +103,9 @@ class ReplayConnection:
         self._client_ended = True
         self._advance(now)
 
+    def shut_down(self, now: float) -> None:
+        """The server goes away, without a word: what it would have said was never recorded."""
+
     def data_to_send(self, now: float) -> bytes:
         """Drains one write of what is due by now. One and not all, because the boundaries are part of the recording."""
         self._advance(now)
