@@ -11,8 +11,9 @@ from typing import Any, Literal
 from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
-from .sockets import CLOSE, PONG, TEXT, Frame, Socket
+from .sockets import CLOSE, PONG, TEXT, Socket
 from .talk import PATIENCE, PROBES, QUIET, SHORT_PATIENCE, Cost, Probe, Talk, Transport
+from .transcript import Transcript
 
 __all__ = ["ENDING", "QUESTION", "SocketTalk", "frame", "socket_probe"]
 
@@ -64,6 +65,9 @@ class SocketTalk(Talk):
     """The talk of one probe over WebSocket."""
 
     transport: Transport = "websocket"
+
+    #: Pings that have been answered.
+    _pongs = 0
 
     @property
     def socket(self) -> Socket | None:
@@ -152,9 +156,21 @@ class SocketTalk(Talk):
         """Messages that have come."""
         return len(self.socket.messages) if self.socket is not None else 0
 
-    def read_socket(self, until: Callable[[Socket], bool], patience: float = PATIENCE) -> bool:
-        """Reads until the socket is as wanted; False when the connection ended or the patience did."""
-        return self.read(lambda _: (socket := self.socket) is not None and until(socket), patience)
+    def read_socket(self, until: Callable[[Socket], bool], patience: float = PATIENCE, *, pong: bool = True) -> bool:
+        """Reads until the socket is as wanted; False when the connection ended or the patience did.
+
+        :param pong: pings are answered meanwhile.
+        """
+
+        def is_so(_: Transcript) -> bool:
+            socket = self.socket
+            if socket is None:
+                return False
+            if pong:
+                self._answer_pings(socket)
+            return until(socket)
+
+        return self.read(is_so, patience)
 
     def await_failure(self) -> None:
         """Reads until the server has failed the connection, or should have; its Close is answered."""
@@ -171,17 +187,13 @@ class SocketTalk(Talk):
 
     def stay(self, seconds: float, *, pong: bool = True) -> None:
         """Stays for a time, answering pings or not."""
-        until = self.now() + seconds
-        while not self.over and (left := until - self.now()) > 0:
-            seen = len(self._pings())
-            self.read_socket(lambda socket, seen=seen: len(socket.pings) > seen or socket.failed, left)  # type: ignore[misc]
-            if self.socket is None or self.socket.close is not None:
-                return
-            for ping in self._pings()[seen:] if pong else ():
-                self.send(frame(PONG, ping.payload))
+        self.read_socket(lambda socket: socket.failed, seconds, pong=pong)
 
-    def _pings(self) -> list[Frame]:
-        return self.socket.pings if self.socket is not None else []
+    def _answer_pings(self, socket: Socket) -> None:
+        if socket.close is None and not any(sent.opcode == CLOSE for sent in socket.sent):
+            for ping in socket.pings[self._pongs :]:
+                self._pongs += 1
+                self.send(frame(PONG, ping.payload))
 
 
 def _answered(responses: Any) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from tokenwire.dialects import Dialect
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
+from tokenwire.dialects.events import End
 from tokenwire.framing.websocket import is_valid_close_code, mask
 
 from .transcript import Problem, Response, Transcript
@@ -32,6 +33,7 @@ __all__ = [
     "Message",
     "Socket",
     "inflated",
+    "is_over",
     "window_bits",
 ]
 
@@ -188,7 +190,7 @@ class Socket:
     def sent(self) -> list[Frame]:
         """The client's frames."""
         data = self.transcript.recording.sent
-        return list(_read_frames(data, data.find(b"\r\n\r\n") + 4, lambda _: 0.0))
+        return list(_read_frames(data, data.find(b"\r\n\r\n") + 4, self.sent_when))
 
     @cached_property
     def messages(self) -> list[Message]:
@@ -231,6 +233,16 @@ class Socket:
                     break
         return received
 
+    def sent_when(self, sent_offset: int) -> float:
+        """When the byte at this offset was sent."""
+        sent, seconds = 0, 0.0
+        for entry in self.transcript.recording.entries:
+            if entry.kind == ">":
+                sent, seconds = sent + len(entry.data), entry.seconds
+                if sent > sent_offset:
+                    break
+        return seconds
+
     @property
     def failed(self) -> bool:
         """The server has failed or closed the connection: by a Close frame, or by ending it."""
@@ -246,6 +258,7 @@ class Socket:
     def answers(self) -> list[Answer]:
         """The answers that the messages hold, the last one perhaps not complete. Where no dialect cuts the
         messages into answers, each of them is one that comes after the client has spoken: before it, it is a greeting.
+        An error ends an answer too, though some dialects say the end besides.
         """
         answers: list[Answer] = []
         decoder: Decoder | None = None
@@ -253,10 +266,13 @@ class Socket:
         for message in self.messages:
             if raw and message.offset < self.spoken_at:
                 continue
-            if decoder is None or decoder.ended:
+            events = [] if decoder is None or decoder.ended else decoder.receive_message(message.payload)
+            ends = any(isinstance(event, End) for event in events)
+            if decoder is None or (not ends and (decoder.ended or _refused(answers[-1]))):
                 decoder = Decoder(self.dialect or "raw")
                 answers.append(Answer())
-            answers[-1].add_all(decoder.receive_message(message.payload))
+                events = decoder.receive_message(message.payload)
+            answers[-1].add_all(events)
             if raw:
                 answers[-1].add_all(decoder.receive_eof())
         return answers
@@ -274,7 +290,16 @@ class Socket:
     @property
     def complete_answers(self) -> int:
         """How many answers have come to their end."""
-        return sum(answer.end is not None for answer in self.answers)
+        return sum(is_over(answer) for answer in self.answers)
+
+
+def is_over(answer: Answer) -> bool:
+    """It has come to its end, or to an error that ends it."""
+    return answer.end is not None or _refused(answer)
+
+
+def _refused(answer: Answer) -> bool:
+    return answer.error is not None and answer.error.fatal
 
 
 def _sound(answer: Answer) -> bool:
