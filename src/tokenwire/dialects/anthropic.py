@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Message, Prompt
+from .dialect import Dialect, Holes, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, json_text, listed, mapping, piece, word
@@ -198,6 +198,7 @@ ANTHROPIC_MESSAGES = Dialect(
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
+    holes=Holes(texts=[("delta", name) for name in ("text", "thinking", "partial_json")]),
     key_fields=lambda key: {"x-api-key": key},
     fields={"anthropic-version": "2023-06-01"},
     terminator="message_stop",

@@ -19,6 +19,7 @@ from .dialect import Dialect
 from .events import End, Error, StreamEvent
 from .frames import frames_for
 from .guess import MAX_HELD, Guess, Guesser
+from .template import Shortcut
 
 __all__ = ["Decoder", "Outcome"]
 
@@ -60,6 +61,7 @@ class Decoder:
         self.dialect = dialect
         self._decoder = dialect.decoder()
         self._frames = frames_for(dialect, self._last_event_id, self._max_event_size)
+        self._shortcut = Shortcut(dialect.holes) if dialect.holes is not None else None
 
     @property
     def ended(self) -> bool:
@@ -91,7 +93,10 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_data(data)
             data = self._take_guess(self._guesser)
-        return self._decode(self._frames.receive_data(data))
+        shortcut = self._shortcut
+        if shortcut is None or not shortcut.ready:
+            return self._decode(self._frames.receive_data(data))
+        return self._receive_deltas(shortcut, data)
 
     def receive_message(self, data: str | bytes) -> list[StreamEvent]:
         """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
@@ -99,7 +104,12 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)
-        return [] if self.ended else self._decode([ServerSentEvent("", text, "")])
+        if self.ended:
+            return []
+        shortcut = self._shortcut
+        if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
+            return events
+        return self._decode([ServerSentEvent("", text, "")])
 
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
         """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen.
@@ -131,10 +141,37 @@ class Decoder:
             self._read_as(dialect_named(guesser.guess.dialect))
         return guesser.held
 
+    def _receive_deltas(self, shortcut: Shortcut, data: bytes) -> list[StreamEvent]:
+        """What is likely to be deltas and nothing else: whole messages may go the short way."""
+        events: list[StreamEvent] = []
+        first, last = shortcut.span(data)
+        if first and not self._frames.between_messages:
+            events = self._decode(self._frames.receive_data(data[:first]))
+            data, last = data[first:], last - first
+        if last and shortcut.ready and self._frames.between_messages and last <= self._max_event_size:
+            deltas = shortcut.read_body(data[:last])
+            if deltas is not None:
+                self._frames.pass_over(last)
+                events += deltas
+                data = data[last:]
+        return events if self.ended or not data else self._after(events, data)
+
+    def _after(self, events: list[StreamEvent], data: bytes) -> list[StreamEvent]:
+        """The events with those of more data; an error in that takes effect after them."""
+        try:
+            return events + self._decode(self._frames.receive_data(data))
+        except RemoteProtocolError:
+            if events:
+                return events
+            raise
+
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for message in messages:
-            events += self._note(self._decoder.receive_message(message), terminated=True)
+            given = self._decoder.receive_message(message)
+            if self._shortcut is not None:
+                self._shortcut.note(message, given)
+            events += self._note(given, terminated=True)
             if self.ended:
                 break
         return events

@@ -14,6 +14,10 @@ Framing = Literal["sse", "jsonlines", "sse-or-json", "eventstream", "raw"]
 Transport = Literal["HTTP", "WebSocket"]
 
 
+#: The way to a member of a JSON value: names and indexes.
+Path = tuple[str | int, ...]
+
+
 class Message(Protocol):
     """A server-sent event, a line, a frame or a WebSocket message, as a dialect sees it: it knows no transport."""
 
@@ -85,6 +89,20 @@ def chat_body(prompt: Prompt) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Holes:
+    """Which members of a message with one delta change from message to message: see `template`.
+
+    :ivar texts: where the text of a delta may stand.
+    :ivar free: members whose value means nothing to the decoder, such as padding.
+    :ivar cursor: the number that becomes the cursor of the events.
+    """
+
+    texts: Sequence[Path]
+    free: Sequence[Path] = ()
+    cursor: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format of AI token streams.
 
@@ -107,6 +125,8 @@ class Dialect:
         further one after the server's next message. None where the dialect is not spoken over WebSocket.
     :ivar websocket_path: where it is spoken over WebSocket, if not at `path`.
     :ivar websocket_only: it is not spoken over HTTP.
+    :ivar holes: what changes from delta to delta, where the rest of the message stays and its decoder keeps no account
+        of a delta's text; None where there is nothing to gain.
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
     :ivar terminator: what ends a stream, in words.
     :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.
@@ -127,6 +147,7 @@ class Dialect:
     opening: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None
     websocket_path: str = ""
     websocket_only: bool = False
+    holes: Holes | None = None
     tools: bool = True
     reasoning: bool = True
     usage: bool = True

@@ -51,8 +51,13 @@ class Frames(Protocol):
         """After the end: something was unfinished, and the framing does not say, as that of server-sent events does,
         that this means nothing."""
 
+    @property
+    def between_messages(self) -> bool:
+        """Nothing is pending, and whole messages may be read by somebody else, who then tells `pass_over`."""
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]: ...
     def receive_eof(self) -> list[ServerSentEvent]: ...
+    def pass_over(self, size: int) -> None: ...
 
 
 def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
@@ -86,6 +91,13 @@ class _SSEFrames:
     @property
     def retry(self) -> int | None:
         return self._parser.retry
+
+    @property
+    def between_messages(self) -> bool:
+        return self._parser.between_events
+
+    def pass_over(self, size: int) -> None:
+        self._parser.pass_over(size)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         try:
@@ -161,6 +173,14 @@ class _JSONFrames:
     def cut(self) -> bool:
         return not self._parser.complete
 
+    @property
+    def between_messages(self) -> bool:
+        return isinstance(self._parser, JSONLinesParser) and self._parser.between_values
+
+    def pass_over(self, size: int) -> None:
+        assert isinstance(self._parser, JSONLinesParser)
+        self._parser.pass_over(size)
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         return [ServerSentEvent("", value, "") for value in self._parser.receive_data(data)]
 
@@ -194,6 +214,13 @@ class _EitherFrames:
     def cut(self) -> bool:
         return self._frames.cut
 
+    @property
+    def between_messages(self) -> bool:
+        return self._head is None and self._frames.between_messages
+
+    def pass_over(self, size: int) -> None:
+        self._frames.pass_over(size)
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         if self._head is not None:
             data = self._head + data
@@ -211,7 +238,16 @@ class _EitherFrames:
         return self._frames.receive_eof()
 
 
-class _EventStreamFrames:
+class _Opaque:
+    """A framing whose messages nobody else can read."""
+
+    between_messages = False
+
+    def pass_over(self, size: int) -> None:
+        raise AssertionError("nothing can be passed over in this framing")
+
+
+class _EventStreamFrames(_Opaque):
     """The Amazon event stream encoding. The name of an event is in the headers; exceptions and errors, whose name and
     words may be there alone, become a message named "error" with an error object."""
 
@@ -249,7 +285,7 @@ def _event_of(message: EventStreamMessage) -> ServerSentEvent:
     return ServerSentEvent("error", whole(json_text({"error": fields})) or text, "")
 
 
-class _RawFrames:
+class _RawFrames(_Opaque):
     """No framing: each piece of text is a message."""
 
     error: RemoteProtocolError | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Message, chat_body
+from .dialect import Dialect, Holes, Message, chat_body
 from .events import Finish, FinishReason, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, piece, word
@@ -65,6 +65,7 @@ HOLYSHEEP = Dialect(
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
+    holes=Holes(texts=[("content",)]),
     opening=lambda json: [_body(json)],
     tools=False,
     reasoning=False,

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .dialect import Dialect, Message, chat_body
+from .dialect import Dialect, Holes, Message, chat_body
 from .events import (
     BlockKind,
     BlockStart,
@@ -337,5 +337,9 @@ OPENAI_CHAT = Dialect(
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
+    holes=Holes(
+        texts=[("choices", 0, "delta", name) for name in ("content", "reasoning_content", "reasoning")],
+        free=[("obfuscation",), ("p",)],
+    ),
     terminator="[DONE], or the end after finish_reason",
 )

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from .dialect import Dialect, Message, Prompt
+from .dialect import Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
 from .openai_output import CALL, OutputDecoder, Run, function_tools
 from .values import error_fields, mapping, member, word
@@ -124,6 +124,7 @@ OPENAI_RESPONSES = Dialect(
     body=_body,
     error_fields=error_fields,
     stray_errors=True,
+    holes=Holes(texts=[("delta",)], free=[("obfuscation",)], cursor=("sequence_number",)),
     opening=_opening,
     terminator="response.completed, response.incomplete, response.failed or response.cancelled",
     resume="of a response in the background: GET …/{id}?stream=true&starting_after={cursor}",

@@ -106,6 +106,15 @@ class _Parser(ABC):
 class JSONLinesParser(_Parser):
     """Reads one value a line (jsonlines.org; NDJSON)."""
 
+    @property
+    def between_values(self) -> bool:
+        """Nothing is pending: the next byte begins a line."""
+        return not self._unfinished and self.error is None
+
+    def pass_over(self, size: int) -> None:
+        """Counts bytes of whole lines that somebody else has read, who found `between_values` and so may."""
+        self._start += size
+
     def receive_eof(self) -> list[str]:
         """The stream ended. The last line needs no LF where its value is whole without; see `unfinished`.
 

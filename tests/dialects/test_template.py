@@ -1,0 +1,347 @@
+"""The short way for deltas gives what the full parse gives: on every recording, and on what could mislead it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tokenwire.dialects import DIALECTS
+from tokenwire.dialects.decoder import Decoder
+from tokenwire.dialects.dialect import Holes
+from tokenwire.dialects.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from tokenwire.dialects.template import MAX_FAILURES, MAX_SIZE, Template
+from tokenwire.errors import EventTooLarge
+
+DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
+
+SHORT = [dialect for dialect in DIALECTS.values() if dialect.holes is not None]
+
+CHAT = DIALECTS["openai-chat"]
+
+
+def full(name: str) -> Decoder:
+    """A decoder that parses every message in full."""
+    return Decoder(replace(DIALECTS[name], holes=None))
+
+
+def told(events: list[StreamEvent]) -> list[tuple[Any, ...]]:
+    """Events with what does not take part in their comparison."""
+    return [(event, event.raw, event.cursor) for event in events]
+
+
+def decode(decoder: Decoder, pieces: list[bytes]) -> list[StreamEvent]:
+    events: list[StreamEvent] = []
+    for piece in pieces:
+        events += decoder.receive_data(piece)
+    return events + decoder.receive_eof()
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def taken(decoder: Decoder, pieces: list[bytes]) -> int:
+    """How many deltas went the short way."""
+    slow = 0
+    inner = decoder._decoder
+    original = inner.receive_message
+
+    def counted(message: Any) -> list[StreamEvent]:
+        nonlocal slow
+        events = original(message)
+        slow += sum(isinstance(event, DELTAS) for event in events)
+        return events
+
+    inner.receive_message = counted  # type: ignore[method-assign]
+    events = decode(decoder, pieces)
+    return sum(isinstance(event, DELTAS) for event in events) - slow
+
+
+# Messages of each dialect, as its servers write them.
+
+
+def chat(text: str, *, padding: str = "xyz", **more: Any) -> str:
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}],
+        "obfuscation": padding,
+        **more,
+    }
+    return json.dumps(chunk, ensure_ascii=False, separators=(",", ":"))
+
+
+def framed(*payloads: str) -> bytes:
+    return "".join(f"data: {payload}\n\n" for payload in payloads).encode("utf-8", "surrogatepass")
+
+
+def same(name: str, data: bytes, sizes: tuple[int, ...] = (1, 7, 64, 500, 100_000)) -> None:
+    wanted = told(decode(full(name), [data]))
+    for size in sizes:
+        assert told(decode(Decoder(name), cut(data, size))) == wanted, size
+
+
+def test_deltas_go_the_short_way() -> None:
+    payloads = [chat(f"t{number} ", padding="p" * (number % 9)) for number in range(1000)]
+    data = framed(*payloads, "[DONE]")
+    same("openai-chat", data, (500, 100_000))
+    # The first read is there to learn from, and the last one holds the end.
+    assert taken(Decoder("openai-chat"), cut(data, 16 * 1024)) > 700
+    assert taken(Decoder("openai-chat"), [framed(payload) for payload in payloads]) > 990
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chat('say "hello"'),
+        chat("back\\slash"),
+        chat("line\nline\ttab"),
+        chat('look "},"finish_reason":null}],"obfuscation":" alike'),
+        chat("日本 😀 👩‍💻"),
+        chat("é").replace("é", "\\u00e9"),
+        chat("x").replace('"x"', '"\\ud83d"'),
+        chat("x").replace('"x"', '"\\ude00"'),
+        chat("x").replace('"x"', '"\\ud83d\\ude00"'),
+        chat("x").replace('"x"', '"\\q"'),
+        chat("x").replace('"x"', '"\\u12"'),
+        chat("x").replace('"x"', '"tab\there"'),
+        chat("x").replace('"x"', '"nul\x00here"'),
+        chat("x").replace('"x"', '"x'),
+        chat("x").replace('"x"', "null"),
+        chat("x").replace('"x"', "7"),
+        chat("x").replace('"x"', '["x"]'),
+        chat("x").replace('"x"', '"x","content":"y"'),
+        chat("x").replace('"x"', '"x","refusal":"y"'),
+        chat("x").replace('"finish_reason":null', '"finish_reason":"stop"'),
+        chat("x").replace('"index":0', '"index":1'),
+        chat("x").replace("chatcmpl-1", "chatcmpl-2"),
+        chat("x", usage={"total_tokens": 3}),
+        chat("x", error={"message": "no"}),
+        chat("x", padding='a"b'),
+        chat("x", padding="a\\b").replace("a\\\\b", "a\\b"),
+        chat("x").replace('"obfuscation":"xyz"', '"obfuscation":7'),
+        chat("x").replace(',"obfuscation":"xyz"', ""),
+        chat(""),
+        " " + chat("x"),
+        chat("x") + " ",
+        chat("x") + chat("y"),
+        "{}",
+        "[DONE]",
+        "",
+    ],
+)
+def test_what_is_odd_is_read_as_ever(odd: str) -> None:
+    payloads = [chat(f"t{number}") for number in range(6)]
+    same("openai-chat", framed(*payloads, odd, *payloads))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b": comment\n\n",
+        b"event: ping\ndata: {}\n\n",
+        b"id: 7\n\n",
+        b"retry: 5\n\n",
+        b"data: \n\n",
+        b"\n\n\n",
+        b"data: a\ndata: b\n\n",
+        b"nonsense\n",
+        b'{"error": {"message": "stray"}}\n',
+        b"\r\n",
+        b"data: \xff\xfe\n\n",
+    ],
+)
+def test_what_stands_between_deltas_is_read_as_ever(between: bytes) -> None:
+    deltas = framed(*[chat(f"t{number}") for number in range(6)])
+    same("openai-chat", deltas + between + deltas + between + deltas)
+
+
+@pytest.mark.parametrize("end", [b"\r\n", b"\r"])
+def test_other_line_ends_are_read_as_ever(end: bytes) -> None:
+    same("openai-chat", framed(*[chat(f"t{number}") for number in range(9)]).replace(b"\n", end))
+
+
+def test_bytes_that_are_no_utf8_are_replaced_as_ever() -> None:
+    deltas = framed(*[chat(f"t{number}") for number in range(9)])
+    same("openai-chat", deltas + deltas.replace(b"t3", b"\xe6\x97").replace(b"t5", b"\xff") + deltas)
+
+
+def test_the_offset_of_an_error_counts_what_went_the_short_way() -> None:
+    deltas = framed(*[chat(f"t{number}") for number in range(50)])
+    offsets = []
+    for decoder in (Decoder(CHAT, max_event_size=4000), Decoder(replace(CHAT, holes=None), max_event_size=4000)):
+        for piece in cut(deltas, 1000):
+            decoder.receive_data(piece)
+        with pytest.raises(EventTooLarge) as raised:
+            decoder.receive_data(b"data: " + b"x" * 5000)
+        offsets.append(raised.value.offset)
+    assert offsets[0] == offsets[1]
+
+
+def test_an_error_in_a_read_takes_effect_after_its_deltas() -> None:
+    deltas = framed(*[chat(f"t{number}") for number in range(9)])
+    long = deltas[:-2] + b"\n\ndata: " + b"x" * 5000
+    results = []
+    for decoder in (Decoder(CHAT, max_event_size=4000), Decoder(replace(CHAT, holes=None), max_event_size=4000)):
+        results.append(told(decoder.receive_data(deltas) + decoder.receive_data(long)))
+        assert decoder.error is not None
+    assert results[0] == results[1]
+
+
+def test_a_name_that_stands_twice_misleads_nobody() -> None:
+    payloads = [chat(f"t{n}").replace('"content":', f'"content":"t{n}","content":') for n in range(9)]
+    same("openai-chat", framed(*payloads))
+    payloads = [chat(f"t{n}").replace('"content":', '"content":"first","content":') for n in range(30)]
+    same("openai-chat", framed(*payloads))
+    assert taken(Decoder("openai-chat"), [framed(*payloads)[:-2], b"\n\n"]) >= 0
+
+
+def test_text_that_stands_elsewhere_too_misleads_nobody() -> None:
+    payloads = [chat("m", model="m", system_fingerprint="m") for _ in range(9)] + [chat("other", model="m")]
+    same("openai-chat", framed(*payloads))
+
+
+def test_choices_that_take_turns_are_told_apart() -> None:
+    payloads = [chat(f"t{n}").replace('"index":0', f'"index":{n % 2}') for n in range(40)]
+    same("openai-chat", framed(*payloads))
+
+
+def test_a_template_is_learned_of_nothing_large_or_of_several_lines() -> None:
+    holes = Holes(texts=[("t",)])
+    assert Template.learn(json.dumps({"t": "x" * MAX_SIZE}), TextDelta(0, "x" * MAX_SIZE), holes) is None
+    assert Template.learn('{"t":\n"x"}', TextDelta(0, "x"), holes) is None
+    assert Template.learn('{"t":"x"}', TextDelta(0, "y"), holes) is None
+    template = Template.learn('{"t":"x"}', TextDelta(0, "x"), holes)
+    assert template is not None
+    assert template.read(['{"t":"yes"}'], '{"t":"yes"}', "\n", 3, "c") == [TextDelta(3, "yes")]
+    assert template.read(['{"t":"yes" }'], '{"t":"yes" }', "\n", 3, "c") is None
+
+
+def test_a_stream_that_never_fits_is_not_tried_for_ever() -> None:
+    decoder = Decoder("openai-chat")
+    for number in range(3 * MAX_FAILURES):
+        decoder.receive_data(framed(chat("x", number=number)))
+    assert decoder._shortcut is not None
+    assert not decoder._shortcut.ready
+    same("openai-chat", framed(*[chat("x", number=number) for number in range(3 * MAX_FAILURES)]))
+
+
+# Made by Hypothesis.
+
+TEXTS = st.one_of(
+    st.text(max_size=8),
+    st.text(st.characters(codec=None), max_size=4),
+    st.sampled_from(
+        ['"', "\\", "\n", '"},"x":"', "\ud83d", "\ude00", "\u2028", "\x00", "😀", '{"a":"b"}', "data: ", ""]
+    ),
+)
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | TEXTS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+    max_leaves=3,
+)
+
+
+def message_of(name: str, text: Any, extra: dict[str, Any], number: int) -> tuple[str, dict[str, Any]]:
+    """The SSE name and the object of a delta."""
+    if name == "anthropic-messages":
+        delta = {"type": "text_delta", "text": text, **extra}
+        return "content_block_delta", {"type": "content_block_delta", "index": 0, "delta": delta}
+    if name == "openai-responses":
+        head = {"type": "response.output_text.delta", "sequence_number": number, "output_index": 0, "content_index": 0}
+        return "response.output_text.delta", {**head, "delta": text, "obfuscation": "x" * (number % 3), **extra}
+    if name == "openai-chat":
+        return "", json.loads(chat("x", padding="y" * (number % 3))) | extra | {
+            "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]
+        }
+    return "", {"type": "content_delta", "content": text, **extra}
+
+
+@st.composite
+def streams(draw: st.DrawFn, name: str) -> bytes:
+    """A stream of deltas that are mostly alike, some of them odd in one way or several."""
+    ascii_only = draw(st.booleans())
+    separators = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
+    texts = draw(st.lists(TEXTS | st.sampled_from([" the", " a", "."]), min_size=1, max_size=12))
+    blocks = []
+    for number, text in enumerate(texts):
+        extra = draw(st.dictionaries(TEXTS, VALUES, max_size=1)) if draw(st.integers(0, 9)) == 0 else {}
+        event, value = message_of(name, text if draw(st.integers(0, 19)) else draw(VALUES), extra, number)
+        if draw(st.integers(0, 19)) == 0:
+            value = dict(reversed(value.items()))
+        payload = json.dumps(value, ensure_ascii=ascii_only, separators=separators)
+        if draw(st.integers(0, 9)) == 0:
+            place = draw(st.integers(0, len(payload)))
+            payload = (
+                payload[:place] + draw(st.sampled_from(['"', "\\", ",", "{", " ", "0", ""])) + payload[place + 1 :]
+            )
+        payload = payload.replace("\r", "").replace("\n", "")
+        head = f"event: {event}\n" if event else ""
+        blocks.append(f"{head}data: {payload}\n\n".encode("utf-8", "replace"))
+    return b"".join(blocks)
+
+
+EXAMPLES = int(os.environ.get("TOKENWIRE_TEMPLATE_EXAMPLES", "400"))
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in SHORT if dialect.framing == "sse"])
+def test_whatever_comes_the_short_way_gives_what_the_full_parse_gives(name: str) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(streams(name), st.integers(1, 400))
+    def check(stream: bytes, size: int) -> None:
+        wanted = told(decode(full(name), [stream]))
+        assert told(decode(Decoder(name), [stream])) == wanted
+        assert told(decode(Decoder(name), cut(stream, size))) == wanted
+        blocks = [block + b"\n\n" for block in stream.split(b"\n\n") if block]
+        assert told(decode(Decoder(name), blocks)) == told(decode(full(name), blocks))
+
+    check()
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in SHORT if dialect.opening is not None])
+def test_messages_of_a_websocket_give_the_same_either_way(name: str) -> None:
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(TEXTS | st.sampled_from([" the", " a", "."]), max_size=12))
+    def check(texts: list[str]) -> None:
+        short, slow = Decoder(name), full(name)
+        for number, text in enumerate(texts):
+            _, value = message_of(name, text, {}, number)
+            payload = json.dumps(value)
+            assert told(short.receive_message(payload)) == told(slow.receive_message(payload))
+
+    check()
+
+
+# Recordings.
+
+
+def recordings(name: str) -> list[Path]:
+    """The recordings of a dialect that are streams as they came: those of the project, and those of the corpus."""
+    root = Path(__file__).parent.parent.parent / "fixtures"
+    corpus = os.environ.get("TOKENWIRE_CORPUS")
+    folders = [root, *([Path(corpus) / "public"] if corpus else [])]
+    return sorted(path for folder in folders for path in folder.rglob("*.sse"))
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in SHORT if dialect.framing == "sse"])
+def test_every_recording_gives_the_same_either_way(name: str) -> None:
+    source = random.Random(3)
+    paths = recordings(name)
+    if not paths:
+        pytest.skip("TOKENWIRE_CORPUS is not set")
+    for path in paths:
+        data = path.read_bytes()
+        wanted = told(decode(full(name), [data]))
+        for size in (100_000_000, 16 * 1024, source.randint(1, 2000), source.randint(1, 2000)):
+            assert told(decode(Decoder(name), cut(data, size))) == wanted, (path.name, size)
