@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..case import Case, at, at_frame
+from ..case import Case, at_frame
 from ..registry import active, passive
-from ..socket_findings import noted
+from ..socket_findings import last_frame, noted
 from ..socket_talk import ENDING
 from ..sockets import Socket, is_over
 from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
@@ -25,8 +25,7 @@ def _closed(socket: Socket) -> bool:
 
 def _close_of(socket: Socket) -> Evidence:
     """The server's Close; the last frame where there is none."""
-    last = socket.close or (socket.frames[-1] if socket.frames else None)
-    return at(socket.response) if last is None else at_frame(socket, last.offset)
+    return last_frame(socket) if socket.close is None else at_frame(socket, socket.close.offset)
 
 
 # What the server says.

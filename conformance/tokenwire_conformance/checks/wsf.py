@@ -388,12 +388,13 @@ def fail_code(case: Case) -> Iterator[Finding]:
     failed = [socket for socket in case.sockets if socket.transcript.name in _FITTING and socket.failed]
     if not failed:
         raise NotApplicable("no invalid frame made the server fail a connection")
+    misfits: dict[str, list[Socket]] = {}
     for socket in failed:
-        fitting = _FITTING[socket.transcript.name]
-        what = f"the connection of {socket.transcript.name} is failed"
         if socket.close is None:
-            yield Finding(f"{what} without a Close; it should say {fitting[0]}", last_frame(socket))
-        elif socket.close.code not in fitting:
-            yield Finding(
-                f"{what} with {socket.close.code}; it should say {fitting[0]}", at_frame(socket, socket.close.offset)
-            )
+            misfits.setdefault("drops the connection without a Close", []).append(socket)
+        elif socket.close.code not in _FITTING[socket.transcript.name]:
+            misfits.setdefault(f"closes with {socket.close.code}", []).append(socket)
+    for how, sockets in misfits.items():
+        names = [socket.transcript.name for socket in sockets]
+        fitting = ", ".join(f"{name} (fitting: {_FITTING[name][0]})" for name in names)
+        yield Finding(f"the server {how} after {fitting}", last_frame(sockets[0]))
