@@ -98,6 +98,17 @@ class Case:
                 return socket
         raise Inconclusive(f"the probe {probe!r} got no WebSocket, but {response.status}: {excerpt(response.content)}")
 
+    def handshake(self, probe: str) -> Response | None:
+        """The answer to a handshake that is unusual or wrong; None where the server ended the connection instead.
+
+        :raises Inconclusive: when the plain handshake is refused too, or nothing at all came.
+        """
+        self.socket("ws-answer")
+        transcript = self.transcript(probe)
+        if transcript.ended_by_server and not transcript.received:
+            return None
+        return self.response(probe)
+
     def talking(self, probe: str = "ws-answer") -> Socket:
         """The WebSocket on which a sound question was asked: without an answer to that no other tells anything.
 

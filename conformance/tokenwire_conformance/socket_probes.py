@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from hashlib import sha256
+from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compressobj
 
-from .socket_talk import ENDING, SocketTalk, Write, frame, socket_probe
-from .sockets import BINARY, CLOSE, CONTINUATION, PING, TEXT
+from .socket_talk import ENDING, GREETING, QUESTION, SocketTalk, Write, frame, socket_probe
+from .sockets import BINARY, CLOSE, CONTINUATION, PING, TEXT, Extension, Socket, window_bits
 from .talk import CLOSING, QUIET, SHORT_PATIENCE
 
 # What is asked of a model.
@@ -67,9 +69,7 @@ def _no_connection(talk: SocketTalk) -> None:
     talk.shake(change={"Connection": "keep-alive"})
 
 
-@socket_probe(
-    "ws-token-case", "none", "a handshake in other capitals, with an unknown field"
-)
+@socket_probe("ws-token-case", "none", "a handshake in other capitals, with an unknown field")
 def _token_case(talk: SocketTalk) -> None:
     talk.shake(change={"Upgrade": "WebSocket", "Connection": "keep-alive, Upgrade", "X-Probe": "not known to anybody"})
 
@@ -272,3 +272,295 @@ def _drain(talk: SocketTalk) -> None:
             talk.await_failure()
         else:
             talk.bye()
+
+
+# wsz: permessage-deflate. Where the server does not take it, there is nothing to ask.
+
+#: Bytes that a message inflates to that nobody should take: more than the largest limit of a server by default (100
+#: MiB, of node's ws).
+BOMB_SIZE = 128 * 1024 * 1024
+
+_DEFLATE = "permessage-deflate"
+_TAIL = b"\x00\x00\xff\xff"
+
+#: What stands between two equal texts, so that the second refers to the first over more than 512 bytes.
+_BETWEEN = " ".join(sha256(b"%d" % n).hexdigest() for n in range(10))
+
+
+def _open_deflating(talk: SocketTalk, offer: str = _DEFLATE) -> bool:
+    return talk.open(change={_EXTENSIONS: offer}) and _agreed(talk) is not None
+
+
+def _agreed(talk: SocketTalk) -> Extension | None:
+    return talk.socket.deflate if talk.socket is not None else None
+
+
+def _deflated(payload: bytes, *, bits: int = MAX_WBITS, level: int = -1, window: bytes = b"") -> bytes:
+    """A compressed message (RFC 7692, 7.2.1).
+
+    :param bits: the window, as the power of two; zlib makes none of 256 bytes, so that then nothing is referred to.
+    :param level: 0 for stored blocks.
+    :param window: what was compressed before it, and may be referred to.
+    """
+    deflater = compressobj(level if bits > 8 else 0, wbits=-max(bits, 9), zdict=window)
+    return (deflater.compress(payload) + deflater.flush(Z_SYNC_FLUSH)).removesuffix(_TAIL)
+
+
+def _compressed(payload: bytes) -> bytes:
+    return frame(TEXT, _deflated(payload), rsv=4)
+
+
+@socket_probe("ws-deflate", "generation", "a compressed question, compression offered as browsers do")
+def _deflate(talk: SocketTalk) -> None:
+    talk.open(change={_EXTENSIONS: f"{_DEFLATE}; client_max_window_bits"})
+    agreed = _agreed(talk)
+    if agreed is not None:
+        bits = window_bits(agreed, "client_max_window_bits")
+        talk.ask(lambda payload: frame(TEXT, _deflated(payload, bits=bits), rsv=4))
+        talk.send(frame(PING, _PAYLOAD))
+        talk.bye()
+
+
+@socket_probe("ws-deflate-plain", "generation", "a question that is not compressed, where it could have been")
+def _deflate_plain(talk: SocketTalk) -> None:
+    if _open_deflating(talk):
+        talk.ask()
+
+
+@socket_probe("ws-deflate-context", "generation", "two compressed questions, the second referring to the first")
+def _deflate_context(talk: SocketTalk) -> None:
+    def write_again(payload: bytes) -> bytes:
+        return frame(TEXT, _deflated(payload, window=payload), rsv=4)
+
+    if _open_deflating(talk) and talk.ask(_compressed):
+        talk.ask(write_again)
+
+
+@socket_probe("ws-deflate-no-context", "generation", "two questions, the answers to be compressed each for itself")
+def _deflate_no_context(talk: SocketTalk) -> None:
+    if _open_deflating(talk, f"{_DEFLATE}; server_no_context_takeover") and talk.ask(_compressed):
+        talk.ask(_compressed)
+
+
+@socket_probe("ws-deflate-window", "generation", "two questions, the answers to have a window of 512 bytes")
+def _deflate_window(talk: SocketTalk) -> None:
+    question = QUESTION.encode()
+
+    def write(payload: bytes) -> bytes:
+        return _compressed(payload.replace(question, question + _BETWEEN.encode() + question))
+
+    if _open_deflating(talk, f"{_DEFLATE}; server_max_window_bits=9") and talk.ask(write, lead=write):
+        talk.ask(write, lead=write)
+
+
+@socket_probe("ws-deflate-blocks", "generation", "a compressed question in three blocks, the last fragment empty")
+def _deflate_blocks(talk: SocketTalk) -> None:
+    def write(payload: bytes) -> bytes:
+        third = len(payload) // 3
+        fixed = compressobj(wbits=-MAX_WBITS, strategy=Z_FIXED)
+        message = _deflated(payload[:third], level=0) + _TAIL
+        message += fixed.compress(payload[third : 2 * third]) + fixed.flush(Z_SYNC_FLUSH)
+        message += _deflated(payload[2 * third :]) + _TAIL
+        # The empty block in whose stead the last four bytes are left out, by itself (7.2.3.6).
+        return frame(TEXT, message, fin=False, rsv=4) + frame(CONTINUATION, b"\x00")
+
+    if _open_deflating(talk):
+        talk.ask(write)
+
+
+@socket_probe("ws-deflate-last-block", "generation", "a compressed question that goes on behind a block with BFINAL")
+def _deflate_last_block(talk: SocketTalk) -> None:
+    def write(payload: bytes) -> bytes:
+        first, second = _halves(payload)
+        deflater = compressobj(wbits=-MAX_WBITS)
+        return frame(TEXT, deflater.compress(first) + deflater.flush(Z_FINISH) + _deflated(second), rsv=4)
+
+    if _open_deflating(talk):
+        talk.ask(write)
+
+
+def _declare_deflated(name: str, about: str, write: Write) -> None:
+    @socket_probe(name, "refusal", about)
+    def script(talk: SocketTalk) -> None:
+        if _open_deflating(talk):
+            talk.send(write(talk.lead()))
+            talk.await_failure()
+
+
+def _later_rsv1(payload: bytes) -> bytes:
+    first, second = _halves(_deflated(payload))
+    return frame(TEXT, first, fin=False, rsv=4) + frame(CONTINUATION, second, rsv=4)
+
+
+_declare_deflated(
+    "ws-deflate-corrupt",
+    "a compressed message that does not inflate",
+    # A block of the reserved type (RFC 1951, 3.2.3).
+    lambda payload: frame(TEXT, b"\x06" + _deflated(payload), rsv=4),
+)
+_declare_deflated("ws-deflate-rsv1-ping", "a ping with RSV1", lambda _: frame(PING, _PAYLOAD, rsv=4))
+_declare_deflated("ws-deflate-rsv1-later", "a compressed question with RSV1 on both of its fragments", _later_rsv1)
+
+
+@socket_probe("ws-deflate-bomb", "refusal", f"a small message that inflates to {BOMB_SIZE:,} bytes")
+def _deflate_bomb(talk: SocketTalk) -> None:
+    if not _open_deflating(talk):
+        return
+    talk.read_for(GREETING)
+    deflater = compressobj(9, wbits=-MAX_WBITS)
+    piece = deflater.compress(b" " * (BOMB_SIZE // 128)) + deflater.flush(Z_FULL_FLUSH)
+    talk.send(frame(TEXT, (piece * 128).removesuffix(_TAIL), rsv=4))
+    # Whoever takes it may say it all again: the first bytes of that are enough.
+    talk.read_socket(lambda socket: socket.failed or _has_spoken(socket), SHORT_PATIENCE)
+
+
+def _has_spoken(socket: Socket) -> bool:
+    return any(not frame.is_control and frame.offset >= socket.spoken_at for frame in socket.frames)
+
+
+_OFFERS = (
+    ("ws-deflate-unknown", "an unknown parameter", f"{_DEFLATE}; x_tokenwire_unknown"),
+    ("ws-deflate-invalid", "an invalid value", f"{_DEFLATE}; server_max_window_bits=16"),
+    ("ws-deflate-twice", "a parameter twice", f"{_DEFLATE}; server_no_context_takeover; server_no_context_takeover"),
+    (
+        "ws-deflate-second",
+        "an unknown parameter, and one without",
+        f"{_DEFLATE}; x_tokenwire_unknown, {_DEFLATE}",
+    ),
+)
+
+
+def _declare_offer(name: str, about: str, offer: str) -> None:
+    @socket_probe(name, "none", f"an offer of compression with {about}")
+    def script(talk: SocketTalk) -> None:
+        talk.shake(change={_EXTENSIONS: offer})
+
+
+for _name, _about, _offer in _OFFERS:
+    _declare_offer(_name, _about, _offer)
+
+
+# wsk: the keepalive.
+
+#: Seconds of silence that a connection should live through, and in which a peer that answers no ping should be left.
+IDLE = 60.0
+
+
+@socket_probe("ws-ping", "none", "two pings, a pong that nobody asked for, and a ping")
+def _ping(talk: SocketTalk) -> None:
+    if talk.open():
+        if _pinged(talk, _PAYLOAD) and _pinged(talk, bytes(range(125))):
+            talk.send(frame(PONG, _PAYLOAD))
+            _pinged(talk, _PAYLOAD[::-1])
+        talk.bye()
+
+
+def _pinged(talk: SocketTalk, payload: bytes) -> bool:
+    """Pings; whether the pong came."""
+    talk.send(frame(PING, payload))
+    talk.read_socket(lambda socket: socket.failed or payload in _pongs(socket), SHORT_PATIENCE)
+    return talk.socket is not None and payload in _pongs(talk.socket)
+
+
+def _pongs(socket: Socket) -> list[bytes]:
+    return [pong.payload for pong in socket.pongs]
+
+
+@socket_probe("ws-ping-amid", "generation", "a ping while the answer runs")
+def _ping_amid(talk: SocketTalk) -> None:
+    if talk.open():
+        talk.send(frame(TEXT, talk.lead()))
+        if talk.read_socket(lambda socket: socket.failed or socket.answering):
+            before = talk.answered
+            talk.send(frame(PING, _PAYLOAD))
+            talk.read_socket(lambda socket: socket.failed or _PAYLOAD in _pongs(socket), SHORT_PATIENCE)
+            if not before:
+                talk.await_answer()
+        talk.bye()
+
+
+@socket_probe("ws-idle", "generation", "a minute of silence, a question; after a ping that gets no pong, another", slow=True)
+def _idle(talk: SocketTalk) -> None:
+    if talk.open():
+        talk.stay(IDLE)
+        talk.ask()
+        pings = talk.pings
+        if pings:
+            talk.read_socket(lambda socket: socket.failed or len(socket.pings) > pings, IDLE, pong=False)
+            talk.stay(IDLE, pong=False)
+        talk.bye()
+
+
+# wsl: what is asked, and how much.
+
+#: Bytes of a question that is large, and yet no larger than many are: a picture, or a long conversation.
+BIG = 1024 * 1024
+
+#: Bytes of a message that nobody takes: it is announced, not sent.
+TOO_BIG = 1 << 30
+
+#: How much of it is sent, in bytes: a client has sent more than the header by the time the server has read that.
+TOO_BIG_SENT = 64 * 1024
+
+#: What no dialect knows, by probe.
+NONSENSE = {"ws-bad-json": b'{"model": ', "ws-unknown-type": b'{"type": "tokenwire.unknown"}'}
+
+#: The dialects that have answers and errors of their own, and of them those that are spoken over HTTP too.
+_SPOKEN = tuple(name for name, dialect in DIALECTS.items() if dialect.opening is not None and name != "raw")
+_TWINS = tuple(name for name in _SPOKEN if not DIALECTS[name].websocket_only)
+
+
+@socket_probe("ws-big-question", "generation", "a question of 1 MiB, nearly all of it blanks")
+def _big_question(talk: SocketTalk) -> None:
+    if talk.open():
+        talk.ask(lambda payload: frame(TEXT, payload[:1] + b" " * BIG + payload[1:]))
+        talk.bye()
+
+
+@socket_probe("ws-too-big", "refusal", "the beginning of a message of 1 GiB")
+def _too_big(talk: SocketTalk) -> None:
+    if talk.open():
+        begun = (talk.lead() + b" " * TOO_BIG_SENT)[:TOO_BIG_SENT]
+        talk.send(frame(TEXT, begun, length=TOO_BIG, length_size=8))
+        talk.await_failure()
+
+
+@socket_probe("ws-two-questions", "generation", "a second question, when the first is answered")
+def _two_questions(talk: SocketTalk) -> None:
+    if talk.open():
+        if talk.ask():
+            talk.read_for(QUIET)
+            talk.ask()
+        talk.bye()
+
+
+def _declare_nonsense(name: str, about: str) -> None:
+    @socket_probe(name, "generation", about, *_SPOKEN)
+    def script(talk: SocketTalk) -> None:
+        if talk.open():
+            question = talk.lead()
+            heard = talk.messages
+            talk.send(frame(TEXT, NONSENSE[name]))
+            talk.read_socket(lambda socket: socket.failed or len(socket.messages) > heard, SHORT_PATIENCE)
+            before = talk.answered
+            talk.send(frame(TEXT, question))
+            talk.await_answer(before)
+            talk.bye()
+
+
+_declare_nonsense("ws-bad-json", "a message that is not JSON, then a question")
+_declare_nonsense("ws-unknown-type", "a message of an unknown type, then a question")
+
+
+@probe("ws-twin", "generation", "the same question over HTTP, for an event stream", *_TWINS, beside="websocket")
+def _twin(talk: Talk) -> None:
+    plan, dialect = talk.plan, talk.plan.dialect
+    path = dialect.path if dialect.websocket_path else plan.target.path
+    change = {"Accept": "text/event-stream"}
+    if dialect.method == "POST":
+        body = json.dumps(dialect.body(asked(plan)), ensure_ascii=False).encode()
+        talk.send(plan.request(path=path, body=body, change=change))
+    else:
+        query = f"?{urlencode({'model': plan.model})}" if plan.model and "?" not in path else ""
+        talk.send(plan.request("GET", path=path + query, change=change))
+    talk.read_answers()

@@ -92,10 +92,9 @@ def invalid_no_stream(case: Case) -> Iterator[Finding]:
 )
 def ws_before_101(case: Case) -> Iterator[Finding]:
     _require_key(case)
-    case.socket("ws-answer")
     for probe, what in (("ws-no-key", "without a key"), ("ws-wrong-key", "with a wrong key")):
-        response = case.response(probe)
-        if response.status != 101:
+        response = case.handshake(probe)
+        if response is None or response.status != 101:
             continue
         close = case.socket(probe).close
         if close is None:

@@ -41,26 +41,14 @@ def _nonce(response: Response) -> str:
     return response.request.header("sec-websocket-key")
 
 
-def _head_of(case: Case, probe: str) -> Response | None:
-    """The answer to a handshake that is unusual or wrong; None where the server ended the connection instead.
-
-    :raises Inconclusive: when the plain handshake is refused too, or this one got no answer at all.
-    """
-    case.socket("ws-answer")
-    transcript = case.transcript(probe)
-    if transcript.ended_by_server and not transcript.received:
-        return None
-    return case.response(probe)
-
-
 def _not_granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
-    response = _head_of(case, probe)
+    response = case.handshake(probe)
     if response is not None and response.status == 101:
         yield Finding(f"a WebSocket is granted to {what}", at(response))
 
 
 def _granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
-    response = _head_of(case, probe)
+    response = case.handshake(probe)
     if response is None:
         yield Finding(f"{what} is answered by the end of the connection", at(case.response("ws-answer")))
     elif response.status in _BUSY:
@@ -240,7 +228,7 @@ def token_case(case: Case) -> Iterator[Finding]:
     probes=("ws-answer", "ws-bad-extension"),
 )
 def bad_extension(case: Case) -> Iterator[Finding]:
-    response = _head_of(case, "ws-bad-extension")
+    response = case.handshake("ws-bad-extension")
     if response is not None and response.status == 101 and not case.socket("ws-bad-extension").failed:
         offer = response.request.header("sec-websocket-extensions")
         yield Finding(f"a WebSocket is granted to `Sec-WebSocket-Extensions: {offer}`", at(response))
@@ -259,7 +247,7 @@ def origin(case: Case) -> Iterator[Finding]:
     is answered for some origins and not for others. An endpoint that has such a list for HTTP needs it for WebSocket
     too, where no browser minds CORS. Without a list any page may ask, which is a policy and no fault.
     """
-    response = _head_of(case, "ws-origin")
+    response = case.handshake("ws-origin")
     if response is None or response.status in (*_BUSY, 500):
         raise Inconclusive(f"the handshake of a foreign page failed: {response.status if response else 'no answer'}")
     if response.status != 101:

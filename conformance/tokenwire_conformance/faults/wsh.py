@@ -45,8 +45,14 @@ class UnofferedProtocol(Editing):
 
 @socket_fault("unoffered-deflate", trips="wsh.extension")
 class UnofferedDeflate(Editing):
+    offered = False
+
+    def request(self, head: bytes) -> bytes:
+        self.offered = b"permessage-deflate" in head
+        return head
+
     def answer(self, head: bytes) -> bytes:
-        fits = _is_granted(head) and b"permessage-deflate" not in head
+        fits = _is_granted(head) and not self.offered
         return _with_field(head, b"Sec-WebSocket-Extensions: permessage-deflate") if fits else head
 
 
