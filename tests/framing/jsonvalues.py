@@ -17,7 +17,8 @@ def lines_of(stream: bytes) -> tuple[list[str], str]:
     *lines, last = stream.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").split("\n")
     values = [line.strip(_BLANK) for line in lines if line.strip(_BLANK)]
     last = last.strip(_BLANK)
-    return (values, last) if _end_of(last, 0) != len(last) else ([*values, last], "")
+    whole = _end_of(last, 0) == len(last) and not last[-1].isdigit()  # a number could go on
+    return ([*values, last], "") if whole else (values, last)
 
 
 def elements_of(stream: bytes) -> tuple[list[str], str]:
@@ -31,7 +32,7 @@ def elements_of(stream: bytes) -> tuple[list[str], str]:
     values: list[str] = []
     while (place := _after(text, place, between)) < len(text) and text[place] != "]":
         end = _end_of(text, place)
-        if end is None:
+        if end is None or (text[place] not in '{["' and text[end : end + 1] not in tuple(_BLANK + ",]")):
             return values, text[place:].rstrip(_BLANK)
         values.append(text[place:end])
         place = end
@@ -45,9 +46,9 @@ def _after(text: str, place: int, skipped: str) -> int:
 
 
 def _end_of(text: str, place: int) -> int | None:
-    """Where a value ends; None where it does not. A number ends before something else, and not at the end."""
+    """Where a value ends; None where there is none that does."""
     try:
         _, end = json.JSONDecoder().raw_decode(text, place)
     except ValueError:
         return None
-    return None if end == len(text) and text[end - 1].isdigit() else end
+    return end

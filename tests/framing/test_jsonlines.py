@@ -45,6 +45,7 @@ LINES: list[tuple[str, bytes, list[str], str]] = [
     ("a last line without its LF", b'{}\n{"a":[1]}', ["{}", '{"a":[1]}'], ""),
     ("a last line that is cut", b'{}\n{"a":[1]', ["{}"], '{"a":[1]'),
     ("a last number may have been longer", b"1\n2", ["1"], "2"),
+    ("a last number that is cut", b"1\n2e", ["1"], "2e"),
     ("a last string ends with its quote", b'1\n"2"', ["1", '"2"'], ""),
     ("what is no JSON is the caller's business", b"{\nx\n{}\n", ["{", "x", "{}"], ""),
     ("a BOM", b"\xef\xbb\xbf{}\n", ["{}"], ""),
@@ -75,7 +76,8 @@ ELEMENTS: list[tuple[str, bytes, list[str], str]] = [
     ("an element that is cut", b'[{},{"a":[', ["{}"], '{"a":['),
     ("cut in a string", b'[{},"a]', ["{}"], '"a]'),
     ("cut in an escape", b'[{"a\\', [], '{"a\\'),
-    ("cut in a scalar", b"[1,2", ["1"], "2"),
+    ("cut in a number", b"[1,2", ["1"], "2"),
+    ("a scalar ends with what follows it", b"[1,true", ["1"], "true"),
     ("cut between elements", b"[{},", ["{}"], ""),
     ("an object that is cut", b'{"a":1}\n{"b"', ['{"a":1}'], '{"b"'),
     ("brackets that do not match are the caller's business", b"[{]]", ["{]"], ""),
@@ -238,6 +240,8 @@ def arrays(draw: st.DrawFn) -> bytes:
 
 @given(arrays(), st.integers(0, 500), cuts)
 @example(b"[1]", 2, [])
+@example(b"[1e+16]", 3, [])
+@example(b"[true]", 5, [])
 def test_the_elements_are_those_of_the_whole_stream_read_at_once(stream: bytes, length: int, places: list[int]) -> None:
     whole = [json.loads(value) for value in read(JSONArrayParser(), [stream])]
     if stream.lstrip().startswith(b"["):
