@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from hashlib import sha256
+from urllib.parse import urlencode
 from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compressobj
 
-from .socket_talk import ENDING, GREETING, QUESTION, SocketTalk, Write, frame, socket_probe
-from .sockets import BINARY, CLOSE, CONTINUATION, PING, TEXT, Extension, Socket, window_bits
-from .talk import CLOSING, QUIET, SHORT_PATIENCE
+from tokenwire.dialects import DIALECTS
+
+from .socket_talk import ENDING, GREETING, QUESTION, SocketTalk, Write, asked, frame, socket_probe
+from .sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
+from .talk import CLOSING, QUIET, SHORT_PATIENCE, Talk, probe
 
 # What is asked of a model.
 
@@ -479,14 +483,16 @@ def _ping_amid(talk: SocketTalk) -> None:
         talk.bye()
 
 
-@socket_probe("ws-idle", "generation", "a minute of silence, a question; after a ping that gets no pong, another", slow=True)
+@socket_probe(
+    "ws-idle", "generation", "a minute of silence, a question; after a ping that gets no pong, another", slow=True
+)
 def _idle(talk: SocketTalk) -> None:
     if talk.open():
         talk.stay(IDLE)
         talk.ask()
-        pings = talk.pings
-        if pings:
-            talk.read_socket(lambda socket: socket.failed or len(socket.pings) > pings, IDLE, pong=False)
+        if talk.pings:
+            heard = talk.pings
+            talk.read_socket(lambda socket: socket.failed or len(socket.pings) > heard, IDLE, pong=False)
             talk.stay(IDLE, pong=False)
         talk.bye()
 
@@ -542,9 +548,10 @@ def _declare_nonsense(name: str, about: str) -> None:
             heard = talk.messages
             talk.send(frame(TEXT, NONSENSE[name]))
             talk.read_socket(lambda socket: socket.failed or len(socket.messages) > heard, SHORT_PATIENCE)
-            before = talk.answered
-            talk.send(frame(TEXT, question))
-            talk.await_answer(before)
+            if not talk.failed:
+                before = talk.answered
+                talk.send(frame(TEXT, question))
+                talk.await_answer(before)
             talk.bye()
 
 

@@ -12,10 +12,10 @@ from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
 from .sockets import CLOSE, PONG, TEXT, Socket
-from .talk import PATIENCE, PROBES, QUIET, SHORT_PATIENCE, Cost, Probe, Talk, Transport
+from .talk import PATIENCE, PROBES, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 from .transcript import Transcript
 
-__all__ = ["ENDING", "QUESTION", "SocketTalk", "frame", "socket_probe"]
+__all__ = ["ENDING", "QUESTION", "SocketTalk", "asked", "frame", "socket_probe"]
 
 #: Seconds in which a server must have ended the connection after both sides have said Close. The standard names
 #: none; five are generous.
@@ -55,6 +55,11 @@ def frame(
         return head + payload
     key = token_bytes(4)
     return head + key + mask(payload, key)
+
+
+def asked(plan: Plan) -> dict[str, Any]:
+    """What is asked, as the dialect has it."""
+    return plan.dialect.ask(Prompt(QUESTION, plan.model, max_tokens=48))
 
 
 def _text(payload: bytes) -> bytes:
@@ -117,10 +122,9 @@ class SocketTalk(Talk):
     @property
     def question(self) -> list[bytes]:
         """The messages that ask for an answer, as the dialect opens a conversation."""
-        dialect = self.plan.dialect
-        assert dialect.opening is not None
-        asked = dialect.ask(Prompt(QUESTION, self.plan.model, max_tokens=48))
-        return [json.dumps(message, ensure_ascii=False).encode() for message in dialect.opening(asked)]
+        opening = self.plan.dialect.opening
+        assert opening is not None
+        return [json.dumps(message, ensure_ascii=False).encode() for message in opening(asked(self.plan))]
 
     def ask(self, write: Write = _text, *, lead: Write = _text) -> bool:
         """Asks the question and reads until it is answered in full; whether it was.
@@ -128,6 +132,8 @@ class SocketTalk(Talk):
         :param write: makes the frames of the last message.
         :param lead: makes those of the messages before it.
         """
+        if self.failed:
+            return False
         before = self.answered
         self.send(write(self.lead(lead)))
         return self.await_answer(before)
@@ -150,6 +156,16 @@ class SocketTalk(Talk):
     def answered(self) -> int:
         """Answers that have come in full."""
         return self.socket.complete_answers if self.socket is not None else 0
+
+    @property
+    def failed(self) -> bool:
+        """The server has closed the WebSocket, or ended the connection."""
+        return self.socket is not None and self.socket.failed
+
+    @property
+    def pings(self) -> int:
+        """Pings that have come."""
+        return len(self.socket.pings) if self.socket is not None else 0
 
     @property
     def messages(self) -> int:

@@ -33,7 +33,6 @@ __all__ = [
     "Message",
     "Socket",
     "inflated",
-    "is_over",
     "window_bits",
 ]
 
@@ -280,7 +279,12 @@ class Socket:
     @property
     def answering(self) -> bool:
         """The server has begun an answer, so it took what was asked for sound."""
-        return any(answer.text or answer.reasoning or answer.all_tools or _sound(answer) for answer in self.answers)
+        return any(_begun(answer) or _sound(answer) for answer in self.answers)
+
+    @property
+    def in_answer(self) -> bool:
+        """The server has begun an answer, and not ended it."""
+        return bool(self.answers) and _begun(self.answers[-1]) and not _is_over(self.answers[-1])
 
     @property
     def answered(self) -> bool:
@@ -290,12 +294,16 @@ class Socket:
     @property
     def complete_answers(self) -> int:
         """How many answers have come to their end."""
-        return sum(is_over(answer) for answer in self.answers)
+        return sum(_is_over(answer) for answer in self.answers)
 
 
-def is_over(answer: Answer) -> bool:
+def _is_over(answer: Answer) -> bool:
     """It has come to its end, or to an error that ends it."""
     return answer.end is not None or _refused(answer)
+
+
+def _begun(answer: Answer) -> bool:
+    return bool(answer.text or answer.reasoning or answer.all_tools)
 
 
 def _refused(answer: Answer) -> bool:

@@ -272,12 +272,15 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
 
 
 def probe(
-    name: str, cost: Cost, about: str, *dialects: str
+    name: str, cost: Cost, about: str, *dialects: str, beside: Transport = "http/1.1"
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
-    """Declares a probe over HTTP, for chats unless other dialects are named."""
+    """Declares a probe over HTTP, for chats unless other dialects are named.
+
+    :param beside: the transport of the probes among which it is made.
+    """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects or ("openai-chat",))
+        PROBES[name] = Probe(name, cost, about, script, dialects or ("openai-chat",), transport=beside)
         return script
 
     return declare

@@ -8,7 +8,7 @@ from ..case import Case, at_frame
 from ..registry import active, passive
 from ..socket_findings import last_frame, noted
 from ..socket_talk import ENDING
-from ..sockets import Socket, is_over
+from ..sockets import Socket
 from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -94,7 +94,7 @@ def terminal_first(socket: Socket) -> Iterator[Finding]:
     # 1001 and 1012 say that the server goes away; the codes that blame the client are judged where it was to blame.
     if close is None or socket.left or close.code not in _NO_EXCUSE:
         return
-    if not is_over(socket.answers[-1]):
+    if socket.in_answer:
         yield Finding(f"the server closes with {close.code} in the middle of an answer", _close_of(socket))
 
 

@@ -139,11 +139,16 @@ class WebSocketEndpoint:
         return self._silent_since + self._seams.ping_interval + patience
 
     def _keep_alive(self, now: float) -> None:
-        """Pings a client that is silent, and leaves one that stays so: any byte is a sign of life."""
+        """Pings a client that is silent, and leaves one that stays so: any byte is a sign of life.
+
+        It is told why, should it hear after all, but not waited for.
+        """
         if self._over or now < self._silent_until():
             return
-        if self._pinged or self._connection.state is not State.OPEN:
+        if self._connection.state is not State.OPEN:
             self._gone = True
+        elif self._pinged:
+            self._connection.close(1011, "no answer to a ping")
         elif self._seams.silence() == "close":
             self._connection.close(1001)
         else:
