@@ -35,12 +35,14 @@ def judge_all(case: Case, checks: Iterable[Check], *, strict: bool = False) -> l
 
 def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     """The verdict of one check. Whatever goes wrong in the check itself is a HARNESS-ERROR, never a finding."""
+    findings: list[Finding] = []
     try:
-        findings = list(check.judge(case))
-    except NotApplicable as reason:
-        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
-    except Inconclusive as reason:
-        return _result(check, Verdict.INCONCLUSIVE, str(reason))
+        findings.extend(check.judge(case))
+    except (NotApplicable, Inconclusive) as reason:
+        # What was found before the check could not go on is found all the same.
+        if not findings:
+            applies = isinstance(reason, Inconclusive)
+            return _result(check, Verdict.INCONCLUSIVE if applies else Verdict.NOT_APPLICABLE, str(reason))
     except Exception as error:
         return _result(check, Verdict.HARNESS_ERROR, f"the check itself failed: {type(error).__name__}: {error}")
     if not findings:

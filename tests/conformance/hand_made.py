@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tokenwire.recording import Entry, Recording
@@ -12,7 +13,10 @@ from tokenwire_conformance.registry import catalogue
 from tokenwire_conformance.transcript import Transcript
 from tokenwire_conformance.verdict import Result
 
-__all__ = ["answer", "choice", "chunk", "events", "tool", "verdict"]
+__all__ = ["answer", "choice", "chunk", "events", "handshake", "tool", "verdict"]
+
+#: The example of RFC 6455, 1.3.
+KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def answer(
@@ -43,6 +47,38 @@ def answer(
     ending = {"whole": "left open", "cut": "eof", "left": "closed by us"}[end]
     entries = [Entry(0.0, "connected"), Entry(0.1, ">", request), Entry(0.2, "<", received), Entry(0.3, ending)]
     return Transcript(probe, Recording({}, entries))
+
+
+def handshake(
+    probe: str = "ws-answer",
+    *said: tuple[str, bytes],
+    status: int = 101,
+    ask: Mapping[str, str | None] | None = None,
+    fields: Mapping[str, str | None] | None = None,
+    body: bytes = b"",
+    dialect: str = "holysheep",
+    end: str = "left open",
+) -> Transcript:
+    """A handshake, its answer, and what was said behind it.
+
+    :param said: "<" and bytes of the server, or ">" and bytes of the client.
+    :param ask: fields of the request that are set, or left out with None; `fields` those of the answer.
+    :param end: the event with which the transcript ends.
+    """
+    asked = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": KEY}
+    granted = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": ACCEPT}
+    refused = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    request = _head("GET /v1/chat/stream HTTP/1.1", {**asked, "Sec-WebSocket-Version": "13", **(ask or {})})
+    answered = {**(granted if status == 101 else refused), **(fields or {})}
+    response = _head(f"HTTP/1.1 {status} Whatever", answered) + body if status else b""
+    entries = [Entry(0.0, "connected"), Entry(0.1, ">", request), Entry(0.2, "<", response)]
+    entries += [Entry(0.3 + n / 10, kind, data) for n, (kind, data) in enumerate(said)]
+    return Transcript(probe, Recording({"dialect": dialect}, [*entries, Entry(9.0, end)]))
+
+
+def _head(line: str, fields: Mapping[str, str | None]) -> bytes:
+    lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    return "\r\n".join([line, *lines, "", ""]).encode()
 
 
 def verdict(check: str, *transcripts: Transcript) -> Result:

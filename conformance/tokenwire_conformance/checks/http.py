@@ -366,7 +366,7 @@ def te_to_http10(case: Case) -> Iterator[Finding]:
 def keepalive_reuse(case: Case) -> Iterator[Finding]:
     for transcript in case.transcripts.values():
         last = transcript.responses[-1] if transcript.responses else None
-        if last is not None and last.complete and last.delimited != "close":
+        if last is not None and last.complete and last.delimited != "close" and last.status != 101:
             yield from _unannounced_close(last)
     response = case.accepted("stream")
     transcript = response.transcript
