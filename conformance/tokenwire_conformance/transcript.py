@@ -414,6 +414,8 @@ def _read_requests(sent: bytes) -> list[Request]:
     while sent:
         request, sent = _read_request(sent)
         requests.append(request)
+        if request.header("sec-websocket-version"):
+            break  # what follows are frames
     return requests
 
 

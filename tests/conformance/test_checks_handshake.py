@@ -198,3 +198,9 @@ def test_a_key_that_is_said_on_a_websocket_is_found() -> None:
     assert result.verdict == "FAIL"
     assert result.evidence[0].data == b'a-key-of-some-length"}'
     assert verdict("auth.key-not-echoed", WITH_KEY).verdict == "PASS"
+
+
+def test_frames_are_not_read_as_requests() -> None:
+    said = frame(0x1, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", masked=False)
+    transcript = handshake("ws-answer", (">", said))
+    assert [request.target for request in transcript.requests] == ["/v1/chat/stream"]
