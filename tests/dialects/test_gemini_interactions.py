@@ -116,6 +116,12 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
          Finish("tool_calls", "completed"), End(True)],
     ),
     (
+        "text in a call",
+        [CREATED, start(0, "function_call", name="f", arguments={}), delta(0, "text", text="a"), stop(0), COMPLETED],
+        [START, BlockStart(0, "tool", "", "f"), BlockStop(0), BlockStart(1, "text"), TextDelta(1, "a"), BlockStop(1),
+         Finish("tool_calls", "completed"), End(True)],
+    ),
+    (
         "a tool that the server runs, and its result",
         [CREATED, start(0, "google_search_call", id="g", signature="s"),
          delta(0, "google_search_call", arguments={"queries": ["q"]}), stop(0),

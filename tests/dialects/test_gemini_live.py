@@ -113,6 +113,12 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [START, CALLED[0], Other("partialArgs", "…"), *CALLED[1:], Finish("tool_calls", "turnComplete"), End(True)],
     ),
     (
+        "a call whose last patch the end of the turn cuts off",
+        [SETUP, calls({"name": "f", "id": "c1", "willContinue": True}),
+         calls({"partialArgs": [{"jsonPath": "$.a", "numberValue": 1}], "willContinue": True}), TURN],
+        [START, CALLED[0], Other("partialArgs", "…"), *CALLED[1:], Finish("tool_calls", "turnComplete"), End(True)],
+    ),
+    (
         "a barge-in",
         [SETUP, spoken("I wa"), content(interrupted=True), TURN],
         [START, BlockStart(0, "text"), TextDelta(0, "I wa"), Other("interrupted", "…"), BlockStop(0),
