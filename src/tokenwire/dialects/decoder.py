@@ -25,6 +25,10 @@ __all__ = ["Decoder", "Outcome"]
 
 Outcome = Literal["clean", "error", "interrupted"]
 
+#: Bytes of an unfinished message that wait to go the short way. They are joined with every read: a longer message is
+#: the framing's, which takes pieces of any size in linear time.
+MAX_WAITING = 4096
+
 
 class Decoder:
     """Decodes one stream of one dialect.
@@ -55,6 +59,8 @@ class Decoder:
         if dialect == "auto":
             self._guesser = Guesser(hint, min(MAX_HELD, max_event_size))
             dialect = hint.dialect if hint else "raw"
+        self._waiting = b""  # the beginning of a message, of which the framing knows nothing yet
+        self._aligned = False  # the framing is between two messages
         self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
 
     def _read_as(self, dialect: Dialect) -> None:
@@ -88,7 +94,7 @@ class Decoder:
 
         :raises RemoteProtocolError: when a limit of the framing is passed, after what came before it was given.
         """
-        if self.ended:
+        if self.outcome is not None:
             return []
         if self._guesser is not None:
             self._guesser.receive_data(data)
@@ -124,6 +130,9 @@ class Decoder:
             self._guesser.receive_eof()
             held = self._take_guess(self._guesser)
             events = self._decode(self._frames.receive_data(held))
+        if self._waiting:
+            events = self._decode(self._frames.receive_data(self._waiting))
+            self._waiting = b""
         events += self._decode(self._frames.receive_eof())
         if self.ended:
             return events
@@ -142,27 +151,31 @@ class Decoder:
         return guesser.held
 
     def _receive_deltas(self, shortcut: Shortcut, data: bytes) -> list[StreamEvent]:
-        """What is likely to be deltas and nothing else: whole messages may go the short way."""
+        """What is likely to be deltas and nothing else: whole messages may go the short way, the beginning of another
+        waits for its rest. Whatever else it is goes to the framing."""
         events: list[StreamEvent] = []
-        first, last = shortcut.span(data)
-        if first and not self._frames.between_messages:
+        if self._waiting:
+            data, self._waiting = self._waiting + data, b""
+        elif not self._aligned:
+            first = shortcut.first_end(data)
             events = self._decode(self._frames.receive_data(data[:first]))
-            data, last = data[first:], last - first
-        if last and shortcut.ready and self._frames.between_messages and last <= self._max_event_size:
-            deltas = shortcut.read_body(data[:last])
+            self._aligned = self._frames.between_messages
+            data = data[first:]
+        if self._aligned and shortcut.ready:
+            deltas, end = shortcut.read_body(data) if len(data) <= self._max_event_size else (None, 0)
             if deltas is not None:
-                self._frames.pass_over(last)
-                events += deltas
-                data = data[last:]
-        return events if self.ended or not data else self._after(events, data)
-
-    def _after(self, events: list[StreamEvent], data: bytes) -> list[StreamEvent]:
-        """The events with those of more data; an error in that takes effect after them."""
+                self._frames.pass_over(end)
+                self._waiting = data[end:]
+                events = events + deltas if events else deltas
+                if len(self._waiting) <= MAX_WAITING:
+                    return events
+                data, self._waiting = self._waiting, b""
+        self._aligned = False
         try:
-            return events + self._decode(self._frames.receive_data(data))
+            return events + self._decode(self._frames.receive_data(data)) if not self.ended else events
         except RemoteProtocolError:
             if events:
-                return events
+                return events  # the error takes effect after them
             raise
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:

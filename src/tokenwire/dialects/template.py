@@ -28,6 +28,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
+from operator import itemgetter
 from typing import Any, Literal
 
 from .dialect import Holes, Message, Path
@@ -77,11 +78,15 @@ class Template:
 
     def __init__(self, delta: type[_Delta], raw: str, holes: Sequence[_Hole]) -> None:
         self._delta = delta
-        self._holes = holes
         edges = [0, *(edge for hole in holes for edge in (hole.start, hole.end)), len(raw)]
         parts = [raw[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-        self._first, *self._middle = parts[:-1]
-        self._last = parts[-1]
+        self._first, *after = parts
+        self._last = after[-1]
+        # The last hole ends where the constant end begins; the others where what stands after them does.
+        self._steps = [
+            (hole.role, hole.is_number, following) for hole, following in zip(holes, [*after[:-1], ""], strict=True)
+        ]
+        self._inside = itemgetter(slice(len(self._first), -len(self._last)))
 
     @classmethod
     def learn(cls, raw: str, event: _Delta, holes: Holes) -> Template | None:
@@ -105,54 +110,63 @@ class Template:
 
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
-        events = self.read([raw], raw, "\n", event.block, event.cursor)
-        return events == [event] and events[0].cursor == event.cursor
+        delta = self.read_one(raw, event.block, event.cursor)
+        return delta == event and delta.cursor == event.cursor
+
+    def read_one(self, raw: str, block: int, cursor: str | None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one."""
+        if not raw.startswith(self._first) or not raw.endswith(self._last):
+            return None
+        at, stop = len(self._first), len(raw) - len(self._last)
+        text = ""
+        for role, is_number, after in self._steps:
+            end = raw.find(after[0], at) if after else stop
+            if after and not raw.startswith(after, end):
+                end = _end(raw, at, after)
+            if not at <= end <= stop:
+                return None
+            literal = raw[at:end]
+            at = end + len(after)
+            if is_number:
+                if not _NUMBER.fullmatch(literal):
+                    return None
+            elif "\\" in literal or '"' in literal or not literal.isprintable():
+                string = _string(literal)
+                if string is None:
+                    return None
+                literal = string
+            if role == "text":
+                text = literal
+            elif role == "cursor":
+                cursor = literal
+        return self._delta(block, text, raw, cursor) if text else None
 
     def read(
         self, raws: list[str], whole: str, between: str, block: int, cursor: str | None
     ) -> list[StreamEvent] | None:
-        """The deltas of messages; None where one of them does not fit.
+        """The deltas of many messages at once, hole by hole; None where one of them does not fit.
 
         :param whole: the messages with `between` between them, which holds a line feed.
-        :param cursor: of the events, where no hole has one.
         """
-        start, stop = len(self._first), -len(self._last)
-        literals = [raw[start:stop] for raw in raws]
-        if f"{self._first}{f'{self._last}{between}{self._first}'.join(literals)}{self._last}" != whole:
+        rest: Sequence[str] = list(map(self._inside, raws))
+        if f"{self._first}{f'{self._last}{between}{self._first}'.join(rest)}{self._last}" != whole:
             return None
-        columns = self._columns(literals) if self._middle else [literals]
-        if columns is None:
-            return None
-        texts: list[str] | None = None
+        texts: Sequence[str] = ()
         cursors: Iterable[str | None] = repeat(cursor)
-        for hole, column in zip(self._holes, columns, strict=True):
-            if hole.is_number:
-                if not all(map(_NUMBER.fullmatch, column)):
+        for role, is_number, after in self._steps:
+            column = rest
+            if after:
+                column, found, rest = zip(*map(str.partition, rest, repeat(after)), strict=True)
+                if found.count(after) < len(raws):
                     return None
-            elif (strings := _strings(column)) is None:
+            values = _numbers(column) if is_number else _strings(column)
+            if values is None:
                 return None
-            elif hole.role == "text":
-                texts = strings
-            if hole.role == "cursor":
-                cursors = column
-        if texts is None or not all(texts):
-            return None
-        return list(map(self._delta, repeat(block), texts, raws, cursors))
-
-    def _columns(self, rest: list[str]) -> list[list[str]] | None:
-        """What stands in each hole, by hole."""
-        columns = []
-        for middle in self._middle:
-            ends = [literal.find(middle[0]) for literal in rest]
-            if not all(map(str.startswith, rest, repeat(middle), ends)):
-                # The first quotation mark may be an escaped one.
-                ends = [_BODY.match(literal).end() for literal in rest]  # type: ignore[union-attr]  # it matches nothing too
-                if not all(map(str.startswith, rest, repeat(middle), ends)):
-                    return None
-            columns.append([literal[:end] for literal, end in zip(rest, ends, strict=True)])
-            size = len(middle)
-            rest = [literal[end + size :] for literal, end in zip(rest, ends, strict=True)]
-        return [*columns, rest]
+            if role == "text":
+                texts = values
+            elif role == "cursor":
+                cursors = values
+        return list(map(self._delta, repeat(block), texts, raws, cursors)) if all(texts) else None
 
 
 class Shortcut:
@@ -196,24 +210,33 @@ class Shortcut:
 
     def read_message(self, raw: str) -> list[StreamEvent] | None:
         """The delta of one message; None where it does not fit."""
-        return self._noted(self._template.read([raw], raw, "\n", self._block, self._cursor))
+        delta = self._template.read_one(raw, self._block, self._cursor)
+        return self._noted(None if delta is None else [delta])
 
-    def read_body(self, data: bytes) -> list[StreamEvent] | None:
-        """The deltas of whole messages in their framing; None where something is else."""
-        whole = data.decode("utf-8", "replace")
-        head, gap = self._head, len(self._gap)
-        if not whole.startswith(head):
-            return self._noted(None)
-        whole = whole[len(head) : -gap]
-        return self._noted(
-            self._template.read(whole.split(self._between), whole, self._between, self._block, self._cursor)
-        )
+    def read_body(self, data: bytes) -> tuple[list[StreamEvent] | None, int]:
+        """The deltas of the whole messages that the data begins with, in their framing, and where they end; None
+        where something is else."""
+        gap, head = self._gap, self._head
+        size = len(gap)
+        end = data.find(gap) + size
+        alone = end == len(data)
+        if not alone:
+            end = data.rfind(gap) + size
+            if end < size:
+                return [], 0
+        text = data[:end].decode("utf-8", "replace")
+        if not text.startswith(head):
+            return self._noted(None), 0
+        whole = text[len(head) : -size]
+        if alone:
+            return self.read_message(whole), end
+        raws = whole.split(self._between)
+        return self._noted(self._template.read(raws, whole, self._between, self._block, self._cursor)), end
 
-    def span(self, data: bytes) -> tuple[int, int]:
-        """Where the first message in the data ends, and where the last one that ends in it does; 0 for nowhere."""
-        first = data.find(self._gap)
-        size = len(self._gap)
-        return (0, 0) if first < 0 else (first + size, data.rfind(self._gap) + size)
+    def first_end(self, data: bytes) -> int:
+        """Where the first message ends in the data; its size where none does."""
+        end = data.find(self._gap)
+        return len(data) if end < 0 else end + len(self._gap)
 
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
@@ -244,23 +267,42 @@ def _text_of(event: _Delta) -> str:
     return event.arguments if isinstance(event, ToolCallDelta) else event.text
 
 
-def _strings(column: list[str]) -> list[str] | None:
+def _end(text: str, at: int, after: str) -> int:
+    """Where a literal ends that begins at `at` and has escaped quotation marks in it; or -1."""
+    end = at + len(_BODY.match(text[at:])[0])  # type: ignore[index]  # it matches nothing too
+    return end if text.startswith(after, end) else -1
+
+
+def _strings(column: Sequence[str]) -> Sequence[str] | None:
     """The strings that the insides of literals stand for; None where one of them is no literal, or not plain."""
     joined = "".join(column)
     if not joined.isprintable() and _NOT_PLAIN.search(joined):
         return None
-    if "\\" not in joined:
-        return None if '"' in joined else column
-    strings = [_unescape(literal) if "\\" in literal or '"' in literal else literal for literal in column]
+    if '"' in joined:
+        strings = list(map(_string, column))
+    elif "\\" in joined:
+        strings = [_string(literal) if "\\" in literal else literal for literal in column]
+    else:
+        return column
     return None if None in strings else strings  # type: ignore[return-value]  # which mypy cannot see
 
 
-def _unescape(literal: str) -> str | None:
+def _string(literal: str) -> str | None:
+    """The string that the inside of a literal stands for; None where it is none, or not plain."""
+    if "\\" not in literal and '"' not in literal:
+        return None if _NOT_PLAIN.search(literal) else literal
     try:
         string, end = scanstring(f'{literal}"', 0, True)
     except ValueError:
         return None
     return string if end == len(literal) + 1 and not _SURROGATE.search(string) else None
+
+
+def _numbers(column: Sequence[str]) -> Sequence[str] | None:
+    """The column, where all of it are whole numbers that do not begin with a zero."""
+    joined = "".join(column)
+    plain = joined.isascii() and joined.isdecimal() and len(joined) < MAX_SIZE
+    return column if plain and min(column)[:1] > "0" else None
 
 
 def _at(value: Any, path: Path) -> Any:
