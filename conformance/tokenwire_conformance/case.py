@@ -12,6 +12,7 @@ from tokenwire.dialects import DIALECTS
 from .chat import ChatStream
 from .sockets import Socket
 from .stream import Stream
+from .talk import Probe, all_probes
 from .transcript import Response, Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
@@ -28,6 +29,12 @@ class Case:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
+
+    @classmethod
+    def of_all(cls, cases: Sequence[Case]) -> Case:
+        """One case of several: of an endpoint that was asked over several transports."""
+        transcripts = [transcript for case in cases for transcript in case.transcripts.values()]
+        return cls(transcripts, {probe: why for case in cases for probe, why in case.failures.items()})
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -57,13 +64,21 @@ class Case:
         """What went over the wire for a probe.
 
         :raises Inconclusive: when it could not be made.
-        :raises NotApplicable: when there is none like it for the dialect, or without a key.
+        :raises NotApplicable: when there is none like it for the transport and the dialect, or without a key.
         """
         if probe in self.failures:
             raise Inconclusive(f"the probe {probe!r} could not be made: {self.failures[probe]}")
         if probe not in self.transcripts:
-            raise NotApplicable("this dialect has no such probe, or only with a key")
+            raise NotApplicable(self._why_not_made(all_probes()[probe]))
         return self.transcripts[probe]
+
+    def _why_not_made(self, probe: Probe) -> str:
+        made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
+        if probe.transport not in made:
+            return f"nothing was asked over {'WebSocket' if probe.transport == 'websocket' else 'HTTP'}"
+        if probe.slow:
+            return "its probe waits for minutes, and is made only for an endpoint that is named"
+        return "this dialect has no such probe, or only with a key"
 
     def response(self, probe: str, number: int = 0) -> Response:
         """The answer to a probe.

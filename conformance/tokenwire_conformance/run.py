@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
 from .case import Case, excerpt, json_of
 from .registry import Check
-from .talk import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, probes_for, run_probe
+from .talk import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, all_probes, probes_for, run_probe
 from .transcript import Transcript
 from .wire import Wire
 
-__all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes"]
+__all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
 
 #: The probe that every passive check looks at, by dialect.
 _BASELINE = {"openai-chat": "stream", "eventsource": "events"}
@@ -32,6 +32,16 @@ class Progress:
     number: int
     total: int
     probe: Probe
+
+
+def transports_of(checks: Iterable[Check]) -> set[Transport]:
+    """Over what an endpoint has to be asked, so that each of the checks has something to judge."""
+    probes = all_probes()
+    return {transport for check in checks for transport in _transports(check, probes)}
+
+
+def _transports(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
+    return {probes[name].transport for name in (*check.probes, *check.shown_by)} or {"http/1.1"}
 
 
 def choose_probes(

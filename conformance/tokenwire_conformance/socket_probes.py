@@ -269,15 +269,6 @@ def _close(talk: SocketTalk) -> None:
         talk.read_for(ENDING)
 
 
-@socket_probe("ws-drain", "none", "the endpoint shuts down, where that is in our power")
-def _drain(talk: SocketTalk) -> None:
-    if talk.open():
-        if talk.drain():
-            talk.await_failure()
-        else:
-            talk.bye()
-
-
 # wsz: permessage-deflate. Where the server does not take it, there is nothing to ask.
 
 #: Bytes that a message inflates to that nobody should take: more than the largest limit of a server by default (100
@@ -571,3 +562,15 @@ def _twin(talk: Talk) -> None:
         query = f"?{urlencode({'model': plan.model})}" if plan.model and "?" not in path else ""
         talk.send(plan.request("GET", path=path + query, change=change))
     talk.read_answers()
+
+
+# The last of all: after it there may be no endpoint any more.
+
+
+@socket_probe("ws-drain", "none", "the endpoint shuts down, where that is in our power")
+def _drain(talk: SocketTalk) -> None:
+    if talk.open():
+        if talk.drain():
+            talk.await_failure()
+        else:
+            talk.bye()

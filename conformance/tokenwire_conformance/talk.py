@@ -7,6 +7,7 @@ asks and keeps what comes; what it means is for the checks.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -72,7 +73,7 @@ class Plan:
     def models_path(self) -> str:
         """Where the endpoint lists its models, beside the path that is probed."""
         path = self.target.path.partition("?")[0]
-        return path.removesuffix("/chat/completions").removesuffix("/chat/stream").rstrip("/") + "/models"
+        return re.sub(r"/(chat/completions|chat/stream|responses|realtime)$", "", path).rstrip("/") + "/models"
 
     def chat(self, **more: Any) -> bytes:
         """The body of a chat request. A short answer is enough: every token costs somebody something."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Protocol
 
@@ -48,10 +49,16 @@ class Wire(Protocol):
 
 
 class SocketWire:
-    """A real connection."""
+    """A real connection.
 
-    def __init__(self, target: Target, ssl_context: ssl.SSLContext | None = None) -> None:
+    :param stop: has the endpoint shut down, where that is in our power.
+    """
+
+    def __init__(
+        self, target: Target, ssl_context: ssl.SSLContext | None = None, stop: Callable[[], None] | None = None
+    ) -> None:
         self._target = target
+        self._stop = stop
         self._ssl_context = ssl_context or (ssl.create_default_context() if target.tls else None)
         self._socket: socket.socket | None = None
 
@@ -103,7 +110,10 @@ class SocketWire:
         sleep(seconds)
 
     def drain(self) -> bool:
-        return False
+        if self._stop is None:
+            return False
+        self._stop()
+        return True
 
     def close(self) -> None:
         if self._socket is not None:

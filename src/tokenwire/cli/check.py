@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ..dialects import dialect_named
+from ..dialects.dialect import Dialect
+from ..dialects.guess import guess_dialect
 from ..endpoint import ReferenceEndpoint, background
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
@@ -20,8 +25,9 @@ from .screen import Screen
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from tokenwire_conformance.talk import Probe
+    from tokenwire_conformance.registry import Check
     from tokenwire_conformance.report import Report
+    from tokenwire_conformance.talk import Plan, Probe, Transport
 
 __all__ = ["add_format_options", "add_parser", "print_reports", "run"]
 
@@ -33,6 +39,8 @@ examples:
       an endpoint; its model is the first one that it lists, unless --model names another
   tokenwire check http://127.0.0.1:8080 --only sse. --only chat. --format junit > report.xml
       some groups only, for a CI server
+  tokenwire check ws://127.0.0.1:8080/echo --dialect raw
+      a WebSocket, whatever is said on it; two probes wait for a minute or two: --skip wsk. leaves them out
   tokenwire check https://api.example.com/v1 --dry-run
       how many requests that would be, and of which kind
 """
@@ -50,7 +58,12 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "url", metavar="URL", nargs="?", help="the endpoint; without it the reference endpoint is judged"
     )
-    parser.add_argument("--dialect", default="openai-chat", help="openai-chat or eventsource; default: %(default)s")
+    parser.add_argument(
+        "--dialect",
+        metavar="NAME",
+        help="openai-chat (the default) or eventsource; for a ws or wss URL any that is spoken over WebSocket "
+        "(by default as the path has it, else holysheep), or raw for one that is not known",
+    )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     add_key_options(parser, "the key to send")
     parser.add_argument(
@@ -69,31 +82,90 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from tokenwire_conformance.case import Case
     from tokenwire_conformance.judge import judge_all, select
-    from tokenwire_conformance.talk import Plan
     from tokenwire_conformance.report import Report
-    from tokenwire_conformance.run import choose_probes, first_model, make_probes
+    from tokenwire_conformance.run import choose_probes, make_probes
     from tokenwire_conformance.wire import SocketWire
 
     checks = select(args.only, args.skip)
     if not checks:
         raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
-    dialect = dialect_named(args.dialect)
+    asked = _transports(args.url, args.dialect, checks)
     key = key_of(args)
+
+    def probes_over(transport: Transport, dialect: Dialect, *, with_key: bool) -> list[Probe]:
+        named = args.url is not None
+        return choose_probes(dialect.name, checks, with_key=with_key, transport=transport, slow=named)
+
     if args.dry_run:
-        probes = choose_probes(dialect.name, checks, with_key=key is not None or args.url is None)
-        _print_dry_run(probes, len(checks), listing=args.model is None and dialect.method == "POST")
+        with_key = key is not None or args.url is None
+        probes = [probe for over in asked for probe in probes_over(*over, with_key=with_key)]
+        listing = sum(args.model is None and _takes_model(*over) for over in asked)
+        _print_dry_run(probes, len(checks), listing)
         return 0
-    with _target(args.url, key) as (url, key):
-        target = parse_url(endpoint_url(url, dialect))
-        plan = Plan(target, dialect, args.model or "", key, list(header_fields(args.header).items()))
-        if not plan.model and dialect.method == "POST":
-            plan = Plan(target, dialect, first_model(plan, SocketWire(target)), key, plan.fields)
-        probes = choose_probes(dialect.name, checks, with_key=key is not None)
-        with _progress(len(probes)) as tell:
-            case = make_probes(probes, plan, lambda: SocketWire(target), tell)
-    report = Report(target.url if args.url else "the reference endpoint", judge_all(case, checks, strict=args.strict))
+    with _endpoint(args.url, key) as endpoint:
+        plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
+        todo = [probes_over(*over, with_key=endpoint.key is not None) for over in asked]
+        with _progress(sum(map(len, todo))) as tell:
+            cases = [
+                make_probes(probes, plan, partial(SocketWire, plan.target, stop=endpoint.stop), tell)
+                for probes, plan in zip(todo, plans, strict=True)
+            ]
+    target = plans[0].target.url if args.url else "the reference endpoint"
+    report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
     return print_reports([report], args.format)
+
+
+def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -> Sequence[tuple[Transport, Dialect]]:
+    """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
+    the checks needs one of them.
+    """
+    from tokenwire_conformance.run import transports_of
+
+    if url is not None:
+        if url.lower().startswith(("ws:", "wss:")):
+            return [("websocket", dialect_named(dialect or _spoken_at(url)))]
+        return [("http/1.1", dialect_named(dialect or "openai-chat"))]
+    if dialect is not None:
+        named = dialect_named(dialect)
+        return [("http/1.1" if named.opening is None else "websocket", named)]
+    both: list[tuple[Transport, Dialect]] = [
+        ("http/1.1", dialect_named("openai-chat")),
+        ("websocket", dialect_named("holysheep")),
+    ]
+    needed = transports_of(checks)
+    return [(transport, named) for transport, named in both if transport in needed]
+
+
+def _spoken_at(url: str) -> str:
+    """The dialect that a WebSocket's URL is taken for."""
+    guessed = guess_dialect(url).dialect
+    return guessed if dialect_named(guessed).opening is not None else "holysheep"
+
+
+def _takes_model(transport: Transport, dialect: Dialect) -> bool:
+    return dialect.name != "raw" if transport == "websocket" else dialect.method == "POST"
+
+
+def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
+    """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
+    from tokenwire_conformance.run import first_model
+    from tokenwire_conformance.talk import Plan
+    from tokenwire_conformance.wire import SocketWire
+
+    websocket = transport == "websocket"
+    url = endpoint_url(endpoint.urls[transport], dialect, {"model": args.model})
+    target = parse_url(url, websocket=websocket)
+    plan = Plan(target, dialect, args.model or "", endpoint.key, list(header_fields(args.header).items()))
+    if plan.model or not _takes_model(transport, dialect):
+        return plan
+    try:
+        return replace(plan, model=first_model(plan, SocketWire(target)))
+    except LocalProtocolError:
+        if websocket:
+            return plan
+        raise
 
 
 def print_reports(reports: Sequence[Report], form: str) -> int:
@@ -114,7 +186,8 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
     return exit_code([result for report in reports for result in report.results])
 
 
-def _print_dry_run(probes: Sequence[Probe], checks: int, *, listing: bool) -> None:
+def _print_dry_run(probes: Sequence[Probe], checks: int, listing: int) -> None:
+    """Prints what the checks cost. `listing`: how often the models are listed."""
     from tokenwire_conformance.run import by_cost
 
     told = {
@@ -125,24 +198,39 @@ def _print_dry_run(probes: Sequence[Probe], checks: int, *, listing: bool) -> No
     screen = Screen(sys.stdout)
     screen.write(f"{checks} checks need {len(probes) + listing} requests:\n", "bold")
     for cost, some in by_cost(probes).items():
-        extra = 1 if cost == "none" and listing else 0
+        extra = listing if cost == "none" else 0
         if some or extra:
             screen.write(f"\n{len(some) + extra} {told[cost]}\n", "bold")
         for probe in some:
-            screen.write(f"  {probe.name:<18}{probe.about}\n")
+            screen.write(f"  {probe.name:<24}{probe.about}\n")
         if extra:
-            screen.write(f"  {'models':<18}the list of models, to take the first\n")
+            screen.write(f"  {'models':<24}the list of models, to take the first\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    """Who is judged.
+
+    :ivar urls: by transport.
+    :ivar stop: has it shut down, where that is in our power.
+    """
+
+    urls: Mapping[Transport, str]
+    key: str | None
+    stop: Callable[[], None] | None = None
 
 
 @contextmanager
-def _target(url: str | None, key: str | None) -> Iterator[tuple[str, str | None]]:
+def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
     """The endpoint that was named; or the reference endpoint, which lives as long as it is judged."""
     if url is not None:
-        yield url, key
+        yield _Endpoint({"http/1.1": url, "websocket": url}, key)
         return
     own_key = secrets.token_urlsafe(24)
-    with background(ReferenceEndpoint(key=own_key, pace=0.005).connection) as port:
-        yield f"http://127.0.0.1:{port}", own_key
+    with ExitStack() as stack:
+        port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.005).connection))
+        host = f"127.0.0.1:{port}"
+        yield _Endpoint({"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}, own_key, stack.close)
 
 
 @contextmanager
@@ -163,4 +251,5 @@ def _progress(total: int) -> Iterator[Any]:
     )
     with bar:
         task = bar.add_task("", total=total)
-        yield lambda progress: bar.update(task, completed=progress.number - 1, description=progress.probe.about)
+        done = count()
+        yield lambda progress: bar.update(task, completed=next(done), description=progress.probe.about)

@@ -54,21 +54,13 @@ def build_request(
     :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, and for a URL of a transport
         over which the dialect is not spoken.
     """
-    websocket = url.lower().startswith(("ws:", "wss:"))
-    if websocket and dialect.opening is None:
-        raise LocalProtocolError(
-            f"{dialect.name} is not spoken over WebSocket: name another dialect, or use an http or https URL"
-        )
-    if dialect.websocket_only and not websocket:
-        raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
-    path = (dialect.websocket_path if websocket else "") or dialect.path
-    target = _endpoint(parse_url(url, websocket=websocket), path, json)
+    target = _target(url, dialect, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
         fields |= dialect.key_fields(_checked_key(key))
     secrets = [key] if key else []
     given = {name.lower(): value for name, value in (headers or {}).items()}
-    if dialect.opening is not None and websocket:
+    if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
         return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets)
@@ -90,10 +82,23 @@ def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = No
     of the dialect's path: `/v1`, `/v1beta`, `/api`.
 
     :param json: the body of the request, whose model some dialects have in the path.
-    :raises InvalidURL: for a URL that names no HTTP server.
-    :raises LocalProtocolError: where the model is needed and not named.
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: where the model is needed and not named, and for a URL of a transport over which the
+        dialect is not spoken.
     """
-    return _endpoint(parse_url(url), dialect.path, json).url
+    return _target(url, dialect, json).url
+
+
+def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Target:
+    websocket = url.lower().startswith(("ws:", "wss:"))
+    if websocket and dialect.opening is None:
+        raise LocalProtocolError(
+            f"{dialect.name} is not spoken over WebSocket: name another dialect, or use an http or https URL"
+        )
+    if dialect.websocket_only and not websocket:
+        raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
+    path = (dialect.websocket_path if websocket else "") or dialect.path
+    return _endpoint(parse_url(url, websocket=websocket), path, json)
 
 
 def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None) -> Target:
