@@ -137,12 +137,8 @@ class SSEParser:
 
         :raises EventTooLarge: at once, or, where events came before it in the same read, at the next call.
         """
-        if self.between_events and data.startswith(b"data: ") and data.endswith(b"\n\n"):
-            value = data[6:-2]
-            # The commonest read is one whole event of one line, and needs no account of lines.
-            if b"\n" not in value and b"\r" not in value and len(data) <= self._max_event_size:
-                self._received += len(data)
-                return [_make_event(("message", value.decode("utf-8", "replace"), self.last_event_id))]
+        if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._max_event_size:
+            return self._whole_blocks(data)
         if self.error is not None:
             raise self.error
         self._received += len(data)
@@ -156,6 +152,19 @@ class SSEParser:
             self._terminate("an unfinished line")
         pending = self._head is not None or self._after_cr or self._unfinished or self._in_block
         self.between_events = not pending and self.error is None
+        if self.error is not None and not events:
+            raise self.error
+        return events
+
+    def _whole_blocks(self, data: bytes) -> list[ServerSentEvent]:
+        """The commonest read is one whole event, or several, and needs no account of lines."""
+        self._received += len(data)
+        text = data.decode("utf-8", "replace")[:-2]
+        if text.startswith("data: ") and "\n" not in text:
+            return [_make_event(("message", text[6:], self.last_event_id))]
+        events: list[ServerSentEvent] = []
+        self._blocks(text, events)
+        self.between_events = self.error is None
         if self.error is not None and not events:
             raise self.error
         return events
