@@ -136,7 +136,7 @@ def test_a_bad_handshake_is_refused_in_the_dialects_words() -> None:
 
 
 def test_realtime_cancels_a_response_and_complains_when_there_is_none() -> None:
-    client = Client("/v1/realtime?model=m")
+    client = Client("/v1/realtime")
     client.say({"type": "response.create"})
     client.wait(6)
     client.say({"type": "response.cancel"})

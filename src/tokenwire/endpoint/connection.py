@@ -17,8 +17,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from .openai_chat import error_reply
+from .replies import refusal_reply
 from .seams import Call, Ending, Exchange, Piece, Reply, Seams, Write
+from .wanted import Refusal
 
 __all__ = ["MAX_BODY_SIZE", "MAX_WAITING", "EndpointConnection"]
 
@@ -152,12 +153,12 @@ class EndpointConnection:
 
     def _refuse(self, status: int, code: str, message: str, now: float) -> None:
         """Refuses before the body was read: the connection ends, so that the rest is never taken for a request."""
-        reply = error_reply(status, "invalid_request_error", code, message)
+        reply = refusal_reply(Refusal(status, code, message))
         self._schedule(self._call(), self._serialise(reply, close=True), now)
 
     def _refuse_unreadable(self, error: h11.RemoteProtocolError, now: float) -> None:
         status = error.error_status_hint if "Transfer-Encoding" not in str(error) else 400
-        reply = error_reply(status, "invalid_request_error", "bad_request", f"The request is not HTTP: {error}.")
+        reply = refusal_reply(Refusal(status, "bad_request", f"The request is not HTTP: {error}."))
         self._schedule(None, self._serialise(reply, close=True), now)
 
     def _serialise(self, reply: Reply, *, close: bool) -> Exchange:

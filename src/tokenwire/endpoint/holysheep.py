@@ -1,81 +1,117 @@
-"""The server's side of the guide's WebSocket dialect.
+"""The server's side of the guide's dialect, over WebSocket, and over GET as a browser's EventSource reads it.
 
 `GET /v1/chat/stream`, upgraded: a JSON request with `model` and `messages`, answered by `{"type": "content_delta",
 "content": …}` until `{"type": "done"}`. While an answer runs the client may send `{"type": "context_update", …}`,
 which is acknowledged, and `{"type": "cancel"}`, which ends it with `{"type": "done", "cancelled": true}`.
+
+Not upgraded, `GET /v1/chat/stream?model=…`: the same messages as server-sent events, each with an id, the first one
+with the reconnection time. After the last one the body ends; a browser would then connect again, so a client closes at
+`done` (WHATWG HTML 9.2.2).
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from .openai_chat import MODELS
-from .seams import Turn
-from .story import STORY
+from ..dialects.values import listed
+from ..framing.sse import encode as encode_event
+from .replies import Payload, compact, stream_reply
+from .seams import Call, Reply, Seams, Turn
+from .service import Identity, Service
+from .story import MODELS, Delta, Failure, Script, Text, tell
+from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of
 
-__all__ = ["HolySheep"]
+__all__ = ["HOLYSHEEP", "RECONNECTION_TIME", "HolySheep", "encode", "numbered_events"]
 
-#: Deltas that the failing model gives before it fails.
-_TOKENS_BEFORE_FAILURE = 5
+#: Milliseconds that a client of the event stream is asked to wait before it connects again.
+RECONNECTION_TIME = 1000
+
+
+def encode(script: Script, identity: Identity, *, usage: bool = True) -> Iterator[Payload]:
+    """The messages of an answer. The dialect knows no tools and no reasoning: they are left out."""
+    for step in script.steps():
+        match step:
+            case Delta(_, Text(), token):
+                yield {"type": "content_delta", "content": token}
+            case Failure(_, code, message):
+                yield _error(code, message)
+                return
+    done: Payload = {"type": "done"}
+    if script.limited:
+        done["finish_reason"] = "length"
+    if usage:
+        done["usage"] = {"prompt_tokens": script.prompt_tokens, "completion_tokens": script.completion_tokens}
+    yield done
+
+
+def numbered_events(payloads: Iterable[Payload]) -> list[bytes]:
+    """Server-sent events without a name, each with an id."""
+    return [
+        encode_event(compact(payload).decode(), id=str(n), retry=None if n else RECONNECTION_TIME)
+        for n, payload in enumerate(payloads)
+    ]
 
 
 class HolySheep:
-    """One conversation; requests are answered one after the other.
+    """One conversation; requests are answered one after the other."""
 
-    :param pace: seconds between two messages.
-    """
-
-    def __init__(self, pace: float) -> None:
+    def __init__(self, query: Mapping[str, str], identify: Callable[[], Identity], pace: float) -> None:
+        self._identify = identify
         self._pace = pace
 
     def opened(self) -> Turn:
         return Turn([])
 
-    def received(self, message: str | bytes, pending: int) -> Turn:
+    def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
         if isinstance(message, bytes):
             return Turn([], close=1003)
         try:
-            request = json.loads(message)
-        except (ValueError, RecursionError):
-            return _error("invalid_json", "The message is not JSON.")
-        if not isinstance(request, dict):
-            return _error("invalid_request", "The message is no JSON object.")
+            return self._answer(parse_object(message, "The message"), pending)
+        except Refusal as refusal:
+            return _at_once(_error(refusal.code, refusal.message))
+
+    def _answer(self, request: Mapping[str, Any], pending: Counter[str]) -> Turn:
         match request.get("type", "request"):
             case "request":
-                return self._generation(request)
+                messages = encode(tell(_wanted(request)), self._identify())
+                return Turn([(self._pace, compact(message).decode()) for message in messages])
             case "context_update":
-                return Turn([(0.0, _json(type="context_updated"))], at_once=True)
+                return Turn([(0.0, compact({"type": "context_updated"}).decode())], at_once=True)
+            case "cancel" if pending[""]:
+                return _at_once({"type": "done", "cancelled": True}, replaces=True)
             case "cancel":
-                return self._cancelled(pending)
+                raise Refusal(400, "nothing_to_cancel", "Nothing is being generated.")
             case other:
-                return _error("unknown_type", f"A message of type {other!r} is not known.")
-
-    def _generation(self, request: dict[str, Any]) -> Turn:
-        messages = request.get("messages")
-        if not isinstance(messages, list) or not messages:
-            return _error("invalid_request", "`messages` must be a list with at least one message.")
-        model = request.get("model")
-        if model not in MODELS:
-            return _error("model_not_found", f"The model {model!r} does not exist.")
-        limit = request.get("max_tokens")
-        tokens = STORY[:limit] if isinstance(limit, int) and limit > 0 else STORY
-        deltas = [(self._pace, _json(type="content_delta", content=token)) for token in tokens]
-        if model != MODELS[0]:
-            failure = _error("failed", "The model failed.").messages
-            return Turn([*deltas[:_TOKENS_BEFORE_FAILURE], *failure])
-        usage = {"prompt_tokens": len(messages), "completion_tokens": len(tokens)}
-        return Turn([*deltas, (self._pace, _json(type="done", usage=usage))])
-
-    def _cancelled(self, pending: int) -> Turn:
-        if not pending:
-            return _error("nothing_to_cancel", "Nothing is being generated.")
-        return Turn([(0.0, _json(type="done", cancelled=True))], replaces=True)
+                raise Refusal(400, "unknown_type", f"A message of type {other!r} is not known.")
 
 
-def _error(code: str, message: str) -> Turn:
-    return Turn([(0.0, _json(type="error", error={"code": code, "message": message}))])
+def _wanted(request: Mapping[str, Any]) -> Wanted:
+    messages = request.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Refusal(400, "invalid_request", "`messages` must be a list with at least one message.")
+    prompt = count_tokens(text_of(message.get("content")) for message in listed(messages))
+    return Wanted(request.get("model", ""), prompt, max_tokens=limit_of(request.get("max_tokens")))
 
 
-def _json(**members: Any) -> str:
-    return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+def _answer_get(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+    script = tell(Wanted(call.query.get("model", MODELS[0])))
+    return stream_reply(call, seams, encode(script, identity, usage=False), numbered_events, pace=pace)
+
+
+def _error(code: str, message: str) -> Payload:
+    return {"type": "error", "error": {"code": code, "message": message}}
+
+
+def _at_once(payload: Payload, *, replaces: bool = False) -> Turn:
+    return Turn([(0.0, compact(payload).decode())], replaces=replaces)
+
+
+HOLYSHEEP = Service(
+    dialect="holysheep",
+    encode=encode,
+    framing=numbered_events,
+    routes={"/v1/chat/stream": {"GET": _answer_get}},
+    sockets={"/v1/chat/stream": HolySheep},
+)

@@ -1,227 +1,172 @@
 """The server's side of OpenAI Chat Completions: a call in, a reply out, streamed or whole.
 
 `POST /v1/chat/completions` as OpenAI's API description has it: usage on request, tools, several choices, log
-probabilities, a token limit, errors before the stream as a status and within it as an error chunk.
+probabilities, a token limit, errors before the stream as a status and within it as an error chunk. Reasoning, which
+OpenAI does not show here, comes as `reasoning_content`, as its followers have it, for a `reasoning_effort`.
+`GET /v1/models` lists the models.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from .seams import Call, Piece, Reply, Seams
-from .story import STORY, count_tokens, tool_argument_tokens, tool_arguments
+from ..dialects.values import listed, mapping
+from .replies import Payload, done_events, json_reply, stream_reply
+from .seams import Call, Reply, Seams
+from .service import Identity, Service
+from .story import MODELS, Begin, Delta, Failure, Reasoning, Script, Step, Text, ToolCall, tell
+from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
 
-__all__ = ["CONTEXT_TOKENS", "MODELS", "answer_chat", "error_reply", "json_reply", "sse_reply"]
-
-#: The models that are served. The first one answers; the others fail, before the stream and within it.
-MODELS = ("tokenwire-reference", "tokenwire-overloaded", "tokenwire-fails-midstream")
-
-#: Tokens that a prompt may have.
-CONTEXT_TOKENS = 32_768
+__all__ = ["OPENAI_CHAT", "chat_usage", "encode", "failure_chunk"]
 
 #: Choices that may be asked for at once.
 MAX_CHOICES = 8
 
-#: Tokens that the failing model gives before it fails.
-_TOKENS_BEFORE_FAILURE = 5
 
+def encode(
+    script: Script, identity: Identity, *, choices: int = 1, usage: bool = True, logprobs: bool = False
+) -> Iterator[Payload]:
+    """The chunks of a stream. `usage` and `logprobs`: whether they were asked for."""
+    no_usage = {"usage": None} if usage else {}
 
-@dataclass(frozen=True, slots=True)
-class _Generation:
-    """One answer: its text or its tool calls, and why it stops."""
-
-    tokens: tuple[str, ...]
-    tools: tuple[tuple[str, str, str], ...]
-    finish: str
-
-    @property
-    def text(self) -> str:
-        return "".join(self.tokens)
-
-    @property
-    def count(self) -> int:
-        return len(self.tokens) + sum(len(tool_argument_tokens(arguments)) for _, _, arguments in self.tools)
-
-
-class _Refused(Exception):
-    """The request is answered by an error reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        self.reply = reply
-
-
-def answer_chat(call: Call, seams: Seams, *, number: int, created: int, pace: float) -> Reply:
-    """Answers one request.
-
-    :param number: makes the id, so that it differs from request to request.
-    :param created: seconds since 1970, as the chunks say.
-    :param pace: seconds between two pieces of the stream.
-    """
-    try:
-        request = _request(call)
-        identity = {"id": f"chatcmpl-reference-{number:06}", "created": created, "model": request["model"]}
-        generation = _generation(request)
-    except _Refused as refused:
-        return refused.reply
-    if not request.get("stream"):
-        return json_reply(200, _completion(request, generation, identity))
-    chunks = seams.chunks(call, list(_chunks(request, generation, identity)))
-    blocks = [b"data: " + _json(chunk) + b"\n\n" for chunk in chunks] + [b"data: [DONE]\n\n"]
-    return sse_reply(seams.blocks(call, blocks), pace)
-
-
-def json_reply(status: int, body: Mapping[str, Any]) -> Reply:
-    """A whole reply of JSON."""
-    return Reply(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")], _json(body))
-
-
-def error_reply(status: int, kind: str, code: str, message: str) -> Reply:
-    """A refusal in OpenAI's form."""
-    return json_reply(status, {"error": {"message": message, "type": kind, "param": None, "code": code}})
-
-
-def sse_reply(blocks: list[bytes], pace: float) -> Reply:
-    """A reply of server-sent events that no cache keeps and no proxy holds back."""
-    headers = [
-        ("Content-Type", "text/event-stream; charset=utf-8"),
-        ("Cache-Control", "no-store, no-transform"),
-        ("X-Accel-Buffering", "no"),
-    ]
-    return Reply(200, headers, pieces=[Piece(pace if number else 0.0, block) for number, block in enumerate(blocks)])
-
-
-def _request(call: Call) -> dict[str, Any]:
-    if call.header("content-type").partition(";")[0].strip().lower() != "application/json":
-        raise _refusal(415, "unsupported_media_type", "Send the request as application/json.")
-    try:
-        request = json.loads(call.body)
-    except (ValueError, RecursionError):
-        raise _refusal(400, "invalid_json", "The body of the request is not JSON.") from None
-    if not isinstance(request, dict) or not isinstance(request.get("messages"), list) or not request["messages"]:
-        raise _refusal(400, "invalid_request", "`messages` must be a list with at least one message.")
-    model = request.get("model")
-    if model not in MODELS:
-        raise _refusal(404, "model_not_found", f"The model {model!r} does not exist. Known: {', '.join(MODELS)}.")
-    if model == MODELS[1]:
-        reply = error_reply(503, "server_error", "overloaded", "The model is overloaded. Try again in two seconds.")
-        raise _Refused(reply.with_header("Retry-After", "2"))
-    if _prompt_tokens(request) > CONTEXT_TOKENS:
-        raise _refusal(400, "context_length_exceeded", f"The prompt is longer than {CONTEXT_TOKENS} tokens.")
-    choices = request.get("n", 1)
-    if not isinstance(choices, int) or not 1 <= choices <= MAX_CHOICES:
-        raise _refusal(400, "invalid_request", f"`n` must be a whole number from 1 to {MAX_CHOICES}.")
-    return request
-
-
-def _refusal(status: int, code: str, message: str) -> _Refused:
-    return _Refused(error_reply(status, "invalid_request_error", code, message))
-
-
-def _generation(request: Mapping[str, Any]) -> _Generation:
-    tools = request.get("tools")
-    if isinstance(tools, list) and tools and request.get("tool_choice") != "none":
-        called = tools if request.get("parallel_tool_calls", True) else tools[:1]
-        calls = tuple(
-            (f"call_reference_{number}", _tool_name(tool), tool_arguments(tool)) for number, tool in enumerate(called)
-        )
-        return _Generation((), calls, "tool_calls")
-    limit = request.get("max_completion_tokens") or request.get("max_tokens")
-    if isinstance(limit, int) and 0 < limit < len(STORY):
-        return _Generation(STORY[:limit], (), "length")
-    return _Generation(STORY, (), "stop")
-
-
-def _tool_name(tool: Any) -> str:
-    function = tool.get("function") if isinstance(tool, dict) else None
-    return str(function.get("name")) if isinstance(function, dict) else "unnamed"
-
-
-def _chunks(
-    request: Mapping[str, Any], generation: _Generation, identity: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
-    choices = range(request.get("n", 1))
-    options = request.get("stream_options")
-    with_usage = isinstance(options, dict) and options.get("include_usage") is True
-    no_usage = {"usage": None} if with_usage else {}
-    fails = request["model"] == MODELS[2]
-
-    def chunk(choice: int, delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
+    def chunk(choice: int, delta: Payload, finish: str | None = None, **more: Any) -> Payload:
         return {
-            "id": identity["id"],
-            "object": "chat.completion.chunk",
-            "created": identity["created"],
-            "model": identity["model"],
+            **_head(script, identity, "chat.completion.chunk"),
             "choices": [{"index": choice, "delta": delta, **more, "finish_reason": finish}],
             **no_usage,
         }
 
-    def logprobs(token: str | None) -> dict[str, Any]:
-        return {"logprobs": _logprobs(token)} if request.get("logprobs") else {}
+    def probability(token: str | None) -> Payload:
+        return {"logprobs": token and {"content": [_logprob(token)], "refusal": None}} if logprobs else {}
 
-    for choice in choices:
-        yield chunk(choice, {"role": "assistant", "content": "" if generation.tokens else None}, **logprobs(None))
-    for number, token in enumerate(generation.tokens):
-        if fails and number == _TOKENS_BEFORE_FAILURE:
-            yield {"error": {"message": "The model failed.", "type": "server_error", "param": None, "code": "failed"}}
-            return
-        for choice in choices:
-            yield chunk(choice, {"content": token}, **logprobs(token))
-    for number, (tool_id, name, arguments) in enumerate(generation.tools):
-        for choice in choices:
+    for choice in range(choices):
+        role = {"role": "assistant", "content": "" if script.text else None}
+        yield chunk(choice, role, **probability(None))
+    for step in script.steps():
+        match step:
+            case Failure():
+                yield failure_chunk(step)
+                return
+            case Delta(_, Text(), token):
+                for choice in range(choices):
+                    yield chunk(choice, {"content": token}, **probability(token))
+            case _:
+                for delta in _deltas(script, step):
+                    for choice in range(choices):
+                        yield chunk(choice, delta)
+    for choice in range(choices):
+        yield chunk(choice, {}, script.finish, **probability(None))
+    if usage:
+        yield {**chunk(0, {}), "choices": [], "usage": chat_usage(script, choices)}
+
+
+def failure_chunk(failure: Failure) -> Payload:
+    """The chunk that says that the generation failed."""
+    return {"error": {"message": failure.message, "type": "server_error", "param": None, "code": failure.code}}
+
+
+def chat_usage(script: Script, choices: int = 1) -> dict[str, Any]:
+    """The counts of a generation."""
+    completion = script.completion_tokens * choices
+    counts = {
+        "prompt_tokens": script.prompt_tokens,
+        "completion_tokens": completion,
+        "total_tokens": script.prompt_tokens + completion,
+    }
+    if not script.reasoning_tokens:
+        return counts
+    return {**counts, "completion_tokens_details": {"reasoning_tokens": script.reasoning_tokens * choices}}
+
+
+def _answer(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+    request = json_object(call)
+    script = tell(_wanted(request))
+    choices = request.get("n", 1)
+    if not isinstance(choices, int) or not 1 <= choices <= MAX_CHOICES:
+        raise Refusal(400, "invalid_request", f"`n` must be a whole number from 1 to {MAX_CHOICES}.")
+    logprobs = bool(request.get("logprobs"))
+    if not request.get("stream"):
+        return json_reply(200, _completion(script, identity, choices, logprobs))
+    usage = mapping(request.get("stream_options")).get("include_usage") is True
+    chunks = encode(script, identity, choices=choices, usage=usage, logprobs=logprobs)
+    return stream_reply(call, seams, chunks, done_events, pace=pace)
+
+
+def _models(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+    models = [{"id": model, "object": "model", "created": 0, "owned_by": "tokenwire"} for model in MODELS]
+    return json_reply(200, {"object": "list", "data": models})
+
+
+def _wanted(request: Mapping[str, Any]) -> Wanted:
+    messages = request.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Refusal(400, "invalid_request", "`messages` must be a list with at least one message.")
+    tools = listed(request.get("tools")) if request.get("tool_choice") != "none" else []
+    called = tools if request.get("parallel_tool_calls", True) else tools[:1]
+    return Wanted(
+        model=request.get("model", ""),
+        prompt_tokens=count_tokens(text_of(message.get("content")) for message in listed(messages)),
+        tools=tuple(tool_of(tool.get("function")) for tool in called),
+        max_tokens=limit_of(request.get("max_completion_tokens"), request.get("max_tokens")),
+        reasoning=request.get("reasoning_effort") not in (None, "none"),
+    )
+
+
+def _head(script: Script, identity: Identity, kind: str) -> Payload:
+    number, created = identity.number, identity.created
+    return {"id": f"chatcmpl-reference-{number:06}", "object": kind, "created": created, "model": script.model}
+
+
+def _deltas(script: Script, step: Step) -> Iterator[Payload]:
+    """The deltas of what is no text."""
+    match step:
+        case Delta(_, Reasoning(), token):
+            yield {"reasoning_content": token}
+        case Begin(number, ToolCall(id, name)):
             function = {"name": name, "arguments": ""}
-            first = {"index": number, "id": tool_id, "type": "function", "function": function}
-            yield chunk(choice, {"tool_calls": [first]})
-            for piece in tool_argument_tokens(arguments):
-                yield chunk(choice, {"tool_calls": [{"index": number, "function": {"arguments": piece}}]})
-    for choice in choices:
-        yield chunk(choice, {}, generation.finish, **logprobs(None))
-    if with_usage:
-        last = chunk(0, {})
-        yield {**last, "choices": [], "usage": _usage(request, generation)}
+            index = script.call_index(number)
+            yield {"tool_calls": [{"index": index, "id": id, "type": "function", "function": function}]}
+        case Delta(number, ToolCall(), piece):
+            yield {"tool_calls": [{"index": script.call_index(number), "function": {"arguments": piece}}]}
 
 
-def _completion(request: Mapping[str, Any], generation: _Generation, identity: Mapping[str, Any]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": generation.text or None, "refusal": None}
-    if generation.tools:
+def _completion(script: Script, identity: Identity, choices: int, logprobs: bool) -> Payload:
+    """The whole answer.
+
+    :raises Refusal: when the generation fails.
+    """
+    if script.failure is not None:
+        raise Refusal(500, script.failure.code, script.failure.message)
+    message: Payload = {"role": "assistant", "content": script.text or None, "refusal": None}
+    if script.reasoning:
+        message["reasoning_content"] = script.reasoning
+    if script.calls:
         message["tool_calls"] = [
-            {"id": tool_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-            for tool_id, name, arguments in generation.tools
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.whole}}
+            for call in script.calls
         ]
-    choice = {"message": message, "logprobs": None, "finish_reason": generation.finish}
-    if request.get("logprobs"):
-        choice["logprobs"] = {"content": [_logprob(token) for token in generation.tokens], "refusal": None}
+    choice: Payload = {"message": message, "logprobs": None, "finish_reason": script.finish}
+    if logprobs:
+        tokens = [token for part in script.parts if isinstance(part, Text) for token in part.pieces]
+        choice["logprobs"] = {"content": [_logprob(token) for token in tokens], "refusal": None}
     return {
-        "id": identity["id"],
-        "object": "chat.completion",
-        "created": identity["created"],
-        "model": identity["model"],
-        "choices": [{"index": number, **choice} for number in range(request.get("n", 1))],
-        "usage": _usage(request, generation),
+        **_head(script, identity, "chat.completion"),
+        "choices": [{"index": number, **choice} for number in range(choices)],
+        "usage": chat_usage(script, choices),
     }
 
 
-def _usage(request: Mapping[str, Any], generation: _Generation) -> dict[str, int]:
-    prompt, completion = _prompt_tokens(request), generation.count * int(request.get("n", 1))
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _prompt_tokens(request: Mapping[str, Any]) -> int:
-    contents = (message.get("content") for message in request["messages"] if isinstance(message, dict))
-    return sum(count_tokens(content) for content in contents if isinstance(content, str))
-
-
-def _logprobs(token: str | None) -> dict[str, Any] | None:
-    return None if token is None else {"content": [_logprob(token)], "refusal": None}
-
-
-def _logprob(token: str) -> dict[str, Any]:
+def _logprob(token: str) -> Payload:
     return {"token": token, "logprob": -0.25, "bytes": list(token.encode()), "top_logprobs": []}
 
 
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # Legal as they are, and still taken for line ends by many readers of streams.
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085").encode()
+OPENAI_CHAT = Service(
+    dialect="openai-chat",
+    encode=encode,
+    framing=done_events,
+    routes={
+        "/v1/chat/completions": {"POST": _answer},
+        "/v1/models": {"GET": _models, "HEAD": _models},
+    },
+)

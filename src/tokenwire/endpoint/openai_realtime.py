@@ -1,111 +1,210 @@
-"""The server's side of OpenAI's Realtime API, for text: `GET /v1/realtime?model=…`, upgraded.
+"""The server's side of OpenAI's Realtime API, for text and tools: `GET /v1/realtime?model=…`, upgraded.
 
 `session.created` greets; `session.update` and `conversation.item.create` are acknowledged; `response.create` is
-answered by a response with one message of text; `response.cancel` ends it with status cancelled, and with nothing to
-cancel there is an `error`, after which the session goes on.
+answered by a response whose output is text, or calls where the session or the response has tools; `response.cancel`
+ends it with status cancelled, and with nothing to cancel there is an `error`, after which the session goes on. A
+response that fails is done with status failed.
 """
 
 from __future__ import annotations
 
-import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from ..dialects.values import listed, mapping
+from .replies import Payload, compact
 from .seams import Turn
-from .story import STORY
+from .service import Identity, Service
+from .story import MODELS, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
+from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of, tool_of
 
-__all__ = ["Realtime"]
+__all__ = ["OPENAI_REALTIME", "Realtime", "encode"]
+
+#: The lane of responses: what is said of other things does not wait for them.
+_RESPONSE = "response"
+
+
+def encode(script: Script, identity: Identity) -> Iterator[Payload]:
+    """The events of a response, without their `event_id`. The dialect shows no reasoning: it is left out."""
+    response = _response_id(identity)
+    output: list[Payload] = []
+    yield {"type": "response.created", "response": _described(response, "in_progress")}
+    for step in script.steps():
+        if isinstance(step, Failure):
+            error = {"type": "server_error", "code": step.code, "message": step.message}
+            done = _described(response, "failed", output, {"type": "failed", "error": error})
+            yield {"type": "response.done", "response": done}
+            return
+        if isinstance(step.part, Reasoning):
+            continue
+        item = f"item_reference_{identity.number:06}_{len(output)}"
+        place = {"response_id": response, "item_id": item, "output_index": len(output)}
+        match step:
+            case Begin(_, part):
+                yield from _begun(part, place)
+            case Delta(_, part, text):
+                yield {"type": f"{_run(part)}.delta", **place, **_address(part), "delta": text}
+            case Stop(_, part):
+                yield from _stopped(part, place)
+                output.append(_item(part, item, "completed"))
+    status, details = "completed", None
+    if script.limited:
+        status, details = "incomplete", {"type": "incomplete", "reason": "max_output_tokens"}
+    yield {"type": "response.done", "response": _described(response, status, output, details, _usage(script))}
 
 
 class Realtime:
-    """One session.
+    """One session."""
 
-    :param model: as the URL named it.
-    :param pace: seconds between two deltas.
-    """
-
-    def __init__(self, model: str, pace: float) -> None:
+    def __init__(self, query: Mapping[str, str], identify: Callable[[], Identity], pace: float) -> None:
         self._session: dict[str, Any] = {
             "type": "realtime",
             "object": "realtime.session",
             "id": "sess_reference",
-            "model": model,
+            "model": query.get("model", MODELS[0]),
             "output_modalities": ["text"],
         }
+        self._identify = identify
         self._pace = pace
         self._numbers = count(1)
-        self._response = 0
+        self._prompt_tokens = 0
+        self._response = ""  # the last one
 
     def opened(self) -> Turn:
-        return Turn([self._event("session.created", session=self._session)])
+        return self._turn([{"type": "session.created", "session": self._session}])
 
-    def received(self, message: str | bytes, pending: int) -> Turn:
+    def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
+        asking = None
         try:
-            event = json.loads(message)
-        except (ValueError, RecursionError):
-            return self._error("invalid_json", "The event is not JSON.")
-        if not isinstance(event, dict):
-            return self._error("invalid_event", "The event is no JSON object.")
+            event = parse_object(message, "The event")
+            asking = event.get("event_id")
+            return self._answer(event, bool(pending[_RESPONSE]))
+        except Refusal as refusal:
+            kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
+            error = {"type": kind, "code": refusal.code, "message": refusal.message, "param": None}
+            return self._turn([{"type": "error", "error": {**error, "event_id": asking}}])
+
+    def _answer(self, event: Payload, active: bool) -> Turn:
         match event.get("type"):
             case "session.update":
-                changes = event.get("session")
-                self._session.update(changes if isinstance(changes, dict) else {})
-                return Turn([self._event("session.updated", session=self._session)])
+                self._session.update(mapping(event.get("session")))
+                return self._turn([{"type": "session.updated", "session": self._session}])
             case "conversation.item.create":
-                item = event.get("item")
-                added = {"id": f"item_{next(self._numbers)}", **(item if isinstance(item, dict) else {})}
-                kinds = ("conversation.item.added", "conversation.item.done")
-                return Turn([self._event(kind, previous_item_id=None, item=added) for kind in kinds])
+                return self._turn(self._added(mapping(event.get("item"))))
+            case "response.create" if active:
+                raise Refusal(400, "conversation_already_has_active_response", "A response is being generated.")
             case "response.create":
-                return self._generation()
-            case "response.cancel" if pending:
-                return Turn([self._event("response.done", response=self._described("cancelled"))], replaces=True)
+                return self._respond(mapping(event.get("response")))
+            case "response.cancel" if active:
+                done = {"type": "response.done", "response": _described(self._response, "cancelled")}
+                return self._turn([done], lane=_RESPONSE, replaces=True)
             case "response.cancel":
-                return self._error("response_cancel_not_active", "Nothing is being generated.")
+                raise Refusal(400, "response_cancel_not_active", "Nothing is being generated.")
             case other:
-                return self._error("unknown_event", f"An event of type {other!r} is not known.")
+                raise Refusal(400, "unknown_event", f"An event of type {other!r} is not known.")
 
-    def _generation(self) -> Turn:
-        self._response = next(self._numbers)
-        response, item = f"resp_{self._response}", f"item_{self._response}"
-        place: dict[str, Any] = {"response_id": response, "item_id": item, "output_index": 0, "content_index": 0}
-        message = {"id": item, "object": "realtime.item", "type": "message", "role": "assistant", "content": []}
-        text = "".join(STORY)
-        whole = {**message, "status": "completed", "content": [{"type": "output_text", "text": text}]}
-        in_response: dict[str, Any] = {"response_id": response, "output_index": 0}
-        part = {"type": "text", "text": ""}
-        begun = [
-            self._event("response.created", response=self._described("in_progress")),
-            self._event("response.output_item.added", **in_response, item={**message, "status": "in_progress"}),
-            self._event("conversation.item.added", previous_item_id=None, item={**message, "status": "in_progress"}),
-            self._event("response.content_part.added", **place, part=part),
-        ]
-        deltas = [self._event("response.output_text.delta", self._pace, **place, delta=token) for token in STORY]
-        ended = [
-            self._event("response.output_text.done", **place, text=text),
-            self._event("response.content_part.done", **place, part={"type": "text", "text": text}),
-            self._event("response.output_item.done", **in_response, item=whole),
-            self._event("conversation.item.done", previous_item_id=None, item=whole),
-            self._event("response.done", response={**self._described("completed"), "output": [whole]}),
-        ]
-        return Turn([*begun, *deltas, *ended])
+    def _added(self, item: Payload) -> Iterator[Payload]:
+        self._prompt_tokens += count_tokens([text_of(item.get("content"))])
+        item = {"id": f"item_{next(self._numbers)}", **item}
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            yield {"type": kind, "previous_item_id": None, "item": item}
 
-    def _described(self, status: str) -> dict[str, Any]:
-        usage = {"total_tokens": len(STORY), "input_tokens": 0, "output_tokens": len(STORY)}
-        return {
-            "object": "realtime.response",
-            "id": f"resp_{self._response}",
-            "status": status,
-            "status_details": None,
-            "output": [],
-            "conversation_id": "conv_reference",
-            "usage": None if status == "in_progress" else usage,
-        }
+    def _respond(self, response: Payload) -> Turn:
+        """What the response does not say itself, the session says."""
+        script = tell(_wanted({**self._session, **response}, self._prompt_tokens))
+        identity = self._identify()
+        self._response = _response_id(identity)
+        return self._turn(encode(script, identity), self._pace, lane=_RESPONSE)
 
-    def _error(self, code: str, message: str) -> Turn:
-        error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, "event_id": None}
-        return Turn([self._event("error", error=error)])
+    def _turn(self, events: Iterable[Payload], pace: float = 0.0, *, lane: str = "", replaces: bool = False) -> Turn:
+        numbered = [{**event, "event_id": f"event_{next(self._numbers)}"} for event in events]
+        return Turn([(pace, compact(event).decode()) for event in numbered], lane=lane, replaces=replaces)
 
-    def _event(self, kind: str, delay: float = 0.0, **members: Any) -> tuple[float, str]:
-        event = {"type": kind, "event_id": f"event_{next(self._numbers)}", **members}
-        return delay, json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+def _wanted(asked: Mapping[str, Any], prompt_tokens: int) -> Wanted:
+    tools = listed(asked.get("tools")) if asked.get("tool_choice") != "none" else []
+    return Wanted(
+        model=asked["model"],
+        prompt_tokens=prompt_tokens,
+        tools=tuple(tool_of(tool) for tool in tools),
+        max_tokens=limit_of(asked.get("max_output_tokens")),
+    )
+
+
+def _begun(part: Part, place: Payload) -> Iterator[Payload]:
+    item = _item(part, place["item_id"], "in_progress")
+    yield {"type": "response.output_item.added", **_in_response(place), "item": item}
+    yield {"type": "conversation.item.added", "previous_item_id": None, "item": item}
+    if isinstance(part, Text):
+        yield {"type": "response.content_part.added", **place, **_address(part), "part": {"type": "text", "text": ""}}
+
+
+def _stopped(part: Part, place: Payload) -> Iterator[Payload]:
+    whole = {"text": part.whole} if isinstance(part, Text) else {"arguments": part.whole}
+    yield {"type": f"{_run(part)}.done", **place, **_address(part), **whole}
+    if isinstance(part, Text):
+        said = {"type": "text", "text": part.whole}
+        yield {"type": "response.content_part.done", **place, **_address(part), "part": said}
+    item = _item(part, place["item_id"], "completed")
+    yield {"type": "response.output_item.done", **_in_response(place), "item": item}
+    yield {"type": "conversation.item.done", "previous_item_id": None, "item": item}
+
+
+def _run(part: Part) -> str:
+    return "response.output_text" if isinstance(part, Text) else "response.function_call_arguments"
+
+
+def _address(part: Part) -> Payload:
+    """What a delta has besides its place."""
+    return {"call_id": part.id} if isinstance(part, ToolCall) else {"content_index": 0}
+
+
+def _in_response(place: Payload) -> Payload:
+    return {"response_id": place["response_id"], "output_index": place["output_index"]}
+
+
+def _item(part: Part, item: str, status: str) -> Payload:
+    """An item of the output: what has been said of it as long as it is in progress is told by the deltas."""
+    whole = part.whole if status == "completed" else ""
+    described = {"id": item, "object": "realtime.item", "status": status}
+    if isinstance(part, ToolCall):
+        call = {"type": "function_call", "call_id": part.id, "name": part.name, "arguments": whole}
+        return {**described, **call}
+    content = [{"type": "output_text", "text": whole}] if whole else []
+    return {**described, "type": "message", "role": "assistant", "content": content}
+
+
+def _described(
+    response: str,
+    status: str,
+    output: Sequence[Payload] = (),
+    details: Payload | None = None,
+    usage: Payload | None = None,
+) -> Payload:
+    return {
+        "object": "realtime.response",
+        "id": response,
+        "status": status,
+        "status_details": details,
+        "output": list(output),
+        "conversation_id": "conv_reference",
+        "usage": usage,
+    }
+
+
+def _usage(script: Script) -> Payload:
+    prompt, completion = script.prompt_tokens, script.completion_tokens
+    return {"total_tokens": prompt + completion, "input_tokens": prompt, "output_tokens": completion}
+
+
+def _response_id(identity: Identity) -> str:
+    return f"resp_reference_{identity.number:06}"
+
+
+OPENAI_REALTIME = Service(
+    dialect="openai-realtime",
+    encode=encode,
+    sockets={"/v1/realtime": Realtime},
+)

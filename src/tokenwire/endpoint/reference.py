@@ -7,32 +7,44 @@ connection = endpoint.connection()          # one for each connection, see endpo
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from itertools import count
 from time import time
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..protocol.websocket import Asked
 from .connection import EndpointConnection
-from .eventsource import answer_eventsource
 from .front import FrontDoor
-from .holysheep import HolySheep
-from .openai_chat import MODELS, answer_chat, error_reply, json_reply
-from .openai_realtime import Realtime
+from .holysheep import HOLYSHEEP
+from .openai_chat import OPENAI_CHAT
+from .openai_realtime import OPENAI_REALTIME
 from .seams import Call, Reply, Seams
+from .service import Answer, Identity, Service
+from .wanted import Refusal
 from .websocket import Application, Echo, WebSocketEndpoint
 
-__all__ = ["ReferenceEndpoint"]
+__all__ = ["SERVICES", "ReferenceEndpoint"]
+
+#: What is spoken, a service for each dialect.
+SERVICES: tuple[Service, ...] = (
+    OPENAI_CHAT,
+    OPENAI_REALTIME,
+    HOLYSHEEP,
+)
+
+#: In whose words a refusal is where the path is nobody's.
+_FALLBACK = OPENAI_CHAT
 
 _CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "X-Request-Id")]
 
 
 class ReferenceEndpoint:
-    """Answers `POST /v1/chat/completions`, `GET /v1/chat/stream` and `GET /v1/models` over HTTP; and over WebSocket
-    `/v1/chat/stream` (the guide's dialect), `/v1/realtime` (OpenAI's, for text) and `/echo`.
+    """Answers as the `SERVICES` do, each at its paths, and says every message again at `/echo` over WebSocket.
 
-    :param key: the bearer token that a request must have; None lets everybody in.
+    :param key: that a request must have; None lets everybody in.
     :param pace: seconds between two pieces of a stream.
     :param seams: makes the seams of a connection, where faults are planted.
     :param clock: seconds since 1970, for Date and `created`.
@@ -51,11 +63,7 @@ class ReferenceEndpoint:
         self._seams = seams
         self._clock = clock
         self._numbers = count(1)
-        self._routes: dict[str, dict[str, Callable[[Call, Seams], Reply]]] = {
-            "/v1/chat/completions": {"POST": self._chat},
-            "/v1/chat/stream": {"GET": self._eventsource},
-            "/v1/models": {"GET": self._models, "HEAD": self._models},
-        }
+        self._routes = list(_routes(SERVICES))
 
     def connection(self) -> FrontDoor:
         """A new connection."""
@@ -71,54 +79,70 @@ class ReferenceEndpoint:
         ]
 
     def _answer(self, call: Call, seams: Seams) -> Reply:
-        methods = self._routes.get(call.path)
-        if call.method == "OPTIONS" and methods is not None:
-            return _preflight(methods)
-        if not self._authorised(call.header("authorization")):
-            return _unauthorised()
-        if methods is None:
-            return error_reply(404, "invalid_request_error", "not_found", f"Nothing is at {call.path}.")
-        if call.method not in methods:
-            reply = error_reply(405, "invalid_request_error", "method_not_allowed", f"{call.method} is not for this.")
-            return reply.with_header("Allow", ", ".join([*methods, "OPTIONS"]))
-        return methods[call.method](call, seams)
+        route, place = self._route(call.path)
+        if call.method == "OPTIONS" and route.methods:
+            return _preflight(route.methods)
+        try:
+            self._authorise(call, route.service)
+            if not route.methods:
+                raise Refusal(404, "not_found", f"Nothing is at {call.path}.")
+            if call.method not in route.methods:
+                allow = ", ".join([*route.methods, "OPTIONS"])
+                raise Refusal(405, "method_not_allowed", f"{call.method} is not for this.", [("Allow", allow)])
+            return route.methods[call.method](replace(call, place=place), seams, self._identify(), self._pace)
+        except Refusal as refusal:
+            return _refused(route.service, refusal)
 
     def _admit(self, asked: Asked) -> Application | Reply:
         target = urlsplit(asked.target)
         query = dict(parse_qsl(target.query))
         if target.path == "/echo":
             return Echo()
-        if not self._authorised(dict(asked.headers).get("authorization", "")):
-            return _unauthorised()
-        if target.path == "/v1/chat/stream":
-            return HolySheep(self._pace)
-        if target.path == "/v1/realtime":
-            return Realtime(query.get("model", MODELS[0]), self._pace)
-        return error_reply(404, "invalid_request_error", "not_found", f"No WebSocket is at {target.path}.")
+        service = next((service for service in SERVICES if target.path in service.sockets), _FALLBACK)
+        try:
+            self._authorise(Call("GET", target.path, query, list(asked.headers)), service)
+            if target.path not in service.sockets:
+                raise Refusal(404, "not_found", f"No WebSocket is at {target.path}.")
+        except Refusal as refusal:
+            return _refused(service, refusal)
+        return service.sockets[target.path](query, self._identify, self._pace)
 
-    def _authorised(self, authorization: str) -> bool:
-        if self._key is None:
-            return True
-        scheme, _, token = authorization.partition(" ")
-        return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._key.encode())
+    def _route(self, path: str) -> tuple[_Route, dict[str, str]]:
+        for route in self._routes:
+            if match := route.pattern.fullmatch(path):
+                return route, {name: unquote(value) for name, value in match.groupdict().items()}
+        return _Route(_FALLBACK, re.compile(""), {}), {}
 
-    def _chat(self, call: Call, seams: Seams) -> Reply:
-        return answer_chat(call, seams, number=next(self._numbers), created=int(self._clock()), pace=self._pace)
+    def _authorise(self, call: Call, service: Service) -> None:
+        if self._key is not None and not hmac.compare_digest(service.key(call).encode(), self._key.encode()):
+            challenge = [("WWW-Authenticate", 'Bearer realm="tokenwire"')]
+            raise Refusal(401, "invalid_api_key", "The key is missing or wrong.", challenge)
 
-    def _eventsource(self, call: Call, seams: Seams) -> Reply:
-        return answer_eventsource(call, seams, pace=self._pace)
-
-    def _models(self, call: Call, seams: Seams) -> Reply:
-        models = [{"id": model, "object": "model", "created": 0, "owned_by": "tokenwire"} for model in MODELS]
-        return json_reply(200, {"object": "list", "data": models})
-
-
-def _unauthorised() -> Reply:
-    reply = error_reply(401, "authentication_error", "invalid_api_key", "The key is missing or wrong.")
-    return reply.with_header("WWW-Authenticate", 'Bearer realm="tokenwire"')
+    def _identify(self) -> Identity:
+        return Identity(next(self._numbers), int(self._clock()))
 
 
-def _preflight(methods: dict[str, Callable[[Call, Seams], Reply]]) -> Reply:
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """A path of a service."""
+
+    service: Service
+    pattern: re.Pattern[str]
+    methods: Mapping[str, Answer]
+
+
+def _routes(services: Iterable[Service]) -> Iterable[_Route]:
+    for service in services:
+        for path, methods in service.routes.items():
+            yield _Route(service, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/:]+)", re.escape(path))), methods)
+
+
+def _refused(service: Service, refusal: Refusal) -> Reply:
+    reply = service.refuse(refusal)
+    return replace(reply, headers=[*reply.headers, *refusal.headers])
+
+
+def _preflight(methods: Iterable[str]) -> Reply:
     """CORS: a page from anywhere may ask (the Fetch standard, 3.2)."""
     return Reply(
         204,

@@ -22,7 +22,10 @@ Ending = Literal["", "close", "reset"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it was understood. Field names are in lower case."""
+    """A request as it was understood. Field names are in lower case.
+
+    :ivar place: what the placeholders in the path of its route stand for.
+    """
 
     method: str
     path: str
@@ -30,6 +33,7 @@ class Call:
     headers: Headers
     body: bytes = b""
     http_version: str = "1.1"
+    place: dict[str, str] = field(default_factory=dict)
 
     def header(self, name: str) -> str:
         """The field's values, joined by commas; empty where it is absent."""
@@ -81,15 +85,17 @@ class Exchange:
 class Turn:
     """What an application says on a WebSocket: messages, each so many seconds after the one before.
 
-    :ivar replaces: what was still to be said is not said any more.
+    :ivar replaces: what was still to be said in the lane is not said any more.
     :ivar at_once: it goes before what was still to be said.
     :ivar close: the code with which the connection is closed afterwards.
+    :ivar lane: turns of the same lane follow each other, those of different lanes go side by side.
     """
 
     messages: list[tuple[float, str | bytes]]
     replaces: bool = False
     at_once: bool = False
     close: int | None = None
+    lane: str = ""
 
 
 class Seams:

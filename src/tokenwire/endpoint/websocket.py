@@ -1,12 +1,14 @@
 """A WebSocket connection to the reference endpoint as a state machine: no I/O; time is an argument.
 
 What is said on it is an application's: it is told of messages and answers with a `Turn`, messages with the delays at
-which they go out. A turn may replace what an earlier one still has to say: that is what a cancel does.
+which they go out. A turn may replace what an earlier one still has to say: that is what a cancel does. Turns of
+different lanes go side by side.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Protocol
@@ -14,10 +16,15 @@ from typing import Protocol
 from ..errors import RemoteProtocolError
 from ..protocol.websocket import Asked, Closed, State, WebSocketConnection, refusal_for
 from .connection import MAX_WAITING
-from .openai_chat import error_reply
+from .replies import refusal_reply
 from .seams import Ending, Reply, Seams, Turn
+from .wanted import Refusal
 
 __all__ = ["Application", "Echo", "WebSocketEndpoint", "asks_for_websocket"]
+
+
+#: When it is due, its lane, and a message or the code of a close.
+_Waiting = tuple[float, str, str | bytes | int]
 
 
 class Application(Protocol):
@@ -26,8 +33,8 @@ class Application(Protocol):
     def opened(self) -> Turn:
         """The connection stands."""
 
-    def received(self, message: str | bytes, pending: int) -> Turn:
-        """A message came; `pending` messages of earlier turns have not gone out yet."""
+    def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
+        """A message came. `pending`: by lane, how many messages of earlier turns have not gone out yet."""
 
 
 class Echo:
@@ -36,7 +43,7 @@ class Echo:
     def opened(self) -> Turn:
         return Turn([])
 
-    def received(self, message: str | bytes, pending: int) -> Turn:
+    def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
         return Turn([(0.0, message)])
 
 
@@ -58,7 +65,8 @@ class WebSocketEndpoint:
         self._seams = seams
         self._connection = WebSocketConnection.server()
         self._application: Application | None = None
-        self._queue: deque[tuple[float, str | bytes | int]] = deque()
+        self._queue: deque[_Waiting] = deque()  # by the time at which they are due
+        self._pending: Counter[str] = Counter()
         self._gone = False
         self._silent_since = 0.0
         self._pinged = False
@@ -87,28 +95,28 @@ class WebSocketEndpoint:
         except RemoteProtocolError as error:
             if self._connection.state is State.CONNECTING:
                 status, headers = refusal_for(error)
-                self._refuse(error_reply(status, "invalid_request_error", "bad_handshake", str(error)), headers)
+                self._refuse(refusal_reply(Refusal(status, "bad_handshake", str(error))), headers)
             return
         for event in events:
             match event:
                 case Asked():
                     self._answer(event, now)
                 case Closed():
-                    self._queue.clear()
+                    self._drop_the_rest()
                 case str() | bytes() if self._application is not None:
-                    turn = self._application.received(event, len(self._queue))
+                    turn = self._application.received(event, self._pending)
                     self._say(self._seams.turn(event, turn), now)
                 case _:
                     pass
 
     def receive_eof(self, now: float) -> None:
         """The client is gone: nothing more is said."""
-        self._queue.clear()
+        self._drop_the_rest()
         self._gone = True
 
     def shut_down(self) -> None:
         """The endpoint goes away, and the client is told so (RFC 6455, 7.4.1)."""
-        self._queue.clear()
+        self._drop_the_rest()
         if self._connection.state is State.OPEN:
             self._connection.close(self._seams.drained())
 
@@ -116,7 +124,8 @@ class WebSocketEndpoint:
         """Drains what is due by now."""
         self._keep_alive(now)
         while self._queue and self._queue[0][0] <= now:
-            _, message = self._queue.popleft()
+            _, lane, message = self._queue.popleft()
+            self._pending[lane] -= 1
             if self._connection.state is not State.OPEN:
                 continue
             if isinstance(message, int):
@@ -171,16 +180,32 @@ class WebSocketEndpoint:
 
     def _say(self, turn: Turn, now: float) -> None:
         if turn.replaces:
-            self._queue.clear()
+            self._queue = deque(waiting for waiting in self._queue if waiting[1] != turn.lane)
+            del self._pending[turn.lane]
+        due = max(now, self._last_due(turn.lane)) if self._pending[turn.lane] else now
+        self._pending[turn.lane] += len(turn.messages) + (turn.close is not None)
         if turn.at_once:
-            self._queue.extendleft((now, message) for _, message in reversed(turn.messages))
+            self._queue.extendleft((now, turn.lane, message) for _, message in reversed(turn.messages))
             return
-        due = max(now, self._queue[-1][0] if self._queue else now)
         for delay, message in turn.messages:
             due += delay
-            self._queue.append((due, message))
+            self._wait((due, turn.lane, message))
         if turn.close is not None:
-            self._queue.append((due, turn.close))
+            self._wait((due, turn.lane, turn.close))
+
+    def _last_due(self, lane: str) -> float:
+        return next(due for due, of, _ in reversed(self._queue) if of == lane)
+
+    def _wait(self, waiting: _Waiting) -> None:
+        if not self._queue or self._queue[-1][0] <= waiting[0]:
+            self._queue.append(waiting)
+        else:
+            self._queue.insert(bisect_right(self._queue, waiting[0], key=lambda other: other[0]), waiting)
+
+    def _drop_the_rest(self) -> None:
+        """What was still to be said is not said any more."""
+        self._queue.clear()
+        self._pending.clear()
 
 
 def asks_for_websocket(head: bytes) -> bool:

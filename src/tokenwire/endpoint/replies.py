@@ -1,0 +1,97 @@
+"""How payloads go out over HTTP: the framings of a stream, whole replies of JSON, and refusals in OpenAI's words.
+
+A framing takes the payloads of a stream, in order, and gives the blocks of its body, each of which goes out by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .seams import Call, Piece, Reply, Seams
+from .wanted import Refusal
+
+__all__ = [
+    "Framing",
+    "Payload",
+    "compact",
+    "done_events",
+    "json_reply",
+    "named_events",
+    "refusal_reply",
+    "sse_reply",
+    "stream_reply",
+    "unnamed_events",
+]
+
+Payload = dict[str, Any]
+Framing = Callable[[Iterable[Payload]], list[bytes]]
+
+_EVENT_STREAM = "text/event-stream; charset=utf-8"
+
+#: OpenAI's types of errors, by status; 500 and above are `server_error`, all others `invalid_request_error`.
+_KINDS = {401: "authentication_error"}
+
+
+def compact(value: Any) -> bytes:
+    """JSON without blanks."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Legal as they are, and still taken for line ends by many readers of streams.
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085").encode()
+
+
+def unnamed_events(payloads: Iterable[Payload]) -> list[bytes]:
+    """Server-sent events without a name."""
+    return [b"data: " + compact(payload) + b"\n\n" for payload in payloads]
+
+
+def done_events(payloads: Iterable[Payload]) -> list[bytes]:
+    """Server-sent events without a name, then OpenAI's end mark."""
+    return [*unnamed_events(payloads), b"data: [DONE]\n\n"]
+
+
+def named_events(payloads: Iterable[Payload]) -> list[bytes]:
+    """Server-sent events with the `type` of the payload for a name."""
+    return [b"event: %s\ndata: %s\n\n" % (payload["type"].encode(), compact(payload)) for payload in payloads]
+
+
+def stream_reply(
+    call: Call,
+    seams: Seams,
+    payloads: Iterable[Payload],
+    framing: Framing,
+    *,
+    pace: float,
+    content_type: str = _EVENT_STREAM,
+) -> Reply:
+    """A streamed reply, through the seams. `pace`: seconds between two blocks."""
+    blocks = framing(seams.chunks(call, list(payloads)))
+    return _streamed(seams.blocks(call, blocks), pace, content_type)
+
+
+def sse_reply(blocks: Iterable[bytes], pace: float) -> Reply:
+    """A reply of server-sent events."""
+    return _streamed(blocks, pace, _EVENT_STREAM)
+
+
+def json_reply(status: int, body: Mapping[str, Any]) -> Reply:
+    """A whole reply of JSON."""
+    return Reply(status, [("Content-Type", "application/json"), ("Cache-Control", "no-store")], compact(body))
+
+
+def refusal_reply(refusal: Refusal) -> Reply:
+    """A refusal as OpenAI words it, which most others have taken over."""
+    kind = "server_error" if refusal.status >= 500 else _KINDS.get(refusal.status, "invalid_request_error")
+    error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
+    return json_reply(refusal.status, {"error": error})
+
+
+def _streamed(blocks: Iterable[bytes], pace: float, content_type: str) -> Reply:
+    """A reply that no cache keeps and no proxy holds back."""
+    headers = [
+        ("Content-Type", content_type),
+        ("Cache-Control", "no-store, no-transform"),
+        ("X-Accel-Buffering", "no"),
+    ]
+    return Reply(200, headers, pieces=[Piece(pace if number else 0.0, block) for number, block in enumerate(blocks)])

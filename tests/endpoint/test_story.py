@@ -1,0 +1,243 @@
+"""One story in every dialect: what is decoded from an encoded script is the script."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tokenwire
+from cutting import cut_at, cuts
+from tokenwire.dialects import dialect_named
+from tokenwire.dialects.decoder import Decoder
+from tokenwire.dialects.dialect import Tool
+from tokenwire.endpoint.reference import SERVICES
+from tokenwire.endpoint.service import Identity, Service
+from tokenwire.endpoint.story import (
+    REASONING,
+    STORY,
+    Delta,
+    Failure,
+    Reasoning,
+    Script,
+    Text,
+    ToolCall,
+    tell,
+)
+from tokenwire.endpoint.wanted import Refusal, Wanted
+
+MODEL = "tokenwire-reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A script, or an answer, in words that both have.
+
+    `counts`: of the prompt and of the completion. `calls`: id, name, arguments.
+    """
+
+    text: str
+    reasoning: str
+    calls: list[tuple[str, str, Any]]
+    finish: str | None
+    counts: tuple[int, int] | None
+    error: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a dialect tells what others tell otherwise.
+
+    :ivar counts: the members with the counts of the prompt and of the completion.
+    :ivar has_ids: its tool calls have ids.
+    :ivar has_codes: its errors have codes.
+    :ivar whole_calls: its tool calls come in one piece, so of one that broke off nothing was told.
+    """
+
+    counts: tuple[str, str]
+    has_ids: bool = True
+    has_codes: bool = True
+    whole_calls: bool = False
+
+
+WAYS = {
+    "openai-chat": Way(("prompt_tokens", "completion_tokens")),
+    "openai-realtime": Way(("input_tokens", "output_tokens")),
+    "holysheep": Way(("prompt_tokens", "completion_tokens")),
+}
+
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+pieces = st.lists(words, min_size=1, max_size=5).map(tuple)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 99) | words,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(words, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> ToolCall:
+    arguments = json.dumps(draw(st.dictionaries(words, values, max_size=3)), ensure_ascii=False)
+    places = sorted(draw(st.sets(st.integers(1, len(arguments) - 1), max_size=4)))
+    cut = tuple(arguments[a:b] for a, b in zip([0, *places], [*places, len(arguments)], strict=True))
+    number = draw(st.integers(0, 10_000))
+    return ToolCall(f"call_{number}", draw(st.sampled_from(["weather", "time_of_day", "f"])), cut)
+
+
+failures = st.builds(Failure, st.integers(0, 8), st.sampled_from(["failed", "overloaded"]), words)
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Script:
+    parts = draw(st.lists(pieces.map(Text) | pieces.map(Reasoning) | calls(), max_size=5))
+    named = [replace(part, id=f"{part.id}_{n}") if isinstance(part, ToolCall) else part for n, part in enumerate(parts)]
+    limited = draw(st.booleans()) and not any(isinstance(part, ToolCall) for part in named)
+    return Script(MODEL, tuple(named), draw(st.integers(0, 99)), limited, draw(st.none() | failures))
+
+
+def known_to(service: Service, script: Script) -> Script:
+    """The script without the parts that the dialect has no words for."""
+    dialect = dialect_named(service.dialect)
+    unknown = (() if dialect.tools else (ToolCall,)) + (() if dialect.reasoning else (Reasoning,))
+    return replace(script, parts=tuple(part for part in script.parts if not isinstance(part, unknown)))
+
+
+def account_of(script: Script, way: Way) -> Account:
+    told: dict[int, str] = {}
+    begun = {}
+    for step in script.steps():
+        if not isinstance(step, Failure):
+            begun[step.number] = step.part
+            told.setdefault(step.number, "")
+        if isinstance(step, Delta):
+            told[step.number] += step.text
+    made = [(begun[n], text) for n, text in told.items()]
+    called = [
+        (part.id if way.has_ids else "", part.name, text)
+        for part, text in made
+        if isinstance(part, ToolCall) and not (way.whole_calls and text != part.whole)
+    ]
+    failure = script.failure
+    return Account(
+        text="".join(text for part, text in made if isinstance(part, Text)),
+        reasoning="".join(text for part, text in made if isinstance(part, Reasoning)),
+        calls=called,
+        finish=None if failure else script.finish,
+        counts=None if failure else (script.prompt_tokens, script.completion_tokens),
+        error=(failure.code if way.has_codes else "", failure.message) if failure else None,
+    )
+
+
+def account_of_answer(answer: tokenwire.Answer, way: Way) -> Account:
+    called = [(call.tool_id if way.has_ids else "", call.name, call.arguments) for call in answer.tools]
+    finish, usage, error = answer.finish, answer.usage, answer.error
+    failed = finish is not None and finish.reason == "error"
+    return Account(
+        text=answer.text,
+        reasoning=answer.reasoning,
+        calls=called,
+        finish=finish.reason if finish and not failed else None,
+        counts=(usage[way.counts[0]], usage[way.counts[1]]) if usage and error is None else None,
+        error=(error.code if way.has_codes else "", error.message) if error else None,
+    )
+
+
+def decoded(service: Service, script: Script, places: list[int]) -> tokenwire.Answer:
+    """What is decoded over each transport that the dialect has; over both it is the same."""
+    dialect = dialect_named(service.dialect)
+    identity = Identity(1, 1_700_000_000)
+    answers = []
+    if "HTTP" in dialect.transports:
+        decoder = Decoder(dialect)
+        answers.append(tokenwire.Answer())
+        for piece in cut_at(b"".join(service.framing(service.encode(script, identity))), places):
+            answers[-1].add_all(decoder.receive_data(piece))
+        answers[-1].add_all(decoder.receive_eof())
+    if "WebSocket" in dialect.transports:
+        decoder = Decoder(dialect)
+        answers.append(tokenwire.Answer())
+        for payload in service.encode(script, identity):
+            answers[-1].add_all(decoder.receive_message(json.dumps(payload)))
+        answers[-1].add_all(decoder.receive_eof())
+    assert all(answer.events == answers[0].events for answer in answers)
+    return answers[0]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.dialect)
+@given(script=scripts(), places=cuts)
+def test_what_is_decoded_is_what_was_told(service: Service, script: Script, places: list[int]) -> None:
+    script = known_to(service, script)
+    way = WAYS[service.dialect]
+    answer = decoded(service, script, places)
+    assert account_of_answer(answer, way) == account_of(script, way)
+    assert answer.end == tokenwire.End(clean=script.failure is None)
+
+
+# What is told.
+
+
+def test_the_story_is_told_to_who_asks() -> None:
+    assert tell(Wanted(MODEL, 3)) == Script(MODEL, (Text(STORY),), 3)
+
+
+def test_reasoning_comes_first_and_only_where_it_is_wanted() -> None:
+    assert tell(Wanted(MODEL, reasoning=True)).parts == (Reasoning(REASONING), Text(STORY))
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "limited"),
+    [(1, STORY[:1], True), (len(STORY) - 1, STORY[:-1], True), (len(STORY), STORY, False), (None, STORY, False)],
+)
+def test_the_limit_cuts_the_story(limit: int | None, text: tuple[str, ...], limited: bool) -> None:
+    script = tell(Wanted(MODEL, max_tokens=limit))
+    assert (script.parts, script.limited) == ((Text(text),), limited)
+
+
+def test_the_limit_counts_reasoning_too() -> None:
+    assert tell(Wanted(MODEL, max_tokens=3, reasoning=True)).parts == (Reasoning(REASONING[:3]),)
+    script = tell(Wanted(MODEL, max_tokens=len(REASONING) + 2, reasoning=True))
+    assert script.parts == (Reasoning(REASONING), Text(STORY[:2]))
+
+
+def test_a_tool_is_called_with_arguments_that_fit_its_schema() -> None:
+    schema = {"properties": {"city": {"type": "string"}, "days": {"type": "integer"}, "unit": {"enum": ["K", "C"]}}}
+    script = tell(Wanted(MODEL, tools=(Tool("weather", parameters=schema), Tool("now"))))
+    assert [(call.name, json.loads(call.whole)) for call in script.calls] == [
+        ("weather", {"city": "東京", "days": 3, "unit": "K"}),
+        ("now", {}),
+    ]
+    assert script.finish == "tool_calls"
+
+
+def test_the_failing_model_tells_five_tokens() -> None:
+    script = tell(Wanted("tokenwire-fails-midstream"))
+    assert [step.text for step in script.steps() if isinstance(step, Delta)] == list(STORY[:5])
+    assert list(script.steps())[-1] == script.failure
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        (Wanted("no-such"), "model_not_found"),
+        (Wanted("tokenwire-overloaded"), "overloaded"),
+        (Wanted(MODEL, 40_000), "context_length_exceeded"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(wanted: Wanted, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        tell(wanted)
+    assert refused.value.code == code
+
+
+@given(script=scripts())
+def test_the_steps_of_a_script_begin_and_stop_each_part_that_does_not_break_off(script: Script) -> None:
+    whole = list(replace(script, failure=None).steps())
+    told = list(script.steps())
+    if script.failure is None:
+        assert told == whole
+    else:
+        assert (told[:-1], told[-1]) == (whole[: len(told) - 1], script.failure)
