@@ -74,9 +74,17 @@ class SocketTalk(Talk):
     #: Pings that have been answered.
     _pongs = 0
 
+    #: What has gone over the WebSocket, and after how many entries of the transcript that was read.
+    _read_at: tuple[int, Socket | None] = (0, None)
+
     @property
     def socket(self) -> Socket | None:
         """What has gone over the WebSocket so far; None where none was granted."""
+        if self._read_at[0] != len(self._entries):
+            self._read_at = (len(self._entries), self._socket())
+        return self._read_at[1]
+
+    def _socket(self) -> Socket | None:
         responses = self.transcript.responses
         if not responses or responses[0].status != 101 or not responses[0].head_complete:
             return None

@@ -253,7 +253,7 @@ class Socket:
         assert self.messages is not None  # reading them notes the problems
         return self.problems
 
-    @property
+    @cached_property
     def answers(self) -> list[Answer]:
         """The answers that the messages hold, the last one perhaps not complete. Where no dialect cuts the
         messages into answers, each of them is one that comes after the client has spoken: before it, it is a greeting.

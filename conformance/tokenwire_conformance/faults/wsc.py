@@ -26,7 +26,7 @@ class Send1006(Editing):
 class DataAfterClose(Editing):
     def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
         yield frame
-        if frame.opcode == CLOSE:
+        if frame.opcode == CLOSE and frame.payload == NORMAL:
             yield RawFrame(TEXT, b'{"type":"bye"}')
 
 

@@ -63,7 +63,7 @@ class LongCloseReason(Editing):
 
 @socket_fault("interleave-messages", trips="wsf.sequence-sent")
 class InterleaveMessages(Editing):
-    """The first message is sent within the second."""
+    """The first delta of an answer is sent within the second."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class InterleaveMessages(Editing):
         self._done = False
 
     def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
-        if self._done or frame.opcode != TEXT or frame.rsv:
+        if self._done or b"content_delta" not in frame.payload or frame.rsv:
             return [frame]
         if self._first is None:
             self._first = frame
