@@ -296,6 +296,18 @@ def test_what_is_unusual_but_sound_is_answered(check: str, said: list[Said], wan
     assert verdict(check, handshake("ws-answer", PLAIN), BASE, *others).verdict == "INCONCLUSIVE"
 
 
+@pytest.mark.parametrize(("echo", "wanted"), [(b"a text, whole", "PASS"), (b"a text", "FAIL")])
+def test_an_echo_that_is_cut_was_not_understood(echo: bytes, wanted: str) -> None:
+    def echoed(probe: str, said: bytes) -> Transcript:
+        extensions = {"Sec-WebSocket-Extensions": DEFLATE}
+        asked = (">", frame(TEXT, b"a text, whole"))
+        return handshake(probe, asked, server(said, rsv=0), ask=extensions, fields=extensions, dialect="raw")
+
+    probes = ("ws-answer", "ws-deflate", "ws-deflate-blocks")
+    sound = [echoed(probe, b"a text, whole") for probe in probes]
+    assert verdict("wsz.blocks", *sound, echoed("ws-deflate-last-block", echo)).verdict == wanted
+
+
 @pytest.mark.parametrize(
     ("said", "end", "wanted"),
     [

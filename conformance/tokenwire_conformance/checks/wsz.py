@@ -9,7 +9,7 @@ from ..case import Case, at
 from ..registry import active, passive
 from ..socket_findings import answered, instead, last_frame, not_taken, noted
 from ..socket_probes import BOMB_SIZE
-from ..sockets import Extension, Socket, window_bits
+from ..sockets import TEXT, Extension, Socket, window_bits
 from ..verdict import Finding, Inconclusive, Level, NotApplicable
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -45,6 +45,20 @@ def _agreed(case: Case, probe: str) -> Socket:
         offer = socket.response.request.header("sec-websocket-extensions")
         raise NotApplicable(f"the server declines the offer `{offer}`")
     return socket
+
+
+def _understood(case: Case, probe: str, how: str) -> Iterator[Finding]:
+    """The question was answered; and where the endpoint says again what it is told, it has said it whole."""
+    findings = list(answered(case, probe, how))
+    yield from findings
+    plain, socket = case.talking(), case.socket(probe)
+    question = next((frame.payload for frame in reversed(plain.sent) if frame.opcode == TEXT), b"")
+    if not findings and _says(plain, question) and not _says(socket, question):
+        yield Finding(f"a question {how} is not understood: it does not come back as it was asked", last_frame(socket))
+
+
+def _says(socket: Socket, text: bytes) -> bool:
+    return any(text in message.payload for message in socket.messages)
 
 
 def _sound_answers(socket: Socket) -> int:
@@ -232,7 +246,7 @@ def window(case: Case) -> Iterator[Finding]:
 )
 def uncompressed(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate-plain")
-    yield from answered(case, "ws-deflate-plain", "that is not compressed")
+    yield from _understood(case, "ws-deflate-plain", "that is not compressed")
 
 
 @active(
@@ -245,7 +259,7 @@ def uncompressed(case: Case) -> Iterator[Finding]:
 )
 def client_context(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate")
-    yield from answered(case, "ws-deflate", "that is compressed")
+    yield from _understood(case, "ws-deflate", "that is compressed")
     socket = _agreed(case, "ws-deflate-context")
     assert socket.deflate is not None
     if socket.deflate.has("client_no_context_takeover"):
@@ -270,7 +284,7 @@ def blocks(case: Case) -> Iterator[Finding]:
         ("ws-deflate-last-block", "that goes on behind a DEFLATE block with BFINAL"),
     ):
         _agreed(case, probe)
-        yield from answered(case, probe, how)
+        yield from _understood(case, probe, how)
 
 
 # What the server must not take.
