@@ -52,7 +52,8 @@ def test_the_reference_endpoint_is_sound(capsys: pytest.CaptureFixture[str]) -> 
     report = json.loads(capsys.readouterr().out)
     verdicts = {result["id"]: result["verdict"] for result in report["results"]}
     assert set(verdicts.values()) <= {"PASS", "NOT-APPLICABLE"}
-    assert sum(verdict == "PASS" for verdict in verdicts.values()) >= 60
+    assert sum(verdict == "PASS" for verdict in verdicts.values()) >= 160
+    assert [verdicts[check] for check in ("sse.utf8", "wsf.need-mask", "wsl.parity", "wsc.drain")] == ["PASS"] * 4
     assert report["exit_code"] == 0
     assert report["summary"]["PASS"] == sum(verdict == "PASS" for verdict in verdicts.values())
     assert {"id", "level", "verdict", "message", "clause", "evidence"} <= set(report["results"][0])
@@ -121,6 +122,69 @@ def test_dry_run_tells_the_cost_and_asks_nobody(capsys: pytest.CaptureFixture[st
     assert "overflow" in out
 
 
+def test_without_a_url_only_the_transports_that_the_checks_need_are_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--dry-run", "--only", "wsf.", "--model", "m"]) == 0
+    over_websocket = capsys.readouterr().out
+    assert main(["check", "--dry-run", "--only", "wsf.", "--only", "sse.", "--model", "m"]) == 0
+    over_both = capsys.readouterr().out
+    assert "a plain stream" not in over_websocket
+    assert "a question, its answer, and a Close" in over_websocket
+    assert "a plain stream" in over_both
+
+
+def test_a_probe_that_waits_for_minutes_is_made_for_an_endpoint_that_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "--dry-run"]) == 0
+    assert "ws-idle" not in capsys.readouterr().out
+    assert main(["check", "ws://127.0.0.1:1", "--dry-run"]) == 0
+    assert "ws-idle" in capsys.readouterr().out
+
+
+def test_a_websocket_is_judged(clean: str, capsys: pytest.CaptureFixture[str]) -> None:
+    url = clean.replace("http:", "ws:")
+    arguments = ["check", url, "--key-env", "CANARY_KEY", "--only", "wsf.need-mask", "--only", "wsk.unsolicited"]
+    assert main([*arguments, "--format", "json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["target"] == url + "/v1/chat/stream"
+    assert [result["verdict"] for result in report["results"]] == ["PASS"] * 2
+
+
+def test_an_echo_of_no_dialect_is_judged_as_raw(clean: str, capsys: pytest.CaptureFixture[str]) -> None:
+    url = clean.replace("http:", "ws:") + "/echo"
+    assert main(["check", url, "--dialect", "raw", "--only", "wsf.need-mask", "--only", "wsf.fragments"]) == 0
+    assert "2 checks: 2 PASS" in capsys.readouterr().out
+
+
+class Masked(Seams):
+    """A server that masks its frames."""
+
+    def outgoing(self, data: bytes) -> bytes:
+        if data.startswith(b"HTTP/"):
+            return data
+        return bytes([data[0], data[1] | 0x80]) + b"\0\0\0\0" + data[2:] if data[1] < 126 else data
+
+
+def test_a_finding_on_a_websocket_shows_its_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint(seams=Masked).connection) as port:
+        assert main(["check", f"ws://127.0.0.1:{port}", "--only", "wsf.server-unmasked"]) == 1
+    out = capsys.readouterr().out
+    assert "FAIL          wsf.server-unmasked: a frame of the server is masked" in out
+    assert "ws-answer, byte" in out
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [("ws://host", True), ("ws://host/own/path", True), ("ws://host/v1/realtime?model=m", False)],
+)
+def test_the_path_says_which_dialect_a_websocket_speaks(
+    url: str, asked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", url, "--dry-run", "--only", "wsl.parity"]) == 0
+    # Realtime is not spoken over HTTP, so there is no event stream to compare with.
+    assert ("ws-twin" in capsys.readouterr().out) is asked
+
+
 def test_only_what_the_chosen_checks_need_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--dry-run", "--only", "sse.utf8", "--model", "m"]) == 0
     assert "1 checks need 1 requests" in capsys.readouterr().out
@@ -140,6 +204,8 @@ def _closed_port() -> int:
         (["check", "http://127.0.0.1:1", "--key-env", "NOT_SET_ANYWHERE"], 2, "NOT_SET_ANYWHERE"),
         (["check", "--only", "nothing."], 2, "no check"),
         (["check", "--dialect", "no-such"], 2, "no dialect"),
+        (["check", "ws://host", "--dialect", "openai-chat"], 2, "not spoken over WebSocket"),
+        (["check", "http://host", "--dialect", "openai-realtime"], 2, "over WebSocket alone"),
         (["lint", "no-such-file.wire.jsonl"], 2, "no-such-file"),
     ],
 )
@@ -188,6 +254,14 @@ def test_lint_judges_every_recording_in_a_folder(recording: Path, capsys: pytest
     report = json.loads(capsys.readouterr().out)
     failed = [result for result in report["results"] if result["id"] == "sse.json"]
     assert sorted(os.path.basename(result["target"]) for result in failed) == ["broken.wire.jsonl", "copy.wire.jsonl"]
+
+
+def test_lint_judges_the_recording_of_a_websocket(capsys: pytest.CaptureFixture[str]) -> None:
+    recordings = Path(__file__).parents[2] / "fixtures" / "node-ws"
+    assert main(["lint", str(recordings / "plain.wire.jsonl"), "--only", "ws"]) == 0
+    assert "WARN" not in capsys.readouterr().out
+    assert main(["lint", str(recordings / "break_off.wire.jsonl"), "--only", "ws"]) == 0
+    assert "WARN          wsc.clean: the server ends the connection without a Close" in capsys.readouterr().out
 
 
 def test_lint_of_nothing_that_can_be_judged_is_exit_4(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def answer(
 
 def handshake(
     probe: str = "ws-answer",
-    *said: tuple[str, bytes],
+    *said: tuple[str, bytes] | tuple[str, bytes, float],
     status: int = 101,
     ask: Mapping[str, str | None] | None = None,
     fields: Mapping[str, str | None] | None = None,
@@ -61,7 +61,7 @@ def handshake(
 ) -> Transcript:
     """A handshake, its answer, and what was said behind it.
 
-    :param said: "<" and bytes of the server, or ">" and bytes of the client.
+    :param said: "<" and bytes of the server, or ">" and bytes of the client; and when, where that matters.
     :param ask: fields of the request that are set, or left out with None; `fields` those of the answer.
     :param end: the event with which the transcript ends.
     """
@@ -72,8 +72,9 @@ def handshake(
     answered = {**(granted if status == 101 else refused), **(fields or {})}
     response = _head(f"HTTP/1.1 {status} Whatever", answered) + body if status else b""
     entries = [Entry(0.0, "connected"), Entry(0.1, ">", request), Entry(0.2, "<", response)]
-    entries += [Entry(0.3 + n / 10, kind, data) for n, (kind, data) in enumerate(said)]
-    return Transcript(probe, Recording({"dialect": dialect}, [*entries, Entry(9.0, end)]))
+    entries += [Entry(when[0] if when else 0.3 + n / 10, kind, data) for n, (kind, data, *when) in enumerate(said)]
+    over = max(9.0, entries[-1].seconds)
+    return Transcript(probe, Recording({"dialect": dialect}, [*entries, Entry(over, end)]))
 
 
 def _head(line: str, fields: Mapping[str, str | None]) -> bytes:

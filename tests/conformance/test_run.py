@@ -9,7 +9,7 @@ from tokenwire.errors import ConnectionFailed, LocalProtocolError
 from tokenwire.protocol.url import parse_url
 from tokenwire_conformance.judge import select
 from tokenwire_conformance.matrix import examine
-from tokenwire_conformance.run import choose_probes, make_probes
+from tokenwire_conformance.run import choose_probes, make_probes, transports_of
 from tokenwire_conformance.talk import PATIENCE, Plan, all_probes
 
 CHAT = dialect_named("openai-chat")
@@ -56,6 +56,34 @@ def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str)
 def test_all_checks_need_all_probes_of_the_dialect() -> None:
     names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
     assert names == {name for name, probe in all_probes().items() if "openai-chat" in probe.dialects}
+
+
+def test_all_checks_need_all_probes_over_websocket() -> None:
+    names = {probe.name for probe in choose_probes("holysheep", select(), with_key=True, transport="websocket")}
+    assert names == {name for name, probe in all_probes().items() if probe.transport == "websocket"}
+
+
+def test_probes_that_wait_for_minutes_can_be_left_out() -> None:
+    left = choose_probes("holysheep", select(), with_key=True, transport="websocket", slow=False)
+    assert "ws-idle" not in {probe.name for probe in left}
+
+
+@pytest.mark.parametrize(
+    ("only", "transports"),
+    [
+        (["sse."], {"http/1.1"}),
+        (["http.date"], {"http/1.1"}),
+        (["wsf.need-mask"], {"websocket"}),
+        (["wsl.parity"], {"websocket"}),
+        (["sse.", "wsf."], {"http/1.1", "websocket"}),
+    ],
+)
+def test_an_endpoint_is_asked_over_the_transports_that_the_checks_need(only: list[str], transports: set[str]) -> None:
+    assert transports_of(select(only)) == transports
+
+
+def test_no_check_of_websockets_is_without_a_probe() -> None:
+    assert transports_of(select(["ws"])) == {"websocket"}
 
 
 def test_without_a_key_nobody_is_asked_for_one() -> None:
