@@ -209,11 +209,11 @@ def test_the_codes_of_failing_are_told_by_what_the_server_did() -> None:
     assert judged(unmasked=fine, bad_utf8=closing(1007), length_msb=closing(1009))[0] == "PASS"
     assert judged(unmasked=closing(1000), rsv1=closing(1000), bad_utf8=closing(1007)) == (
         "WARN",
-        "the server closes with 1000 after ws-unmasked (fitting: 1002), ws-rsv1 (fitting: 1002)",
+        "the server closes with 1000, where 1002 would say why, after ws-unmasked, ws-rsv1",
     )
     assert judged(unmasked=None, bad_utf8=fine) == (
         "WARN",
-        "the server drops the connection without a Close after ws-unmasked (fitting: 1002) (and 1 more)",
+        "the server drops the connection without a Close, where 1002 would say why, after ws-unmasked (and 1 more)",
     )
     assert judged() == ("NOT-APPLICABLE", "no invalid frame made the server fail a connection")
 

@@ -388,13 +388,13 @@ def fail_code(case: Case) -> Iterator[Finding]:
     failed = [socket for socket in case.sockets if socket.transcript.name in _FITTING and socket.failed]
     if not failed:
         raise NotApplicable("no invalid frame made the server fail a connection")
-    misfits: dict[str, list[Socket]] = {}
+    misfits: dict[tuple[str, int], list[Socket]] = {}
     for socket in failed:
+        codes = _FITTING[socket.transcript.name]
         if socket.close is None:
-            misfits.setdefault("drops the connection without a Close", []).append(socket)
-        elif socket.close.code not in _FITTING[socket.transcript.name]:
-            misfits.setdefault(f"closes with {socket.close.code}", []).append(socket)
-    for how, sockets in misfits.items():
-        names = [socket.transcript.name for socket in sockets]
-        fitting = ", ".join(f"{name} (fitting: {_FITTING[name][0]})" for name in names)
-        yield Finding(f"the server {how} after {fitting}", last_frame(sockets[0]))
+            misfits.setdefault(("drops the connection without a Close", codes[0]), []).append(socket)
+        elif socket.close.code not in codes:
+            misfits.setdefault((f"closes with {socket.close.code}", codes[0]), []).append(socket)
+    for (how, fitting), sockets in misfits.items():
+        names = ", ".join(socket.transcript.name for socket in sockets)
+        yield Finding(f"the server {how}, where {fitting} would say why, after {names}", last_frame(sockets[0]))
