@@ -66,7 +66,9 @@ class Way:
 
 WAYS = {
     "openai-chat": Way(("prompt_tokens", "completion_tokens")),
+    "openai-completions": Way(("prompt_tokens", "completion_tokens")),
     "openai-realtime": Way(("input_tokens", "output_tokens")),
+    "anthropic-messages": Way(("input_tokens", "output_tokens"), has_codes=False),
     "holysheep": Way(("prompt_tokens", "completion_tokens")),
 }
 

@@ -87,6 +87,7 @@ def _answer(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
         raise Refusal(400, "invalid_request", f"`n` must be a whole number from 1 to {MAX_CHOICES}.")
     logprobs = bool(request.get("logprobs"))
     if not request.get("stream"):
+        script.refuse_failure()
         return json_reply(200, _completion(script, identity, choices, logprobs))
     usage = mapping(request.get("stream_options")).get("include_usage") is True
     chunks = encode(script, identity, choices=choices, usage=usage, logprobs=logprobs)
@@ -132,12 +133,7 @@ def _deltas(script: Script, step: Step) -> Iterator[Payload]:
 
 
 def _completion(script: Script, identity: Identity, choices: int, logprobs: bool) -> Payload:
-    """The whole answer.
-
-    :raises Refusal: when the generation fails.
-    """
-    if script.failure is not None:
-        raise Refusal(500, script.failure.code, script.failure.message)
+    """The whole answer."""
     message: Payload = {"role": "assistant", "content": script.text or None, "refusal": None}
     if script.reasoning:
         message["reasoning_content"] = script.reasoning

@@ -16,10 +16,12 @@ from time import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..protocol.websocket import Asked
+from .anthropic import ANTHROPIC_MESSAGES
 from .connection import EndpointConnection
 from .front import FrontDoor
 from .holysheep import HOLYSHEEP
 from .openai_chat import OPENAI_CHAT
+from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
 from .seams import Call, Reply, Seams
 from .service import Answer, Identity, Service
@@ -31,7 +33,9 @@ __all__ = ["SERVICES", "ReferenceEndpoint"]
 #: What is spoken, a service for each dialect.
 SERVICES: tuple[Service, ...] = (
     OPENAI_CHAT,
+    OPENAI_COMPLETIONS,
     OPENAI_REALTIME,
+    ANTHROPIC_MESSAGES,
     HOLYSHEEP,
 )
 

@@ -182,6 +182,14 @@ class Script:
         """Which of the tool calls the part with this number is, counted from 0."""
         return sum(isinstance(part, ToolCall) for part in self.parts[:number])
 
+    def refuse_failure(self) -> None:
+        """Before the answer is given whole.
+
+        :raises Refusal: when the generation fails.
+        """
+        if self.failure is not None:
+            raise Refusal(500, self.failure.code, self.failure.message)
+
     def steps(self) -> Iterator[Step]:
         """The generation step by step. A failure is the last step, and leaves open what is."""
         if self.failure is None:
