@@ -40,6 +40,9 @@ class DumbWire:
     def sleep(self, seconds: float) -> None:
         self.clock += seconds
 
+    def drain(self) -> bool:
+        return False
+
     def close(self) -> None: ...
     def reset(self) -> None: ...
 
