@@ -41,8 +41,8 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     except (NotApplicable, Inconclusive) as reason:
         # What was found before the check could not go on is found all the same.
         if not findings:
-            applies = isinstance(reason, Inconclusive)
-            return _result(check, Verdict.INCONCLUSIVE if applies else Verdict.NOT_APPLICABLE, str(reason))
+            verdict = Verdict.INCONCLUSIVE if isinstance(reason, Inconclusive) else Verdict.NOT_APPLICABLE
+            return _result(check, verdict, str(reason))
     except Exception as error:
         return _result(check, Verdict.HARNESS_ERROR, f"the check itself failed: {type(error).__name__}: {error}")
     if not findings:

@@ -8,7 +8,11 @@ from .case import Case, at, at_frame
 from .sockets import PING, Frame, Socket
 from .verdict import Evidence, Finding
 
-__all__ = ["answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
+__all__ = ["BUSY", "answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
+
+
+#: A server that answers so is busy, and would have answered otherwise.
+BUSY = (429, 503)
 
 
 def noted(socket: Socket, rule: str) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from hashlib import sha1
 
 from ..case import Case, at, at_frame, excerpt, json_of
 from ..registry import active, passive
+from ..socket_findings import BUSY
 from ..socket_probes import FOREIGN_ORIGIN
 from ..sockets import Socket
 from ..transcript import Response
@@ -33,9 +34,6 @@ _REFUSED = (
     "ws-wrong-key",
 )
 
-#: The server is busy, and would have answered otherwise.
-_BUSY = (429, 503)
-
 
 def _nonce(response: Response) -> str:
     return response.request.header("sec-websocket-key")
@@ -51,7 +49,7 @@ def _granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
     response = case.handshake(probe)
     if response is None:
         yield Finding(f"{what} is answered by the end of the connection", at(case.response("ws-answer")))
-    elif response.status in _BUSY:
+    elif response.status in BUSY:
         raise Inconclusive(f"the server is busy: {response.status}")
     elif response.status != 101:
         yield Finding(f"{what} is refused with {response.status}: {excerpt(response.content)}", at(response))
@@ -248,7 +246,7 @@ def origin(case: Case) -> Iterator[Finding]:
     too, where no browser minds CORS. Without a list any page may ask, which is a policy and no fault.
     """
     response = case.handshake("ws-origin")
-    if response is None or response.status in (*_BUSY, 500):
+    if response is None or response.status in (*BUSY, 500):
         raise Inconclusive(f"the handshake of a foreign page failed: {response.status if response else 'no answer'}")
     if response.status != 101:
         return
