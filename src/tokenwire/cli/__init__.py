@@ -23,6 +23,8 @@ _VERBS = {
     "record": "keep the wire of one stream in a file",
     "replay": "serve a recording",
     "serve": "the reference endpoint",
+    "bench": "what an endpoint's tokens cost",
+    "compare": "SSE and WebSocket side by side",
 }
 
 

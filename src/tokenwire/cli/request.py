@@ -33,9 +33,14 @@ __all__ = [
 _DEFAULTS = Timeouts()
 
 
-def add_request_options(parser: argparse.ArgumentParser) -> None:
+def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = True) -> None:
     """URL, body, dialect, key, fields and timeouts."""
-    parser.add_argument("url", metavar="URL", help="the endpoint; http://HOST:PORT or …/v1 gets the dialect's own path")
+    parser.add_argument(
+        "url",
+        metavar="URL",
+        nargs=None if url_needed else "?",
+        help="the endpoint; http://HOST:PORT or …/v1 gets the dialect's own path",
+    )
     body = parser.add_mutually_exclusive_group()
     body.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, as the user")
     body.add_argument("--json", metavar="FILE", help="the body of the request; - reads standard input")

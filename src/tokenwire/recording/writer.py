@@ -22,8 +22,9 @@ class RecordingWriter:
     def __init__(self, header: dict[str, Any], *, secrets: Sequence[str] = (), file: IO[str] | None = None) -> None:
         self._redactor = Redactor(secrets)
         self.recording = Recording(self._redactor.header(header))
+        #: When the first entry came; None before it.
+        self.zero: float | None = None
         self._file = file
-        self._zero: float | None = None
         if file is not None:
             file.write(header_line(self.recording.header))
 
@@ -46,9 +47,9 @@ class RecordingWriter:
             self._file.flush()
 
     def _since_zero(self, now: float) -> float:
-        if self._zero is None:
-            self._zero = now
-        return now - self._zero
+        if self.zero is None:
+            self.zero = now
+        return now - self.zero
 
     def _add(self, entry: Entry) -> None:
         self._keep(self._redactor.feed(entry))

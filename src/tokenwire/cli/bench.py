@@ -1,0 +1,160 @@
+"""`tokenwire bench`: what an endpoint's tokens cost."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from ..drivers.opening import Opening
+from ..errors import LocalProtocolError
+from ..measure.bench import Run, as_json, as_text, runs_of
+from ..measure.load import Load, calibrate, make_requests, watched
+from ..measure.sample import sample_of
+from .exits import FINDINGS, FINE
+from .request import add_request_options, dialect_asked, open_request, positive_seconds
+from .screen import Screen
+
+__all__ = ["add_parser", "machine", "positive_number", "progress", "run"]
+
+_EXAMPLE = """\
+examples:
+  tokenwire bench http://127.0.0.1:8080 --model gemma -p "Say hello." -n 50 -c 4
+  tokenwire bench ws://127.0.0.1:8080 --dialect holysheep -p hello --rate 10 --html report.html
+  tokenwire bench http://127.0.0.1:8080 -p hello --format json > monday.json
+  tokenwire bench --merge monday.json --merge tuesday.json
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "bench",
+        help="what an endpoint's tokens cost",
+        description="Asks an endpoint again and again and tells when its tokens came, and what their bytes were for. "
+        "A run whose self-check casts doubt on it says that it is invalid, and exits with 1.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_request_options(parser, url_needed=False)
+    parser.add_argument("-n", "--requests", type=positive_number, default=20, help="default: %(default)s")
+    parser.add_argument(
+        "-c",
+        "--concurrency",
+        type=positive_number,
+        default=1,
+        help="requests at once at the most; default: %(default)s",
+    )
+    parser.add_argument(
+        "--rate",
+        type=positive_seconds,
+        metavar="PER_SECOND",
+        default=0.0,
+        help="make a request so many times a second, whether the others are answered or not; "
+        "default: one after the other",
+    )
+    parser.add_argument(
+        "--merge", metavar="FILE", type=Path, action="append", default=[], help="add the runs of a JSON report"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page with a timeline and a histogram too")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.html is not None:
+        _need_the_extra()
+    runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
+    if args.url is not None:
+        runs.append(asyncio.run(_measured(args)))
+    if not runs:
+        raise LocalProtocolError("there is nothing to tell: give a URL to measure, or --merge FILE")
+    if args.format == "json":
+        sys.stdout.write(as_json(runs))
+    else:
+        screen = Screen(sys.stdout)
+        for text, style in as_text(runs):
+            screen.write(text, style)
+            screen.write("\n")
+    if args.html is not None:
+        from ..measure.page import as_html
+
+        args.html.write_text(as_html(runs), encoding="utf-8")
+    return FINDINGS if any(each.doubts for each in runs) else FINE
+
+
+def machine() -> str:
+    """What was measured with."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"{python}, {platform.system()} {platform.release()} {platform.machine()}"
+
+
+def positive_number(text: str) -> int:
+    """A number of things, for argparse.
+
+    :raises ArgumentTypeError: for none at all.
+    """
+    number = int(text) if text.isdecimal() and len(text) <= 9 else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests")
+    return number
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where a person is there to see it; gives what to tell how many are done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("[bold]{task.description}[/bold]"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    # Drawn when something has ended, and not by a thread beside the measuring.
+    bar = Progress(*columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal)
+    with bar:
+        task = bar.add_task(what, total=total)
+
+        def tell(done: int) -> None:
+            bar.update(task, completed=done, refresh=True)
+
+        yield tell
+
+
+async def _measured(args: argparse.Namespace) -> Run:
+    opening = _opening(args)
+    load = Load(args.requests, args.concurrency, args.rate)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    with progress("asking", load.requests) as tell:
+        origin = monotonic()
+        async with watched() as toll:
+            taken = await make_requests(opening, load, tell)
+    whole = next((each.recording for each in taken if not each.error), None)
+    if whole is None and taken[0].failure is not None:
+        raise taken[0].failure
+    calibration = await calibrate(whole, opening)
+    return Run(
+        target=opening.target.url,
+        dialect=opening.dialect.name,
+        concurrency=load.concurrency,
+        rate=load.rate,
+        began=began,
+        machine=machine(),
+        self_check=calibration.self_check(toll),
+        samples=[sample_of(each, opening.dialect, origin) for each in taken],
+    )
+
+
+def _opening(args: argparse.Namespace) -> Opening:
+    asks_for_usage = dialect_asked(args).name == "openai-chat"
+    return open_request(args, body={"stream_options": {"include_usage": True}} if asks_for_usage else None)
+
+
+def _need_the_extra() -> None:
+    missing: Sequence[str] = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise LocalProtocolError(f"--html needs {' and '.join(missing)}: pip install 'tokenwire[report]'")

@@ -1,0 +1,123 @@
+"""A proxy that does to a stream what proxies in between do: holds it back, cuts it, or knows no WebSocket. A test tool.
+
+It forwards one request a connection, and what follows, byte for byte; of the head it changes what RFC 9110 7.6.1 makes
+a proxy's own business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from ..protocol.url import Target
+
+__all__ = ["BUFFER", "Proxy", "serve_proxy"]
+
+#: Bytes that a buffering proxy collects: a page, as nginx does by default (`proxy_buffer_size`).
+BUFFER = 4096
+
+_READ_SIZE = 64 * 1024
+_MAX_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """What stands in between.
+
+    :ivar buffers: the body of a response goes on when `BUFFER` bytes of it have come, or its end; frames are not held.
+    :ivar upgrades: the fields Upgrade and Connection are forwarded, as a proxy must be told to; without them the server
+        sees a plain GET.
+    :ivar idle: seconds without a byte in either direction after which both connections are closed.
+    :ivar cut: bytes from the server after which both connections are closed.
+    """
+
+    buffers: bool = False
+    upgrades: bool = True
+    idle: float | None = None
+    cut: int | None = None
+
+    def forwarded(self, head: bytes, authority: str) -> bytes:
+        """The head of a request as the server gets it. What is no WebSocket asks for the end of the connection."""
+        first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        fields = [(line.partition(b":")[0].lower(), line) for line in lines]
+        websocket = self.upgrades and any(name == b"upgrade" for name, _ in fields)
+        own = {b"host"} if websocket else {b"host", b"upgrade", b"connection"}
+        kept = [line for name, line in fields if name not in own]
+        closing = [] if websocket else [b"Connection: close"]
+        return b"\r\n".join([first, b"Host: " + authority.encode(), *kept, *closing]) + b"\r\n\r\n"
+
+
+async def serve_proxy(proxy: Proxy, upstream: Target, *, ready: Callable[[int], None]) -> None:
+    """Serves on a free port of loopback until it is cancelled.
+
+    :param ready: is told the port.
+    """
+    tls = ssl.create_default_context() if upstream.tls else None
+
+    async def handle(reader: StreamReader, writer: StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            answers, requests = await asyncio.open_connection(upstream.host, upstream.port, ssl=tls)
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            writer.transport.abort()
+            return
+        requests.write(proxy.forwarded(head, upstream.authority))
+        try:
+            await _carry(proxy, reader, writer, answers, requests)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            requests.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=_MAX_HEAD)
+    ready(server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+async def _carry(
+    proxy: Proxy, client: StreamReader, to_client: StreamWriter, server: StreamReader, to_server: StreamWriter
+) -> None:
+    """Both ways, until one side ends, the proxy cuts, or loses patience (TimeoutError, an OSError)."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(proxy.idle) as patience:
+
+        def alive() -> None:
+            if proxy.idle is not None:
+                patience.reschedule(loop.time() + proxy.idle)
+
+        up = asyncio.create_task(_requests(client, to_server, alive))
+        try:
+            await _answers(proxy, server, to_client, alive)
+        finally:
+            up.cancel()
+
+
+async def _requests(client: StreamReader, to_server: StreamWriter, alive: Callable[[], None]) -> None:
+    while data := await client.read(_READ_SIZE):
+        alive()
+        to_server.write(data)
+        await to_server.drain()
+    to_server.close()
+
+
+async def _answers(proxy: Proxy, server: StreamReader, to_client: StreamWriter, alive: Callable[[], None]) -> None:
+    left = inf if proxy.cut is None else proxy.cut
+    held = b""
+    holds = proxy.buffers
+    while data := await server.read(_READ_SIZE):
+        alive()
+        holds = holds and not data.startswith(b"HTTP/1.1 101")
+        held += data[: int(min(left, len(data)))]
+        left -= len(data)
+        if not holds or len(held) >= BUFFER:
+            to_client.write(held)
+            await to_client.drain()
+            held = b""
+        if left <= 0:
+            break
+    to_client.write(held)
