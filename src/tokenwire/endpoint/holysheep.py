@@ -76,7 +76,8 @@ class HolySheep:
         match request.get("type", "request"):
             case "request":
                 messages = encode(tell(_wanted(request)), self._identify())
-                return Turn([(self._pace, compact(message).decode()) for message in messages])
+                # Paced as a stream of events is: the first one goes out at once.
+                return Turn([(self._pace if n else 0.0, compact(m).decode()) for n, m in enumerate(messages)])
             case "context_update":
                 return Turn([(0.0, compact({"type": "context_updated"}).decode())], at_once=True)
             case "cancel" if pending[""]:
