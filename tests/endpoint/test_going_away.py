@@ -66,7 +66,9 @@ def test_what_was_still_to_be_said_is_not_said(pool: ThreadPoolExecutor) -> None
         client = Client(port)
         client.send(ASK)
         told = pool.submit(client.rest)
-    assert told.result() == [GONE]
+    *said, last = told.result()
+    assert last == GONE
+    assert len(said) <= 1  # the first message is due at once
 
 
 def test_a_client_that_does_not_listen_is_not_waited_for_long() -> None:
