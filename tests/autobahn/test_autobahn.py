@@ -37,7 +37,7 @@ def test_every_case_is_strict_as_a_server() -> None:
     assert run.compare(index) == []
 
 
-@pytest.mark.parametrize("what", ["client-asyncio", "server"])
+@pytest.mark.parametrize("what", ["client-asyncio", "client-blocking", "server"])
 def test_every_case_of_compression_was_strict_when_it_was_last_run(what: str) -> None:
     index = json.loads((COMPRESSION / f"{what}.json").read_text())
     assert len(index) == 216
