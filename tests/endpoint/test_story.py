@@ -15,7 +15,8 @@ from cutting import cut_at, cuts
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Tool
-from tokenwire.endpoint.reference import SERVICES
+from tokenwire.endpoint.reference import services
+from tokenwire.endpoint.replies import compact
 from tokenwire.endpoint.service import Identity, Service
 from tokenwire.endpoint.story import (
     REASONING,
@@ -67,6 +68,7 @@ class Way:
 WAYS = {
     "openai-chat": Way(("prompt_tokens", "completion_tokens")),
     "openai-completions": Way(("prompt_tokens", "completion_tokens")),
+    "openai-responses": Way(("input_tokens", "output_tokens")),
     "openai-realtime": Way(("input_tokens", "output_tokens")),
     "anthropic-messages": Way(("input_tokens", "output_tokens"), has_codes=False),
     "holysheep": Way(("prompt_tokens", "completion_tokens")),
@@ -163,13 +165,13 @@ def decoded(service: Service, script: Script, places: list[int]) -> tokenwire.An
         decoder = Decoder(dialect)
         answers.append(tokenwire.Answer())
         for payload in service.encode(script, identity):
-            answers[-1].add_all(decoder.receive_message(json.dumps(payload)))
+            answers[-1].add_all(decoder.receive_message(compact(payload).decode()))
         answers[-1].add_all(decoder.receive_eof())
     assert all(answer.events == answers[0].events for answer in answers)
     return answers[0]
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.dialect)
+@pytest.mark.parametrize("service", services(), ids=lambda service: service.dialect)
 @given(script=scripts(), places=cuts)
 def test_what_is_decoded_is_what_was_told(service: Service, script: Script, places: list[int]) -> None:
     script = known_to(service, script)

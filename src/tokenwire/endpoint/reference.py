@@ -23,21 +23,13 @@ from .holysheep import HOLYSHEEP
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
+from .openai_responses import openai_responses
 from .seams import Call, Reply, Seams
 from .service import Answer, Identity, Service
 from .wanted import Refusal
 from .websocket import Application, Echo, WebSocketEndpoint
 
-__all__ = ["SERVICES", "ReferenceEndpoint"]
-
-#: What is spoken, a service for each dialect.
-SERVICES: tuple[Service, ...] = (
-    OPENAI_CHAT,
-    OPENAI_COMPLETIONS,
-    OPENAI_REALTIME,
-    ANTHROPIC_MESSAGES,
-    HOLYSHEEP,
-)
+__all__ = ["ReferenceEndpoint", "services"]
 
 #: In whose words a refusal is where the path is nobody's.
 _FALLBACK = OPENAI_CHAT
@@ -45,8 +37,20 @@ _FALLBACK = OPENAI_CHAT
 _CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "X-Request-Id")]
 
 
+def services() -> tuple[Service, ...]:
+    """What is spoken, a service for each dialect; made for one endpoint, for some remember what they have told."""
+    return (
+        OPENAI_CHAT,
+        OPENAI_COMPLETIONS,
+        openai_responses(),
+        OPENAI_REALTIME,
+        ANTHROPIC_MESSAGES,
+        HOLYSHEEP,
+    )
+
+
 class ReferenceEndpoint:
-    """Answers as the `SERVICES` do, each at its paths, and says every message again at `/echo` over WebSocket.
+    """Answers as its `services` do, each at its paths, and says every message again at `/echo` over WebSocket.
 
     :param key: that a request must have; None lets everybody in.
     :param pace: seconds between two pieces of a stream.
@@ -67,7 +71,8 @@ class ReferenceEndpoint:
         self._seams = seams
         self._clock = clock
         self._numbers = count(1)
-        self._routes = list(_routes(SERVICES))
+        self._services = services()
+        self._routes = list(_routes(self._services))
 
     def connection(self) -> FrontDoor:
         """A new connection."""
@@ -102,7 +107,7 @@ class ReferenceEndpoint:
         query = dict(parse_qsl(target.query))
         if target.path == "/echo":
             return Echo()
-        service = next((service for service in SERVICES if target.path in service.sockets), _FALLBACK)
+        service = next((service for service in self._services if target.path in service.sockets), _FALLBACK)
         try:
             self._authorise(Call("GET", target.path, query, list(asked.headers)), service)
             if target.path not in service.sockets:

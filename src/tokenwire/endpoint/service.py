@@ -1,4 +1,4 @@
-"""What the server's side of a dialect is. One module a dialect, all alike; `reference` has the table of them."""
+"""What the server's side of a dialect is. One module a dialect, all alike; `reference.services` has them all."""
 
 from __future__ import annotations
 
