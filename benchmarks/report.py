@@ -1,0 +1,174 @@
+"""Runs every case, contenders side by side, and writes the table between the markers of README.md.
+
+python benchmarks/report.py [--json FILE] [--rounds N]
+
+Times are microseconds of the processor an item (event, delta, frame, message), medians of the rounds; a ratio is the
+median of the ratios of the rounds. Where the middle half of the rounds lies further apart than `WORTHLESS`, it is said
+that the figure is worth nothing: something else was running. With `--json`, the medians: `{workload: {contender: µs}}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from goals import GOALS, MAX_GROWTH, MAX_SLOWDOWN, Goal
+from measuring import Case, Timing, measure, ratio
+from scaling import HUGE, STREAMS, growth, slowdown
+
+__all__ = ["Figures", "all_cases", "goals_table", "layer_tables", "main", "put_between_markers"]
+
+ROUNDS = 15
+
+#: The middle half of the rounds lies within this share of their median, or the figure is worthless.
+WORTHLESS = 0.15
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- begin: benchmarks/report.py -->", "<!-- end: benchmarks/report.py -->"
+
+PEERS = ["httpx-sse", "httpx2", "openai", "anthropic", "sseclient-py", "assel", "orjson"]
+PEERS += ["picows", "aiohttp", "websockets", "wsproto"]
+
+Figures = Mapping[str, Mapping[str, Timing]]
+
+
+def all_cases() -> list[Case]:
+    """The cases of all layers; imported late, for the tests of this file can do without them."""
+    import test_deltas
+    import test_masking
+    import test_sse
+    import test_websocket
+
+    return [*test_sse.CASES, *test_deltas.CASES, *test_websocket.CASES, *test_masking.CASES]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="what tokenwire costs beside its peers, into README.md")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the medians: {workload: {contender: µs}}")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"of each case (default {ROUNDS})")
+    arguments = parser.parse_args()
+    readme = put_between_markers(README.read_text(encoding="utf-8"), "")  # or it is said now that it cannot be
+    figures: dict[str, dict[str, Timing]] = {}
+    for case in all_cases():
+        figures[case.name], missing = measure(case, arguments.rounds)
+        medians = (f"{name} {number(timing.median)}" for name, timing in figures[case.name].items())
+        skipped = "".join(f"; {name} is not installed" for name in missing)
+        print(f"{case.name}: {', '.join(medians)}{skipped}", flush=True)
+    if arguments.json:
+        medians_of = {case: {name: t.median for name, t in timings.items()} for case, timings in figures.items()}
+        arguments.json.write_text(json.dumps(medians_of, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    table = "\n\n".join([setting(arguments.rounds), goals_table(figures), scaling_table(), *layer_tables(figures)])
+    print(f"\n{table}")
+    README.write_text(put_between_markers(readme, table), encoding="utf-8")
+
+
+def put_between_markers(text: str, table: str) -> str:
+    """The text with the table in the place of what stood between the markers.
+
+    :raises ValueError: where they are not there.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"there is no {BEGIN} … {END} to write between")
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
+
+
+def setting(rounds: int) -> str:
+    """Where and how it was measured."""
+    load = os.getloadavg()[0]
+    busy = f", **while other programs ran: load {load:.1f}**" if load > 1.5 else ""
+    peers = ", ".join(f"{name} {found}" for name in PEERS if (found := _version(name)))
+    return (
+        f"{platform.python_implementation()} {platform.python_version()}, {_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()}{busy}. Microseconds of the processor an item, the median of {rounds} rounds in which all "
+        f"take turns. Beside {peers}."
+    )
+
+
+def goals_table(figures: Figures) -> str:
+    """Each goal with what it came to."""
+    rows = [_goal_row(goal, figures.get(goal.case, {})) for goal in GOALS]
+    return _table(["workload", "tokenwire", "beside", "ratio", "goal", ""], rows)
+
+
+def _goal_row(goal: Goal, timings: Mapping[str, Timing]) -> list[str]:
+    ours, theirs = timings.get(goal.ours), timings.get(goal.theirs)
+    at_most = f"≤ {goal.at_most:.2f}"
+    beside = goal.theirs.removeprefix("floor: ")
+    if ours is None or theirs is None:
+        return [goal.case, "", beside, "", at_most, "not measured"]
+    share, spread = ratio(ours, theirs)
+    row = [goal.case, number(ours.median), f"{beside} {number(theirs.median)}", f"{share:.2f}", at_most]
+    if spread > WORTHLESS:
+        return [*row, f"worthless: ±{spread / 2:.0%}"]
+    return [*row, "met" if share <= goal.at_most else "missed"]
+
+
+def scaling_table() -> str:
+    """What must not grow."""
+    rows = []
+    for name in HUGE:
+        slower = slowdown(name)
+        verdict = "met" if slower <= MAX_SLOWDOWN else "missed"
+        rows.append([f"a megabyte of {name}: of 8 beside of 2", f"{slower:.2f} ×", f"≤ {MAX_SLOWDOWN} ×", verdict])
+    for name in STREAMS:
+        grown = growth(name)
+        measured = "not measured" if grown is None else f"{grown / 1024:.0f} KiB"
+        verdict = "" if grown is None else "met" if grown <= MAX_GROWTH else "missed"
+        rows.append([f"memory, 1 GB streamed: {name}", measured, f"≤ {MAX_GROWTH // 1024} KiB", verdict])
+    return _table(["size", "measured", "goal", ""], rows)
+
+
+def layer_tables(figures: Figures) -> list[str]:
+    """The figures themselves, one table a layer: a row for each workload, a column for each contender."""
+    layers: dict[str, dict[str, Mapping[str, Timing]]] = {}
+    for case, timings in figures.items():
+        layer, _, workload = case.partition(": ")
+        layers.setdefault(layer, {})[workload] = timings
+    tables = []
+    for layer, workloads in layers.items():
+        names = list(dict.fromkeys(name for timings in workloads.values() for name in timings))
+        rows = [[name, *(_figure(timings.get(n)) for n in names)] for name, timings in workloads.items()]
+        tables.append(_table([f"{layer}, µs", *(name.removeprefix("floor: ") for name in names)], rows))
+    return tables
+
+
+def _figure(timing: Timing | None) -> str:
+    if timing is None:
+        return ""
+    worthless = f" (±{timing.spread / 2:.0%})" if timing.spread > WORTHLESS else ""
+    return number(timing.median) + worthless
+
+
+def number(value: float) -> str:
+    """Three digits, and as many decimals as that leaves."""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    """Its model, where Linux tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+if __name__ == "__main__":
+    main()
