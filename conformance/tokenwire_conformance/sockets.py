@@ -220,6 +220,12 @@ class Socket:
         said = next((frame for frame in self.sent if frame.opcode == CLOSE), None)
         return said is not None and (self.close is None or self.received_when(said.offset) <= self.close.offset)
 
+    @property
+    def mute(self) -> bool:
+        """The client has let a ping go unanswered for so long that it may be taken for dead."""
+        unanswered = self.pings[sum(frame.opcode == PONG for frame in self.sent) :]
+        return bool(unanswered) and self.transcript.ending_time - unanswered[0].seconds >= 1.0
+
     def received_when(self, sent_offset: int) -> int:
         """How much had been received when the byte at this offset was sent."""
         sent = received = 0

@@ -73,7 +73,7 @@ def silent_after(socket: Socket) -> Iterator[Finding]:
     breaks="clients see 1006 and take a whole answer for a broken one, or ask again and pay twice",
 )
 def clean(socket: Socket) -> Iterator[Finding]:
-    if socket.close is None and not socket.left and socket.transcript.ended_by_server:
+    if socket.close is None and not socket.left and not socket.mute and socket.transcript.ended_by_server:
         how = "resets" if socket.transcript.ending == "reset" else "ends"
         yield Finding(f"the server {how} the connection without a Close", _close_of(socket))
 
