@@ -181,7 +181,7 @@ class A2ADecoder(JSONDecoder):
             events.append(Finish(_REASONS[self._state.name], self._state.name, raw=raw))
         return events + (self._end(raw, clean=True) if ends else [])
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         return self._state.may_end
 
 

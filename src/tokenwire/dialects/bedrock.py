@@ -48,7 +48,7 @@ class BedrockDecoder(JSONDecoder):
         super().__init__()
         self._stopped = False
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         return self._stopped
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:

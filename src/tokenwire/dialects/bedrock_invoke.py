@@ -61,6 +61,9 @@ class BedrockInvokeDecoder:
             self._vendors = _decoder_for(inner)
         return self._vendors.receive_message(inner)
 
+    def finished(self) -> bool:
+        return self._vendors is not None and self._vendors.finished()
+
     def receive_eof(self) -> list[StreamEvent]:
         return [End(clean=False)] if self._vendors is None else self._vendors.receive_eof()
 
@@ -96,7 +99,7 @@ class _CompletionDecoder(JSONDecoder):
         super().__init__()
         self._stopped = False
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         return self._stopped
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:

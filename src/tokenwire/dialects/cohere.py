@@ -51,7 +51,7 @@ class _CohereDecoder(JSONDecoder):
         super().__init__()
         self._stopped = False
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         return self._stopped
 
     def _stop(self, end: dict[str, Any], usage: Any, raw: str, cursor: str | None) -> list[StreamEvent]:

@@ -19,6 +19,7 @@ from .dialect import Dialect
 from .events import End, Error, StreamEvent
 from .frames import frames_for
 from .guess import MAX_HELD, Guess, Guesser
+from .overlap import Overlap
 from .template import Shortcut
 
 __all__ = ["Decoder", "Outcome"]
@@ -61,6 +62,7 @@ class Decoder:
             dialect = hint.dialect if hint else "raw"
         self._waiting = b""  # the beginning of a message, of which the framing knows nothing yet
         self._aligned = False  # the framing is between two messages
+        self._overlap: Overlap | None = None
         self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
 
     def _read_as(self, dialect: Dialect) -> None:
@@ -78,6 +80,11 @@ class Decoder:
     def error(self) -> RemoteProtocolError | None:
         """What terminated the framing, and what the next call raises."""
         return self._frames.error
+
+    @property
+    def may_end(self) -> bool:
+        """The end of the body would stand for the dialect's terminator now. While the dialect is guessed it may not."""
+        return self._guesser is None and self._decoder.finished()
 
     @property
     def last_event_id(self) -> str:
@@ -100,7 +107,7 @@ class Decoder:
             self._guesser.receive_data(data)
             data = self._take_guess(self._guesser)
         shortcut = self._shortcut
-        if shortcut is None or not shortcut.ready:
+        if shortcut is None or not shortcut.ready or self._overlap is not None:
             return self._decode(self._frames.receive_data(data))
         return self._receive_deltas(shortcut, data)
 
@@ -116,6 +123,18 @@ class Decoder:
         if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
             return events
         return self._decode([ServerSentEvent("", text, "")])
+
+    def resume(self, overlap: Overlap | None = None) -> None:
+        """The next bytes are those of another connection, which goes on where the last one broke.
+
+        What was unfinished there is dropped, for it comes again.
+
+        :param overlap: knows what of it had arrived; that is told, and not decoded again.
+        """
+        self._frames = frames_for(self.dialect, self.last_event_id, self._max_event_size)
+        self._waiting = b""
+        self._aligned = False
+        self._overlap = overlap
 
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
         """The body ended. An `End` that is not clean means that the dialect's terminator had not been seen.
@@ -181,6 +200,11 @@ class Decoder:
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         for message in messages:
+            if self._overlap is not None:
+                new, told = self._look(self._overlap, message)
+                events += told
+                if not new:
+                    continue
             given = self._decoder.receive_message(message)
             if self._shortcut is not None:
                 self._shortcut.note(message, given)
@@ -188,6 +212,12 @@ class Decoder:
             if self.ended:
                 break
         return events
+
+    def _look(self, overlap: Overlap, message: ServerSentEvent) -> tuple[bool, list[StreamEvent]]:
+        new, told = overlap.look(message)
+        if overlap.over:
+            self._overlap = None
+        return new, told
 
     def _note(self, events: list[StreamEvent], *, terminated: bool) -> list[StreamEvent]:
         for event in events:

@@ -6,9 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from .events import StreamEvent
+from .events import Start, StreamEvent
 
-__all__ = ["Dialect", "DialectDecoder", "Framing", "Message", "Prompt", "Tool", "Transport", "bearer", "chat_body"]
+__all__ = [
+    "Again",
+    "Broken",
+    "Dialect",
+    "DialectDecoder",
+    "Framing",
+    "Message",
+    "Prompt",
+    "Tool",
+    "Transport",
+    "after_last_event_id",
+    "bearer",
+    "chat_body",
+]
 
 Framing = Literal["sse", "jsonlines", "sse-or-json", "eventstream", "raw"]
 Transport = Literal["HTTP", "WebSocket"]
@@ -34,6 +47,9 @@ class DialectDecoder(Protocol):
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         """Takes one message. Never raises for what a peer may send."""
+
+    def finished(self) -> bool:
+        """Whether the end of the body would stand for the dialect's terminator now."""
 
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
@@ -103,6 +119,58 @@ class Holes:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A stream that broke, as far as it is known.
+
+    :ivar path: of the request, with its query.
+    :ivar fields: of the request, names in lower case.
+    :ivar json: what was asked.
+    :ivar events: what had arrived.
+    :ivar last_event_id: of the server-sent events; empty where they have no ids.
+    """
+
+    path: str
+    fields: Mapping[str, str]
+    json: Mapping[str, Any]
+    events: Sequence[StreamEvent]
+    last_event_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """Of the generation; empty where it was not told."""
+        return next((event.id for event in self.events if isinstance(event, Start)), "")
+
+    @property
+    def cursor(self) -> str:
+        """Of the last event that has one; empty for none."""
+        return next((event.cursor for event in reversed(self.events) if event.cursor is not None), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The request that goes on with a stream that broke. It starts no generation, and may be sent more than once.
+
+    :ivar path: with its query.
+    :ivar method: a POST has `json` for its body.
+    :ivar fields: more than those of the first request.
+    :ivar snapshot: what was missed is not sent again; a picture of the whole comes first instead.
+    """
+
+    path: str
+    method: Literal["GET", "POST"] = "GET"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    snapshot: bool = False
+
+
+def after_last_event_id(broken: Broken) -> Again | None:
+    """The same resource with Last-Event-ID (WHATWG HTML 9.2.4), where the events have ids."""
+    if not broken.last_event_id:
+        return None
+    return Again(broken.path, fields={"last-event-id": broken.last_event_id})
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format of AI token streams.
 
@@ -130,6 +198,12 @@ class Dialect:
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
     :ivar terminator: what ends a stream, in words.
     :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.
+    :ivar resuming: the same as a request, for a stream over HTTP; None where this one cannot be gone on with.
+    :ivar cursor: of a message, where it is not the id of its event.
+    :ivar asking_again: what to ask over a new WebSocket when the answer on the last one broke off and is asked for once
+        more: the session's state is kept where the dialect has a handle for it.
+    :ivar continuing: what to ask so that the model goes on with a text that broke off; None where that cannot be asked.
+    :ivar beside: the dialect in which the same JSON can be asked over the other transport; empty for none.
     """
 
     name: str
@@ -153,6 +227,11 @@ class Dialect:
     usage: bool = True
     terminator: str = ""
     resume: str = ""
+    resuming: Callable[[Broken], Again | None] | None = None
+    cursor: Callable[[Message], str] = lambda message: message.id
+    asking_again: Callable[[Broken], Mapping[str, Any]] = lambda broken: broken.json
+    continuing: Callable[[Mapping[str, Any], str], dict[str, Any] | None] = lambda json, text: None
+    beside: str = ""
 
     @property
     def transports(self) -> tuple[Transport, ...]:

@@ -6,7 +6,7 @@ the end of the stream, since EventSource knows no other (WHATWG HTML 9.2.2 would
 
 from __future__ import annotations
 
-from .dialect import Dialect, Message
+from .dialect import Dialect, Message, after_last_event_id
 from .events import End, Other, StreamEvent
 from .values import error_fields
 
@@ -21,6 +21,9 @@ class EventSourceDecoder:
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         return [] if self.ended else [Other(message.event, message.data, cursor=message.id or None)]
+
+    def finished(self) -> bool:
+        return True
 
     def receive_eof(self) -> list[StreamEvent]:
         if self.ended:
@@ -44,4 +47,5 @@ EVENTSOURCE = Dialect(
     usage=False,
     terminator="the end of the body",
     resume="GET with Last-Event-ID",
+    resuming=after_last_event_id,
 )

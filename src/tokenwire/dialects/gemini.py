@@ -72,13 +72,13 @@ class GeminiDecoder(JSONDecoder):
         if blocked:
             self._candidate(0).finish = Finish("content_filter", blocked, raw=raw)
         if isinstance(value.get("usageMetadata"), dict):
-            events.append(Usage(value["usageMetadata"], self._finished(), raw))
+            events.append(Usage(value["usageMetadata"], self.finished(), raw))
         fields = error_fields(value)
         if fields or message.event == "error":
             events += [*self._finishes(), self._error(fields or value, raw)]
         return events if events or candidates or feedback else None
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         """All candidates, or the prompt was blocked and there are none."""
         return bool(self._candidates) and all(candidate.finish for candidate in self._candidates.values())
 
@@ -86,7 +86,7 @@ class GeminiDecoder(JSONDecoder):
         if self.ended:
             return []
         closing = self._blocks.close_all("")
-        return [*closing, *self._finishes(), *self._end(clean=self._finished())]
+        return [*closing, *self._finishes(), *self._end(clean=self.finished())]
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started or not value.keys() & {"candidates", "promptFeedback", "responseId", "modelVersion"}:

@@ -70,7 +70,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
             return self._end(message.data, clean=True)
         return super()._not_json(message, error)
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         """The interaction was completed: nothing but `[DONE]` follows."""
         return self._completed
 

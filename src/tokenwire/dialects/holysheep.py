@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Holes, Message, chat_body
+from .dialect import Dialect, Holes, Message, after_last_event_id, chat_body
 from .events import Finish, FinishReason, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, piece, word
@@ -70,4 +70,7 @@ HOLYSHEEP = Dialect(
     tools=False,
     reasoning=False,
     terminator="done",
+    resume="GET with Last-Event-ID",
+    resuming=after_last_event_id,
+    beside="openai-chat",
 )

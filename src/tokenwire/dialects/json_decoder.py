@@ -14,7 +14,7 @@ __all__ = ["JSONDecoder"]
 
 
 class JSONDecoder(ABC):
-    """Decodes one stream. A dialect says in `_object` what its messages mean, in `_finished` what an end is worth."""
+    """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -25,7 +25,7 @@ class JSONDecoder(ABC):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         """What a message says, which may be nothing; None where the dialect does not know it: it becomes an `Other`."""
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         """Whether the end of the connection may stand for the dialect's terminator. Most demand the terminator."""
         return False
 
@@ -49,7 +49,7 @@ class JSONDecoder(ABC):
         return [Other(word(value.get("type")) or message.event or "message", raw, self._cursor(value, message))]
 
     def receive_eof(self) -> list[StreamEvent]:
-        return [] if self.ended else self._end(clean=self._finished())
+        return [] if self.ended else self._end(clean=self.finished())
 
     def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
         """An error in words, or a message that was cut or garbled; a keepalive that was sent as data."""

@@ -80,11 +80,13 @@ class ChatDecoder:
             return [self._error({"message": data}, data)]
         return [Other("not-a-chunk", data)]
 
+    def finished(self) -> bool:
+        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+
     def receive_eof(self) -> list[StreamEvent]:
         if self.ended:
             return []
-        finished = bool(self._choices) and all(choice.finished for choice in self._choices.values())
-        return self._end(clean=finished and not self._failed, raw="")
+        return self._end(clean=self.finished() and not self._failed, raw="")
 
     def _not_json(self, message: Message, error: Exception) -> StreamEvent:
         """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
@@ -116,7 +118,7 @@ class ChatDecoder:
                 events += self._choice(choice, position).receive(choice, raw)
         usage = chunk.get("usage")
         if isinstance(usage, dict):
-            complete = bool(self._choices) and all(c.finished for c in self._choices.values())
+            complete = self.finished()
             events.append(Usage(usage, complete, raw))
         fields = error_fields(chunk)
         if fields or message.event == "error":

@@ -22,6 +22,9 @@ class RawDecoder:
     def receive_message(self, message: Message) -> list[StreamEvent]:
         return [Other("bytes", message.data)] if message.data and not self.ended else []
 
+    def finished(self) -> bool:
+        return True
+
     def receive_eof(self) -> list[StreamEvent]:
         if self.ended:
             return []

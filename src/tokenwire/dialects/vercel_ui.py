@@ -77,7 +77,7 @@ class VercelUIDecoder(JSONDecoder):
             return self._end(message.data, message.id or None, clean=True)
         return super()._not_json(message, error)
 
-    def _finished(self) -> bool:
+    def finished(self) -> bool:
         return self._finish_seen
 
     def _finish(self, reason: FinishReason, raw_reason: str, raw: str, cursor: str | None) -> list[StreamEvent]:
