@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hearing import KEY, hear
 
-import tokenwire
 from tokenwire.endpoint import ReferenceEndpoint, background
 
 anthropic = pytest.importorskip("anthropic")
 
-KEY = "a-key-of-some-length"
 ASK: dict[str, Any] = {
     "model": "tokenwire-reference",
     "max_tokens": 1000,
@@ -41,18 +40,12 @@ def client(port: int) -> Iterator[anthropic.Anthropic]:
     [{}, {"max_tokens": 3}, THINKING, {"tools": TOOLS}, {"tools": TOOLS, **THINKING}],
     ids=["text", "limit", "thinking", "tools", "thinking and tools"],
 )
-def test_both_hear_the_same(
-    client: anthropic.Anthropic, port: int, more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_hear_the_same(client: anthropic.Anthropic, port: int, more: dict[str, Any]) -> None:
     with client.messages.stream(**{**ASK, **more}) as stream:
         for _ in stream:
             pass
         message = stream.get_final_message()
-    monkeypatch.setenv("REFERENCE_KEY", KEY)
-    url = f"http://127.0.0.1:{port}/v1/messages"
-    with tokenwire.stream(url, json={**ASK, **more}, dialect="anthropic-messages", key_env="REFERENCE_KEY") as ours:
-        list(ours)
-    answer = ours.answer
+    answer = hear(f"http://127.0.0.1:{port}/v1/messages", "anthropic-messages", {**ASK, **more})
     of_type = {kind: [block for block in message.content if block.type == kind] for kind in ("text", "thinking")}
     assert answer.text == "".join(block.text for block in of_type["text"])
     assert answer.reasoning == "".join(block.thinking for block in of_type["thinking"])
@@ -62,7 +55,6 @@ def test_both_hear_the_same(
     assert answer.usage == {"input_tokens": message.usage.input_tokens, "output_tokens": message.usage.output_tokens}
     assert answer.finish is not None
     assert answer.finish.raw_reason == message.stop_reason
-    assert answer.end == tokenwire.End(clean=True)
     assert answer.text or answer.tools
     assert bool(answer.reasoning) == ("thinking" in more)
 

@@ -286,6 +286,17 @@ def test_a_response_is_steered_once() -> None:
     assert code == "too_many_pending_steers"
 
 
+def test_a_successor_that_cannot_be_made_fails_and_the_response_goes_on() -> None:
+    client = Client(PATH)
+    client.say(create())
+    before = client.wait(6)
+    client.say(steer(before[0]["response"]["id"], "a " * 40_000))
+    heard = [*before, *until_terminal(client)]
+    [code] = [event["error"]["code"] for event in heard if event["type"] == "response.steer.failed"]
+    assert code == "successor_creation_failed"
+    assert answer_of(heard).text == STORY_TEXT
+
+
 def test_nobody_elses_response_can_be_steered() -> None:
     client = Client(PATH)
     client.say(steer("resp_x"))

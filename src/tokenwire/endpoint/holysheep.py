@@ -17,7 +17,7 @@ from typing import Any
 
 from ..dialects.values import listed
 from ..framing.sse import encode as encode_event
-from .replies import Payload, compact, stream_reply
+from .replies import Payload, compact, messages_of, stream_reply
 from .seams import Call, Reply, Seams, Turn
 from .service import Identity, Service
 from .story import MODELS, Delta, Failure, Script, Text, tell
@@ -70,18 +70,16 @@ class HolySheep:
         try:
             return self._answer(parse_object(message, "The message"), pending)
         except Refusal as refusal:
-            return _at_once(_error(refusal.code, refusal.message))
+            return Turn(messages_of([_error(refusal.code, refusal.message)]))
 
     def _answer(self, request: Mapping[str, Any], pending: Counter[str]) -> Turn:
         match request.get("type", "request"):
             case "request":
-                messages = encode(tell(_wanted(request)), self._identify())
-                # Paced as a stream of events is: the first one goes out at once.
-                return Turn([(self._pace if n else 0.0, compact(m).decode()) for n, m in enumerate(messages)])
+                return Turn(messages_of(encode(tell(_wanted(request)), self._identify()), self._pace))
             case "context_update":
-                return Turn([(0.0, compact({"type": "context_updated"}).decode())], at_once=True)
+                return Turn(messages_of([{"type": "context_updated"}]), at_once=True)
             case "cancel" if pending[""]:
-                return _at_once({"type": "done", "cancelled": True}, replaces=True)
+                return Turn(messages_of([{"type": "done", "cancelled": True}]), replaces=True)
             case "cancel":
                 raise Refusal(400, "nothing_to_cancel", "Nothing is being generated.")
             case other:
@@ -103,10 +101,6 @@ def _answer_get(call: Call, seams: Seams, identity: Identity, pace: float) -> Re
 
 def _error(code: str, message: str) -> Payload:
     return {"type": "error", "error": {"code": code, "message": message}}
-
-
-def _at_once(payload: Payload, *, replaces: bool = False) -> Turn:
-    return Turn([(0.0, compact(payload).decode())], replaces=replaces)
 
 
 HOLYSHEEP = Service(

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any
 
 from ..dialects.values import listed, mapping
-from .replies import Payload, compact
+from .replies import Payload, messages_of
 from .seams import Turn
 from .service import Identity, Service
 from .story import MODELS, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
@@ -120,7 +120,7 @@ class Realtime:
 
     def _turn(self, events: Iterable[Payload], pace: float = 0.0, *, lane: str = "", replaces: bool = False) -> Turn:
         numbered = [{**event, "event_id": f"event_{next(self._numbers)}"} for event in events]
-        return Turn([(pace, compact(event).decode()) for event in numbered], lane=lane, replaces=replaces)
+        return Turn(messages_of(numbered, pace), lane=lane, replaces=replaces)
 
 
 def _wanted(asked: Mapping[str, Any], prompt_tokens: int) -> Wanted:

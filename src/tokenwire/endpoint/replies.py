@@ -1,4 +1,5 @@
-"""How payloads go out over HTTP: the framings of a stream, whole replies of JSON, and refusals in OpenAI's words.
+"""How payloads go out: the framings of a stream over HTTP, the messages of a WebSocket, whole replies of JSON, and
+refusals in OpenAI's words.
 
 A framing takes the payloads of a stream, in order, and gives the blocks of its body, each of which goes out by itself.
 """
@@ -18,9 +19,9 @@ __all__ = [
     "compact",
     "done_events",
     "json_reply",
+    "messages_of",
     "named_events",
     "refusal_reply",
-    "sse_reply",
     "stream_reply",
     "unnamed_events",
 ]
@@ -66,13 +67,19 @@ def stream_reply(
     content_type: str = _EVENT_STREAM,
 ) -> Reply:
     """A streamed reply, through the seams. `pace`: seconds between two blocks."""
-    blocks = framing(seams.chunks(call, list(payloads)))
-    return _streamed(seams.blocks(call, blocks), pace, content_type)
+    blocks = seams.blocks(call, framing(seams.chunks(call, list(payloads))))
+    # No cache keeps it and no proxy holds it back.
+    headers = [
+        ("Content-Type", content_type),
+        ("Cache-Control", "no-store, no-transform"),
+        ("X-Accel-Buffering", "no"),
+    ]
+    return Reply(200, headers, pieces=[Piece(pace if number else 0.0, block) for number, block in enumerate(blocks)])
 
 
-def sse_reply(blocks: Iterable[bytes], pace: float) -> Reply:
-    """A reply of server-sent events."""
-    return _streamed(blocks, pace, _EVENT_STREAM)
+def messages_of(payloads: Iterable[Payload], pace: float = 0.0) -> list[tuple[float, str | bytes]]:
+    """The messages of a turn on a WebSocket, paced as a stream is: the first one goes out at once."""
+    return [(pace if number else 0.0, compact(payload).decode()) for number, payload in enumerate(payloads)]
 
 
 def json_reply(status: int, body: Mapping[str, Any]) -> Reply:
@@ -85,13 +92,3 @@ def refusal_reply(refusal: Refusal) -> Reply:
     kind = "server_error" if refusal.status >= 500 else _KINDS.get(refusal.status, "invalid_request_error")
     error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
     return json_reply(refusal.status, {"error": error})
-
-
-def _streamed(blocks: Iterable[bytes], pace: float, content_type: str) -> Reply:
-    """A reply that no cache keeps and no proxy holds back."""
-    headers = [
-        ("Content-Type", content_type),
-        ("Cache-Control", "no-store, no-transform"),
-        ("X-Accel-Buffering", "no"),
-    ]
-    return Reply(200, headers, pieces=[Piece(pace if number else 0.0, block) for number, block in enumerate(blocks)])

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any
 
 from ..dialects.values import word
-from .replies import Payload, compact
+from .replies import Payload, messages_of
 from .responses_events import encode, previous_not_found, response_id, wanted_of
 from .seams import Turn
 from .service import Identity
@@ -50,7 +50,22 @@ class _Running:
     def told(self) -> list[Payload]:
         return self.events[: len(self.events) - self.left]
 
-    def so_far(self) -> Script:
+    def steer(self, steer_id: str) -> None:
+        """Ends the response with what has been told; one that calls tools goes on, and says what it waits for."""
+        self.steered = True
+        told = self.told
+        steer = {"id": steer_id, "previous_response_id": self.id}
+        if self.script.calls:
+            outputs = [{"type": "function_call_output", "call_id": call.id} for call in self.script.calls]
+            waiting = {"reason": "waiting_for_required_input", "required_input": outputs, "steer": steer}
+            rest = [*self.events[len(told) :], {"type": "response.steer.pending", **waiting}]
+        else:
+            rest = list(encode(self._so_far(), self.identity, self.request, steered=True))[len(told) :]
+        accepted = {"type": "response.steer.accepted", "steer": steer}
+        new = [{**event, "sequence_number": number} for number, event in enumerate([accepted, *rest], len(told))]
+        self.events, self.left = [*told, *new], len(new)
+
+    def _so_far(self) -> Script:
         """What has been told, as a script of its own."""
         begun = sum(event["type"] == "response.output_item.added" for event in self.told)
         pieces = sum(event["type"].endswith(".delta") for event in self.told)
@@ -90,7 +105,8 @@ class ResponsesSocket:
         except Refusal as refusal:
             kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
             error = {"type": kind, "code": refusal.code, "message": refusal.message, "param": None}
-            return Turn([_message({"type": "error", "status": refusal.status, "error": error}, lane)])
+            said = {"type": "error", "status": refusal.status, "error": error}
+            return Turn(messages_of(_in_lane([said], lane)))
 
     def _create(self, request: dict[str, Any], lane: str) -> Turn:
         previous = request.get("previous_response_id")
@@ -116,29 +132,28 @@ class ResponsesSocket:
         target, said = word(event.get("previous_response_id")), event.get("input")
         try:
             lane, running = self._steerable(target, said)
+            successors = [] if running.script.calls else [self._successor(running, said)]
         except Refusal as refusal:
             error = {"type": "invalid_request_error", "code": refusal.code, "message": refusal.message}
             steer = {"previous_response_id": target, "input": said}
             failed = {"type": "response.steer.failed", "sequence_number": 0, "error": error, "steer": steer}
-            return Turn([_message(failed, "")])
-        running.steered = True
-        steer = {"id": f"steer_reference_{next(self._steers)}", "previous_response_id": target}
-        told = running.told
-        if running.script.calls:
-            outputs = [{"type": "function_call_output", "call_id": call.id} for call in running.script.calls]
-            waiting = {"reason": "waiting_for_required_input", "required_input": outputs, "steer": steer}
-            rest = [*running.events[len(told) :], {"type": "response.steer.pending", **waiting}]
-        else:
-            cut = encode(running.so_far(), running.identity, running.request, steered=True)
-            rest = list(cut)[len(told) :]
-        accepted = {"type": "response.steer.accepted", "steer": steer}
-        new = [{**one, "sequence_number": number} for number, one in enumerate([accepted, *rest], len(told))]
-        running.events, running.left = [*told, *new], len(new)
+            return Turn(messages_of([failed]))
+        running.steer(f"steer_reference_{next(self._steers)}")
         queue = self._lanes[lane]
-        if not running.script.calls:
-            request = {**running.request, "previous_response_id": target, "input": said}
-            queue.insert(queue.index(running) + 1, self._run(request))
-        return self._say([one for response in queue for one in response.events[-response.left :]], lane, replaces=True)
+        after = queue.index(running) + 1
+        queue[after:after] = successors
+        rest = [one for response in queue for one in response.events[-response.left :]]
+        return self._say(rest, lane, replaces=True)
+
+    def _successor(self, running: _Running, said: Any) -> _Running:
+        """The response that follows a steered one.
+
+        :raises Refusal: when it cannot be made.
+        """
+        try:
+            return self._run({**running.request, "previous_response_id": running.id, "input": said})
+        except Refusal as refusal:
+            raise Refusal(400, "successor_creation_failed", refusal.message) from None
 
     def _steerable(self, target: str, said: Any) -> tuple[str, _Running]:
         """The lane and the response that can be steered.
@@ -161,21 +176,20 @@ class ResponsesSocket:
 
     def _forget_what_was_told(self, pending: Counter[str]) -> None:
         for lane, queue in self._lanes.items():
-            left = pending[_queue(lane)]
+            left = pending[_turns_of(lane)]
             for running in reversed(queue):
                 running.left = min(left, len(running.events))
                 left -= running.left
             self._lanes[lane] = [running for running in queue if running.left]
 
     def _say(self, events: Iterable[Payload], lane: str, *, replaces: bool = False) -> Turn:
-        messages = [_message(event, lane, self._pace) for event in events]
-        return Turn(messages, replaces=replaces, lane=_queue(lane))
+        return Turn(messages_of(_in_lane(events, lane), self._pace), replaces=replaces, lane=_turns_of(lane))
 
 
-def _queue(lane: str) -> str:
-    """The lane of a turn; what is about no response has that without a name."""
+def _turns_of(lane: str) -> str:
+    """The lane of the turns that are about responses: all else has the one without a name."""
     return f"stream {lane}"
 
 
-def _message(event: Payload, lane: str, delay: float = 0.0) -> tuple[float, str | bytes]:
-    return delay, compact({**event, "stream_id": lane} if lane else event).decode()
+def _in_lane(events: Iterable[Payload], lane: str) -> Iterable[Payload]:
+    return ({**event, "stream_id": lane} for event in events) if lane else events
