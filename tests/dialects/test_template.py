@@ -166,6 +166,13 @@ def test_what_stands_between_deltas_is_read_as_ever(between: bytes) -> None:
     same("openai-chat", deltas + between + deltas + between + deltas)
 
 
+def test_an_id_that_comes_alone_in_a_read_is_the_cursor_of_what_follows() -> None:
+    block = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
+    deltas = [block + b'"text":"t"}}\n\n'] * 3
+    pieces = [*deltas, b"id: 3\n\n", *deltas]
+    assert told(decode(Decoder("anthropic-messages"), pieces)) == told(decode(full("anthropic-messages"), pieces))
+
+
 @pytest.mark.parametrize("end", [b"\r\n", b"\r"])
 def test_other_line_ends_are_read_as_ever(end: bytes) -> None:
     same("openai-chat", framed(*[chat(f"t{number}") for number in range(9)]).replace(b"\n", end))

@@ -177,6 +177,7 @@ class Decoder:
             data, self._waiting = self._waiting + data, b""
         elif not self._aligned:
             first = shortcut.first_end(data)
+            shortcut.ready = False
             events = self._decode(self._frames.receive_data(data[:first]))
             self._aligned = self._frames.between_messages
             data = data[first:]
@@ -189,7 +190,7 @@ class Decoder:
                 if len(self._waiting) <= MAX_WAITING:
                     return events
                 data, self._waiting = self._waiting, b""
-        self._aligned = False
+        self._aligned = shortcut.ready = False  # what is no message, such as an id alone, may change things too
         try:
             return events + self._decode(self._frames.receive_data(data)) if not self.ended else events
         except RemoteProtocolError:
