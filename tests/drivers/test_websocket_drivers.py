@@ -81,7 +81,7 @@ def test_the_story_comes_whole(drive: Drive, url: str) -> None:
     stream, events = drive(url, json=ASK)
     assert stream.text == STORY_TEXT
     assert events[-1] == tokenwire.End(clean=True)
-    assert stream.usage == {"prompt_tokens": 1, "completion_tokens": len(STORY)}
+    assert stream.usage == {"prompt_tokens": 2, "completion_tokens": len(STORY)}
 
 
 @drivers
