@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..endpoint import ReferenceEndpoint, serve
+from ..endpoint.reference import services
 from .exits import FINE
 from .request import add_key_options, key_of, port_number, positive_seconds
 
@@ -19,6 +20,7 @@ _EXAMPLE = """\
 example:
   tokenwire serve --port 8080 --pace 0.02
   tokenwire stream http://127.0.0.1:8080 -p "Say hello."
+  tokenwire stream http://127.0.0.1:8080 --dialect anthropic-messages --model tokenwire-reference -p "Say hello."
 """
 
 
@@ -26,7 +28,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "serve",
         help="the reference endpoint",
-        description="Serves deterministic answers: POST /v1/chat/completions, GET /v1/chat/stream, GET /v1/models.",
+        description=f"Serves deterministic answers, at the paths of each dialect: {_spoken()}.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -36,6 +38,10 @@ def add_parser(subparsers: Any) -> None:
         "--pace", type=positive_seconds, metavar="SECONDS", default=0.0, help="between two pieces; default: %(default)g"
     )
     add_key_options(parser, "the key to demand")
+
+
+def _spoken() -> str:
+    return ", ".join(service.dialect for service in services())
 
 
 def run(args: argparse.Namespace) -> int:

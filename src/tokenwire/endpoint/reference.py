@@ -36,6 +36,9 @@ _FALLBACK = OPENAI_CHAT
 
 _CORS = [("Access-Control-Allow-Origin", "*"), ("Access-Control-Expose-Headers", "X-Request-Id")]
 
+#: What a page may send: keys, and what dialects have in fields.
+_ALLOWED_FIELDS = "Authorization, Content-Type, Last-Event-ID, X-Api-Key, Anthropic-Version"
+
 
 def services() -> tuple[Service, ...]:
     """What is spoken, a service for each dialect; made for one endpoint, for some remember what they have told."""
@@ -157,7 +160,7 @@ def _preflight(methods: Iterable[str]) -> Reply:
         204,
         [
             ("Access-Control-Allow-Methods", ", ".join([*methods, "OPTIONS"])),
-            ("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID"),
+            ("Access-Control-Allow-Headers", _ALLOWED_FIELDS),
             ("Access-Control-Max-Age", "600"),
         ],
     )

@@ -31,7 +31,7 @@ MAX_LANES = 32
 MAX_KNOWN = 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
     """A response on its way. `left`: how many of its events have not gone out yet."""
 
