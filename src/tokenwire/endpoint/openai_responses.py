@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .replies import Payload, json_reply, named_events, stream_reply
-from .responses_events import encode, previous_not_found, response_id, wanted_of
+from .responses_events import MAX_KNOWN, encode, previous_not_found, response_id, wanted_of
 from .responses_socket import ResponsesSocket
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
@@ -25,9 +25,6 @@ __all__ = ["MAX_KEPT", "openai_responses"]
 
 #: Responses in the background that are kept, the last ones. Each holds its request, of 8 MiB at most.
 MAX_KEPT = 32
-
-#: Ids that are known as those of earlier responses, the last ones.
-MAX_KNOWN = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,10 @@ from .service import Identity
 from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall
 from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
 
-__all__ = ["encode", "previous_not_found", "response_id", "wanted_of"]
+__all__ = ["MAX_KNOWN", "encode", "previous_not_found", "response_id", "wanted_of"]
+
+#: Ids that are remembered as those of earlier responses, the last ones.
+MAX_KNOWN = 1000
 
 #: The beginning of an item's id.
 _PREFIXES: dict[type[Part], str] = {Text: "msg", Reasoning: "rs", ToolCall: "fc"}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..dialects.values import word
 from .replies import Payload, messages_of
-from .responses_events import encode, previous_not_found, response_id, wanted_of
+from .responses_events import MAX_KNOWN, encode, previous_not_found, response_id, wanted_of
 from .seams import Turn
 from .service import Identity
 from .story import Part, Script, tell
@@ -26,9 +26,6 @@ __all__ = ["MAX_LANES", "ResponsesSocket"]
 
 #: Named lanes of a connection, as OpenAI allows.
 MAX_LANES = 32
-
-#: Ids that are known as those of earlier responses, the last ones.
-MAX_KNOWN = 1000
 
 
 @dataclass(slots=True, eq=False)
