@@ -15,6 +15,8 @@ from cutting import cut_at, cuts
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Tool
+from tokenwire.endpoint.gemini import GEMINI, json_array
+from tokenwire.endpoint.ollama import OLLAMA, encode_generation
 from tokenwire.endpoint.reference import services
 from tokenwire.endpoint.replies import compact
 from tokenwire.endpoint.service import Identity, Service
@@ -53,16 +55,26 @@ class Account:
 class Way:
     """How a dialect tells what others tell otherwise.
 
-    :ivar counts: the members with the counts of the prompt and of the completion.
+    :ivar counts: the members with the count of the prompt, and with those that add up to that of the completion; none
+        where it counts nothing.
+    :ivar counts_within: the member that has these.
     :ivar has_ids: its tool calls have ids.
-    :ivar has_codes: its errors have codes.
+    :ivar has_codes: its errors have the script's codes.
+    :ivar has_limit: it tells a generation that reached its limit from one that came to its end.
     :ivar whole_calls: its tool calls come in one piece, so of one that broke off nothing was told.
     """
 
-    counts: tuple[str, str]
+    counts: tuple[str, ...]
+    counts_within: str = ""
     has_ids: bool = True
     has_codes: bool = True
+    has_limit: bool = True
     whole_calls: bool = False
+
+    def counted(self, usage: dict[str, Any]) -> tuple[int, int]:
+        prompt, *completion = self.counts
+        within = usage[self.counts_within] if self.counts_within else usage
+        return within[prompt], sum(within.get(name, 0) for name in completion)
 
 
 WAYS = {
@@ -71,7 +83,23 @@ WAYS = {
     "openai-responses": Way(("input_tokens", "output_tokens")),
     "openai-realtime": Way(("input_tokens", "output_tokens")),
     "anthropic-messages": Way(("input_tokens", "output_tokens"), has_codes=False),
+    "mistral": Way(("prompt_tokens", "completion_tokens"), whole_calls=True),
+    "cohere-v2": Way(("input_tokens", "output_tokens"), counts_within="tokens"),
+    "bedrock-converse": Way(("inputTokens", "outputTokens"), has_codes=False),
+    "gemini": Way(
+        ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"), has_codes=False, whole_calls=True
+    ),
+    "gemini-interactions": Way(("total_input_tokens", "total_output_tokens", "total_thought_tokens")),
+    "ollama": Way(("prompt_eval_count", "eval_count"), has_ids=False, has_codes=False, whole_calls=True),
     "holysheep": Way(("prompt_tokens", "completion_tokens")),
+    "vercel-ui": Way((), has_codes=False),
+    "ag-ui": Way(("inputTokens", "outputTokens"), has_limit=False),
+}
+
+#: All services, and other ways in which one speaks.
+SERVICES = {service.dialect: service for service in services()} | {
+    "gemini, one array": replace(GEMINI, framing=json_array),
+    "ollama, a generation": replace(OLLAMA, encode=encode_generation),
 }
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -104,9 +132,10 @@ def scripts(draw: st.DrawFn) -> Script:
 
 
 def known_to(service: Service, script: Script) -> Script:
-    """The script without the parts that the dialect has no words for."""
+    """The script without the parts that the service has no words for."""
     dialect = dialect_named(service.dialect)
-    unknown = (() if dialect.tools else (ToolCall,)) + (() if dialect.reasoning else (Reasoning,))
+    tools = dialect.tools and service.encode is not encode_generation
+    unknown = (() if tools else (ToolCall,)) + (() if dialect.reasoning else (Reasoning,))
     return replace(script, parts=tuple(part for part in script.parts if not isinstance(part, unknown)))
 
 
@@ -126,12 +155,13 @@ def account_of(script: Script, way: Way) -> Account:
         if isinstance(part, ToolCall) and not (way.whole_calls and text != part.whole)
     ]
     failure = script.failure
+    finish = "stop" if script.limited and not way.has_limit else script.finish
     return Account(
         text="".join(text for part, text in made if isinstance(part, Text)),
         reasoning="".join(text for part, text in made if isinstance(part, Reasoning)),
         calls=called,
-        finish=None if failure else script.finish,
-        counts=None if failure else (script.prompt_tokens, script.completion_tokens),
+        finish=None if failure else finish,
+        counts=(script.prompt_tokens, script.completion_tokens) if way.counts and not failure else None,
         error=(failure.code if way.has_codes else "", failure.message) if failure else None,
     )
 
@@ -145,7 +175,7 @@ def account_of_answer(answer: tokenwire.Answer, way: Way) -> Account:
         reasoning=answer.reasoning,
         calls=called,
         finish=finish.reason if finish and not failed else None,
-        counts=(usage[way.counts[0]], usage[way.counts[1]]) if usage and error is None else None,
+        counts=way.counted(usage) if usage and error is None else None,
         error=(error.code if way.has_codes else "", error.message) if error else None,
     )
 
@@ -171,7 +201,7 @@ def decoded(service: Service, script: Script, places: list[int]) -> tokenwire.An
     return answers[0]
 
 
-@pytest.mark.parametrize("service", services(), ids=lambda service: service.dialect)
+@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 @given(script=scripts(), places=cuts)
 def test_what_is_decoded_is_what_was_told(service: Service, script: Script, places: list[int]) -> None:
     script = known_to(service, script)

@@ -16,16 +16,24 @@ from time import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..protocol.websocket import Asked
+from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
+from .bedrock import BEDROCK_CONVERSE
+from .cohere import COHERE_V2
 from .connection import EndpointConnection
 from .front import FrontDoor
+from .gemini import GEMINI
+from .gemini_interactions import gemini_interactions
 from .holysheep import HOLYSHEEP
+from .mistral import MISTRAL
+from .ollama import OLLAMA
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
 from .openai_responses import openai_responses
 from .seams import Call, Reply, Seams
 from .service import Answer, Identity, Service
+from .vercel_ui import VERCEL_UI
 from .wanted import Refusal
 from .websocket import Application, Echo, WebSocketEndpoint
 
@@ -48,7 +56,15 @@ def services() -> tuple[Service, ...]:
         openai_responses(),
         OPENAI_REALTIME,
         ANTHROPIC_MESSAGES,
+        MISTRAL,
+        COHERE_V2,
+        BEDROCK_CONVERSE,
+        GEMINI,
+        gemini_interactions(),
+        OLLAMA,
         HOLYSHEEP,
+        VERCEL_UI,
+        AG_UI,
     )
 
 

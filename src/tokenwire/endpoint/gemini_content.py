@@ -1,0 +1,123 @@
+"""What the server's sides of Gemini's dialects share: parts, counts, what a request wants, refusals, the key."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ..dialects.dialect import Tool
+from ..dialects.values import listed, mapping, member
+from .replies import Payload, json_reply
+from .seams import Call, Reply
+from .service import bearer_of
+from .story import Failure, Part, Reasoning, Script, Text, ToolCall
+from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
+
+__all__ = [
+    "SIGNATURE",
+    "error_of",
+    "failure_of",
+    "key_of",
+    "part_of",
+    "refuse",
+    "tokens_of",
+    "usage_of",
+    "wanted_of",
+    "words_of",
+]
+
+#: What proves that thoughts are the model's own. The client sends it back unread.
+SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
+
+#: Google's name for a status of HTTP (google.rpc.Code).
+_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+
+
+def part_of(part: Part, text: str) -> Payload:
+    """A part of a content with a piece of the script; a call is always whole."""
+    match part:
+        case Text():
+            return {"text": text}
+        case Reasoning():
+            return {"text": text, "thought": True}
+        case ToolCall():
+            return {"functionCall": {"id": part.id, "name": part.name, "args": json.loads(part.whole)}}
+
+
+def tokens_of(script: Script) -> Counter[type[Part]]:
+    """All tokens of a script, by the kind of their part."""
+    tokens: Counter[type[Part]] = Counter()
+    for part in script.parts:
+        tokens[type(part)] += len(part.pieces)
+    return tokens
+
+
+def usage_of(script: Script, told: Counter[type[Part]], answer: str = "candidatesTokenCount") -> Payload:
+    """The counts, after so many tokens of each kind; `answer` is the name of those that are no thoughts."""
+    thoughts = told[Reasoning]
+    counts = {
+        "promptTokenCount": script.prompt_tokens,
+        answer: told.total() - thoughts,
+        "totalTokenCount": script.prompt_tokens + told.total(),
+    }
+    return {**counts, "thoughtsTokenCount": thoughts} if thoughts else counts
+
+
+def wanted_of(request: Mapping[str, Any], model: str, contents: list[dict[str, Any]]) -> Wanted:
+    """What is wanted. `request` has the instruction, the tools and the `generationConfig`."""
+    config = mapping(request.get("generationConfig"))
+    forbidden = member(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
+    tools = [] if forbidden else listed(request.get("tools"))
+    return Wanted(
+        model=model,
+        prompt_tokens=words_of([mapping(request.get("systemInstruction")), *contents]),
+        tools=tuple(_tool(function) for tool in tools for function in listed(tool.get("functionDeclarations"))),
+        max_tokens=limit_of(config.get("maxOutputTokens")),
+        reasoning=member(config, "thinkingConfig", "includeThoughts") is True,
+    )
+
+
+def words_of(contents: list[dict[str, Any]]) -> int:
+    """How many tokens contents are said to have."""
+    return count_tokens(text_of(content.get("parts")) for content in contents)
+
+
+def _tool(function: dict[str, Any]) -> Tool:
+    """A declaration has a JSON schema, or one of Google's own, whose types are in capitals."""
+    if "parametersJsonSchema" in function:
+        return tool_of(function, "parametersJsonSchema")
+    properties = mapping(member(function, "parameters", "properties"))
+    lowered = {name: {**mapping(kind), "type": _lower(mapping(kind))} for name, kind in properties.items()}
+    return tool_of({**function, "parameters": {"properties": lowered}})
+
+
+def _lower(schema: dict[str, Any]) -> str:
+    return str(schema.get("type", "")).lower()
+
+
+def error_of(status: int, message: str) -> Payload:
+    """An error, within a stream as before it."""
+    return {"error": {"code": status, "message": message, "status": _STATUSES.get(status, "UNKNOWN")}}
+
+
+def failure_of(failure: Failure) -> Payload:
+    """The error of a generation that failed."""
+    return error_of(503 if failure.code == "overloaded" else 500, failure.message)
+
+
+def refuse(refusal: Refusal) -> Reply:
+    """A refusal in Google's words."""
+    return json_reply(refusal.status, error_of(refusal.status, refusal.message))
+
+
+def key_of(call: Call) -> str:
+    """The key has a field of its own; it may also stand in the query, or be a bearer token."""
+    return call.header("x-goog-api-key") or call.query.get("key", "") or bearer_of(call)
