@@ -205,6 +205,16 @@ def test_an_error_in_a_read_takes_effect_after_its_deltas() -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.parametrize("odd", ["", " ", '"}', "\\\\", '\\"} ', " } "])
+def test_blanks_before_the_closing_brace_may_be_more_or_fewer(odd: str) -> None:
+    kind = "event: content_block_delta\n"
+    head = kind + 'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"'
+    blocks = [f'{head}t{number}"}}{" " * (number * 7 % 15)}}}\n\n'.encode() for number in range(400)]
+    strange = f'{head}{odd}"}}  }}\n\n'.encode()
+    same("anthropic-messages", b"".join([*blocks[:50], strange, *blocks[:50]]))
+    assert taken(Decoder("anthropic-messages"), [*blocks[:5], b"".join(blocks[5:200]), b"".join(blocks[200:])]) > 350
+
+
 def test_a_name_that_stands_twice_misleads_nobody() -> None:
     payloads = [chat(f"t{n}").replace('"content":', f'"content":"t{n}","content":') for n in range(9)]
     same("openai-chat", framed(*payloads))

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
@@ -58,6 +58,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 #: The inside of a string literal, as far as it goes.
 _BODY = re.compile(r'(?:[^"\\]|\\.)*')
 
+_Role = Literal["text", "free", "cursor"]
+_Kind = Literal["string", "number", "blanks"]
+
 _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
@@ -65,12 +68,12 @@ _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """One member whose value changes: where its literal stands, and what it is."""
+    """What changes: where it stands, what for, and what it is."""
 
     start: int
     end: int
-    role: Literal["text", "free", "cursor"]
-    is_number: bool
+    role: _Role
+    kind: _Kind
 
 
 class Template:
@@ -84,7 +87,7 @@ class Template:
         self._last = after[-1]
         # The last hole ends where the constant end begins; the others where what stands after them does.
         self._steps = [
-            (hole.role, hole.is_number, following) for hole, following in zip(holes, [*after[:-1], ""], strict=True)
+            (hole.role, hole.kind, following) for hole, following in zip(holes, [*after[:-1], ""], strict=True)
         ]
         self._inside = itemgetter(slice(len(self._first), -len(self._last)))
 
@@ -98,7 +101,7 @@ class Template:
         path = next((path for path in holes.texts if _at(value, path) == text), None)
         if path is None:
             return None
-        wanted: list[tuple[Path, Literal["text", "free", "cursor"]]] = [(path, "text")]
+        wanted: list[tuple[Path, _Role]] = [(path, "text")]
         wanted += [(free, "free") for free in holes.free]
         wanted += [(holes.cursor, "cursor")] if holes.cursor else []
         present = [(path, role) for path, role in wanted if _at(value, path) is not None]
@@ -106,7 +109,7 @@ class Template:
         whole = [hole for hole in found if hole is not None]
         if len(whole) < len(found):
             return None
-        return cls(type(event), raw, sorted(whole, key=lambda hole: hole.start))
+        return cls(type(event), raw, [*sorted(whole, key=lambda hole: hole.start), *_padding(raw)])
 
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
@@ -119,7 +122,7 @@ class Template:
             return None
         at, stop = len(self._first), len(raw) - len(self._last)
         text = ""
-        for role, is_number, after in self._steps:
+        for role, kind, after in self._steps:
             end = raw.find(after[0], at) if after else stop
             if after and not raw.startswith(after, end):
                 end = _end(raw, at, after)
@@ -127,8 +130,8 @@ class Template:
                 return None
             literal = raw[at:end]
             at = end + len(after)
-            if is_number:
-                if not _NUMBER.fullmatch(literal):
+            if kind != "string":
+                if not (_NUMBER.fullmatch(literal) if kind == "number" else not literal.strip(" ")):
                     return None
             elif "\\" in literal or '"' in literal or not literal.isprintable():
                 string = _string(literal)
@@ -153,13 +156,13 @@ class Template:
             return None
         texts: Sequence[str] = ()
         cursors: Iterable[str | None] = repeat(cursor)
-        for role, is_number, after in self._steps:
+        for role, kind, after in self._steps:
             column = rest
             if after:
                 column, found, rest = zip(*map(str.partition, rest, repeat(after)), strict=True)
                 if found.count(after) < len(raws):
                     return None
-            values = _numbers(column) if is_number else _strings(column)
+            values = _READERS[kind](column)
             if values is None:
                 return None
             if role == "text":
@@ -248,7 +251,7 @@ class Shortcut:
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:
-        for template in self._templates:
+        for template in reversed(self._templates):
             if template.gives(raw, event):
                 return template
         return None
@@ -305,6 +308,25 @@ def _numbers(column: Sequence[str]) -> Sequence[str] | None:
     return column if plain and min(column)[:1] > "0" else None
 
 
+def _blanks(column: Sequence[str]) -> Sequence[str] | None:
+    """The column, where it is nothing but blanks."""
+    return None if "".join(column).strip(" ") else column
+
+
+_READERS: dict[_Kind, Callable[[Sequence[str]], Sequence[str] | None]] = {
+    "string": _strings,
+    "number": _numbers,
+    "blanks": _blanks,
+}
+
+
+def _padding(raw: str) -> list[_Hole]:
+    """Blanks before the closing brace, which some servers put there, more or fewer, to hide the length of the text."""
+    end = len(raw) - 1
+    start = len(raw[:end].rstrip(" "))
+    return [_Hole(start, end, "free", "blanks")] if raw.endswith("}") and start < end else []
+
+
 def _at(value: Any, path: Path) -> Any:
     """The string or whole number at a path; None where there is none."""
     for step in path:
@@ -315,7 +337,7 @@ def _at(value: Any, path: Path) -> Any:
     return value if isinstance(value, str) or type(value) is int else None
 
 
-def _find(raw: str, value: Any, path: Path, role: Literal["text", "free", "cursor"]) -> _Hole | None:
+def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:
     """The literal at a path, found by trial: with another one in its place, only the value there is another."""
     member = _at(value, path)
     other: str | int = f"{member}." if isinstance(member, str) else member + 1
@@ -326,7 +348,7 @@ def _find(raw: str, value: Any, path: Path, role: Literal["text", "free", "curso
         tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
         if _at(tried, path) == other and _with(tried, path, member) == value:
             inside = (start + 1, end - 1) if isinstance(member, str) else (start, end)
-            return _Hole(*inside, role, isinstance(member, int))
+            return _Hole(*inside, role, "number" if isinstance(member, int) else "string")
     return None
 
 
