@@ -127,6 +127,11 @@ if TYPE_CHECKING:
     from .protocol.http import HTTPRequest as HTTPRequest
     from .protocol.websocket import WebSocketConnection as WebSocketConnection
     from .recording import Recording as Recording
+    from .session import POLICIES as POLICIES
+    from .session import DurableSession as DurableSession
+    from .session import Happening as Happening
+    from .session import Hosts as Hosts
+    from .session import Policy as Policy
     from .session import Session as Session
     from .session import Timeouts as Timeouts
 
@@ -174,7 +179,7 @@ _HOMES = {
     "framing.sse": ("MAX_EVENT_SIZE", "Note", "SSEParser", "ServerSentEvent", "encode"),
     "protocol.http": ("HTTPExchange", "HTTPRequest"),
     "recording": ("Recording",),
-    "session": ("Session", "Timeouts"),
+    "session": ("POLICIES", "DurableSession", "Happening", "Hosts", "Policy", "Session", "Timeouts"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

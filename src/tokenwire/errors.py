@@ -107,12 +107,19 @@ class ConnectionFailed(TokenwireError):
 
 
 class TimeoutExceeded(TokenwireError):
-    """A timer ran out. `timer` is one of "connect", "first byte", "idle", "total"; `seconds` is its setting."""
+    """A timer ran out.
 
-    def __init__(self, timer: str, seconds: float) -> None:
-        super().__init__(f"the {timer} timeout of {seconds:g} s ran out")
+    :ivar timer: "connect", "first byte", "first event", "idle", "event idle", "keepalive" or "total".
+    :ivar seconds: its setting.
+    :ivar answer: what had arrived; None where there was no stream yet.
+    """
+
+    def __init__(self, timer: str, seconds: float, answer: Answer | None = None) -> None:
+        arrived = f", after {_extent(answer)}" if answer is not None and answer.events else ""
+        super().__init__(f"the {timer} timeout of {seconds:g} s ran out{arrived}")
         self.timer = timer
         self.seconds = seconds
+        self.answer = answer
 
 
 class StreamInterrupted(TokenwireError):
@@ -134,6 +141,10 @@ class StreamInterrupted(TokenwireError):
     def events(self) -> list[StreamEvent]:
         """The events that had arrived."""
         return self.answer.events
+
+
+def _extent(answer: Answer) -> str:
+    return f"{len(answer.events)} events and {len(answer.text)} characters of text"
 
 
 class InvalidRecording(TokenwireError):

@@ -26,7 +26,7 @@ LARGE: list[str | bytes] = ["日本" * 100_000, bytes(range(256)) * 4_000]
 
 def blocking(url: str, **options: object) -> str:
     """The text of the story by the blocking driver."""
-    with tokenwire.stream(url, json=ASK, dialect="holysheep", key_env="WS_KEY", **options) as stream:  # type: ignore[arg-type]
+    with tokenwire.stream(url, json=ASK, dialect="holysheep", policy="never", key_env="WS_KEY", **options) as stream:  # type: ignore[arg-type]
         for _ in stream:
             pass
         return stream.text
@@ -36,7 +36,9 @@ def with_asyncio(url: str, **options: object) -> str:
     """The same by the asyncio driver."""
 
     async def run() -> str:
-        async with tokenwire.astream(url, json=ASK, dialect="holysheep", key_env="WS_KEY", **options) as stream:  # type: ignore[arg-type]
+        async with tokenwire.astream(
+            url, json=ASK, dialect="holysheep", policy="never", key_env="WS_KEY", **options
+        ) as stream:  # type: ignore[arg-type]
             async for _ in stream:
                 pass
             return stream.text

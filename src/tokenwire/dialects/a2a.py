@@ -23,13 +23,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
-from .dialect import Dialect, Message, Prompt
+from .dialect import Again, Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, StreamEvent
 from .json_decoder import JSONDecoder
 from .jsonrpc import ErrorResponse, Reply, Response, Unreadable, as_object, envelope
-from .values import error_fields, listed, mapping, member, word
+from .values import error_fields, listed, mapping, member, value_of, word
 
 __all__ = ["A2A", "A2ADecoder", "A2AReader", "AgentMessage", "ArtifactUpdate", "StatusUpdate", "Task", "Update"]
 
@@ -281,6 +282,19 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, **body} if "method" in body else dict(body)
 
 
+def _resuming(broken: Broken) -> Again | None:
+    """In the binding of the request: JSON-RPC by a method, HTTP+JSON by a path beside `/message:stream`."""
+    updates = [_update(mapping(value_of(event.raw)), event.raw) for event in broken.events]
+    task = next((found for update in reversed(updates) if (found := _task_id(update))), "")
+    if not task:
+        return None
+    if "method" in broken.json:
+        json = {"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": task}}
+        return Again(broken.path, "POST", json=json, snapshot=True)
+    path = broken.path.removesuffix("/message:stream") + f"/tasks/{quote(task, safe='')}:subscribe"
+    return Again(path, "POST", json={}, snapshot=True)
+
+
 A2A = Dialect(
     name="a2a",
     framing="sse-or-json",
@@ -297,4 +311,5 @@ A2A = Dialect(
     usage=False,
     terminator="a message, or a state that is final or waits",
     resume="SubscribeToTask: the task as it stands, then what follows",
+    resuming=_resuming,
 )

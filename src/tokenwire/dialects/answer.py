@@ -11,6 +11,7 @@ from .events import (
     End,
     Error,
     Finish,
+    Other,
     ReasoningDelta,
     Start,
     StreamEvent,
@@ -42,6 +43,10 @@ class Answer:
     def __init__(self) -> None:
         #: Every event, for an interruption carries them. A program that reads without end may clear the list.
         self.events: list[StreamEvent] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has been said, or what was is void: `events` keeps it."""
         self.start: Start | None = None
         self.usage: dict[str, Any] | None = None
         self.finish: Finish | None = None
@@ -105,5 +110,7 @@ class Answer:
                 self.start = self.start or event
             case End():
                 self.end = event
+            case Other(type="tokenwire.restart"):
+                self._begin()
             case _:
                 pass

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Holes, Message, Prompt
+from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, json_text, listed, mapping, piece, word
@@ -195,6 +195,8 @@ ANTHROPIC_MESSAGES = Dialect(
     content_type="text/event-stream",
     decoder=AnthropicDecoder,
     ask=_ask,
+    # Its API takes no answer that ends in a blank.
+    continuing=lambda json, text: prefilled(json, text.rstrip()),
     body=_body,
     error_fields=error_fields,
     stray_errors=True,

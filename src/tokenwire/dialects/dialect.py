@@ -21,6 +21,7 @@ __all__ = [
     "after_last_event_id",
     "bearer",
     "chat_body",
+    "prefilled",
 ]
 
 Framing = Literal["sse", "jsonlines", "sse-or-json", "eventstream", "raw"]
@@ -102,6 +103,14 @@ def chat_body(prompt: Prompt) -> dict[str, Any]:
             for t in prompt.tools
         ]
     return body
+
+
+def prefilled(json: Mapping[str, Any], text: str, **more: Any) -> dict[str, Any]:
+    """The same chat with the beginning of the answer in it, for the model to go on with.
+
+    :param more: what that message has besides.
+    """
+    return {**json, "messages": [*json.get("messages", ()), {"role": "assistant", "content": text, **more}]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
-from .dialect import Dialect, Message, Prompt
+from .dialect import Again, Broken, Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
-from .values import error_fields, json_text, mapping, member, piece, word
+from .values import error_fields, json_text, mapping, member, piece, value_of, word
 
 __all__ = ["GEMINI_INTERACTIONS", "GeminiInteractionsDecoder"]
 
@@ -172,6 +173,13 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"stream": True, **body}
 
 
+def _resuming(broken: Broken) -> Again | None:
+    if broken.json.get("store") is False or not broken.id or not broken.cursor:
+        return None
+    path = f"{broken.path.partition('?')[0].rstrip('/')}/{quote(broken.id, safe='')}"
+    return Again(f"{path}?stream=true&last_event_id={quote(broken.cursor, safe='')}")
+
+
 GEMINI_INTERACTIONS = Dialect(
     name="gemini-interactions",
     framing="sse",
@@ -186,4 +194,6 @@ GEMINI_INTERACTIONS = Dialect(
     key_fields=goog_key,
     terminator="[DONE], or the end after interaction.completed",
     resume="GET /v1beta/interactions/{id}?stream=true&last_event_id={cursor}",
+    resuming=_resuming,
+    cursor=lambda message: word(member(value_of(message.data), "event_id")),
 )

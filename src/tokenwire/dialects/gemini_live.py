@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dialect import Dialect, Message, Prompt
+from .dialect import Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
@@ -120,6 +120,15 @@ def _opening(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{name: said} for name, said in body.items()]
 
 
+def _asking_again(broken: Broken) -> dict[str, Any]:
+    """The turn once more, in a session that goes on from the last handle; its first turns need not be told again."""
+    setup = mapping(broken.json.get("setup"))
+    return {
+        **broken.json,
+        "setup": {**setup, "sessionResumption": {"handle": broken.cursor}} if broken.cursor else setup,
+    }
+
+
 GEMINI_LIVE = Dialect(
     name="gemini-live",
     framing="sse",
@@ -134,5 +143,6 @@ GEMINI_LIVE = Dialect(
     opening=_opening,
     websocket_only=True,
     terminator="serverContent.turnComplete",
+    asking_again=_asking_again,
     resume="a new connection with the handle of the last sessionResumptionUpdate in setup.sessionResumption",
 )

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from ..errors import LocalProtocolError
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
-from .dialect import Dialect, Message, Prompt
+from .dialect import Again, Broken, Dialect, Message, Prompt, after_last_event_id
 from .events import Other, StreamEvent
 from .json_decoder import JSONDecoder
 from .jsonrpc import (
@@ -160,6 +160,11 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, **body}
 
 
+def _resuming(broken: Broken) -> Again | None:
+    """By GET, though the stream was the answer to a POST. Later revisions have taken that away again."""
+    return None if broken.fields.get("mcp-protocol-version", "") > "2025-11-25" else after_last_event_id(broken)
+
+
 MCP = Dialect(
     name="mcp",
     framing="sse-or-json",
@@ -175,4 +180,5 @@ MCP = Dialect(
     usage=False,
     terminator="the response",
     resume="GET with Last-Event-ID (2025-11-25)",
+    resuming=_resuming,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .dialect import Dialect
+from .dialect import Dialect, prefilled
 from .openai_chat import OPENAI_CHAT, ChatDecoder
 from .values import error_fields, json_text
 
@@ -36,6 +36,7 @@ MISTRAL = Dialect(
     content_type="text/event-stream",
     decoder=ChatDecoder,
     ask=OPENAI_CHAT.ask,
+    continuing=lambda json, text: prefilled(json, text, prefix=True),
     body=OPENAI_CHAT.body,
     error_fields=_error_fields,
     stray_errors=True,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .dialect import Dialect, Message, Prompt, chat_body
+from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, json_text, listed, mapping, member, piece, word
@@ -108,6 +108,7 @@ OLLAMA = Dialect(
     content_type="application/x-ndjson",
     decoder=OllamaDecoder,
     ask=_ask,
+    continuing=prefilled,
     body=_body,
     error_fields=error_fields,
     terminator="done: true",

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .dialect import Dialect, Holes, Message, chat_body
+from .dialect import Dialect, Holes, Message, chat_body, prefilled
 from .events import (
     BlockKind,
     BlockStart,
@@ -336,6 +336,7 @@ OPENAI_CHAT = Dialect(
     content_type="text/event-stream",
     decoder=ChatDecoder,
     ask=chat_body,
+    continuing=prefilled,
     body=_body,
     error_fields=error_fields,
     stray_errors=True,

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from typing import Any
+from urllib.parse import quote
 
-from .dialect import Dialect, Holes, Message, Prompt
+from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
 from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, word
+from .values import error_fields, mapping, member, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
@@ -113,6 +114,19 @@ def _opening(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"type": "response.create", **asked}]
 
 
+def _resuming(broken: Broken) -> Again | None:
+    """Only what runs in the background goes on without us, and only what is stored can be asked for."""
+    if broken.json.get("background") is not True or broken.json.get("store") is False or not broken.id:
+        return None
+    path = f"{broken.path.partition('?')[0].rstrip('/')}/{quote(broken.id, safe='')}?stream=true"
+    return Again(f"{path}&starting_after={quote(broken.cursor, safe='')}" if broken.cursor else path)
+
+
+def _cursor_of(message: Message) -> str:
+    number = member(value_of(message.data), "sequence_number")
+    return str(number) if isinstance(number, int) else message.id
+
+
 OPENAI_RESPONSES = Dialect(
     name="openai-responses",
     framing="sse",
@@ -128,4 +142,7 @@ OPENAI_RESPONSES = Dialect(
     opening=_opening,
     terminator="response.completed, response.incomplete, response.failed or response.cancelled",
     resume="of a response in the background: GET …/{id}?stream=true&starting_after={cursor}",
+    resuming=_resuming,
+    cursor=_cursor_of,
+    beside="openai-responses",
 )

@@ -26,9 +26,12 @@ class Overlap:
     :param events: what had arrived.
     :param cursor: from which the server was asked to go on.
     :param cursor_of: gives the cursor of a message, empty for none.
+    :param snapshot: what was missed does not come again, so the first message is on the other side of a gap.
     """
 
-    def __init__(self, events: Sequence[StreamEvent], cursor: str, cursor_of: Callable[[Message], str]) -> None:
+    def __init__(
+        self, events: Sequence[StreamEvent], cursor: str, cursor_of: Callable[[Message], str], *, snapshot: bool = False
+    ) -> None:
         #: A message was new: what follows is, too.
         self.over = False
         self._cursor = cursor
@@ -38,10 +41,14 @@ class Overlap:
         self._own = len(messages) == 1  # the last message had its cursor for itself, so others have theirs
         self._after = deque(messages[1:])
         self._counts = _rises_by_one(events)
+        self._snapshot = snapshot
 
     def look(self, message: Message) -> tuple[bool, list[StreamEvent]]:
         """Whether the message is new, and what is to be told of it."""
         cursor = self._cursor_of(message)
+        if self._snapshot:
+            self.over = True
+            return True, [gap(self._cursor, cursor)]
         if cursor == self._cursor or not cursor:
             return self._look_at_data(message, cursor)
         if cursor in self._seen or (self._counts and _number(cursor) < _number(self._cursor)):

@@ -18,6 +18,7 @@ __all__ = [
     "member",
     "parse",
     "piece",
+    "value_of",
     "word",
 ]
 
@@ -58,6 +59,14 @@ def member(value: Any, *names: str) -> Any:
 def listed(value: Any) -> list[dict[str, Any]]:
     """The objects of a JSON array; nothing for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def value_of(text: str) -> Any:
+    """The JSON value that the text is; None where it is none."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
 
 
 def json_text(value: Any) -> str:

@@ -22,10 +22,10 @@ from typing import Any, Generic, Self, TypeVar
 
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import LocalProtocolError, TokenwireError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import Timeouts
+from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
 from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
@@ -70,6 +70,9 @@ def astream(
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    policy: str | Policy = DEFAULT,
+    observe: Observe | None = None,
+    hosts: Hosts | None = None,
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
 
@@ -85,6 +88,9 @@ def astream(
             timeouts=timeouts,
             record=record,
             ssl_context=ssl_context,
+            policy=policy,
+            observe=observe,
+            hosts=hosts,
         )
     )
 
@@ -108,10 +114,8 @@ class _Driver(Generic[_Item]):
         :raises TimeoutExceeded: when a timer runs out.
         """
         try:
-            await self._connect()
-            await self._write(self._session.data_to_send())
             while not self._session.streaming and not self._session.ended:
-                await self._read()
+                await self._step()
             if not self._session.streaming and self._session.error is not None:
                 raise self._session.error
         except BaseException:
@@ -139,7 +143,7 @@ class _Driver(Generic[_Item]):
                     raise self._session.error
                 raise StopAsyncIteration
             try:
-                await self._read()
+                await self._step()
             except asyncio.CancelledError:
                 self.close()
                 raise
@@ -153,11 +157,8 @@ class _Driver(Generic[_Item]):
 
     def close(self) -> None:
         """Closes the connection at once; what is still on the way is lost."""
-        if self._writer is not None:
-            self._writer.transport.abort()
-            self._writer = None
-            if not self._hung_up:
-                self._happened("closed by us")
+        self._session.close(monotonic())
+        self._disconnect()
         self._opening.close()
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
@@ -168,9 +169,27 @@ class _Driver(Generic[_Item]):
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
         await self._flush_unless_ended()
 
+    async def _step(self) -> None:
+        """Does the one thing that the session wants now."""
+        match self._session.wants:
+            case "connect":
+                self._disconnect()
+                await self._connect()
+            case "wait":
+                self._disconnect()
+                await asyncio.sleep(_time_left(self._session.next_deadline()) or 0.0)
+                self._ready += self._session.handle_deadline(monotonic())
+            case _ if self._writer is None:
+                raise LocalProtocolError("the stream is closed")
+            case _:
+                await self._flush()
+                await self._read()
+
     async def _connect(self) -> None:
+        self._hung_up = False
+        self._opening.connecting(self._session.request)
         self._session.start(monotonic())
-        route = route_to(self._opening.target)
+        route = route_to(self._session.request.http.target)
         tls = self._opening.ssl_context
         deadline = self._session.next_deadline()
         try:
@@ -185,12 +204,18 @@ class _Driver(Generic[_Item]):
                         route.tunnel.receive_data(await self._reader.read(READ_SIZE))
                     if tls is not None:
                         await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
+        except ConnectionFailed as failure:
+            self._ready += self._session.connection_failed(failure, monotonic())
         except OSError as error:
-            raise self._timed_out(error, deadline) or connection_failed(error, *route.peer) from error
-        connected = self._writer.get_extra_info("socket")
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._session.connected(monotonic())
-        self._happened("connected")
+            if not self._timed_out(error, deadline):
+                reason = connection_failed(error, *route.peer)
+                reason.__cause__ = error
+                self._ready += self._session.connection_failed(reason, monotonic())
+        else:
+            connected = self._writer.get_extra_info("socket")
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._session.connected(monotonic())
+            self._happened("connected")
 
     async def _write(self, data: bytes) -> None:
         """Sends, and waits while too much of it is still on its way; a timer may run out that is not the end."""
@@ -208,23 +233,25 @@ class _Driver(Generic[_Item]):
             except OSError as error:
                 # Where it is not our timeout, the server may have refused and closed while the request was on its way:
                 # its answer is still to be read.
-                if not is_our_timeout(error) or self._timed_out(error, deadline) or self._session.gone:
+                if not self._timed_out(error, deadline) or self._session.wants != "transfer":
                     return
 
     async def _read(self) -> None:
-        if self._reader is None or self._writer is None:
-            raise LocalProtocolError("the stream is closed")
+        if self._reader is None or self._writer is None or self._session.wants != "transfer":
+            return
+        reader = self._reader
         deadline = self._session.next_deadline()
         try:
             async with asyncio.timeout(_time_left(deadline)):
-                data = await self._reader.read(READ_SIZE)
+                data = await reader.read(READ_SIZE)
         except TimeoutError as error:
-            if self._timed_out(error, deadline):
+            self._timed_out(error, deadline)
+            if self._session.error is not None or self._session.wants in ("connect", "wait"):
                 self._happened("timeout")
             await self._flush()
             return
         if not data:
-            self._hang_up("reset" if self._reader.reset else "eof")
+            self._hang_up("reset" if reader.reset else "eof")
             return
         now = monotonic()
         if self._opening.writer is not None:
@@ -239,17 +266,26 @@ class _Driver(Generic[_Item]):
 
     async def _flush(self) -> None:
         """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
-        while (data := self._session.data_to_send()) and not self._hung_up:
+        while self._session.wants in ("transfer", "over") and (data := self._session.data_to_send()):
+            if self._hung_up:
+                return
             await self._write(data)
 
     async def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
-        if self._writer is None or not self._session.streaming:
-            return
+        stands = self._writer is not None and self._session.wants in ("transfer", "over")
         waits = self._session.close(monotonic())
-        await self._flush()
-        while waits and not self._session.gone:
-            await self._read()
+        if stands and self._session.streaming:
+            await self._flush()
+            while waits and self._session.wants == "transfer":
+                await self._read()
+
+    def _disconnect(self) -> None:
+        if self._writer is not None:
+            self._writer.transport.abort()
+            self._writer = None
+            if not self._hung_up:
+                self._happened("closed by us")
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""
@@ -257,14 +293,12 @@ class _Driver(Generic[_Item]):
         self._happened(how)
         self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
 
-    def _timed_out(self, error: OSError, deadline: float | None) -> TokenwireError | None:
-        """Where the wait lasted until the deadline, the session says which timer that was.
-
-        It may have none, where another task has read in the meantime.
-        """
-        if is_our_timeout(error) and deadline is not None:
-            self._session.handle_deadline(deadline)
-        return self._session.error
+    def _timed_out(self, error: OSError, deadline: float | None) -> bool:
+        """Whether the wait lasted until the deadline, of which the session is told then."""
+        if not is_our_timeout(error) or deadline is None:
+            return False
+        self._ready += self._session.handle_deadline(deadline)
+        return True
 
     def _happened(self, event: str) -> None:
         if self._opening.writer is not None:

@@ -13,16 +13,16 @@ import ssl
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import LocalProtocolError, TokenwireError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import Timeouts
+from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
 from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
@@ -67,6 +67,9 @@ def stream(
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    policy: str | Policy = DEFAULT,
+    observe: Observe | None = None,
+    hosts: Hosts | None = None,
 ) -> Stream:
     """Asks an endpoint for a stream; use it in a `with` statement and iterate.
 
@@ -76,8 +79,12 @@ def stream(
     :param key_env: the environment variable that holds the key.
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.
-    :param record: a file for the recording of the wire, secrets redacted.
+    :param record: a file for the recording of the wire, secrets redacted; each further connection gets one of its own.
     :param ssl_context: instead of the default, which verifies certificates.
+    :param policy: what follows when a connection fails: "default", "patient", "fixed", "never", "browser", or a
+        `Policy` of your own.
+    :param observe: is told of each connection that is made, fails, or is waited for; it may not raise.
+    :param hosts: what is learned about hosts, for other streams to go by.
     :raises LocalProtocolError: for what cannot be sent.
     """
     return Stream(
@@ -90,6 +97,9 @@ def stream(
             timeouts=timeouts,
             record=record,
             ssl_context=ssl_context,
+            policy=policy,
+            observe=observe,
+            hosts=hosts,
         )
     )
 
@@ -112,10 +122,8 @@ class _Driver(Generic[_Item]):
         :raises TimeoutExceeded: when a timer runs out.
         """
         try:
-            self._connect()
-            self._write(self._session.data_to_send())
             while not self._session.streaming and not self._session.ended:
-                self._read()
+                self._step()
             if not self._session.streaming and self._session.error is not None:
                 raise self._session.error
         except BaseException:
@@ -144,7 +152,7 @@ class _Driver(Generic[_Item]):
                 if self._session.error is not None:
                     raise self._session.error
                 raise StopIteration
-            self._read()
+            self._step()
         return self._ready.popleft()
 
     @property
@@ -155,12 +163,8 @@ class _Driver(Generic[_Item]):
 
     def close(self) -> None:
         """Closes the connection; what is still on the way is lost, and the server may stop generating."""
-        if self._socket is not None:
-            self._say_goodbye()
-            self._socket.close()
-            self._socket = None
-            if not self._hung_up:
-                self._happened("closed by us")
+        self._say_goodbye()
+        self._disconnect()
         self._opening.close()
 
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
@@ -171,9 +175,27 @@ class _Driver(Generic[_Item]):
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
         self._flush_unless_ended()
 
+    def _step(self) -> None:
+        """Does the one thing that the session wants now."""
+        match self._session.wants:
+            case "connect":
+                self._disconnect()
+                self._connect()
+            case "wait":
+                self._disconnect()
+                sleep(self._time_left() or 0.0)
+                self._ready += self._session.handle_deadline(monotonic())
+            case _ if self._socket is None:
+                raise LocalProtocolError("the stream is closed")
+            case _:
+                self._flush()
+                self._read()
+
     def _connect(self) -> None:
+        self._hung_up = False
+        self._opening.connecting(self._session.request)
         self._session.start(monotonic())
-        route = route_to(self._opening.target)
+        route = route_to(self._session.request.http.target)
         try:
             self._socket = self._dial(route.host, route.port)
             if route.tunnel is not None:
@@ -186,10 +208,16 @@ class _Driver(Generic[_Item]):
                 self._socket = self._opening.ssl_context.wrap_socket(
                     self._socket, server_hostname=self._opening.target.host
                 )
+        except ConnectionFailed as failure:
+            self._ready += self._session.connection_failed(failure, monotonic())
         except OSError as error:
-            raise self._timed_out(error) or connection_failed(error, *route.peer) from error
-        self._session.connected(monotonic())
-        self._happened("connected")
+            if not self._timed_out(error):
+                reason = connection_failed(error, *route.peer)
+                reason.__cause__ = error
+                self._ready += self._session.connection_failed(reason, monotonic())
+        else:
+            self._session.connected(monotonic())
+            self._happened("connected")
 
     def _dial(self, host: str, port: int) -> socket.socket:
         """Tries each address of the host within the connect timer."""
@@ -223,19 +251,19 @@ class _Driver(Generic[_Item]):
             except OSError as error:
                 # Where it is not our timeout, the server may have refused and closed while the request was on its way:
                 # its answer is still to be read.
-                if not is_our_timeout(error) or self._timed_out(error) or self._session.gone:
+                if not self._timed_out(error) or self._session.wants != "transfer":
                     return
 
     def _read(self) -> None:
-        if self._socket is None:
-            raise LocalProtocolError("the stream is closed")
+        if self._socket is None or self._session.wants != "transfer":
+            return
         try:
             self._socket.settimeout(self._time_left())
             data = self._socket.recv(READ_SIZE)
         except OSError as error:
-            if not is_our_timeout(error):
+            if not self._timed_out(error):
                 self._hang_up("reset")
-            elif self._timed_out(error):
+            elif self._session.error is not None or self._session.wants in ("connect", "wait"):
                 self._happened("timeout")
             self._flush()
             return
@@ -255,17 +283,26 @@ class _Driver(Generic[_Item]):
 
     def _flush(self) -> None:
         """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
-        while (data := self._session.data_to_send()) and not self._hung_up:
+        while self._session.wants in ("transfer", "over") and (data := self._session.data_to_send()):
+            if self._hung_up:
+                return
             self._write(data)
 
     def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
-        if not self._session.streaming:
-            return  # what is not sent by now must not be: the connection may not even be encrypted
+        stands = self._socket is not None and self._session.wants in ("transfer", "over")
         waits = self._session.close(monotonic())
-        self._flush()
-        while waits and not self._session.gone:
-            self._read()
+        if stands and self._session.streaming:
+            self._flush()
+            while waits and self._session.wants == "transfer":
+                self._read()
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            if not self._hung_up:
+                self._happened("closed by us")
 
     def _hang_up(self, how: str) -> None:
         """The server's side of the connection ended."""
@@ -277,12 +314,13 @@ class _Driver(Generic[_Item]):
         deadline = self._session.next_deadline()
         return None if deadline is None else max(deadline - monotonic(), 0.001)
 
-    def _timed_out(self, error: OSError) -> TokenwireError | None:
-        """Where the socket waited until the deadline, the session says which timer that was."""
+    def _timed_out(self, error: OSError) -> bool:
+        """Whether the socket waited until the deadline, of which the session is told then."""
         deadline = self._session.next_deadline()
-        if is_our_timeout(error) and deadline is not None:
-            self._session.handle_deadline(deadline)
-        return self._session.error
+        if not is_our_timeout(error) or deadline is None:
+            return False
+        self._ready += self._session.handle_deadline(deadline)
+        return True
 
     def _wrote(self, data: bytes) -> None:
         if self._opening.writer is not None:

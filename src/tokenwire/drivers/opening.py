@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from random import random
+from time import time
+from typing import Any, Protocol, TextIO, TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
+from uuid import uuid4
 
 from .._version import __version__
 from ..dialects import dialect_named
@@ -24,7 +26,20 @@ from ..protocol.http import ResponseHead
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 from ..recording import RecordingWriter, redact_headers
-from ..session import MessageSession, Request, Session, Timeouts, WebSocketSession, build_request
+from ..session import (
+    NEVER,
+    DurableSession,
+    Hosts,
+    MessageSession,
+    Observe,
+    Policy,
+    Request,
+    Timeouts,
+    Want,
+    build_request,
+    over_the_other_transport,
+    policy_named,
+)
 
 __all__ = [
     "Conversation",
@@ -46,7 +61,7 @@ READ_SIZE = 64 * 1024
 class SoFar:
     """What a stream has said so far."""
 
-    _conversation: Session | WebSocketSession
+    _conversation: DurableSession
 
     @property
     def answer(self) -> Answer:
@@ -62,6 +77,11 @@ class SoFar:
     def usage(self) -> dict[str, Any] | None:
         """The last usage that was reported, in the provider's names."""
         return self._conversation.answer.usage
+
+    @property
+    def hosts(self) -> Hosts:
+        """What was learned about hosts."""
+        return self._conversation.hosts
 
     @property
     def end(self) -> End | None:
@@ -85,8 +105,12 @@ class Route:
 
 
 class Conversation(Protocol[_Item]):
-    """What a driver drives: a session of either transport, giving stream events or messages."""
+    """What a driver drives, giving stream events or messages: see `DurableSession`."""
 
+    @property
+    def request(self) -> Request: ...
+    @property
+    def wants(self) -> Want: ...
     @property
     def head(self) -> ResponseHead | None: ...
     @property
@@ -94,16 +118,15 @@ class Conversation(Protocol[_Item]):
     @property
     def ended(self) -> bool: ...
     @property
-    def gone(self) -> bool: ...
-    @property
     def error(self) -> TokenwireError | None: ...
     def start(self, now: float) -> None: ...
     def connected(self, now: float) -> None: ...
+    def connection_failed(self, error: ConnectionFailed, now: float) -> list[_Item]: ...
     def data_to_send(self) -> bytes: ...
     def receive_data(self, data: bytes, now: float) -> list[_Item]: ...
     def receive_eof(self, now: float, *, reset: bool = False) -> list[_Item]: ...
     def next_deadline(self) -> float | None: ...
-    def handle_deadline(self, now: float) -> None: ...
+    def handle_deadline(self, now: float) -> list[_Item]: ...
     def send(self, message: str | bytes) -> None: ...
     def close(self, now: float) -> bool: ...
 
@@ -126,44 +149,81 @@ class Opening:
         timeouts: Timeouts | None = None,
         record: str | Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        policy: str | Policy = NEVER,
+        observe: Observe | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess = guess_dialect(url) if dialect == "auto" else None
         dialect = self.guess.dialect if self.guess else dialect
         self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
+        self.policy = policy_named(policy) if isinstance(policy, str) else policy
         key = key_from_environment(key_env) if key_env else key
+        if self.policy.idempotency_field:
+            headers = {self.policy.idempotency_field: uuid4().hex, **(headers or {})}
         self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
         self.timeouts = timeouts
         self.target: Target = self.request.http.target
         self.ssl_context = (ssl_context or ssl.create_default_context()) if self.target.tls else None
+        self._fallback = None
+        if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
+            self._fallback = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers)
+        self._observe = observe
+        self._hosts = hosts
         self.writer: RecordingWriter | None = None
-        self._files = ExitStack()
-        if record is not None:
-            file = open(record, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
-            self._files.enter_context(file)
-            self.writer = RecordingWriter(self._header(), secrets=self.request.secrets, file=file)
+        self._record = Path(record) if record is not None else None
+        self._recorded = 0
+        self._file: TextIO | None = None
+        if self._record is not None:
+            self._begin_recording(self._record, self.request)
 
-    def conversation(self) -> Session | WebSocketSession:
+    def conversation(self) -> DurableSession:
         """The session that reads the dialect's stream events, over the transport that the URL names."""
-        if self.request.websocket:
-            return WebSocketSession(self.request, self.dialect, self.timeouts)
-        return Session(self.request, self.dialect, self.timeouts, self.guess)
+        return DurableSession(
+            self.request,
+            self.dialect,
+            self.timeouts,
+            self.guess,
+            policy=self.policy,
+            random=random,
+            fallback=self._fallback,
+            wall=time,
+            observe=self._observe,
+            hosts=self._hosts,
+        )
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
+    def connecting(self, request: Request) -> None:
+        """A connection is about to be made. Each is recorded in a file of its own: `capture.wire.jsonl`, then
+        `capture-2.wire.jsonl`, …"""
+        if self._record is None:
+            return
+        if self.writer is None or self.writer.zero is not None:
+            self.close()
+            self._begin_recording(self._record, request)
+
     def close(self) -> None:
-        """The connection is gone: the recording is completed."""
+        """The connection is gone: its recording is completed."""
         writer, self.writer = self.writer, None
         if writer is not None:
             writer.close()
-        self._files.close()
+        if self._file is not None:
+            self._file.close()
 
-    def _header(self) -> dict[str, Any]:
-        http = self.request.http
+    def _begin_recording(self, record: Path, request: Request) -> None:
+        self._recorded += 1
+        name, dot, kinds = record.name.partition(".")
+        path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
+        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
+        self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file)
+
+    def _header(self, request: Request) -> dict[str, Any]:
+        http = request.http
         return {
-            "transport": "websocket" if self.request.websocket else "http/1.1",
+            "transport": "websocket" if request.websocket else "http/1.1",
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,

@@ -27,7 +27,7 @@ from wsproto.events import AcceptConnection, Event, RejectConnection, RejectData
 from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
-from ..errors import HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
 from ..framing.websocket import (
     BINARY,
     CLOSE,
@@ -296,7 +296,7 @@ class WebSocketConnection:
         if self.state is State.CLOSED:
             return []
         if self.state is State.CONNECTING:
-            self.error = RemoteProtocolError("the connection ended within the handshake", offset=self._received)
+            self.error = BodyTruncated("the connection ended within the handshake", offset=self._received)
             raise self.error
         self.state = State.CLOSED
         return [Closed(1006, "")]

@@ -1,16 +1,34 @@
 """One conversation as a state machine: time is an argument, and nothing here touches a socket."""
 
 from .conversation import Session
-from .request import Request, build_request, endpoint_url
+from .durable import DurableSession
+from .happening import Happening, Observe
+from .hosts import Hosts
+from .policy import BROWSER, DEFAULT, FIXED, NEVER, PATIENT, POLICIES, Policy, policy_named
+from .request import Request, Want, build_request, endpoint_url, over_the_other_transport
 from .timers import Timeouts
 from .websocket import MessageSession, WebSocketSession
 
 __all__ = [
+    "BROWSER",
+    "DEFAULT",
+    "FIXED",
+    "NEVER",
+    "PATIENT",
+    "POLICIES",
+    "DurableSession",
+    "Happening",
+    "Hosts",
     "MessageSession",
+    "Observe",
+    "Policy",
     "Request",
     "Session",
     "Timeouts",
+    "Want",
     "WebSocketSession",
     "build_request",
     "endpoint_url",
+    "over_the_other_transport",
+    "policy_named",
 ]

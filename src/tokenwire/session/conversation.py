@@ -30,6 +30,7 @@ from ..errors import (
     RemoteProtocolError,
     StatusError,
     StreamInterrupted,
+    TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
@@ -50,14 +51,27 @@ class Session:
 
     :param request: made by `build_request`.
     :param guess: the dialect is guessed from the URL; the stream itself decides.
+    :param going_on: the answer and the decoder that an earlier connection began with.
+    :param last_word: this is the only connection: a stream that is cut ends with an `End`. Where it is not, the decoder
+        is left as it stands, for another connection to go on with.
+    :param reconnects: the end of the body does not end the stream.
     :raises LocalProtocolError: when the request cannot be sent as it is.
     """
 
     def __init__(
-        self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None, guess: Guess | None = None
+        self,
+        request: Request,
+        dialect: Dialect,
+        timeouts: Timeouts | None = None,
+        guess: Guess | None = None,
+        *,
+        going_on: tuple[Answer, Decoder] | None = None,
+        last_word: bool = True,
+        reconnects: bool = False,
     ) -> None:
-        #: What has arrived so far.
-        self.answer = Answer()
+        begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
+        #: What has arrived so far, and what reads it.
+        self.answer, self.decoder = going_on or begun
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The conversation is over; there is nothing more to send or to receive.
@@ -66,9 +80,12 @@ class Session:
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
         #: the stream was cut. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
+        #: The body ended before it was complete.
+        self.cut = False
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
-        self._decoder = Decoder("auto", hint=guess) if guess else Decoder(dialect)
+        self._last_word = last_word
+        self._reconnects = reconnects
         self._other_types = STREAM_TYPES if guess else ()
         self._timers = Timers(timeouts or Timeouts())
         self._refused = bytearray()
@@ -92,7 +109,7 @@ class Session:
 
     def connected(self, now: float) -> None:
         """The connection stands: `data_to_send` has the request."""
-        self._timers.set("first byte", self._timers.timeouts.first_byte, now)
+        self._timers.connected(now)
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
@@ -101,7 +118,10 @@ class Session:
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
         self._timers.set("idle", self._timers.timeouts.idle, now)
-        return self._receive(partial(self._exchange.receive_data, data))
+        events = self._receive(partial(self._exchange.receive_data, data))
+        if events:
+            self._timers.event(now)
+        return events
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended.
@@ -122,7 +142,7 @@ class Session:
         """
         expired = self._timers.expired(now)
         if expired is not None and not self.ended:
-            self._break_off(expired)
+            self._break_off(TimeoutExceeded(expired.timer, expired.seconds, self.answer))
 
     def send(self, message: str | bytes) -> None:
         """Over HTTP the request is all that can be said.
@@ -159,10 +179,10 @@ class Session:
             case ResponseHead():
                 self.head = event
             case Body(data) if self._is_stream():
-                self._give(self._decoder.receive_data(data), events)
-                self.ended = self._decoder.ended
-                if self._decoder.error is not None and not self.ended:
-                    raise self._decoder.error
+                self._give(self.decoder.receive_data(data), events)
+                self.ended = self.decoder.ended
+                if self.decoder.error is not None and not self.ended:
+                    raise self.decoder.error
             case Body(data):
                 self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
                 if len(self._refused) >= MAX_ERROR_BODY:
@@ -185,11 +205,13 @@ class Session:
         if not self._is_stream():
             self._fail(self._refusal())
             return
-        self._give(self._decoder.receive_eof(cut=cut), events)
+        self.cut = cut
         self.ended = True
-        if self._decoder.outcome == "interrupted":
+        if self._last_word or (self.decoder.may_end and not cut and not self._reconnects):
+            self._give(self.decoder.receive_eof(cut=cut), events)
+        if self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
-                f"{how} the end that {self._decoder.dialect.name} marks had not come, "
+                f"{how} the end that {self.decoder.dialect.name} marks had not come, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
             )

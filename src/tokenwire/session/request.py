@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from .._version import __version__
-from ..dialects.dialect import Dialect
+from ..dialects import dialect_named
+from ..dialects.dialect import Again, Dialect
 from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
 
-__all__ = ["Request", "build_request", "endpoint_url"]
+__all__ = ["Request", "Want", "asking", "build_request", "endpoint_url", "going_on", "over_the_other_transport"]
+
+#: What a session wants of its driver: a connection; that data goes to and fro; to be woken later; nothing any more.
+Want = Literal["connect", "transfer", "wait", "over"]
+
+_OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,13 @@ class Request:
     :ivar http: the HTTP request; over WebSocket that of the handshake.
     :ivar messages: what is said first over WebSocket: the first one at once, each further one after the server's next.
     :ivar secrets: the values in it that must never be shown.
+    :ivar json: from what it was made, before the dialect added its part.
     """
 
     http: HTTPRequest
     messages: Sequence[str] = ()
     secrets: Sequence[str] = ()
+    json: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def websocket(self) -> bool:
@@ -63,7 +71,7 @@ def build_request(
     if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
-        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets)
+        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets, json or {})
     fields["accept"] = dialect.content_type or "*/*"
     fields["accept-encoding"] = ", ".join(available_codings())
     fields["cache-control"] = "no-store"
@@ -74,7 +82,60 @@ def build_request(
     elif json and "?" not in target.path:
         members = {name: value for name, value in json.items() if isinstance(value, str | int | float)}
         target = replace(target, path=f"{target.path}?{urlencode(members)}") if members else target
-    return Request(HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), (), secrets)
+    return Request(
+        HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), (), secrets, json or {}
+    )
+
+
+def over_the_other_transport(
+    url: str,
+    dialect: Dialect,
+    *,
+    json: Mapping[str, Any] | None = None,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[Request, Dialect] | None:
+    """The same conversation over WebSocket instead of HTTP, or the other way round, and the dialect it is in there.
+
+    None where the dialect has no counterpart, and where a URL of the user's own does not tell where that would be.
+    Parameters and errors are those of `build_request`.
+    """
+    if not dialect.beside:
+        return None
+    other = dialect_named(dialect.beside)
+    target = _target(url, dialect, json)
+    scheme = _OTHER_SCHEME[target.scheme]
+    if ("HTTP" if scheme.startswith("http") else "WebSocket") not in other.transports:
+        return None
+    path, _, query = target.path.partition("?")
+    here, there = _path(dialect, target.scheme), _path(other, scheme)
+    if path.endswith(here):
+        path = path.removesuffix(here) + there
+    elif here != there:
+        return None
+    kept = f"?{query}" if query and other is dialect else ""
+    place = replace(target, scheme=scheme, path=path + kept)
+    return build_request(place.url, other, json=json, key=key, headers=headers), other
+
+
+def going_on(request: Request, again: Again) -> Request:
+    """The request that goes on with a stream that broke."""
+    body = b"" if again.json is None else _encode_json(again.json)
+    dropped = () if body else ("content-type",)
+    fields = {name: value for name, value in request.http.headers if name not in dropped} | dict(again.fields)
+    target = replace(request.http.target, path=again.path)
+    return replace(request, http=HTTPRequest(again.method, target, list(fields.items()), body))
+
+
+def asking(request: Request, dialect: Dialect, json: Mapping[str, Any]) -> Request:
+    """The same request with something else in it."""
+    if request.websocket:
+        assert dialect.opening is not None
+        messages = [_encode_json(message).decode() for message in dialect.opening(json)]
+        return replace(request, messages=messages, json=json)
+    if request.http.method == "GET":
+        return request
+    return replace(request, http=replace(request.http, body=_encode_json(dialect.body(json))), json=json)
 
 
 def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = None) -> str:
@@ -97,8 +158,12 @@ def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Targe
         )
     if dialect.websocket_only and not websocket:
         raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
-    path = (dialect.websocket_path if websocket else "") or dialect.path
-    return _endpoint(parse_url(url, websocket=websocket), path, json)
+    target = parse_url(url, websocket=websocket)
+    return _endpoint(target, _path(dialect, target.scheme), json)
+
+
+def _path(dialect: Dialect, scheme: str) -> str:
+    return (dialect.websocket_path if scheme in ("ws", "wss") else "") or dialect.path
 
 
 def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None) -> Target:

@@ -16,7 +16,9 @@ class Timeouts:
     :ivar connect: until the connection stands, TLS and proxy included.
     :ivar first_byte: from the request to the first byte of the response. Reasoning models think for minutes.
     :ivar idle: between two reads; any byte counts, a comment too.
-    :ivar total: for the whole conversation.
+    :ivar first_event: from the request to the first event, or message; comments do not count.
+    :ivar event_idle: between two reads that have an event in them; comments do not count.
+    :ivar total: for the whole conversation, with all its connections.
     :ivar keepalive: over WebSocket, after which silence a ping is sent, and how long then any byte may take to come.
     :ivar close: over WebSocket, for the peer's half of the closing handshake.
     """
@@ -24,41 +26,52 @@ class Timeouts:
     connect: float | None = 10.0
     first_byte: float | None = 300.0
     idle: float | None = 120.0
+    first_event: float | None = None
+    event_idle: float | None = None
     total: float | None = None
     keepalive: float | None = 20.0
     close: float = 2.0
 
 
 class Timers:
-    """One timer for what is awaited now, and one for the whole."""
+    """One timer for the bytes that are awaited now, one for the events, and one for the whole."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self._name = ""
-        self._seconds = 0.0
-        self._deadline: float | None = None
-        self._total: float | None = None
+        self._running: dict[str, tuple[str, float, float]] = {}  # what for: the timer's name, its setting, its deadline
 
     def start(self, now: float) -> None:
         """The conversation begins, with connecting."""
         self.set("connect", self.timeouts.connect, now)
-        if self.timeouts.total is not None:
-            self._total = now + self.timeouts.total
+        self._set("whole", "total", self.timeouts.total, now)
+
+    def connected(self, now: float) -> None:
+        """The request goes out."""
+        self.set("first byte", self.timeouts.first_byte, now)
+        self._set("events", "first event", self.timeouts.first_event, now)
+
+    def event(self, now: float) -> None:
+        """An event came."""
+        self._set("events", "event idle", self.timeouts.event_idle, now)
 
     def set(self, name: str, seconds: float | None, now: float) -> None:
-        """Something else is awaited from now on."""
-        self._name = name
-        self._seconds = seconds or 0.0
-        self._deadline = None if seconds is None else now + seconds
+        """Other bytes are awaited from now on."""
+        self._set("bytes", name, seconds, now)
 
     def next_deadline(self) -> float | None:
         """When the first of them runs out; None for never."""
-        return min((deadline for deadline in (self._deadline, self._total) if deadline is not None), default=None)
+        return min((deadline for _, _, deadline in self._running.values()), default=None)
 
     def expired(self, now: float) -> TimeoutExceeded | None:
-        """The error of the timer that has run out, if one has."""
-        if self._total is not None and now >= self._total:
-            return TimeoutExceeded("total", self.timeouts.total or 0.0)
-        if self._deadline is not None and now >= self._deadline:
-            return TimeoutExceeded(self._name, self._seconds)
+        """The error of the timer that has run out, if one has; that of the whole before others."""
+        for which in ("whole", "events", "bytes"):
+            name, seconds, deadline = self._running.get(which, ("", 0.0, now + 1.0))
+            if now >= deadline:
+                return TimeoutExceeded(name, seconds)
         return None
+
+    def _set(self, which: str, name: str, seconds: float | None, now: float) -> None:
+        if seconds is None:
+            self._running.pop(which, None)
+        else:
+            self._running[which] = (name, seconds, now + seconds)

@@ -17,11 +17,11 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import RemoteProtocolError, StreamInterrupted, TokenwireError
+from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
 from .conversation import refusal
-from .request import Request
+from .request import Request, Want
 from .timers import Timeouts, Timers
 
 __all__ = ["MessageSession", "WebSocketSession"]
@@ -46,6 +46,9 @@ class MessageSession:
         self.error: TokenwireError | None = None
         #: How the peer closed, once it has.
         self.closed: Closed | None = None
+        #: What is asked.
+        self.request = request
+        self._connected = False
         self._dialect = dialect
         self._opening = deque(request.messages)
         target = request.http.target
@@ -59,9 +62,11 @@ class MessageSession:
         return self.head is not None and self.head.status == 101
 
     @property
-    def gone(self) -> bool:
-        """The connection is of no more use: both sides have closed, or one of them cannot."""
-        return self.ended
+    def wants(self) -> Want:
+        """What a driver is to do now. The connection is of no more use once both sides have closed, or one cannot."""
+        if self.ended:
+            return "over"
+        return "transfer" if self._connected else "connect"
 
     # What a driver tells.
 
@@ -71,7 +76,13 @@ class MessageSession:
 
     def connected(self, now: float) -> None:
         """The connection stands: `data_to_send` has the handshake."""
-        self._timers.set("first byte", self._timers.timeouts.first_byte, now)
+        self._connected = True
+        self._timers.connected(now)
+
+    def connection_failed(self, error: ConnectionFailed, now: float) -> list[str | bytes]:
+        """No connection could be made."""
+        self._fail(error)
+        return []
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
@@ -87,6 +98,8 @@ class MessageSession:
         messages = self._handle(events)
         if not self._closing:
             self._await_more(now)
+            if messages:
+                self._timers.event(now)
         if self._connection.error is not None:
             self._fail(self._connection.error)
         return messages
@@ -106,17 +119,18 @@ class MessageSession:
         """When to call `handle_deadline` unless something happens before; None for never."""
         return self._timers.next_deadline()
 
-    def handle_deadline(self, now: float) -> None:
+    def handle_deadline(self, now: float) -> list[str | bytes]:
         """The time has come: a ping goes out, or `error` becomes a `TimeoutExceeded` that names the timer."""
         expired = self._timers.expired(now)
         if expired is None or (self.ended and not self._closing):
-            return
-        if self._closing and expired.timer == "close":
+            return []
+        if self._closing:
             self.ended = True
         elif expired.timer == "silence":
             self._ping(now)
         else:
             self._fail(expired)
+        return []
 
     # What a user asks for.
 
@@ -182,15 +196,29 @@ class MessageSession:
 
 
 class WebSocketSession:
-    """The stream events of a dialect over one WebSocket; ends with the dialect's terminator."""
+    """The stream events of a dialect over one WebSocket; ends with the dialect's terminator.
 
-    def __init__(self, request: Request, dialect: Dialect, timeouts: Timeouts | None = None) -> None:
-        #: What has arrived so far.
-        self.answer = Answer()
+    :param going_on: as in `Session`.
+    :param last_word: as in `Session`.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        dialect: Dialect,
+        timeouts: Timeouts | None = None,
+        *,
+        going_on: tuple[Answer, Decoder] | None = None,
+        last_word: bool = True,
+    ) -> None:
+        #: What has arrived so far, and what reads it.
+        self.answer, self.decoder = going_on or (Answer(), Decoder(dialect))
+        #: The connection ended before the stream did.
+        self.cut = False
         self._messages = MessageSession(request, dialect, timeouts)
         self._dialect = dialect
-        self._decoder = Decoder(dialect)
-        self._interrupted: StreamInterrupted | None = None
+        self._last_word = last_word
+        self._error: TokenwireError | None = None
 
     @property
     def head(self) -> ResponseHead | None:
@@ -205,19 +233,24 @@ class WebSocketSession:
     @property
     def ended(self) -> bool:
         """The stream is over."""
-        return self._decoder.ended or self._messages.ended
+        return self.decoder.ended or self._messages.ended
 
     @property
     def gone(self) -> bool:
         """The connection is of no more use: both sides have closed, or one of them cannot."""
-        return self._messages.gone
+        return self._messages.ended
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the peer closed, once it has."""
+        return self._messages.closed
 
     @property
     def error(self) -> TokenwireError | None:
         """Why it is over, where it is not as it should be."""
-        if self._decoder.outcome in ("clean", "error"):
+        if self.decoder.outcome in ("clean", "error"):
             return None
-        return self._interrupted or self._messages.error
+        return self._error or self._messages.error
 
     def start(self, now: float) -> None:
         self._messages.start(now)
@@ -241,6 +274,9 @@ class WebSocketSession:
 
     def handle_deadline(self, now: float) -> None:
         self._messages.handle_deadline(now)
+        expired = self._messages.error
+        if isinstance(expired, TimeoutExceeded):
+            self._error = TimeoutExceeded(expired.timer, expired.seconds, self.answer)
 
     def send(self, message: str | bytes) -> None:
         """Sends a message in mid-stream.
@@ -254,13 +290,14 @@ class WebSocketSession:
         return self._messages.close(now)
 
     def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
-        events = [event for message in messages for event in self._decoder.receive_message(message)]
+        events = [event for message in messages for event in self.decoder.receive_message(message)]
         closed = self._messages.closed
-        if closed is not None and not self._decoder.ended:
-            events += self._decoder.receive_eof(cut=True)
+        self.cut = closed is not None and not self.decoder.ended
+        if self.cut and self._last_word:
+            events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
-        if closed is not None and self._decoder.outcome == "interrupted":
-            self._interrupted = StreamInterrupted(
+        if closed is not None and self.decoder.outcome in (None, "interrupted"):
+            self._error = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
