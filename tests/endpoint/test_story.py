@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,9 +14,17 @@ from hypothesis import strategies as st
 import tokenwire
 from cutting import cut_at, cuts
 from tokenwire.dialects import dialect_named
+from tokenwire.dialects.a2a import A2AReader, ArtifactUpdate, StatusUpdate, Task
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Tool
+from tokenwire.dialects.jsonrpc import ErrorResponse, Notification, Response
+from tokenwire.dialects.mcp import MCPReader, Primed
+from tokenwire.endpoint.a2a import A2A
+from tokenwire.endpoint.a2a import encode as encode_updates
 from tokenwire.endpoint.gemini import GEMINI, json_array
+from tokenwire.endpoint.gemini_live import encode as encode_turn
+from tokenwire.endpoint.gemini_live import gemini_live
+from tokenwire.endpoint.mcp import mcp, messages
 from tokenwire.endpoint.ollama import OLLAMA, encode_generation
 from tokenwire.endpoint.reference import services
 from tokenwire.endpoint.replies import compact
@@ -62,6 +71,7 @@ class Way:
     :ivar has_codes: its errors have the script's codes.
     :ivar has_limit: it tells a generation that reached its limit from one that came to its end.
     :ivar whole_calls: its tool calls come in one piece, so of one that broke off nothing was told.
+    :ivar calls_last: it calls tools last: whatever it says after a call it says since the tool has answered.
     """
 
     counts: tuple[str, ...]
@@ -70,6 +80,7 @@ class Way:
     has_codes: bool = True
     has_limit: bool = True
     whole_calls: bool = False
+    calls_last: bool = False
 
     def counted(self, usage: dict[str, Any]) -> tuple[int, int]:
         prompt, *completion = self.counts
@@ -90,16 +101,28 @@ WAYS = {
         ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"), has_codes=False, whole_calls=True
     ),
     "gemini-interactions": Way(("total_input_tokens", "total_output_tokens", "total_thought_tokens")),
+    "gemini-live": Way(
+        ("promptTokenCount", "responseTokenCount", "thoughtsTokenCount"),
+        has_codes=False,
+        has_limit=False,
+        whole_calls=True,
+        calls_last=True,
+    ),
     "ollama": Way(("prompt_eval_count", "eval_count"), has_ids=False, has_codes=False, whole_calls=True),
     "holysheep": Way(("prompt_tokens", "completion_tokens")),
     "vercel-ui": Way((), has_codes=False),
     "ag-ui": Way(("inputTokens", "outputTokens"), has_limit=False),
+    "mcp": Way((), has_codes=False, has_limit=False),
+    "a2a": Way((), has_codes=False, has_limit=False),
 }
 
 #: All services, and other ways in which one speaks.
 SERVICES = {service.dialect: service for service in services()} | {
     "gemini, one array": replace(GEMINI, framing=json_array),
+    "gemini-live, transcribed": replace(gemini_live(), encode=partial(encode_turn, transcribed=True)),
     "ollama, a generation": replace(OLLAMA, encode=encode_generation),
+    "mcp, not resumable": replace(mcp(), framing=messages),
+    "a2a, without RPC": replace(A2A, encode=encode_updates),
 }
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -136,7 +159,10 @@ def known_to(service: Service, script: Script) -> Script:
     dialect = dialect_named(service.dialect)
     tools = dialect.tools and service.encode is not encode_generation
     unknown = (() if tools else (ToolCall,)) + (() if dialect.reasoning else (Reasoning,))
-    return replace(script, parts=tuple(part for part in script.parts if not isinstance(part, unknown)))
+    known = [part for part in script.parts if not isinstance(part, unknown)]
+    if WAYS[service.dialect].calls_last:
+        known.sort(key=lambda part: isinstance(part, ToolCall))
+    return replace(script, parts=tuple(known))
 
 
 def account_of(script: Script, way: Way) -> Account:
@@ -201,9 +227,62 @@ def decoded(service: Service, script: Script, places: list[int]) -> tokenwire.An
     return answers[0]
 
 
-@pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+def heard_by_mcp(pieces: list[bytes]) -> Account:
+    """What the envelopes of MCP carry: the text as progress, and once more whole, in the result."""
+    reader = MCPReader(1)
+    envelopes = [envelope for piece in pieces for envelope in reader.receive_data(piece)]
+    text, finish, error = "", None, None
+    for envelope in [*envelopes, *reader.receive_eof()]:
+        match envelope:
+            case Notification(params=params):
+                text += params["message"]
+            case Response(result={"content": [{"text": whole}]}):
+                assert whole == text
+                finish = "stop"
+            case ErrorResponse():
+                error = ("", envelope.message)
+            case _:
+                assert isinstance(envelope, Primed)
+    assert reader.ended
+    return Account(text, "", [], finish, None, error)
+
+
+def heard_by_a2a(pieces: list[bytes]) -> Account:
+    """What the updates of A2A carry: the text as one artifact."""
+    reader = A2AReader()
+    updates = [update for piece in pieces for update in reader.receive_data(piece)]
+    text, state, said = "", "", ""
+    for update in [*updates, *reader.receive_eof()]:
+        match update:
+            case ArtifactUpdate():
+                text = text + update.text if update.append else update.text
+            case Task() | StatusUpdate():
+                state, said = update.state, update.text
+            case _:
+                raise AssertionError(update)
+    assert reader.ended
+    failed = state == "TASK_STATE_FAILED"
+    return Account(text, "", [], None if failed else "stop", None, ("", said) if failed else None)
+
+
+HEARD = {"mcp": heard_by_mcp, "a2a": heard_by_a2a}
+ENVELOPES = [name for name, service in SERVICES.items() if service.dialect in HEARD]
+
+
+@pytest.mark.parametrize("name", ENVELOPES)
 @given(script=scripts(), places=cuts)
-def test_what_is_decoded_is_what_was_told(service: Service, script: Script, places: list[int]) -> None:
+def test_what_an_envelope_carries_is_what_was_told(name: str, script: Script, places: list[int]) -> None:
+    service = SERVICES[name]
+    script = known_to(service, script)
+    body = b"".join(service.framing(service.encode(script, Identity(1, 1_700_000_000))))
+    assert HEARD[service.dialect](cut_at(body, places)) == account_of(script, WAYS[service.dialect])
+    assert list(tokenwire.decode([body], dialect=service.dialect))[-1] == tokenwire.End(clean=script.failure is None)
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if name not in ENVELOPES])
+@given(script=scripts(), places=cuts)
+def test_what_is_decoded_is_what_was_told(name: str, script: Script, places: list[int]) -> None:
+    service = SERVICES[name]
     script = known_to(service, script)
     way = WAYS[service.dialect]
     answer = decoded(service, script, places)

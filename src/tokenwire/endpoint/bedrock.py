@@ -106,7 +106,7 @@ def _wanted(request: Mapping[str, Any], model: str) -> Wanted:
     return Wanted(
         model=model,
         prompt_tokens=count_tokens(text_of(content) for content in said),
-        tools=tuple(tool_of({**mapping(spec), "schema": member(spec, "inputSchema", "json")}, "schema") for spec in specs),
+        tools=tuple(tool_of({**mapping(spec), **mapping(member(spec, "inputSchema"))}, "json") for spec in specs),
         max_tokens=limit_of(member(request, "inferenceConfig", "maxTokens")),
         reasoning=member(asked, "thinking", "type") == "enabled",
     )

@@ -1,8 +1,8 @@
 """The server's side of Ollama's own API: `POST /api/chat` and `POST /api/generate`, as lines of JSON, or whole.
 
 An answer is streamed unless `stream` is false. The last line says `done`, with the reason, counts and durations, which
-are none here. Calls are whole, and thinking comes where `think` asks for it. Ollama wants no key, and no Content-Type; a
-key that the endpoint has is a bearer token, as a proxy before Ollama wants it.
+are 0 here. Calls are whole, and thinking comes where `think` asks for it. Ollama wants no Content-Type, and no key:
+where the endpoint has one it is a bearer token, as a proxy before Ollama wants it.
 """
 
 from __future__ import annotations

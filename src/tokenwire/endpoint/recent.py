@@ -20,10 +20,10 @@ class Recent(Generic[_Item]):
         self._limit = limit
         self._items: OrderedDict[str, _Item] = OrderedDict()
 
-    def keep(self, id: str, item: _Item) -> None:
-        self._items[id] = item
+    def keep(self, known_by: str, item: _Item) -> None:
+        self._items[known_by] = item
         if len(self._items) > self._limit:
             self._items.popitem(last=False)
 
-    def get(self, id: str) -> _Item | None:
-        return self._items.get(id)
+    def get(self, known_by: str) -> _Item | None:
+        return self._items.get(known_by)

@@ -16,6 +16,7 @@ from time import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..protocol.websocket import Asked
+from .a2a import A2A
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .bedrock import BEDROCK_CONVERSE
@@ -24,13 +25,16 @@ from .connection import EndpointConnection
 from .front import FrontDoor
 from .gemini import GEMINI
 from .gemini_interactions import gemini_interactions
-from .holysheep import HOLYSHEEP
+from .gemini_live import gemini_live
+from .holysheep import holysheep
+from .mcp import mcp
 from .mistral import MISTRAL
 from .ollama import OLLAMA
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
 from .openai_responses import openai_responses
+from .replay_buffer import with_keepalive
 from .seams import Call, Reply, Seams
 from .service import Answer, Identity, Service
 from .vercel_ui import VERCEL_UI
@@ -61,10 +65,13 @@ def services() -> tuple[Service, ...]:
         BEDROCK_CONVERSE,
         GEMINI,
         gemini_interactions(),
+        gemini_live(),
         OLLAMA,
-        HOLYSHEEP,
+        holysheep(),
         VERCEL_UI,
         AG_UI,
+        mcp(),
+        A2A,
     )
 
 
@@ -73,6 +80,8 @@ class ReferenceEndpoint:
 
     :param key: that a request must have; None lets everybody in.
     :param pace: seconds between two pieces of a stream.
+    :param keepalive: seconds of silence in a stream of server-sent events, after which a comment goes out; None for no
+        comments.
     :param seams: makes the seams of a connection, where faults are planted.
     :param clock: seconds since 1970, for Date and `created`.
     """
@@ -82,11 +91,13 @@ class ReferenceEndpoint:
         *,
         key: str | None = None,
         pace: float = 0.0,
+        keepalive: float | None = None,
         seams: Callable[[], Seams] = Seams,
         clock: Callable[[], float] = time,
     ) -> None:
         self._key = key
         self._pace = pace
+        self._keepalive = keepalive
         self._seams = seams
         self._clock = clock
         self._numbers = count(1)
@@ -117,7 +128,8 @@ class ReferenceEndpoint:
             if call.method not in route.methods:
                 allow = ", ".join([*route.methods, "OPTIONS"])
                 raise Refusal(405, "method_not_allowed", f"{call.method} is not for this.", [("Allow", allow)])
-            return route.methods[call.method](replace(call, place=place), seams, self._identify(), self._pace)
+            reply = route.methods[call.method](replace(call, place=place), seams, self._identify(), self._pace)
+            return reply if self._keepalive is None else with_keepalive(reply, self._keepalive)
         except Refusal as refusal:
             return _refused(route.service, refusal)
 
