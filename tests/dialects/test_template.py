@@ -166,10 +166,10 @@ def test_what_stands_between_deltas_is_read_as_ever(between: bytes) -> None:
     same("openai-chat", deltas + between + deltas + between + deltas)
 
 
-def test_an_id_that_comes_alone_in_a_read_is_the_cursor_of_what_follows() -> None:
+def test_an_id_without_data_is_the_cursor_of_what_follows() -> None:
     block = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta",'
-    deltas = [block + b'"text":"t"}}\n\n'] * 3
-    pieces = [*deltas, b"id: 3\n\n", *deltas]
+    deltas = [block + b'"text":"t"}}\n\n'] * 5
+    pieces = [*deltas, b"id: 3\n\n", *deltas, deltas[0] + b"id: 4\n\n", *deltas]
     assert told(decode(Decoder("anthropic-messages"), pieces)) == told(decode(full("anthropic-messages"), pieces))
 
 

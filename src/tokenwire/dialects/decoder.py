@@ -30,6 +30,9 @@ Outcome = Literal["clean", "error", "interrupted"]
 #: the framing's, which takes pieces of any size in linear time.
 MAX_WAITING = 4096
 
+#: Bytes of whole messages below which it costs less to parse them in full than to look for those that fit.
+WORTH_HALVING = 1024
+
 
 class Decoder:
     """Decodes one stream of one dialect.
@@ -62,6 +65,7 @@ class Decoder:
             dialect = hint.dialect if hint else "raw"
         self._waiting = b""  # the beginning of a message, of which the framing knows nothing yet
         self._aligned = False  # the framing is between two messages
+        self._passed_over = 0  # bytes that went the short way since the framing was last told
         self._overlap: Overlap | None = None
         self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
 
@@ -107,9 +111,14 @@ class Decoder:
             self._guesser.receive_data(data)
             data = self._take_guess(self._guesser)
         shortcut = self._shortcut
-        if shortcut is None or not shortcut.ready or self._overlap is not None:
+        if shortcut is None or (shortcut.given_up and not self._waiting) or self._overlap is not None:
             return self._decode(self._frames.receive_data(data))
-        return self._receive_deltas(shortcut, data)
+        if shortcut.ready and self._aligned and not self._waiting and len(data) <= MAX_WAITING:
+            events = shortcut.read_block(data)
+            if events is not None:
+                self._passed_over += len(data)
+                return events
+        return self._receive(shortcut, data)
 
     def receive_message(self, data: str | bytes) -> list[StreamEvent]:
         """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
@@ -134,6 +143,7 @@ class Decoder:
         self._frames = frames_for(self.dialect, self.last_event_id, self._max_event_size)
         self._waiting = b""
         self._aligned = False
+        self._passed_over = 0
         self._overlap = overlap
 
     def receive_eof(self, *, cut: bool = False) -> list[StreamEvent]:
@@ -149,8 +159,8 @@ class Decoder:
             self._guesser.receive_eof()
             held = self._take_guess(self._guesser)
             events = self._decode(self._frames.receive_data(held))
-        if self._waiting:
-            events = self._decode(self._frames.receive_data(self._waiting))
+        if self._shortcut is not None and self._waiting:
+            self._through_framing(self._shortcut, self._waiting, events)
             self._waiting = b""
         events += self._decode(self._frames.receive_eof())
         if self.ended:
@@ -169,34 +179,55 @@ class Decoder:
             self._read_as(dialect_named(guesser.guess.dialect))
         return guesser.held
 
-    def _receive_deltas(self, shortcut: Shortcut, data: bytes) -> list[StreamEvent]:
-        """What is likely to be deltas and nothing else: whole messages may go the short way, the beginning of another
-        waits for its rest. Whatever else it is goes to the framing."""
+    def _receive(self, shortcut: Shortcut, data: bytes) -> list[StreamEvent]:
+        """What may hold many deltas: whole messages go the short way where they can, and the beginning of another waits
+        for its rest."""
         events: list[StreamEvent] = []
         if self._waiting:
             data, self._waiting = self._waiting + data, b""
-        elif not self._aligned:
-            first = shortcut.first_end(data)
-            shortcut.ready = False
-            events = self._decode(self._frames.receive_data(data[:first]))
-            self._aligned = self._frames.between_messages
-            data = data[first:]
-        if self._aligned and shortcut.ready:
-            deltas, end = shortcut.read_body(data) if len(data) <= self._max_event_size else (None, 0)
-            if deltas is not None:
-                self._frames.pass_over(end)
-                self._waiting = data[end:]
-                events = events + deltas if events else deltas
-                if len(self._waiting) <= MAX_WAITING:
-                    return events
-                data, self._waiting = self._waiting, b""
-        self._aligned = shortcut.ready = False  # what is no message, such as an id alone, may change things too
         try:
-            return events + self._decode(self._frames.receive_data(data)) if not self.ended else events
+            if not self._aligned:
+                first = shortcut.first_end(data)
+                self._through_framing(shortcut, data[:first], events)
+                data = data[first:]
+            end = shortcut.last_end(data) if self._aligned else 0
+            if end:
+                self._receive_whole(shortcut, data[:end], events)
+            if self._aligned and shortcut.ready and len(data) - end <= MAX_WAITING:
+                self._waiting = data[end:]
+            else:
+                self._through_framing(shortcut, data[end:], events)
         except RemoteProtocolError:
-            if events:
-                return events  # the error takes effect after them
-            raise
+            if not events:
+                raise  # otherwise it takes effect after them
+        return events
+
+    def _receive_whole(self, shortcut: Shortcut, data: bytes, events: list[StreamEvent]) -> None:
+        """Whole messages. Those that cannot all go the short way are halved, as long as that is worth it."""
+        if shortcut.ready and self._aligned and len(data) <= self._max_event_size:
+            deltas = shortcut.read_body(data)
+            if deltas is not None:
+                self._passed_over += len(data)
+                events += deltas
+                return
+        half = shortcut.last_end(data[: len(data) // 2]) if len(data) > WORTH_HALVING else 0
+        if half:
+            self._receive_whole(shortcut, data[:half], events)
+            self._receive_whole(shortcut, data[half:], events)
+        else:
+            self._through_framing(shortcut, data, events)
+
+    def _through_framing(self, shortcut: Shortcut, data: bytes, events: list[StreamEvent]) -> None:
+        """The long way. What is no message, such as an id alone, may change things too."""
+        if not data or self.ended:
+            return
+        if self._passed_over:
+            self._frames.pass_over(self._passed_over)
+            self._passed_over = 0
+        self._aligned = shortcut.ready = False
+        events += self._decode(self._frames.receive_data(data))
+        self._aligned = self._frames.between_messages
+        shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []

@@ -42,6 +42,9 @@ MAX_TEMPLATES = 8
 #: Characters of a message that is learned. What is larger than this is no token.
 MAX_SIZE = 4096
 
+#: Deltas after which it begins: what is learned costs what some fifty of them save.
+LEARN_AFTER = 4
+
 #: Messages that may fail to fit, or to be learned from, before a stream is no longer tried.
 MAX_FAILURES = 16
 
@@ -57,6 +60,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: The inside of a string literal, as far as it goes.
 _BODY = re.compile(r'(?:[^"\\]|\\.)*')
+
+#: Characters by which the end of a hole is looked for.
+_NEEDLE = 8
 
 _Role = Literal["text", "free", "cursor"]
 _Kind = Literal["string", "number", "blanks"]
@@ -159,9 +165,12 @@ class Template:
         for role, kind, after in self._steps:
             column = rest
             if after:
-                column, found, rest = zip(*map(str.partition, rest, repeat(after)), strict=True)
-                if found.count(after) < len(raws):
+                # A short needle is found faster, and what follows it is compared.
+                needle, more = after[:_NEEDLE], after[_NEEDLE:]
+                column, found, rest = zip(*map(str.partition, rest, repeat(needle)), strict=True)
+                if found.count(needle) < len(raws) or not all(map(str.startswith, rest, repeat(more))):
                     return None
+                rest = list(map(itemgetter(slice(len(more), None)), rest))
             values = _READERS[kind](column)
             if values is None:
                 return None
@@ -181,20 +190,32 @@ class Shortcut:
     def __init__(self, holes: Holes) -> None:
         #: The next messages may go the short way.
         self.ready = False
+        #: The last event ID of the message after which it was found ready.
+        self.last_event_id = ""
         self._holes = holes
         self._templates: list[Template] = []
         self._failures = 0
+        self._seen = 0
         self._template: Template
         self._block = 0
         self._cursor: str | None = None
         self._head = ""
         self._between = ""
-        self._gap = b""
+        self._end = ""
+        self._gap = b"\n\n"
+
+    @property
+    def given_up(self) -> bool:
+        """It is not worth while with this stream."""
+        return self._failures > MAX_FAILURES
 
     def note(self, message: Message, events: list[StreamEvent]) -> None:
         """A message was parsed in full: what it gave says whether the next ones may go the short way."""
         self.ready = False
-        if len(events) != 1 or not isinstance(events[0], _DELTAS) or self._failures > MAX_FAILURES:
+        if len(events) != 1 or not isinstance(events[0], _DELTAS) or self.given_up:
+            return
+        self._seen += 1
+        if self._seen < LEARN_AFTER:
             return
         event = events[0]
         template = self._known(message.data, event) or self._learned(message.data, event)
@@ -202,6 +223,7 @@ class Shortcut:
             self._failures += 1
             return
         self.ready = True
+        self.last_event_id = message.id
         self._template = template
         self._block = event.block
         self._cursor = event.cursor
@@ -216,33 +238,38 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor)
         return self._noted(None if delta is None else [delta])
 
-    def read_body(self, data: bytes) -> tuple[list[StreamEvent] | None, int]:
-        """The deltas of the whole messages that the data begins with, in their framing, and where they end; None
-        where something is else."""
-        gap, head = self._gap, self._head
-        size = len(gap)
-        end = data.find(gap) + size
-        alone = end == len(data)
-        if not alone:
-            end = data.rfind(gap) + size
-            if end < size:
-                return [], 0
-        text = data[:end].decode("utf-8", "replace")
-        if not text.startswith(head):
-            return self._noted(None), 0
-        whole = text[len(head) : -size]
-        if alone:
-            return self.read_message(whole), end
+    def read_block(self, data: bytes) -> list[StreamEvent] | None:
+        """The delta of one whole message in its framing; None where it is something else, or several."""
+        text = data.decode("utf-8", "replace")
+        if not text.startswith(self._head) or not text.endswith(self._end):
+            return None
+        raw = text[len(self._head) : -len(self._end)]
+        delta = self._template.read_one(raw, self._block, self._cursor)
+        return None if delta is None else [delta]
+
+    def read_body(self, data: bytes) -> list[StreamEvent] | None:
+        """The deltas of whole messages in their framing; None where something is else."""
+        text = data.decode("utf-8", "replace")
+        head = self._head
+        if not text.startswith(head) or not text.endswith(self._end):
+            return self._noted(None)
+        whole = text[len(head) : -len(self._end)]
         raws = whole.split(self._between)
-        return self._noted(self._template.read(raws, whole, self._between, self._block, self._cursor)), end
+        return self._noted(self._template.read(raws, whole, self._between, self._block, self._cursor))
 
     def first_end(self, data: bytes) -> int:
         """Where the first message ends in the data; its size where none does."""
         end = data.find(self._gap)
         return len(data) if end < 0 else end + len(self._gap)
 
+    def last_end(self, data: bytes) -> int:
+        """Where the last message that is whole ends in the data; 0 where none does."""
+        end = data.rfind(self._gap)
+        return 0 if end < 0 else end + len(self._gap)
+
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
+        self._end = gap
         self._between = gap + head
         self._gap = gap.encode()
 
@@ -281,12 +308,12 @@ def _strings(column: Sequence[str]) -> Sequence[str] | None:
     joined = "".join(column)
     if not joined.isprintable() and _NOT_PLAIN.search(joined):
         return None
-    if '"' in joined:
-        strings = list(map(_string, column))
-    elif "\\" in joined:
-        strings = [_string(literal) if "\\" in literal else literal for literal in column]
-    else:
-        return column
+    if "\\" not in joined:
+        return None if '"' in joined else column
+    plain = ["" if "\\" in literal else literal for literal in column]
+    if '"' in "".join(plain):
+        return None
+    strings = [literal or _string(escaped) for literal, escaped in zip(plain, column, strict=True)]
     return None if None in strings else strings  # type: ignore[return-value]  # which mypy cannot see
 
 
@@ -343,13 +370,18 @@ def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:
     other: str | int = f"{member}." if isinstance(member, str) else member + 1
     for match in _LITERAL.finditer(raw):
         start, end = match.span()
-        if json.loads(match[0], strict=False) != member:
+        if not _may_be(match[0], member) or json.loads(match[0], strict=False) != member:
             continue
         tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
         if _at(tried, path) == other and _with(tried, path, member) == value:
             inside = (start + 1, end - 1) if isinstance(member, str) else (start, end)
             return _Hole(*inside, role, "number" if isinstance(member, int) else "string")
     return None
+
+
+def _may_be(literal: str, member: str | int) -> bool:
+    """Without parsing it."""
+    return literal == str(member) if isinstance(member, int) else "\\" in literal or literal == f'"{member}"'
 
 
 def _with(value: Any, path: Path, member: str | int) -> Any:
