@@ -178,5 +178,5 @@ def test_the_eventsource_stream_has_ids_and_a_reconnection_time() -> None:
     assert headers["cache-control"].startswith("no-store")
     assert "".join(json.loads(event.data).get("content", "") for event in events) == STORY_TEXT
     assert json.loads(events[-1].data) == {"type": "done"}
-    assert [event.id for event in events] == [str(number) for number in range(len(events))]
+    assert [event.id for event in events] == [f"1-{number}" for number in range(len(events))]
     assert parser.retry == 1000

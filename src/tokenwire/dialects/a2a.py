@@ -23,14 +23,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
 from .dialect import Again, Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, StreamEvent
 from .json_decoder import JSONDecoder
 from .jsonrpc import ErrorResponse, Reply, Response, Unreadable, as_object, envelope
-from .values import error_fields, listed, mapping, member, value_of, word
+from .values import error_fields, listed, mapping, member, percent_encoded, value_of, word
 
 __all__ = ["A2A", "A2ADecoder", "A2AReader", "AgentMessage", "ArtifactUpdate", "StatusUpdate", "Task", "Update"]
 
@@ -291,7 +290,7 @@ def _resuming(broken: Broken) -> Again | None:
     if "method" in broken.json:
         json = {"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": task}}
         return Again(broken.path, "POST", json=json, snapshot=True)
-    path = broken.path.removesuffix("/message:stream") + f"/tasks/{quote(task, safe='')}:subscribe"
+    path = broken.path.removesuffix("/message:stream") + f"/tasks/{percent_encoded(task)}:subscribe"
     return Again(path, "POST", json={}, snapshot=True)
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from .dialect import Again, Broken, Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
-from .values import error_fields, json_text, mapping, member, piece, value_of, word
+from .values import error_fields, json_text, mapping, member, percent_encoded, piece, value_of, word
 
 __all__ = ["GEMINI_INTERACTIONS", "GeminiInteractionsDecoder"]
 
@@ -176,8 +175,8 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
 def _resuming(broken: Broken) -> Again | None:
     if broken.json.get("store") is False or not broken.id or not broken.cursor:
         return None
-    path = f"{broken.path.partition('?')[0].rstrip('/')}/{quote(broken.id, safe='')}"
-    return Again(f"{path}?stream=true&last_event_id={quote(broken.cursor, safe='')}")
+    path = f"{broken.path.partition('?')[0].rstrip('/')}/{percent_encoded(broken.id)}"
+    return Again(f"{path}?stream=true&last_event_id={percent_encoded(broken.cursor)}")
 
 
 GEMINI_INTERACTIONS = Dialect(

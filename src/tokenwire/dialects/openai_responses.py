@@ -20,12 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
 from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, value_of, word
+from .values import error_fields, mapping, member, percent_encoded, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
@@ -118,8 +117,8 @@ def _resuming(broken: Broken) -> Again | None:
     """Only what runs in the background goes on without us, and only what is stored can be asked for."""
     if broken.json.get("background") is not True or broken.json.get("store") is False or not broken.id:
         return None
-    path = f"{broken.path.partition('?')[0].rstrip('/')}/{quote(broken.id, safe='')}?stream=true"
-    return Again(f"{path}&starting_after={quote(broken.cursor, safe='')}" if broken.cursor else path)
+    path = f"{broken.path.partition('?')[0].rstrip('/')}/{percent_encoded(broken.id)}?stream=true"
+    return Again(f"{path}&starting_after={percent_encoded(broken.cursor)}" if broken.cursor else path)
 
 
 def _cursor_of(message: Message) -> str:

@@ -17,10 +17,15 @@ __all__ = [
     "mapping",
     "member",
     "parse",
+    "percent_encoded",
     "piece",
     "value_of",
     "word",
 ]
+
+
+#: RFC 3986, 2.3.
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 def parse(text: str) -> Any:
@@ -59,6 +64,11 @@ def member(value: Any, *names: str) -> Any:
 def listed(value: Any) -> list[dict[str, Any]]:
     """The objects of a JSON array; nothing for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def percent_encoded(text: str) -> str:
+    """A text as one segment of a path, or one value of a query (RFC 3986, 2.1)."""
+    return "".join(chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
 
 
 def value_of(text: str) -> Any:

@@ -6,24 +6,25 @@ which is acknowledged, and `{"type": "cancel"}`, which ends it with `{"type": "d
 
 Not upgraded, `GET /v1/chat/stream?model=…`: the same messages as server-sent events, each with an id, the first one
 with the reconnection time. After the last one the body ends; a browser would then connect again, so a client closes at
-`done` (WHATWG HTML 9.2.2).
+`done` (WHATWG HTML 9.2.2). With Last-Event-ID a stream goes on after that event; after the last one there is 204.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from ..dialects.values import listed
-from ..framing.sse import encode as encode_event
-from .replies import Payload, compact, messages_of, stream_reply
+from .replay_buffer import ReplayBuffer, numbered_events
+from .replies import Payload, messages_of, stream_reply
 from .seams import Call, Reply, Seams, Turn
-from .service import Identity, Service
+from .service import Identity, Service, bearer_of
 from .story import MODELS, Delta, Failure, Script, Text, tell
 from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of
 
-__all__ = ["HOLYSHEEP", "RECONNECTION_TIME", "HolySheep", "encode", "numbered_events"]
+__all__ = ["RECONNECTION_TIME", "HolySheep", "encode", "holysheep"]
 
 #: Milliseconds that a client of the event stream is asked to wait before it connects again.
 RECONNECTION_TIME = 1000
@@ -44,14 +45,6 @@ def encode(script: Script, identity: Identity, *, usage: bool = True) -> Iterato
     if usage:
         done["usage"] = {"prompt_tokens": script.prompt_tokens, "completion_tokens": script.completion_tokens}
     yield done
-
-
-def numbered_events(payloads: Iterable[Payload]) -> list[bytes]:
-    """Server-sent events without a name, each with an id."""
-    return [
-        encode_event(compact(payload).decode(), id=str(n), retry=None if n else RECONNECTION_TIME)
-        for n, payload in enumerate(payloads)
-    ]
 
 
 class HolySheep:
@@ -94,19 +87,34 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     return Wanted(request.get("model", ""), prompt, max_tokens=limit_of(request.get("max_tokens")))
 
 
-def _answer_get(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
-    script = tell(Wanted(call.query.get("model", MODELS[0])))
-    return stream_reply(call, seams, encode(script, identity, usage=False), numbered_events, pace=pace)
+class _EventStreams:
+    """The answers over GET, kept for those who come back with Last-Event-ID."""
+
+    def __init__(self) -> None:
+        self._told = ReplayBuffer()
+
+    def get(self, call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+        key, last = bearer_of(call), call.header("last-event-id")
+        if last:
+            stream, first, payloads = self._told.after(key, last)
+        else:
+            script = tell(Wanted(call.query.get("model", MODELS[0])))
+            stream, first, payloads = identity.number, 0, list(encode(script, identity, usage=False))
+            self._told.keep(key, stream, payloads)
+        framing = partial(numbered_events, stream=stream, first=first, retry=RECONNECTION_TIME)
+        return stream_reply(call, seams, payloads, framing, pace=pace)
 
 
 def _error(code: str, message: str) -> Payload:
     return {"type": "error", "error": {"code": code, "message": message}}
 
 
-HOLYSHEEP = Service(
-    dialect="holysheep",
-    encode=encode,
-    framing=numbered_events,
-    routes={"/v1/chat/stream": {"GET": _answer_get}},
-    sockets={"/v1/chat/stream": HolySheep},
-)
+def holysheep() -> Service:
+    """The service, for one endpoint."""
+    return Service(
+        dialect="holysheep",
+        encode=encode,
+        framing=numbered_events,
+        routes={"/v1/chat/stream": {"GET": _EventStreams().get}},
+        sockets={"/v1/chat/stream": HolySheep},
+    )
