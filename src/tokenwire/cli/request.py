@@ -16,7 +16,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
-from ..session import Timeouts
+from ..session import Observe, Timeouts
 
 __all__ = [
     "add_key_options",
@@ -60,6 +60,8 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
         ("connect", _DEFAULTS.connect),
         ("first-byte", _DEFAULTS.first_byte),
         ("idle", _DEFAULTS.idle),
+        ("first-event", _DEFAULTS.first_event),
+        ("event-idle", _DEFAULTS.event_idle),
         ("total", _DEFAULTS.total),
     ):
         parser.add_argument(
@@ -109,12 +111,16 @@ def open_request(
     dialect: Dialect | None = None,
     body: Mapping[str, Any] | None = None,
     record: str | Path | None = None,
+    policy: str = "never",
+    observe: Observe | None = None,
 ) -> Opening:
     """Everything that a driver needs, from the options.
 
     :param dialect: instead of the one that was asked for.
     :param body: what the verb adds to the request's body, where that does not say otherwise.
     :param record: a file for the recording.
+    :param policy: what follows when a connection fails.
+    :param observe: is told of it.
     :raises LocalProtocolError: for options that do not go together.
     :raises OSError: when a file cannot be read.
     """
@@ -133,6 +139,8 @@ def open_request(
         headers=headers,
         timeouts=_timeouts(args),
         record=record,
+        policy=policy,
+        observe=observe,
     )
 
 
@@ -208,5 +216,7 @@ def _timeouts(args: argparse.Namespace) -> Timeouts:
         connect=args.connect_timeout or None,
         first_byte=args.first_byte_timeout or None,
         idle=args.idle_timeout or None,
+        first_event=args.first_event_timeout or None,
+        event_idle=args.event_idle_timeout or None,
         total=args.total_timeout or None,
     )

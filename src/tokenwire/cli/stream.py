@@ -24,7 +24,8 @@ from ..dialects.events import (
     ToolCallDelta,
 )
 from ..drivers.blocking import Stream
-from .exits import FINDINGS, FINE, complain
+from ..session import DEFAULT, POLICIES, Happening
+from .exits import FINDINGS, FINE, complain, one_line
 from .request import add_request_options, dialect_asked, open_request
 from .screen import Screen
 
@@ -50,13 +51,19 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--events", action="store_true", help="print one line of JSON an event instead of the text")
     parser.add_argument("--usage", action="store_true", help="ask for the usage and tell it on standard error")
     parser.add_argument("--timing", action="store_true", help="tell on standard error how long what took")
+    parser.add_argument(
+        "--policy",
+        choices=list(POLICIES),
+        default=DEFAULT.name,
+        help="what follows when a connection fails, told on standard error; default: %(default)s",
+    )
     parser.add_argument("--record", metavar="FILE", help="keep the wire in a file, secrets redacted")
 
 
 def run(args: argparse.Namespace) -> int:
     asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
     body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
-    opening = open_request(args, body=body, record=args.record)
+    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=_tell_happening)
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     screen = Screen(sys.stdout)
@@ -196,6 +203,14 @@ class _Clock:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _tell_happening(happening: Happening) -> None:
+    """What does not go as it should. The first connection, and the end, show by themselves."""
+    if happening.kind not in ("connecting", "connected", "done", "duplicate") or (
+        happening.connection > 1 and happening.kind == "connected"
+    ):
+        print(f"connection {happening.connection}: {one_line(str(happening))}", file=sys.stderr, flush=True)
 
 
 def _tell_usage(usage: dict[str, Any] | None) -> None:
