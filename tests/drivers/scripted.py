@@ -7,6 +7,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 __all__ = ["Peer", "Proxy", "ScriptedServer"]
@@ -149,9 +150,9 @@ class Proxy:
 
 
 def pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
+    """Carries bytes until one side is gone, however it went, and then tells the other."""
+    with suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
+    with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
