@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..dialects.jsonrpc import Request, RequestId
 from ..dialects.values import mapping, member
 from .jsonrpc import envelope_of, refuse, refuse_request, response
-from .replies import Payload, json_reply, stream_reply, unnamed_events
+from .replies import Payload, google_error, json_reply, stream_reply, unnamed_events
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Delta, Failure, Script, Text, tell
@@ -67,13 +68,15 @@ def _answer_rpc(call: Call, seams: Seams, identity: Identity, pace: float) -> Re
         return replace(reply, headers=[*reply.headers, *refusal.headers])
 
 
-def _stream(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
-    script = tell(_wanted(json_object(call)))
-    return stream_reply(call, seams, encode(script, identity), unnamed_events, pace=pace)
-
-
-def _send(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
-    return json_reply(200, _whole(tell(_wanted(json_object(call))), identity))
+def _answer_http(call: Call, seams: Seams, identity: Identity, pace: float, *, streams: bool) -> Reply:
+    try:
+        script = tell(_wanted(json_object(call)))
+    except Refusal as refusal:
+        reply = json_reply(refusal.status, google_error(refusal.status, refusal.message))
+        return replace(reply, headers=[*reply.headers, *refusal.headers])
+    if streams:
+        return stream_reply(call, seams, encode(script, identity), unnamed_events, pace=pace)
+    return json_reply(200, _whole(script, identity))
 
 
 def _wanted(request: Mapping[str, Any]) -> Wanted:
@@ -116,8 +119,8 @@ A2A = Service(
     framing=unnamed_events,
     routes={
         "/a2a": {"POST": _answer_rpc},
-        "/a2a/message:stream": {"POST": _stream},
-        "/a2a/message:send": {"POST": _send},
+        "/a2a/message:stream": {"POST": partial(_answer_http, streams=True)},
+        "/a2a/message:send": {"POST": partial(_answer_http, streams=False)},
     },
     refuse=refuse,
 )

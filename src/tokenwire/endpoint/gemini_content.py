@@ -9,7 +9,7 @@ from typing import Any
 
 from ..dialects.dialect import Tool
 from ..dialects.values import listed, mapping, member
-from .replies import Payload, json_reply
+from .replies import Payload, google_error, json_reply
 from .seams import Call, Reply
 from .service import bearer_of
 from .story import Failure, Part, Reasoning, Script, Text, ToolCall
@@ -17,7 +17,6 @@ from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
 
 __all__ = [
     "SIGNATURE",
-    "error_of",
     "failure_of",
     "key_of",
     "part_of",
@@ -30,15 +29,6 @@ __all__ = [
 
 #: What proves that thoughts are the model's own. The client sends it back unread.
 SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
-
-#: Google's name for a status of HTTP (google.rpc.Code).
-_STATUSES = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    404: "NOT_FOUND",
-    500: "INTERNAL",
-    503: "UNAVAILABLE",
-}
 
 
 def part_of(part: Part, text: str) -> Payload:
@@ -103,19 +93,14 @@ def _lower(schema: dict[str, Any]) -> str:
     return str(schema.get("type", "")).lower()
 
 
-def error_of(status: int, message: str) -> Payload:
-    """An error, within a stream as before it."""
-    return {"error": {"code": status, "message": message, "status": _STATUSES.get(status, "UNKNOWN")}}
-
-
 def failure_of(failure: Failure) -> Payload:
     """The error of a generation that failed."""
-    return error_of(503 if failure.code == "overloaded" else 500, failure.message)
+    return google_error(503 if failure.code == "overloaded" else 500, failure.message)
 
 
 def refuse(refusal: Refusal) -> Reply:
     """A refusal in Google's words."""
-    return json_reply(refusal.status, error_of(refusal.status, refusal.message))
+    return json_reply(refusal.status, google_error(refusal.status, refusal.message))
 
 
 def key_of(call: Call) -> str:

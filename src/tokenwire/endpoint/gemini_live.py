@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 from ..dialects.values import listed, member, word
-from .gemini_content import error_of, failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of
+from .gemini_content import failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of
 from .recent import Recent
-from .replies import Payload, compact
+from .replies import Payload, compact, google_error
 from .seams import Turn
 from .service import Identity, Service
 from .story import Delta, Failure, Script, Stop, Text, ToolCall, tell
@@ -80,7 +80,7 @@ class _Live:
             return self._answer(parse_object(message, "The message"), bool(pending[""]))
         except Refusal as refusal:
             code = _SERVER_ERROR if refusal.status >= 500 else _BAD_REQUEST
-            return self._turn([error_of(refusal.status, refusal.message)], replaces=True, close=code)
+            return self._turn([google_error(refusal.status, refusal.message)], replaces=True, close=code)
 
     def _answer(self, said: Payload, active: bool) -> Turn:
         match said:

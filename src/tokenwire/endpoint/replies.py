@@ -18,6 +18,7 @@ __all__ = [
     "Payload",
     "compact",
     "done_events",
+    "google_error",
     "json_reply",
     "messages_of",
     "named_events",
@@ -33,6 +34,15 @@ _EVENT_STREAM = "text/event-stream; charset=utf-8"
 
 #: OpenAI's types of errors, by status; 500 and above are `server_error`, all others `invalid_request_error`.
 _KINDS = {401: "authentication_error"}
+
+#: Google's names for the statuses of HTTP (google.rpc.Code).
+_GOOGLE_STATUSES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
 
 
 def compact(value: Any) -> bytes:
@@ -92,3 +102,8 @@ def refusal_reply(refusal: Refusal) -> Reply:
     kind = "server_error" if refusal.status >= 500 else _KINDS.get(refusal.status, "invalid_request_error")
     error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
     return json_reply(refusal.status, {"error": error})
+
+
+def google_error(status: int, message: str) -> Payload:
+    """An error as Google's APIs have it, and A2A with them."""
+    return {"error": {"code": status, "message": message, "status": _GOOGLE_STATUSES.get(status, "UNKNOWN")}}
