@@ -16,6 +16,8 @@ import trustme
 
 from tokenwire.cli import main
 from tokenwire.endpoint import ReferenceEndpoint, background
+from tokenwire.endpoint.replay_buffer import DropOnCommand
+from tokenwire.endpoint.story import STORY
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.replay import ReplayConnection
 
@@ -72,12 +74,24 @@ PEERS = {
 def test_a_bad_peer_gives_one_line_its_code_and_what_had_come(peer: str, capfd: pytest.CaptureFixture[str]) -> None:
     reads, code, words, text = PEERS[peer]
     with server(*reads) as url:
-        assert main(["stream", url, "-p", "hello"]) == code
+        assert main(["stream", url, "-p", "hello", "--policy", "never"]) == code
     out, err = capfd.readouterr()
     assert out == text
     assert err.startswith("tokenwire: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_what_happens_to_the_connections_is_told_as_it_happens(capfd: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint(seams=DropOnCommand).connection) as port:
+        url = f"http://127.0.0.1:{port}/v1/chat/stream?model=tokenwire-reference"
+        asked = ["stream", url, "--dialect", "holysheep", "-p", "hello", "--header", "X-Drop-After=1500"]
+        asked += ["--header", "accept-encoding=identity"]
+        assert main(asked) == 0
+    out, err = capfd.readouterr()
+    assert out == "".join(STORY)
+    for words in ("connection 1: failed: ", "connection 1: waiting 1.0 s\n", "connection 1: resuming: "):
+        assert words in err
 
 
 def test_a_chunk_that_is_cut_breaks_the_protocol(capfd: pytest.CaptureFixture[str]) -> None:

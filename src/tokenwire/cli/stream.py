@@ -63,7 +63,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
     body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
-    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=_tell_happening)
+    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=_Teller().tell)
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     screen = Screen(sys.stdout)
@@ -205,11 +205,23 @@ def _seconds(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _tell_happening(happening: Happening) -> None:
-    """What does not go as it should. The first connection, and the end, show by themselves."""
-    if happening.kind not in ("connecting", "connected", "done", "duplicate") or (
-        happening.connection > 1 and happening.kind == "connected"
-    ):
+class _Teller:
+    """Tells what happens to the connections where it does not go smoothly. A failure that nothing follows is told
+    at the end, by whoever says how it ended."""
+
+    def __init__(self) -> None:
+        self._failed: Happening | None = None
+
+    def tell(self, happening: Happening) -> None:
+        if happening.kind == "failed":
+            self._failed = happening
+        elif happening.kind not in ("connecting", "connected", "duplicate", "done"):
+            if self._failed is not None:
+                self._print(self._failed)
+                self._failed = None
+            self._print(happening)
+
+    def _print(self, happening: Happening) -> None:
         print(f"connection {happening.connection}: {one_line(str(happening))}", file=sys.stderr, flush=True)
 
 

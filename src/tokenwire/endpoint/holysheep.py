@@ -97,6 +97,8 @@ class _EventStreams:
         key, last = bearer_of(call), call.header("last-event-id")
         if last:
             stream, first, payloads = self._told.after(key, last)
+            if not payloads:
+                return Reply(204)  # which stops a browser
         else:
             script = tell(Wanted(call.query.get("model", MODELS[0])))
             stream, first, payloads = identity.number, 0, list(encode(script, identity, usage=False))

@@ -36,17 +36,15 @@ class ReplayBuffer:
         self._streams.keep(f"{stream} {key}", payloads)
 
     def after(self, key: str, last_event_id: str) -> tuple[int, int, Sequence[Payload]]:
-        """The stream of an event, the number of what follows it, and that.
+        """The stream of an event, the number of what follows it, and that, which may be nothing.
 
-        :raises Refusal: where the event is not known, or not to this key; 204 where nothing follows.
+        :raises Refusal: where the event is not known, or not to this key.
         """
         stream, _, number = last_event_id.partition("-")
         payloads = self._streams.get(f"{stream} {key}")
         if payloads is None or not number.isdecimal():
             raise Refusal(404, "unknown_event", f"No event has the id {last_event_id!r}, or it was forgotten.")
         first = int(number) + 1
-        if first >= len(payloads):
-            raise Refusal(204, "complete", "Nothing follows that event.")
         return int(stream), first, payloads[first:]
 
 
