@@ -20,11 +20,17 @@ class Client:
     """A client of an endpoint in the same process, on a clock of its own."""
 
     def __init__(
-        self, path: str, *, pace: float = 60.0, key: str | None = KEY, subprotocols: tuple[str, ...] = ()
+        self,
+        path: str,
+        *,
+        pace: float = 60.0,
+        key: str | None = KEY,
+        subprotocols: tuple[str, ...] = (),
+        endpoint: ReferenceEndpoint | None = None,
     ) -> None:
         headers = [("authorization", f"Bearer {key}")] if key else []
         self.connection = WebSocketConnection(f"ws://test{path}", headers=headers, subprotocols=subprotocols)
-        self._endpoint = ReferenceEndpoint(key=KEY, pace=pace).connection()
+        self._endpoint = (endpoint or ReferenceEndpoint(key=KEY, pace=pace)).connection()
         self.now = 0.0
         self.events = self.exchange()
 

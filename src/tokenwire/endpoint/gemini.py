@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..dialects.values import listed
-from .gemini_content import SIGNATURE, failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of
+from .gemini_content import SIGNATURE, failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
 from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
@@ -83,7 +83,7 @@ def _script(call: Call) -> Script:
     contents = listed(request.get("contents"))
     if not contents:
         raise Refusal(400, "invalid_request", "contents is not specified.")
-    return tell(wanted_of(request, call.place["model"], contents))
+    return tell(wanted_of(request, call.place["model"], words_of(contents)))
 
 
 def _chunk(

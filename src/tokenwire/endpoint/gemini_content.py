@@ -61,14 +61,14 @@ def usage_of(script: Script, told: Counter[type[Part]], answer: str = "candidate
     return {**counts, "thoughtsTokenCount": thoughts} if thoughts else counts
 
 
-def wanted_of(request: Mapping[str, Any], model: str, contents: list[dict[str, Any]]) -> Wanted:
-    """What is wanted. `request` has the instruction, the tools and the `generationConfig`."""
+def wanted_of(request: Mapping[str, Any], model: str, said: int) -> Wanted:
+    """What is wanted. `request` has the instruction, the tools and the `generationConfig`; `said`: tokens beside it."""
     config = mapping(request.get("generationConfig"))
     forbidden = member(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
     tools = [] if forbidden else listed(request.get("tools"))
     return Wanted(
         model=model,
-        prompt_tokens=words_of([mapping(request.get("systemInstruction")), *contents]),
+        prompt_tokens=words_of([mapping(request.get("systemInstruction"))]) + said,
         tools=tuple(_tool(function) for tool in tools for function in listed(tool.get("functionDeclarations"))),
         max_tokens=limit_of(config.get("maxOutputTokens")),
         reasoning=member(config, "thinkingConfig", "includeThoughts") is True,

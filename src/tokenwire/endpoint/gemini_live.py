@@ -16,13 +16,13 @@ from functools import partial
 from typing import Any
 
 from ..dialects.values import listed, member, word
-from .gemini_content import failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of
+from .gemini_content import failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
 from .recent import Recent
 from .replies import Payload, compact, google_error
 from .seams import Turn
 from .service import Identity, Service
 from .story import Delta, Failure, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, parse_object
+from .wanted import Refusal, count_tokens, parse_object
 
 __all__ = ["MAX_KEPT", "encode", "gemini_live"]
 
@@ -30,6 +30,9 @@ __all__ = ["MAX_KEPT", "encode", "gemini_live"]
 MAX_KEPT = 32
 
 _PATH = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+
+#: The lane of turns: only what is said of them is interrupted.
+_TURN = "turn"
 
 #: The last messages of a turn, those that say that it is complete.
 _CLOSING = 2
@@ -58,16 +61,16 @@ def encode(script: Script, identity: Identity, *, transcribed: bool = False) -> 
 
 
 class _Live:
-    """One session. `heard`: what was said to others, by handle."""
+    """One session. `heard`: how many tokens were said in others, by handle."""
 
     def __init__(
-        self, heard: Recent[list[Payload]], query: Mapping[str, str], identify: Callable[[], Identity], pace: float
+        self, heard: Recent[int], query: Mapping[str, str], identify: Callable[[], Identity], pace: float
     ) -> None:
         self._heard = heard
         self._identify = identify
         self._pace = pace
         self._setup: dict[str, Any] | None = None
-        self._contents: list[Payload] = []
+        self._said = 0
         self._binary = False
         self._waits_for_tools = False
 
@@ -77,7 +80,7 @@ class _Live:
     def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
         self._binary = isinstance(message, bytes)
         try:
-            return self._answer(parse_object(message, "The message"), bool(pending[""]))
+            return self._answer(parse_object(message, "The message"), bool(pending[_TURN]))
         except Refusal as refusal:
             code = _SERVER_ERROR if refusal.status >= 500 else _BAD_REQUEST
             return self._turn([google_error(refusal.status, refusal.message)], replaces=True, close=code)
@@ -87,10 +90,10 @@ class _Live:
             case {"setup": dict(setup)} if self._setup is None:
                 return self._begin(setup)
             case {"clientContent": dict(content)} if self._setup is not None:
-                self._contents += listed(content.get("turns"))
+                self._said += words_of(listed(content.get("turns")))
                 return self._respond(self._setup, active, answers=content.get("turnComplete") is True)
             case {"realtimeInput": {"text": str(text)}} if self._setup is not None:
-                self._contents.append({"role": "user", "parts": [{"text": text}]})
+                self._said += count_tokens([text])
                 return self._respond(self._setup, active, answers=True)
             case {"toolResponse": dict()} if self._setup is not None and self._waits_for_tools:
                 return self._respond({**self._setup, "tools": []}, active=False, answers=True)
@@ -103,10 +106,10 @@ class _Live:
             heard = self._heard.get(handle)
             if heard is None:
                 raise Refusal(404, "not_found", "No session has this handle.")
-            self._contents = list(heard)
+            self._said = heard
         self._tell(setup)  # so that a model that cannot answer is refused at once
         self._setup = setup
-        return self._turn([{"setupComplete": {}}])
+        return self._turn([{"setupComplete": {}}], lane="")
 
     def _respond(self, setup: dict[str, Any], active: bool, *, answers: bool) -> Turn:
         """A turn, or nothing yet. What is being said is broken off either way."""
@@ -127,21 +130,23 @@ class _Live:
 
     def _resumable(self, identity: Identity) -> Payload:
         handle = f"handle-reference-{identity.number:06}"
-        self._heard.keep(handle, list(self._contents))
+        self._heard.keep(handle, self._said)
         return {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}
 
     def _tell(self, setup: Mapping[str, Any]) -> Script:
-        return tell(wanted_of(setup, word(setup.get("model")).removeprefix("models/"), self._contents))
+        return tell(wanted_of(setup, word(setup.get("model")).removeprefix("models/"), self._said))
 
-    def _turn(self, payloads: Iterable[Payload], *, replaces: bool = False, close: int | None = None) -> Turn:
+    def _turn(
+        self, payloads: Iterable[Payload], *, replaces: bool = False, close: int | None = None, lane: str = _TURN
+    ) -> Turn:
         frames = [compact(payload) if self._binary else compact(payload).decode() for payload in payloads]
         paced = [(self._pace if number else 0.0, frame) for number, frame in enumerate(frames)]
-        return Turn(paced, replaces=replaces, close=close)
+        return Turn(paced, replaces=replaces, close=close, lane=lane)
 
 
 def gemini_live() -> Service:
     """The service, for one endpoint."""
-    heard: Recent[list[Payload]] = Recent(MAX_KEPT)
+    heard: Recent[int] = Recent(MAX_KEPT)
     return Service(
         dialect="gemini-live",
         encode=encode,
