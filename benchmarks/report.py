@@ -99,12 +99,12 @@ def goals_table(figures: Figures) -> str:
 
 def _goal_row(goal: Goal, timings: Mapping[str, Timing]) -> list[str]:
     ours, theirs = timings.get(goal.ours), timings.get(goal.theirs)
-    at_most = f"≤ {goal.at_most:.2f}"
+    at_most = f"≤ {_share(goal.at_most)}"
     beside = goal.theirs.removeprefix("floor: ")
     if ours is None or theirs is None:
         return [goal.case, "", beside, "", at_most, "not measured"]
     share, spread = ratio(ours, theirs)
-    row = [goal.case, number(ours.median), f"{beside} {number(theirs.median)}", f"{share:.2f}", at_most]
+    row = [goal.case, number(ours.median), f"{beside} {number(theirs.median)}", _share(share), at_most]
     if spread > WORTHLESS:
         return [*row, f"worthless: ±{spread / 2:.0%}"]
     return [*row, "met" if share <= goal.at_most else "missed"]
@@ -134,6 +134,7 @@ def layer_tables(figures: Figures) -> list[str]:
     tables = []
     for layer, workloads in layers.items():
         names = list(dict.fromkeys(name for timings in workloads.values() for name in timings))
+        names.sort(key=lambda name: name.startswith("floor"))
         rows = [[name, *(_figure(timings.get(n)) for n in names)] for name, timings in workloads.items()]
         tables.append(_table([f"{layer}, µs", *(name.removeprefix("floor: ") for name in names)], rows))
     return tables
@@ -144,6 +145,11 @@ def _figure(timing: Timing | None) -> str:
         return ""
     worthless = f" (±{timing.spread / 2:.0%})" if timing.spread > WORTHLESS else ""
     return number(timing.median) + worthless
+
+
+def _share(value: float) -> str:
+    """Two digits that count."""
+    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def number(value: float) -> str:
