@@ -202,6 +202,15 @@ def test_a_declaration_may_have_types_in_capitals() -> None:
     assert json.loads(call.arguments) == {"days": 3, "city": "東京"}
 
 
+def test_the_names_of_members_may_be_those_of_the_proto() -> None:
+    declared = {"name": "weather", "parameters_json_schema": PARAMETERS}
+    config = {"thinking_config": {"include_thoughts": True}}
+    more = {"tools": [{"function_declarations": [declared]}], "generation_config": config}
+    told = answer("gemini", asked("gemini", more=more))
+    assert json.loads(told.tools[0].arguments) == {"city": "東京", "days": 3}
+    assert told.reasoning == "".join(REASONING)
+
+
 def test_an_interaction_can_be_gone_on_with_after_any_of_its_events() -> None:
     endpoint = ReferenceEndpoint(key=KEY)
     _, _, told = exchange(asked("gemini-interactions", tools=TOOLS), endpoint)

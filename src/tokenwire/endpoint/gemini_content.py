@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ..dialects.dialect import Tool
-from ..dialects.values import listed, mapping, member
+from ..dialects.values import listed, mapping, member, word
 from .replies import Payload, google_error, json_reply
 from .seams import Call, Reply
 from .service import bearer_of
@@ -63,16 +64,24 @@ def usage_of(script: Script, told: Counter[type[Part]], answer: str = "candidate
 
 def wanted_of(request: Mapping[str, Any], model: str, said: int) -> Wanted:
     """What is wanted. `request` has the instruction, the tools and the `generationConfig`; `said`: tokens beside it."""
-    config = mapping(request.get("generationConfig"))
-    forbidden = member(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
+    config = _field(request, "generationConfig")
+    forbidden = _field(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
     tools = [] if forbidden else listed(request.get("tools"))
     return Wanted(
         model=model,
-        prompt_tokens=words_of([mapping(request.get("systemInstruction"))]) + said,
-        tools=tuple(_tool(function) for tool in tools for function in listed(tool.get("functionDeclarations"))),
-        max_tokens=limit_of(config.get("maxOutputTokens")),
-        reasoning=member(config, "thinkingConfig", "includeThoughts") is True,
+        prompt_tokens=words_of([mapping(_field(request, "systemInstruction"))]) + said,
+        tools=tuple(_tool(function) for tool in tools for function in listed(_field(tool, "functionDeclarations"))),
+        max_tokens=limit_of(_field(config, "maxOutputTokens")),
+        reasoning=_field(config, "thinkingConfig", "includeThoughts") is True,
     )
+
+
+def _field(value: Any, *path: str) -> Any:
+    """A member, by its name in JSON or in the proto: readers of ProtoJSON take both, and Google's SDK mixes them."""
+    for name in path:
+        members = mapping(value)
+        value = members.get(name, members.get(re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)))
+    return value
 
 
 def words_of(contents: list[dict[str, Any]]) -> int:
@@ -82,15 +91,15 @@ def words_of(contents: list[dict[str, Any]]) -> int:
 
 def _tool(function: dict[str, Any]) -> Tool:
     """A declaration has a JSON schema, or one of Google's own, whose types are in capitals."""
-    if "parametersJsonSchema" in function:
-        return tool_of(function, "parametersJsonSchema")
-    properties = mapping(member(function, "parameters", "properties"))
-    lowered = {name: {**mapping(kind), "type": _lower(mapping(kind))} for name, kind in properties.items()}
-    return tool_of({**function, "parameters": {"properties": lowered}})
+    schema = _field(function, "parametersJsonSchema")
+    if schema is None:
+        properties = mapping(member(function, "parameters", "properties"))
+        schema = {"properties": {name: {**mapping(kind), "type": _lower(kind)} for name, kind in properties.items()}}
+    return tool_of({**function, "parameters": schema})
 
 
-def _lower(schema: dict[str, Any]) -> str:
-    return str(schema.get("type", "")).lower()
+def _lower(schema: Any) -> str:
+    return word(mapping(schema).get("type")).lower()
 
 
 def failure_of(failure: Failure) -> Payload:
