@@ -75,7 +75,7 @@ class Anatomy:
     :ivar reads: reads that had more than a head in them.
     :ivar messages: events of the framing, or messages.
     :ivar tokens: when each delta of text, reasoning or arguments came.
-    :ivar ended: when the dialect's terminator came.
+    :ivar ended: when the stream did: at the dialect's terminator, or else at the end of the recording.
     :ivar usage: output tokens as the provider counted them, None where it did not.
     """
 
@@ -114,7 +114,10 @@ def dissect(recording: Recording, dialect: Dialect) -> Anatomy:
             messages = transport.receive_data(data)
             anatomy.reads += transport.begun
             content.receive(messages, seconds)
-    transport.close(anatomy.sizes, recording)
+    if recording.entries:
+        content.receive(transport.receive_eof(), recording.entries[-1].seconds)
+        content.receive_eof(recording.entries[-1].seconds)
+    transport.measure(anatomy.sizes, recording)
     anatomy.sizes.envelope = transport.json - anatomy.sizes.content
     return anatomy
 
@@ -142,7 +145,8 @@ class _Transport(Protocol):
     json: int
 
     def receive_data(self, data: bytes) -> list[Message]: ...
-    def close(self, sizes: Sizes, recording: Recording) -> None:
+    def receive_eof(self) -> list[Message]: ...
+    def measure(self, sizes: Sizes, recording: Recording) -> None:
         """Everything is read: says what it was for, but for the messages themselves."""
 
 
@@ -174,17 +178,25 @@ class _HTTP:
                     messages += self._receive_body(bytes(event.data))
         except (RemoteProtocolError, h11.RemoteProtocolError):
             pass  # the rest cannot be read, and counts as framing
-        return list(messages)
+        return self._counted(messages)
+
+    def receive_eof(self) -> list[Message]:
+        try:
+            return self._counted(self._frames.receive_eof())
+        except RemoteProtocolError:
+            return []
 
     def _receive_body(self, coded: bytes) -> list[ServerSentEvent]:
         self._coded += len(coded)
         body = self._coding.receive_data(coded)
         self._body += len(body)
-        messages = self._frames.receive_data(body)
-        self.json += sum(_size(message.data) for message in messages)
-        return messages
+        return self._frames.receive_data(body)
 
-    def close(self, sizes: Sizes, recording: Recording) -> None:
+    def _counted(self, messages: list[ServerSentEvent]) -> list[Message]:
+        self.json += sum(_size(message.data) for message in messages)
+        return list(messages)
+
+    def measure(self, sizes: Sizes, recording: Recording) -> None:
         sizes.head = self._head.size
         sizes.saved = self._body - self._coded
         sizes.syntax = self._body - self.json
@@ -215,7 +227,10 @@ class _WebSocket:
             for item in messages
         ]
 
-    def close(self, sizes: Sizes, recording: Recording) -> None:
+    def receive_eof(self) -> list[Message]:
+        return []
+
+    def measure(self, sizes: Sizes, recording: Recording) -> None:
         frames = recording.received[self._head.size :]
         payloads = _data_payloads(frames)
         sizes.head = self._head.size
@@ -259,6 +274,10 @@ class _Content:
         for message in messages:
             for event in self._decoder.receive_message(message):
                 self._count(event, seconds)
+
+    def receive_eof(self, seconds: float) -> None:
+        for event in self._decoder.receive_eof():
+            self._count(event, seconds)
 
     def _count(self, event: StreamEvent, seconds: float) -> None:
         match event:

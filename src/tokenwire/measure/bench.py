@@ -11,7 +11,7 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import LocalProtocolError
-from .figures import CONFIDENCE, Figure, Spread, gaps, spread
+from .figures import CONFIDENCE, Spread, gaps, spread, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
 
@@ -21,6 +21,8 @@ Line = tuple[str, str]
 
 #: Characters of a line of explanation.
 _WIDTH = 90
+
+_COLUMNS = f"{'':<28}{'p50':>10}  {f'{CONFIDENCE:.0%} interval':<20}{'p95':>10}{'p99':>10}{'largest':>10}"
 
 #: Of the bytes of a token, from the outside in.
 _LAYERS = ("framing", "syntax", "envelope", "content")
@@ -113,7 +115,7 @@ def summarise(runs: Sequence[Run]) -> Summary:
     return Summary(
         requests=len(everything),
         whole=len(whole),
-        errors=Counter(sample.error for sample in everything if sample.error),
+        errors=dict(Counter(sample.error for sample in everything if sample.error)),
         set_up=_each(None if sample.sent is None else sample.sent - sample.started for sample in whole),
         first_byte=_each(sample.since_sent(sample.first_byte) for sample in whole),
         first_event=_each(sample.since_sent(sample.first_event) for sample in whole),
@@ -164,7 +166,7 @@ def as_text(runs: Sequence[Run]) -> list[Line]:
     lines: list[Line] = [(_title(run), "bold") for run in runs]
     lines.append((f"{summary.whole} of {summary.requests} streams came whole, {summary.tokens} tokens", ""))
     lines += [(f"  {count} × {error}", "red") for error, count in summary.errors.items()]
-    lines += [("", ""), (f"{'':<28}{'p50':>9}  {CONFIDENCE:.0%} interval{'p95':>12}{'p99':>10}{'largest':>10}", "dim")]
+    lines += [("", ""), (_COLUMNS, "dim")]
     lines += _latencies(runs, summary)
     lines += [("", ""), *_rates(summary), ("", ""), *_bytes(summary), ("", "")]
     return lines + [line for run in runs for line in _self_check(run)]
@@ -195,7 +197,7 @@ def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
         ("since the request was due", "bold"),
         _spread("first token", summary.first_token_since_due),
         _spread("whole answer", summary.answer_since_due),
-        *((f"  {line}", "dim") for line in wrap(due_and_sent(runs), _WIDTH)),
+        *((f"  {line}", "dim") for line in wrap(due_and_sent(runs), _WIDTH, break_on_hyphens=False)),
         ("besides", "bold"),
         _spread("set-up of the connection", summary.set_up),
         _spread("from a token to the next", summary.between_tokens),
@@ -204,7 +206,11 @@ def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
 
 def _rates(summary: Summary) -> list[Line]:
     rate = summary.tokens_per_second
-    told = "no usage was reported" if rate is None else f"p50 {rate.p50.value:.1f} ({_interval(rate.p50, 1)})"
+    told = (
+        "no usage was reported"
+        if rate is None
+        else f"p50 {rate.p50.value:.1f} ({rate.p50.low:.1f} to {rate.p50.high:.1f})"
+    )
     lines = [(f"tokens per second of a stream  {told}", "")]
     if summary.throughput is not None:
         lines.append((f"tokens per second of all       {summary.throughput:.1f}", ""))
@@ -245,19 +251,11 @@ def _title(run: Run) -> str:
 
 def _spread(name: str, spread_: Spread | None) -> Line:
     if spread_ is None:
-        return f"  {name:<26}{'none':>9}", ""
+        return f"  {name:<26}{'none':>10}", ""
     p50 = spread_.p50
-    told = f"{_ms(p50.value):>9}  {_interval(p50, 1000):<13}"
-    rest = "".join(f"{_ms(seconds):>10}" for seconds in (spread_.p95.value, spread_.p99.value, spread_.largest))
-    return f"  {name:<26}{told}{rest}", ""
-
-
-def _interval(figure: Figure, factor: float) -> str:
-    return f"{figure.low * factor:.1f} to {figure.high * factor:.1f}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"
+    interval = f"{time_shown(p50.low)} to {time_shown(p50.high)}"
+    rest = "".join(f"{time_shown(seconds):>10}" for seconds in (spread_.p95.value, spread_.p99.value, spread_.largest))
+    return f"  {name:<26}{time_shown(p50.value):>10}  {interval:<20}{rest}", ""
 
 
 def _each(numbers: Any) -> Spread | None:

@@ -9,7 +9,7 @@ from statistics import fmean, median
 from typing import Literal
 
 from .._version import __version__
-from .figures import CONFIDENCE, Figure, bootstrap, gaps, percentile
+from .figures import CONFIDENCE, Figure, bootstrap, gaps, percentile, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
 
@@ -120,7 +120,7 @@ class Comparison:
 class Row:
     """One line of the table: the median of the trials over each transport, and of what the second took more.
 
-    :ivar unit: "s", "B" or "".
+    :ivar unit: seconds, "s", or bytes, "B".
     :ivar claimed: what the guide says of it.
     """
 
@@ -156,7 +156,7 @@ def worth(comparison: Comparison) -> str:
     certain = difference.low > 0 or difference.high < 0
     who = "WebSocket" if difference.value < 0 else "SSE"
     told = (
-        f"{row.name}: {who} is ahead by {_shown(abs(difference.value), 's')}, {share:.2%} of a token's "
+        f"{row.name}: {who} is ahead by {time_shown(abs(difference.value))}, {share:.2%} of a token's "
         f"{TOKEN * 1000:.0f} ms"
     )
     return told + ("." if certain else f"; the {CONFIDENCE:.0%} interval holds zero, so it may be none at all.")
@@ -208,7 +208,7 @@ def _recovery_lines(comparison: Comparison) -> list[Line]:
             continue
         tokens = fmean(each.tokens for each in mine)
         told = (
-            f"next token after {_shown(median(nexts), 's')}, the first new one after {_shown(median(news), 's')}: "
+            f"next token after {time_shown(median(nexts))}, the first new one after {time_shown(median(news))}: "
             f"the {tokens:.0f} tokens that had come are made again, and paid for again"
         )
         lines.append((f"  {transport:<10} {told}", ""))
@@ -228,7 +228,7 @@ def _outcome(sample: Sample) -> str:
         return f"cut after {came} tokens" if came else f"nothing: {sample.error[:_EXCERPT]}"
     longest = max(gaps(sample.tokens), default=0.0)
     first = sample.since_sent(sample.first_token)
-    times = f"first after {_shown(first or 0.0, 's')}, longest wait {_shown(longest, 's')}"
+    times = f"first after {time_shown(first or 0.0)}, longest wait {time_shown(longest)}"
     return f"whole: {came} tokens in {sample.reads} reads, {times}"
 
 
@@ -239,10 +239,7 @@ def _table_line(row: Row) -> str:
 
 
 def _shown(value: float, unit: str) -> str:
-    if unit != "s":
-        return f"{value:.1f}{f' {unit}' if unit else ''}"
-    size = abs(value)
-    return f"{value * 1e6:.0f} µs" if size < 0.001 else f"{value * 1e3:.1f} ms" if size < 1 else f"{value:.2f} s"
+    return time_shown(value) if unit == "s" else f"{value:.1f} {unit}"
 
 
 def _row(quantity: _Quantity, pairs: Sequence[tuple[Trial, Trial]]) -> Row | None:

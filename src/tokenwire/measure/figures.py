@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from random import Random
 
-__all__ = ["CONFIDENCE", "Figure", "Spread", "bootstrap", "gaps", "percentile", "spread"]
+__all__ = ["CONFIDENCE", "Figure", "Spread", "bootstrap", "gaps", "percentile", "spread", "time_shown"]
 
 #: The share of confidence intervals that hold what they should.
 CONFIDENCE = 0.95
@@ -58,6 +58,14 @@ def percentile(numbers: Sequence[float], percent: float) -> float:
 def gaps(times: Sequence[float]) -> list[float]:
     """From each to the next."""
     return [later - earlier for earlier, later in pairwise(times)]
+
+
+def time_shown(seconds: float) -> str:
+    """A time in the unit that fits its size."""
+    size = abs(seconds)
+    if size < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    return f"{seconds * 1e3:.1f} ms" if size < 1 else f"{seconds:.2f} s"
 
 
 def bootstrap(groups: Groups, statistic: Statistic) -> Figure:

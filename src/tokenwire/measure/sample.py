@@ -41,7 +41,7 @@ class Taken:
 class Sample:
     """One request. `None` where it did not come so far.
 
-    :ivar ended: the dialect's terminator came, or else the end.
+    :ivar ended: at the dialect's terminator, or else at the end.
     :ivar sent: the request was out, over WebSocket after the handshake.
     :ivar tokens: when each delta of text, reasoning or arguments came.
     :ivar usage: output tokens as the provider counted them.
