@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from random import Random
 from typing import Literal
@@ -99,7 +99,7 @@ class _Connection:
     def __init__(self, server: ServerConnection, fault: Fault, random: Random, now: float) -> None:
         self.server = server
         self.fault = fault
-        self.up = _Pipe(fault, fault.cut_up, random)
+        self.up = _Pipe(replace(fault, held=0), fault.cut_up, random)
         self.down = _Pipe(fault, fault.cut, random)
         self.last_down = now
         self.ended = False

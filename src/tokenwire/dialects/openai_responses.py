@@ -114,11 +114,13 @@ def _opening(body: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _resuming(broken: Broken) -> Again | None:
-    """Only what runs in the background goes on without us, and only what is stored can be asked for."""
-    if broken.json.get("background") is not True or broken.json.get("store") is False or not broken.id:
+    """Only what runs in the background goes on without us, and only what is stored can be asked for. A server that does
+    not number its events can only tell them all again."""
+    kept = broken.json.get("background") is True and broken.json.get("store") is not False
+    if not kept or not broken.id or not broken.cursor:
         return None
-    path = f"{broken.path.partition('?')[0].rstrip('/')}/{percent_encoded(broken.id)}?stream=true"
-    return Again(f"{path}&starting_after={percent_encoded(broken.cursor)}" if broken.cursor else path)
+    path = f"{broken.path.partition('?')[0].rstrip('/')}/{percent_encoded(broken.id)}"
+    return Again(f"{path}?stream=true&starting_after={percent_encoded(broken.cursor)}")
 
 
 def _cursor_of(message: Message) -> str:

@@ -120,7 +120,7 @@ class DurableSession:
         if fallback is not None and self._allows_fallback() and self.hosts.lacks(request.http.target):
             self._try = self._over_the_other_transport(fallback)
         self._generation = self._try  # what was asked of the model last
-        self._decoder = Decoder("auto", hint=guess) if guess else Decoder(self._try.dialect)
+        self._decoder = self._new_decoder()
         self._attempt = self._new_attempt()
         self._connections = 0
         self._sent = False  # of this attempt
@@ -371,6 +371,8 @@ class DurableSession:
         self._try = following
         if following.again is not None:
             self._decoder.resume(self._overlap(following.again))
+        elif not self._heard:
+            self._decoder = self._new_decoder()  # the last one may have half an event
         self._attempt = self._new_attempt()
         self._sent = False
         self._until = now + wait
@@ -387,7 +389,6 @@ class DurableSession:
             self.answer.add_all(events)
         self._heard = False
         self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
-        self._decoder = Decoder(following.dialect)
         self._guess = None
         return events
 
@@ -395,6 +396,9 @@ class DurableSession:
         dialect = self._decoder.dialect
         cursor = self._decoder.last_event_id or self._broken().cursor
         return Overlap(self.answer.events, cursor, dialect.cursor, snapshot=again.snapshot)
+
+    def _new_decoder(self) -> Decoder:
+        return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
 
     def _new_attempt(self) -> Session | WebSocketSession:
         request, dialect = self._try.request, self._try.dialect

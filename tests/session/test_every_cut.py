@@ -1,0 +1,283 @@
+"""The cut test: streams cut at every byte offset of the response, under every ready-made policy.
+
+What must come out is in `judge`: the answer is whole, each token once; or `StreamInterrupted` carries exactly what had
+arrived; and no second POST follows a first byte sent. The streams are those of the reference endpoint in every dialect
+that can be resumed, and the recordings of real servers, of which those that a dialect can resume are served so that
+they can be: the server has the rest of the recording for whoever names a cursor in it.
+
+A test run takes a sample of the offsets. All of them, with the number of scenarios:
+
+    python tests/session/test_every_cut.py
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokenwire.dialects import DIALECTS
+from tokenwire.dialects.dialect import Dialect
+from tokenwire.dialects.events import Other, StreamEvent
+from tokenwire.endpoint import ReferenceEndpoint
+from tokenwire.endpoint.story import MODELS
+from tokenwire.errors import BodyTruncated, StreamInterrupted
+from tokenwire.framing.sse import SSEParser
+from tokenwire.protocol.http import Body, HTTPExchange
+from tokenwire.recording import load
+from tokenwire.session import POLICIES, DurableSession, Policy, Request, Session, build_request
+
+FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
+
+#: Of how many offsets a test run takes one. It has no divisor in common with the lengths of chunks.
+SAMPLE = 61
+
+Answer = Callable[[bytes], bytes]
+
+
+@dataclass
+class Stream:
+    """A stream that is cut.
+
+    :ivar answer: what the server says to a request: its whole response.
+    :ivar arrived: how many events there are after each byte.
+    """
+
+    name: str
+    request: Request
+    dialect: Dialect
+    answer: Answer
+    response: bytes = b""
+    events: list[StreamEvent] = field(default_factory=list)
+    arrived: list[int] = field(default_factory=list)
+    alone: dict[tuple[int, bool], list[StreamEvent]] = field(default_factory=dict)
+
+    def cut_alone(self, cut: int, *, reset: bool) -> list[StreamEvent]:
+        """What one connection gives that is cut there, and that nothing follows."""
+        if (cut, reset) not in self.alone:
+            session = Session(self.request, self.dialect)
+            session.connected(0.0)
+            session.data_to_send()
+            events = session.receive_data(self.response[:cut], 0.0)
+            self.alone[cut, reset] = events + session.receive_eof(0.0, reset=reset)
+        return self.alone[cut, reset]
+
+    def prepare(self) -> Stream:
+        """Reads it once, byte by byte, with no policy at all."""
+        session = Session(self.request, self.dialect)
+        session.connected(0.0)
+        self.response = self.answer(session.data_to_send())
+        for place in range(len(self.response)):
+            self.events += session.receive_data(self.response[place : place + 1], 0.0)
+            self.arrived.append(len(self.events))
+        self.events += session.receive_eof(0.0)
+        assert session.error is None, (self.name, session.error)
+        return self
+
+
+def play(stream: Stream, policy: Policy, cut: int, *, reset: bool) -> tuple[DurableSession, list[StreamEvent], int]:
+    """The first connection is cut after so many bytes, all others stay whole; the number of POSTs."""
+    session = DurableSession(stream.request, stream.dialect, policy=policy, random=_no_jitter)
+    events: list[StreamEvent] = []
+    now, posts, connections = 0.0, 0, 0
+    while not session.ended:
+        if session.wants == "wait":
+            now = session.next_deadline() or now
+            events += session.handle_deadline(now)
+            continue
+        session.start(now)
+        session.connected(now)
+        connections += 1
+        asked = session.data_to_send()
+        posts += asked.startswith(b"POST") and b"SubscribeToTask" not in asked
+        said = stream.response[:cut] if connections == 1 else stream.answer(asked)
+        if said:
+            events += session.receive_data(said, now)
+        if session.wants == "transfer" and not session.ended:
+            events += session.receive_eof(now, reset=reset and connections == 1)
+    return session, events, posts
+
+
+def _no_jitter() -> float:
+    return 0.0
+
+
+def judge(stream: Stream, policy: Policy, cut: int, *, reset: bool) -> str:
+    """What went wrong; empty for nothing."""
+    session, events, posts = play(stream, policy, cut, reset=reset)
+    method = stream.request.http.method
+    if posts > (method == "POST"):
+        return f"{posts} POSTs"
+    told = [event for event in events if not _is_ours(event)]
+    if session.answer.events != events:
+        return "the answer has other events than were given"
+    if any(isinstance(event, Other) and event.type == "tokenwire.gap" for event in events) and stream.name != "a2a":
+        return "a gap was told where there is none"
+    if session.error is None:
+        whole = _texts(told) == _texts(stream.events) if stream.name == "a2a" else told == stream.events
+        return "" if whole else f"it is said to be whole, and is {told}"
+    if policy.interrupted != "raise" and stream.request.http.method == "GET":
+        return f"a GET is lost: {session.error!r}"
+    if not isinstance(session.error, StreamInterrupted | BodyTruncated):
+        return f"raised {session.error!r}"
+    alone = stream.cut_alone(cut, reset=reset)
+    if told != alone:
+        return f"{told} instead of {alone}"
+    if isinstance(session.error, StreamInterrupted) and session.error.events != told:
+        return "the error has other events"
+    arrived = _texts(told).removesuffix("\ufffd")  # half of a surrogate pair may have arrived
+    return "" if _texts(stream.events).startswith(arrived) else f"{arrived!r} is no beginning"
+
+
+def _is_ours(event: StreamEvent) -> bool:
+    return isinstance(event, Other) and event.type.startswith("tokenwire.")
+
+
+def _texts(events: list[StreamEvent]) -> str:
+    return "".join(getattr(event, "text", "") or getattr(event, "arguments", "") for event in events)
+
+
+# The reference endpoint's streams.
+
+ASKED: dict[str, dict[str, Any]] = {
+    "eventsource": {"model": MODELS[0]},
+    "holysheep": {"model": MODELS[0]},
+    "openai-responses": {"model": MODELS[0], "input": "go", "background": True},
+    "gemini-interactions": {"model": MODELS[0], "input": "go", "background": True, "store": True},
+    "mcp": {"method": "tools/call", "params": {"name": "tell", "arguments": {}, "_meta": {"progressToken": "p"}}},
+    "openai-chat": {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]},
+    "anthropic-messages": {"model": MODELS[0], "max_tokens": 99, "messages": [{"role": "user", "content": "go"}]},
+}
+
+
+def endpoints_stream(name: str, *, coding: str = "identity") -> Stream:
+    """A stream of the reference endpoint; what it said to a request it says again, for it would."""
+    endpoint = ReferenceEndpoint(clock=lambda: 0.0)
+    said: dict[bytes, bytes] = {}
+
+    def answer(asked: bytes) -> bytes:
+        if asked not in said:
+            connection = endpoint.connection()
+            connection.receive_data(asked, 0.0)
+            said[asked] = connection.data_to_send(1e9)
+        return said[asked]
+
+    dialect = DIALECTS[name]
+    headers = {"accept-encoding": coding}
+    request = build_request("http://host", dialect, json=ASKED[name], headers=headers)
+    return Stream(name, request, dialect, answer).prepare()
+
+
+# The recordings.
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def recorded_stream(path: Path) -> Stream | None:
+    """A recording, if it is one of a stream that came whole."""
+    wire = load(path)
+    dialect = DIALECTS.get(wire.header.get("dialect", "openai-chat"))
+    if wire.header.get("transport") == "websocket" or dialect is None or dialect.websocket_only:
+        return None
+    response = wire.received
+    if not response.startswith(b"HTTP/1.1 200"):
+        return None
+    json_asked: dict[str, Any] = {"model": "m", "input": "go", "background": True, "messages": []}
+    request = build_request("http://host", dialect, json=json_asked)
+    name = f"{path.parent.name}/{path.name.removesuffix('.wire.jsonl')}"
+    rest = _resumable(response, dialect) if dialect.resuming is not None else None
+
+    def answer(asked: bytes) -> bytes:
+        return (
+            response
+            if rest is None or (b"starting_after=" not in asked and b"last_event_id=" not in asked)
+            else rest(asked)
+        )
+
+    try:
+        return Stream(name, request, dialect, answer).prepare()
+    except AssertionError:
+        return None
+
+
+def _resumable(response: bytes, dialect: Dialect) -> Answer:
+    """What a server would say that keeps the events of the recording."""
+    exchange = HTTPExchange(build_request("http://host", dialect, json={"model": "m"}).http)
+    exchange.data_to_send()
+    happened = exchange.receive_data(response)
+    parser = SSEParser()
+    events = parser.receive_data(b"".join(event.data for event in happened if isinstance(event, Body)))
+    cursors = [dialect.cursor(event) for event in events]
+
+    def rest(asked: bytes) -> bytes:
+        cursor = asked.partition(b" HTTP")[0].rpartition(b"=")[2].decode()
+        after = len(cursors) - cursors[::-1].index(cursor)
+        body = "".join(f"event: {event.event}\ndata: {event.data}\n\n" for event in events[after:]).encode()
+        return HEAD + (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+
+    return rest
+
+
+RECORDINGS = sorted(FIXTURES.glob("*/*.wire.jsonl"))
+
+
+def offsets(stream: Stream, step: int) -> Iterator[int]:
+    """Of the whole response, from nothing of it to all but the last byte; the places where events end are near to all
+    that may go wrong, so a sample has them too."""
+    if step == 1:
+        return iter(range(len(stream.response)))
+    ends = {bisect_right(stream.arrived, count) for count in range(0, len(stream.events), 7)}
+    return iter(sorted({*range(0, len(stream.response), step), *(end for end in ends if end < len(stream.response))}))
+
+
+def failures(stream: Stream, step: int) -> tuple[int, list[str]]:
+    """How many scenarios there were, and what went wrong in which."""
+    wrong: list[str] = []
+    count = 0
+    for cut, policy, reset in product(offsets(stream, step), POLICIES.values(), (False, True)):
+        count += 1
+        problem = judge(stream, policy, cut, reset=reset)
+        if problem:
+            where = f"{stream.name} cut at {cut} of {len(stream.response)}"
+            wrong.append(f"{where}, {policy.name}, reset={reset}: {problem}")
+    return count, wrong
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize("name", ASKED)
+def test_a_stream_of_the_endpoint_may_be_cut_anywhere(name: str, coding: str) -> None:
+    _, wrong = failures(endpoints_stream(name, coding=coding), SAMPLE)
+    assert not wrong, "\n".join(wrong[:5])
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: f"{path.parent.name}-{path.name.split('.')[0]}")
+def test_a_recorded_stream_may_be_cut_anywhere(path: Path) -> None:
+    stream = recorded_stream(path)
+    if stream is None:
+        pytest.skip("no stream over HTTP that came whole")
+    _, wrong = failures(stream, SAMPLE * 5)
+    assert not wrong, "\n".join(wrong[:5])
+
+
+def main() -> int:
+    """Every offset of every stream."""
+    total, found = 0, 0
+    streams = [endpoints_stream(name, coding=coding) for name in ASKED for coding in ("identity", "gzip")]
+    for stream in [*streams, *filter(None, map(recorded_stream, RECORDINGS))]:
+        count, wrong = failures(stream, int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+        total, found = total + count, found + len(wrong)
+        print(f"{count:8,} scenarios, {len(wrong)} wrong: {stream.name}, {len(stream.response):,} bytes", flush=True)
+        for problem in wrong[:3]:
+            print("   ", problem[:600])
+    print(f"{total:8,} scenarios in all, {found} wrong")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
