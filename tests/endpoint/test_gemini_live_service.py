@@ -119,7 +119,7 @@ def test_a_failure_is_said_and_closes_the_connection() -> None:
     client.say(TELL)
     heard, closed = until_closed(client)
     assert len(heard) == 6
-    assert heard[-1]["error"] == {"code": 500, "message": "The model failed.", "status": "INTERNAL"}
+    assert heard[-1] == {"code": 500, "message": "The model failed.", "status": "INTERNAL"}
     assert closed.code == 1011
 
 
@@ -144,7 +144,7 @@ def test_what_is_refused_is_said_and_closes_the_connection(said: list[Any], stat
     for message in said:
         client.say(message)
     heard, closed = until_closed(client)
-    assert (heard[-1]["error"]["code"], closed.code) == (status, code)
+    assert (heard[-1]["code"], closed.code) == (status, code)
 
 
 def test_a_conversation_can_be_gone_on_with_on_another_connection() -> None:

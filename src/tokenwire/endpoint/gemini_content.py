@@ -19,6 +19,7 @@ from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
 __all__ = [
     "SIGNATURE",
     "failure_of",
+    "field",
     "key_of",
     "part_of",
     "refuse",
@@ -64,19 +65,19 @@ def usage_of(script: Script, told: Counter[type[Part]], answer: str = "candidate
 
 def wanted_of(request: Mapping[str, Any], model: str, said: int) -> Wanted:
     """What is wanted. `request` has the instruction, the tools and the `generationConfig`; `said`: tokens beside it."""
-    config = _field(request, "generationConfig")
-    forbidden = _field(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
+    config = field(request, "generationConfig")
+    forbidden = field(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
     tools = [] if forbidden else listed(request.get("tools"))
     return Wanted(
         model=model,
-        prompt_tokens=words_of([mapping(_field(request, "systemInstruction"))]) + said,
-        tools=tuple(_tool(function) for tool in tools for function in listed(_field(tool, "functionDeclarations"))),
-        max_tokens=limit_of(_field(config, "maxOutputTokens")),
-        reasoning=_field(config, "thinkingConfig", "includeThoughts") is True,
+        prompt_tokens=words_of([mapping(field(request, "systemInstruction"))]) + said,
+        tools=tuple(_tool(function) for tool in tools for function in listed(field(tool, "functionDeclarations"))),
+        max_tokens=limit_of(field(config, "maxOutputTokens")),
+        reasoning=field(config, "thinkingConfig", "includeThoughts") is True,
     )
 
 
-def _field(value: Any, *path: str) -> Any:
+def field(value: Any, *path: str) -> Any:
     """A member, by its name in JSON or in the proto: readers of ProtoJSON take both, and Google's SDK mixes them."""
     for name in path:
         members = mapping(value)
@@ -91,7 +92,7 @@ def words_of(contents: list[dict[str, Any]]) -> int:
 
 def _tool(function: dict[str, Any]) -> Tool:
     """A declaration has a JSON schema, or one of Google's own, whose types are in capitals."""
-    schema = _field(function, "parametersJsonSchema")
+    schema = field(function, "parametersJsonSchema")
     if schema is None:
         properties = mapping(member(function, "parameters", "properties"))
         schema = {"properties": {name: {**mapping(kind), "type": _lower(kind)} for name, kind in properties.items()}}

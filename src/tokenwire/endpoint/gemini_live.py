@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..dialects.values import listed, member, word
-from .gemini_content import failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
+from ..dialects.values import listed, word
+from .gemini_content import failure_of, field, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
 from .recent import Recent
 from .replies import Payload, compact, google_error
 from .seams import Turn
@@ -53,7 +53,7 @@ def encode(script: Script, identity: Identity, *, transcribed: bool = False) -> 
             case Stop(_, ToolCall() as call):
                 yield {"toolCall": {"functionCalls": [part_of(call, call.whole)["functionCall"]]}}
             case Failure():
-                yield failure_of(step)
+                yield failure_of(step)["error"]
                 return
     yield {"serverContent": {"generationComplete": True}}
     usage = usage_of(script, tokens_of(script), "responseTokenCount")
@@ -83,25 +83,26 @@ class _Live:
             return self._answer(parse_object(message, "The message"), bool(pending[_TURN]))
         except Refusal as refusal:
             code = _SERVER_ERROR if refusal.status >= 500 else _BAD_REQUEST
-            return self._turn([google_error(refusal.status, refusal.message)], replaces=True, close=code)
+            return self._turn([google_error(refusal.status, refusal.message)["error"]], replaces=True, close=code)
 
     def _answer(self, said: Payload, active: bool) -> Turn:
-        match said:
-            case {"setup": dict(setup)} if self._setup is None:
-                return self._begin(setup)
-            case {"clientContent": dict(content)} if self._setup is not None:
-                self._said += words_of(listed(content.get("turns")))
-                return self._respond(self._setup, active, answers=content.get("turnComplete") is True)
-            case {"realtimeInput": {"text": str(text)}} if self._setup is not None:
-                self._said += count_tokens([text])
-                return self._respond(self._setup, active, answers=True)
-            case {"toolResponse": dict()} if self._setup is not None and self._waits_for_tools:
-                return self._respond({**self._setup, "tools": []}, active=False, answers=True)
-        expected = "setup" if self._setup is None else "clientContent, text or toolResponse that is waited for"
-        raise Refusal(400, "invalid_request", f"The message is no {expected}.")
+        if self._setup is None:
+            if not isinstance(said.get("setup"), dict):
+                raise Refusal(400, "invalid_request", "The first message is to be a setup.")
+            return self._begin(said["setup"])
+        content, spoken = field(said, "clientContent"), field(said, "realtimeInput", "text")
+        if isinstance(content, dict):
+            self._said += words_of(listed(content.get("turns")))
+            return self._respond(self._setup, active, answers=field(content, "turnComplete") is True)
+        if isinstance(spoken, str):
+            self._said += count_tokens([spoken])
+            return self._respond(self._setup, active, answers=True)
+        if field(said, "toolResponse") is not None and self._waits_for_tools:
+            return self._respond({**self._setup, "tools": []}, active=False, answers=True)
+        raise Refusal(400, "invalid_request", "A message is clientContent, text, or a toolResponse that is waited for.")
 
     def _begin(self, setup: dict[str, Any]) -> Turn:
-        handle = word(member(setup, "sessionResumption", "handle"))
+        handle = word(field(setup, "sessionResumption", "handle"))
         if handle:
             heard = self._heard.get(handle)
             if heard is None:
@@ -118,13 +119,13 @@ class _Live:
         if not answers:
             return self._turn(broken_off, replaces=active)
         script, identity = self._tell(setup), self._identify()
-        said = list(encode(script, identity, transcribed="outputAudioTranscription" in setup))
+        said = list(encode(script, identity, transcribed=field(setup, "outputAudioTranscription") is not None))
         if script.failure is not None:
             return self._turn([*broken_off, *said], replaces=active, close=_SERVER_ERROR)
         self._waits_for_tools = bool(script.calls)
         if self._waits_for_tools:
             said = said[:-_CLOSING]
-        elif "sessionResumption" in setup:
+        elif field(setup, "sessionResumption") is not None:
             said.insert(-_CLOSING, self._resumable(identity))
         return self._turn([*broken_off, *said], replaces=active)
 
