@@ -112,8 +112,13 @@ def test_a_run_in_which_nothing_came_is_told_too() -> None:
     assert json.loads(as_json([nothing]))["valid"] is False
 
 
+def words(*runs: Run) -> str:
+    """The text, on one line."""
+    return " ".join(" ".join(text for text, _ in as_text(runs)).split())
+
+
 def test_the_text_names_every_figure_and_why_one_latency_is_told_twice() -> None:
-    told = "\n".join(text for text, _ in as_text([ONE]))
+    told = words(ONE)
     for name in (
         "first byte", "first event", "first token", "whole answer", "set-up", "from a token to the next", "p50", "p95",
         "p99", "tokens per second", "events per read", "framing", "syntax", "envelope", "content", "compression",
@@ -121,7 +126,7 @@ def test_the_text_names_every_figure_and_why_one_latency_is_told_twice() -> None
     ):  # fmt: skip
         assert name in told
     assert "Without --rate" in told
-    assert "Without --rate" not in "\n".join(text for text, _ in as_text([replace(ONE, rate=3.0)]))
+    assert "Without --rate" not in words(replace(ONE, rate=3.0))
 
 
 def test_a_run_is_invalid_past_the_stated_shares_and_says_why() -> None:

@@ -103,7 +103,7 @@ def test_the_text_tells_recovery_and_proxies() -> None:
     )
     assert "next token after 30.0 ms, the first new one after 600.0 ms: the 11 tokens that had come" in told
     assert "WebSocket  no recovery: refused" in told
-    assert "the dialect has no way to resume" in told
+    assert "The dialect has no way to resume." in told
     assert "whole: 4 tokens in 4 reads" in told
     assert "cut after 4 tokens" in told
     assert "the guide says: about 48 ms over SSE, 45 ms over WebSocket" in told

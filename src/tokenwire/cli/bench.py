@@ -8,6 +8,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 from ..drivers.opening import Opening
 from ..errors import LocalProtocolError
 from ..measure.bench import Run, as_json, as_text, runs_of
-from ..measure.load import Load, calibrate, make_requests, watched
+from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
 from .exits import FINDINGS, FINE
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
@@ -44,7 +45,13 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_request_options(parser, url_needed=False)
-    parser.add_argument("-n", "--requests", type=positive_number, default=20, help="default: %(default)s")
+    parser.add_argument(
+        "-n",
+        "--requests",
+        type=positive_number,
+        default=20,
+        help="after one that does not count, for the first one has to load and look up; default: %(default)s",
+    )
     parser.add_argument(
         "-c",
         "--concurrency",
@@ -128,14 +135,15 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 async def _measured(args: argparse.Namespace) -> Run:
     opening = _opening(args)
     load = Load(args.requests, args.concurrency, args.rate)
+    first = await take(copy(opening))
+    if first.failure is not None:
+        raise first.failure
     began = datetime.now(UTC).isoformat(timespec="seconds")
     with progress("asking", load.requests) as tell:
         origin = monotonic()
         async with watched() as toll:
             taken = await make_requests(opening, load, tell)
     whole = next((each.recording for each in taken if not each.error), None)
-    if whole is None and taken[0].failure is not None:
-        raise taken[0].failure
     calibration = await calibrate(whole, opening)
     return Run(
         target=opening.target.url,

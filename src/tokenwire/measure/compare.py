@@ -196,7 +196,9 @@ def as_text(comparison: Comparison) -> list[Line]:
 
 
 def _recovery_lines(comparison: Comparison) -> list[Line]:
-    how = comparison.resume or "the dialect has no way to resume"
+    how = "The dialect has no way to resume."
+    if comparison.resume:
+        how = f"A client that can resume ({comparison.resume}) loses nothing; these start over."
     lines: list[Line] = [("Recovery after a cut in mid-stream, asked again at once from the beginning", "bold")]
     for transport in TRANSPORTS:
         mine = [each for each in comparison.recoveries if each.transport == transport]
@@ -212,7 +214,7 @@ def _recovery_lines(comparison: Comparison) -> list[Line]:
             f"the {tokens:.0f} tokens that had come are made again, and paid for again"
         )
         lines.append((f"  {transport:<10} {told}", ""))
-    return [*lines, (f"  Resuming: {how}.", "dim"), ("", "")]
+    return [*lines, (f"  {how}", "dim"), ("", "")]
 
 
 def _proxy_lines(comparison: Comparison) -> list[Line]:
