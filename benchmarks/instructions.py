@@ -34,8 +34,8 @@ __all__ = ["PATHS", "TOLERANCE", "compared", "main"]
 BASELINE = Path(__file__).with_name("instructions.json")
 COUNTED = Path(__file__).with_name("counted.py")
 
-#: By how much a count may differ. The same code has been counted within a thousandth of itself; the rest is room for
-#: what a dictionary's order or an address changes.
+#: By how much a count may differ. The same code is counted within half a hundredth of itself: addresses, and with
+#: them the order of some dictionaries, are not the same each time.
 TOLERANCE = 0.02
 
 #: Events of a stream, and streams: valgrind takes fifty times as long as the processor.

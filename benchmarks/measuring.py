@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 __all__ = ["Case", "Contender", "Input", "Run", "Take", "Timing", "check", "drop", "measure", "ratio"]
@@ -64,19 +64,25 @@ class Contender:
 
 @dataclass(frozen=True)
 class Case:
-    """A workload, made when it is first asked for."""
+    """A workload, made when it is asked for, and those who are measured on it."""
 
     name: str
     make: Callable[[], Input]
     contenders: Sequence[Contender]
 
-    @cached_property
+    @property
     def input(self) -> Input:
-        return self.make()
+        return _made(self.make)
 
     @property
     def items(self) -> int:
         return len(self.input.expected)
+
+
+@lru_cache(maxsize=1)
+def _made(make: Callable[[], Input]) -> Input:
+    """The input of the case that is measured, and of no other: all of them would fill the memory."""
+    return make()
 
 
 @dataclass
@@ -152,8 +158,8 @@ def _bound(run: Run, data: Sequence[Any]) -> Callable[[], object]:
 
 def _loops(run: Callable[[], object]) -> int:
     run()
-    once = _time(run, 1)
-    return max(1, round(MIN_ROUND / once)) if once < MIN_ROUND else 1
+    once = max(_time(run, 1), 1e-6)  # some clocks are too coarse to see it
+    return max(1, round(MIN_ROUND / once))
 
 
 def _time(run: Callable[[], object], loops: int) -> float:

@@ -56,7 +56,7 @@ def main() -> None:
     figures: dict[str, dict[str, Timing]] = {}
     for case in all_cases():
         figures[case.name], missing = measure(case, arguments.rounds)
-        medians = (f"{name} {number(timing.median)}" for name, timing in figures[case.name].items())
+        medians = (f"{name} {_number(timing.median)}" for name, timing in figures[case.name].items())
         skipped = "".join(f"; {name} is not installed" for name in missing)
         print(f"{case.name}: {', '.join(medians)}{skipped}", flush=True)
     if arguments.json:
@@ -104,7 +104,7 @@ def _goal_row(goal: Goal, timings: Mapping[str, Timing]) -> list[str]:
     if ours is None or theirs is None:
         return [goal.case, "", beside, "", at_most, "not measured"]
     share, spread = ratio(ours, theirs)
-    row = [goal.case, number(ours.median), f"{beside} {number(theirs.median)}", _share(share), at_most]
+    row = [goal.case, _number(ours.median), f"{beside} {_number(theirs.median)}", _share(share), at_most]
     if spread > WORTHLESS:
         return [*row, f"worthless: ±{spread / 2:.0%}"]
     return [*row, "met" if share <= goal.at_most else "missed"]
@@ -144,7 +144,7 @@ def _figure(timing: Timing | None) -> str:
     if timing is None:
         return ""
     worthless = f" (±{timing.spread / 2:.0%})" if timing.spread > WORTHLESS else ""
-    return number(timing.median) + worthless
+    return _number(timing.median) + worthless
 
 
 def _share(value: float) -> str:
@@ -152,7 +152,7 @@ def _share(value: float) -> str:
     return f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
-def number(value: float) -> str:
+def _number(value: float) -> str:
     """Three digits, and as many decimals as that leaves."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
