@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from ..drivers.opening import Opening
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, StreamInterrupted
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
@@ -136,7 +136,7 @@ async def _measured(args: argparse.Namespace) -> Run:
     opening = _opening(args)
     load = Load(args.requests, args.concurrency, args.rate)
     first = await take(copy(opening))
-    if first.failure is not None:
+    if first.failure is not None and not isinstance(first.failure, StreamInterrupted):
         raise first.failure
     began = datetime.now(UTC).isoformat(timespec="seconds")
     with progress("asking", load.requests) as tell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
@@ -82,7 +82,7 @@ class Summary:
     :ivar between_tokens: from each delta to the next; its largest is the longest stall.
     :ivar tokens_per_second: of one stream, where usage is reported.
     :ivar throughput: tokens a second of all streams together, in the time of the runs.
-    :ivar bytes_per_token: by layer; `head` and `saved` too, as if they were of the tokens.
+    :ivar bytes_per_token: received, by layer; `wire`: all but the head; `head`: once a stream.
     :ivar counted: streams whose tokens the provider counted; those of the others are deltas.
     """
 
@@ -172,7 +172,7 @@ def as_text(runs: Sequence[Run]) -> list[Line]:
     return lines + [line for run in runs for line in _self_check(run)]
 
 
-def due_and_sent(runs: Sequence[Run]) -> str:
+def _due_and_sent(runs: Sequence[Run]) -> str:
     """Why one latency is told in two ways."""
     words = (
         "A user waits from when the request was due: until a connection is free, through its set-up, and for the "
@@ -190,17 +190,17 @@ def due_and_sent(runs: Sequence[Run]) -> str:
 def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
     return [
         ("since the request was sent", "bold"),
-        _spread("first byte", summary.first_byte),
-        _spread("first event", summary.first_event),
-        _spread("first token", summary.first_token),
-        _spread("whole answer", summary.answer),
+        _row("first byte", summary.first_byte),
+        _row("first event", summary.first_event),
+        _row("first token", summary.first_token),
+        _row("whole answer", summary.answer),
         ("since the request was due", "bold"),
-        _spread("first token", summary.first_token_since_due),
-        _spread("whole answer", summary.answer_since_due),
-        *((f"  {line}", "dim") for line in wrap(due_and_sent(runs), _WIDTH, break_on_hyphens=False)),
+        _row("first token", summary.first_token_since_due),
+        _row("whole answer", summary.answer_since_due),
+        *((f"  {line}", "dim") for line in wrap(_due_and_sent(runs), _WIDTH, break_on_hyphens=False)),
         ("besides", "bold"),
-        _spread("set-up of the connection", summary.set_up),
-        _spread("from a token to the next", summary.between_tokens),
+        _row("set-up of the connection", summary.set_up),
+        _row("from a token to the next", summary.between_tokens),
     ]
 
 
@@ -249,16 +249,16 @@ def _title(run: Run) -> str:
     )
 
 
-def _spread(name: str, spread_: Spread | None) -> Line:
-    if spread_ is None:
+def _row(name: str, found: Spread | None) -> Line:
+    if found is None:
         return f"  {name:<26}{'none':>10}", ""
-    p50 = spread_.p50
+    p50 = found.p50
     interval = f"{time_shown(p50.low)} to {time_shown(p50.high)}"
-    rest = "".join(f"{time_shown(seconds):>10}" for seconds in (spread_.p95.value, spread_.p99.value, spread_.largest))
+    rest = "".join(f"{time_shown(seconds):>10}" for seconds in (found.p95.value, found.p99.value, found.largest))
     return f"  {name:<26}{time_shown(p50.value):>10}  {interval:<20}{rest}", ""
 
 
-def _each(numbers: Any) -> Spread | None:
+def _each(numbers: Iterable[float | None]) -> Spread | None:
     return spread([[number] for number in numbers if number is not None])
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "as_json",
     "as_text",
     "rows",
+    "worth",
 ]
 
 Line = tuple[str, str]

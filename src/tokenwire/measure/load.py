@@ -77,6 +77,7 @@ async def make_requests(opening: Opening, load: Load, tell: Callable[[int], None
     """Makes them all, and keeps them in memory until the end: to look at them earlier would disturb the others.
 
     :param tell: is told how many have ended.
+    :return: in the order in which they were due.
     """
     begun = monotonic()
     numbers = iter(range(load.requests))
@@ -92,7 +93,7 @@ async def make_requests(opening: Opening, load: Load, tell: Callable[[int], None
     async with asyncio.TaskGroup() as group:
         for _ in range(min(load.concurrency, load.requests)):
             group.create_task(one_after_the_other())
-    return taken
+    return sorted(taken, key=lambda each: each.scheduled)
 
 
 async def take(opening: Opening, scheduled: float | None = None) -> Taken:
@@ -111,7 +112,7 @@ async def take(opening: Opening, scheduled: float | None = None) -> Taken:
         if stream.answer.error is not None and stream.answer.error.fatal:
             error = f"the server said an error in the stream: {stream.answer.error.message}"
     except TokenwireError as raised:
-        failure, error = raised, str(raised)
+        failure, error = raised, str(raised) or type(raised).__name__
     return Taken(
         scheduled=started if scheduled is None else scheduled,
         started=started,

@@ -13,6 +13,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import MaxNLocator
 
 from .._version import __version__
 from .bench import Run, as_text
@@ -87,6 +88,7 @@ def _timeline(samples: Sequence[Sample]) -> Drawing:
         if sample.sent is not None:
             axes.plot(sample.sent - sample.scheduled, row, "o", color="tab:red", fillstyle="none", markersize=4)
     axes.set(xlabel="seconds since the request was due", ylabel="request", xlim=(0, None))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.invert_yaxis()
     return drawing
 
