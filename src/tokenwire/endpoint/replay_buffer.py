@@ -18,8 +18,8 @@ from .wanted import Refusal
 
 __all__ = ["DropOnCommand", "ReplayBuffer", "numbered_events", "with_keepalive"]
 
-#: Streams that are kept, the last ones.
-MAX_KEPT = 256
+#: Streams that are kept, the last ones; a story takes some 10 kB.
+MAX_KEPT = 2000
 
 #: What a comment says that keeps a connection alive.
 KEEPALIVE = b": keepalive\n\n"

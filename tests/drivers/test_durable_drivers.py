@@ -1,0 +1,229 @@
+"""The drivers over real sockets, through a proxy that does harm: both of ours, trio's, many threads, gevent, a thousand
+sessions at once. What the session decides is tested with a simulated network; here is only that the drivers obey."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import trio
+import trio_driver
+from fault_proxy import FaultProxy, Harm, harming
+
+import tokenwire
+from tokenwire.dialects import DIALECTS
+from tokenwire.endpoint import ReferenceEndpoint, background
+from tokenwire.endpoint.story import MODELS, STORY
+from tokenwire.session import PATIENT, build_request
+
+TEXT = "".join(STORY)
+CHAT: dict[str, Any] = {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]}
+BACKGROUND: dict[str, Any] = {"model": MODELS[0], "input": "go", "background": True}
+PLAIN = {"accept-encoding": "identity"}
+
+#: Waits so short that a test is quick; what they are is the session's business.
+QUICK = replace(PATIENT, base=0.001, longest=0.01)
+IDLE = tokenwire.Timeouts(idle=0.5)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[int]:
+    with background(ReferenceEndpoint().connection) as port:
+        yield port
+
+
+class Outcome:
+    """What came of a stream."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.error: tokenwire.TokenwireError | None = None
+
+
+def blocking(url: str, **options: Any) -> Outcome:
+    outcome = Outcome()
+    try:
+        with tokenwire.stream(url, headers=PLAIN, **options) as stream:
+            for event in stream:
+                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
+    except tokenwire.TokenwireError as error:
+        outcome.error = error
+    return outcome
+
+
+async def asynchronous(url: str, **options: Any) -> Outcome:
+    outcome = Outcome()
+    try:
+        async with tokenwire.astream(url, headers=PLAIN, **options) as stream:
+            async for event in stream:
+                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
+    except tokenwire.TokenwireError as error:
+        outcome.error = error
+    return outcome
+
+
+def with_asyncio(url: str, **options: Any) -> Outcome:
+    return asyncio.run(asynchronous(url, **options))
+
+
+def with_trio(url: str, json: dict[str, Any], dialect: str, **options: Any) -> Outcome:
+    outcome = Outcome()
+    kind = DIALECTS[dialect]
+
+    async def run() -> None:
+        try:
+            async for event in trio_driver.events(build_request(url, kind, json=json, headers=PLAIN), kind, **options):
+                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
+        except tokenwire.TokenwireError as error:
+            outcome.error = error
+
+    trio.run(run)
+    return outcome
+
+
+Drive = Callable[..., Outcome]
+drivers = pytest.mark.parametrize("drive", [blocking, with_asyncio, with_trio])
+
+#: (dialect, scheme, what is asked, whether the stream can be resumed)
+STREAMS: list[tuple[str, str, dict[str, Any], bool]] = [
+    ("holysheep", "http", {"model": MODELS[0]}, True),
+    ("openai-responses", "http", BACKGROUND, True),
+    ("openai-chat", "http", CHAT, False),
+    ("holysheep", "ws", CHAT, False),
+]
+HARMS = [
+    *(Harm(cut=cut, how=how) for cut, how in product((0, 1, 300, 700, 1900), ("fin", "reset"))),
+    Harm(cut=1300, how="stall"),
+    Harm(piece=50, pause=0.0005),
+]
+
+
+@drivers
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: f"{stream[0]}-{stream[1]}")
+@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: f"{harm.how}-{harm.cut}-{harm.piece}")
+def test_harm_on_the_way_is_borne_as_the_dialect_can(
+    drive: Drive, stream: tuple[str, str, dict[str, Any], bool], harm: Harm, endpoint: int
+) -> None:
+    dialect, scheme, json, resumable = stream
+    proxy = FaultProxy(endpoint, [harm])
+    timeouts = replace(IDLE, keepalive=0.3)
+    policy = replace(QUICK, fallback="never")
+    with harming(proxy) as port:
+        outcome = drive(f"{scheme}://127.0.0.1:{port}", json=json, dialect=dialect, policy=policy, timeouts=timeouts)
+    posts = sum(sent.startswith(b"POST") for sent in proxy.sent)
+    assert posts <= 1
+    if harm.cut is None or (resumable and (dialect == "holysheep" or harm.cut >= 1000)):
+        assert outcome.error is None
+    if outcome.error is None:
+        assert outcome.text == TEXT
+    else:
+        assert TEXT.startswith(outcome.text)
+
+
+@drivers
+def test_the_story_with_a_real_clock_and_a_proxy_that_drops_what_is_idle(drive: Drive) -> None:
+    """Twelve seconds made short: tokens take longer than the proxy waits, and the stream is resumed each time."""
+    with background(ReferenceEndpoint(pace=0.12).connection) as endpoint:
+        proxy = FaultProxy(endpoint, [Harm(idle_drop=0.05)] * 8)
+        with harming(proxy) as port:
+            policy = replace(QUICK, attempts=20)
+            outcome = drive(
+                f"http://127.0.0.1:{port}",
+                json={"model": MODELS[0], "prompt": "go"},
+                dialect="holysheep",
+                policy=policy,
+            )
+    assert (outcome.text, outcome.error) == (TEXT, None)
+    assert proxy.counts["idle"] == 8
+
+
+def test_a_thousand_sessions_of_which_a_tenth_is_cut_come_whole_and_leave_nothing_behind(endpoint: int) -> None:
+    random = Random(1)
+    harms = [Harm(cut=random.randrange(4000), how=random.choice(["fin", "reset"])) for _ in range(100)]
+    harms = [*harms, *[Harm()] * 900]
+    random.shuffle(harms)
+
+    async def run() -> tuple[list[Outcome], int]:
+        proxy = FaultProxy(endpoint, harms)
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, backlog=1024)
+        port = server.sockets[0].getsockname()[1]
+        asked: dict[str, Any] = {"json": {"model": MODELS[0]}, "dialect": "holysheep", "policy": QUICK}
+        patient = tokenwire.Timeouts(connect=None)  # a thousand at once take their time
+        url = f"http://127.0.0.1:{port}"
+        outcomes = await asyncio.gather(*(asynchronous(url, timeouts=patient, **asked) for _ in range(1000)))
+        server.close()
+        await proxy.close()
+        while len(asyncio.all_tasks()) > 1:  # the proxy's own, until they have seen the ends
+            await asyncio.sleep(0.01)
+        return outcomes, len(proxy.sent)
+
+    before = _files_open()
+    outcomes, connections = asyncio.run(run())
+    assert [outcome.error for outcome in outcomes if outcome.error is not None] == []
+    assert {outcome.text for outcome in outcomes} == {TEXT}
+    assert connections > 1000
+    gc.collect()
+    assert not [each for each in gc.get_objects() if isinstance(each, tokenwire.DurableSession)]
+    for _ in range(500):  # the endpoint's thread closes its sockets when it gets to it
+        if _files_open() <= before + 5:
+            break
+        threading.Event().wait(0.02)
+    assert _files_open() <= before + 5
+
+
+def _files_open() -> int:
+    place = Path("/proc/self/fd")
+    return len(list(place.iterdir())) if place.exists() else 0
+
+
+def test_many_threads_have_a_session_each(endpoint: int) -> None:
+    harms = [Harm(cut=200 + 37 * number, how="reset" if number % 2 else "fin") for number in range(20)]
+    proxy = FaultProxy(endpoint, harms)
+    with harming(proxy) as port, ThreadPoolExecutor(40) as threads:
+        url = f"http://127.0.0.1:{port}"
+        asked: dict[str, Any] = {"json": {"model": MODELS[0]}, "dialect": "holysheep", "policy": QUICK}
+        made = [threads.submit(blocking, url, **asked) for _ in range(80)]
+        outcomes = [each.result() for each in made]
+    assert [(outcome.text, outcome.error) for outcome in outcomes] == [(TEXT, None)] * 80
+
+
+GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import gevent, sys, tokenwire
+from dataclasses import replace
+
+def ask(number):
+    policy = replace(tokenwire.POLICIES["patient"], base=0.001, longest=0.01)
+    with tokenwire.stream(sys.argv[1], json={"model": sys.argv[2]}, dialect="holysheep", policy=policy) as stream:
+        for event in stream:
+            pass
+    return stream.text
+
+made = [gevent.spawn(ask, number) for number in range(40)]
+gevent.joinall(made, raise_error=True)
+texts = {each.value for each in made}
+assert len(texts) == 1
+sys.stdout.buffer.write(texts.pop().encode())
+"""
+
+
+def test_under_gevent_the_blocking_driver_behaves_the_same(endpoint: int) -> None:
+    pytest.importorskip("gevent")
+    proxy = FaultProxy(endpoint, [Harm(cut=100 + 41 * number) for number in range(20)])
+    with harming(proxy) as port:
+        url = f"http://127.0.0.1:{port}"
+        ran = subprocess.run([sys.executable, "-c", GREENLETS, url, MODELS[0]], capture_output=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert ran.stdout.decode() == TEXT
+    assert len(proxy.sent) > 40

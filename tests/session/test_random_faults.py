@@ -1,0 +1,200 @@
+"""Random faults against random policies: a state machine that plays network and driver at once.
+
+What must hold at every moment is in `Faults.invariants`, one sentence each.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tokenwire.dialects import DIALECTS
+from tokenwire.dialects.events import BlockStart, BlockStop, End, Other, StreamEvent, TextDelta
+from tokenwire.endpoint import ReferenceEndpoint, ServerConnection
+from tokenwire.endpoint.story import MODELS, STORY
+from tokenwire.errors import ConnectionFailed
+from tokenwire.session import DurableSession, Happening, Policy, Timeouts, build_request
+
+TEXT = "".join(STORY)
+CHAT: dict[str, Any] = {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]}
+
+#: (dialect, URL, what is asked)
+ASKED: list[tuple[str, str, dict[str, Any]]] = [
+    ("openai-chat", "http://host", CHAT),
+    ("holysheep", "http://host", {"model": MODELS[0]}),
+    ("holysheep", "ws://host", CHAT),
+    ("openai-responses", "http://host", {"model": MODELS[0], "input": "go", "background": True}),
+    ("openai-responses", "ws://host", {"model": MODELS[0], "input": "go"}),
+    ("gemini-interactions", "http://host", {"model": MODELS[0], "input": "go", "background": True, "store": True}),
+    ("openai-chat", "http://host", {**CHAT, "model": MODELS[1]}),
+]
+
+policies = st.builds(
+    Policy,
+    name=st.just("random"),
+    attempts=st.none() | st.integers(1, 5),
+    elapsed=st.none() | st.floats(1, 100),
+    jitter=st.booleans(),
+    interrupted=st.sampled_from(["raise", "resume", "restart", "continue", "reconnect"]),
+    statuses=st.sampled_from([frozenset[int](), frozenset({503})]),
+    fallback=st.just("never"),
+)
+
+
+class Faults(RuleBasedStateMachine):
+    """One conversation; each rule is something that a network, a server or a clock does."""
+
+    session: DurableSession
+
+    @initialize(
+        asked=st.sampled_from(ASKED),
+        policy=policies,
+        idle=st.none() | st.floats(1, 50),
+        total=st.none() | st.floats(50, 500),
+        jitter=st.floats(0, 0.999),
+    )
+    def begin(
+        self,
+        asked: tuple[str, str, dict[str, Any]],
+        policy: Policy,
+        idle: float | None,
+        total: float | None,
+        jitter: float,
+    ) -> None:
+        name, url, json = asked
+        dialect = DIALECTS[name]
+        self.policy = policy
+        self.now = 0.0
+        self.events: list[StreamEvent] = []
+        self.happened: list[Happening] = []
+        self.endpoint = ReferenceEndpoint(clock=lambda: 0.0)
+        self.server: ServerConnection | None = None
+        self.waiting = b""  # bytes on their way to the client
+        self.row = 0  # of failures
+        self.paid = 0  # generations that were asked for, and not refused
+        self.session = DurableSession(
+            build_request(url, dialect, json=json, headers={"accept-encoding": "identity"}),
+            dialect,
+            Timeouts(idle=idle, total=total),
+            policy=policy,
+            random=lambda: jitter,
+            observe=self.observe,
+        )
+
+    def observe(self, happening: Happening) -> None:
+        self.happened.append(happening)
+        self.row += happening.kind == "failed"
+
+    # What may happen.
+
+    @precondition(lambda self: self.session.wants == "connect")
+    @rule()
+    def connects(self) -> None:
+        self.session.start(self.now)
+        self.session.connected(self.now)
+        self.server, self.waiting = self.endpoint.connection(), b""
+        self._send()
+
+    @precondition(lambda self: self.session.wants == "connect")
+    @rule(phase=st.sampled_from(["connect", "resolve", "tls"]))
+    def is_refused(self, phase: str) -> None:
+        self.session.start(self.now)
+        self.events += self.session.connection_failed(ConnectionFailed("no", phase=phase), self.now)
+
+    @precondition(lambda self: self.session.wants == "transfer" and self.waiting)
+    @rule(size=st.integers(1, 4000))
+    def data_arrives(self, size: int) -> None:
+        data, self.waiting = self.waiting[:size], self.waiting[size:]
+        events = self.session.receive_data(data, self.now)
+        self.events += events
+        if any(not (isinstance(event, Other) and event.type == "tokenwire.duplicate") for event in events):
+            self.row = 0
+        if self.session.wants == "transfer" and not self.session.ended:
+            self._send()
+
+    @precondition(lambda self: self.session.wants == "transfer")
+    @rule(reset=st.booleans())
+    def the_connection_ends(self, reset: bool) -> None:
+        self.waiting = b""
+        self.events += self.session.receive_eof(self.now, reset=reset)
+
+    @precondition(lambda self: self.session.next_deadline() is not None)
+    @rule()
+    def nothing_happens_until_the_deadline(self) -> None:
+        self.now = max(self.now, self.session.next_deadline() or 0.0)
+        self.events += self.session.handle_deadline(self.now)
+
+    @rule(seconds=st.floats(0, 5))
+    def time_passes(self, seconds: float) -> None:
+        deadline = self.session.next_deadline()
+        self.now = self.now + seconds if deadline is None else max(self.now, min(self.now + seconds, deadline - 1e-6))
+
+    def _send(self) -> None:
+        """To the server, which answers at once; what it says is on its way."""
+        assert self.server is not None
+        while data := self.session.data_to_send():
+            self.server.receive_data(data, self.now)
+        said = self.server.data_to_send(self.now)
+        answered = said.startswith(b"HTTP/1.1 200") and self.session.request.http.method == "POST"
+        spoken = self.session.request.websocket and said and not said.startswith(b"HTTP/1.1")
+        self.paid += bool(answered or spoken)
+        self.waiting += said
+
+    # What must hold.
+
+    @invariant()
+    def invariants(self) -> None:
+        if not hasattr(self, "session"):
+            return
+        session, policy, events = self.session, self.policy, self.events
+        asks_again = policy.interrupted in ("restart", "continue")
+        ends = [event for event in events if isinstance(event, End)]
+        text = session.answer.text
+
+        assert session.answer.events == events, "what was given is what the answer has"
+        assert len(ends) <= 1, "there is one End at most"
+        assert not ends or events[-1] is ends[0], "and it is the last event"
+        assert not ends or session.ended, "after which there is nothing more"
+        assert _deltas_are_in_open_blocks(events), "a delta comes in an open block"
+        if policy.interrupted != "continue":
+            assert TEXT.startswith(text), "the text is the beginning of what was said, each token once"
+        if session.ended and session.error is None and not asks_again and session.answer.error is None:
+            assert text == TEXT, "what is said to be whole is whole"
+            assert ends, "and has its End"
+        if session.ended and session.error is None:
+            assert ends, "what ends without an error ends with an End"
+        if not asks_again:
+            assert self.paid <= 1, "nothing is paid twice"
+        if policy.attempts is not None:
+            assert self.row <= policy.attempts, "no row of failures is longer than the policy says"
+        assert (session.wants == "over") or not (session.ended and session.wants in ("connect", "wait")), (
+            "after the end no connection is asked for"
+        )
+        if session.wants == "wait":
+            deadline = session.next_deadline()
+            assert deadline is not None, "whoever waits knows until when"
+            assert deadline - self.now <= max(policy.cap, policy.longest), "and it is not for long"
+        if session.ended:
+            assert sum(each.kind == "done" for each in self.happened) == 1, "the end is told once"
+
+
+def _deltas_are_in_open_blocks(events: list[StreamEvent]) -> bool:
+    opened: set[int] = set()
+    for event in events:
+        match event:
+            case BlockStart(block):
+                opened.add(block)
+            case BlockStop(block):
+                opened.discard(block)
+            case TextDelta(block) if block not in opened:
+                return False
+            case Other("tokenwire.restart" | "tokenwire.continuation") if opened:
+                return False
+    return True
+
+
+TestFaults = Faults.TestCase
+TestFaults.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
