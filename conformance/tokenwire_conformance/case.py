@@ -9,17 +9,28 @@ from typing import Any
 
 from tokenwire.dialects import DIALECTS
 
+from .anthropic import MessageStream
 from .chat import ChatStream
+from .gemini import Array, GeminiStream
+from .generation import Generation, dialect_of
+from .lines import JSON_LINES, Lines
+from .responses import ResponseStream
 from .sockets import Socket
 from .stream import Stream
-from .talk import Probe, all_probes
-from .transcript import Response, Transcript
+from .talk import ASKED, Probe, all_probes
+from .transcript import Request, Response, Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
-__all__ = ["Case", "at", "at_frame", "gathered", "json_of"]
+__all__ = ["Case", "asked_for_stream", "at", "at_frame", "excerpt", "gathered", "is_dialects_own", "json_of"]
 
 #: Bytes shown as evidence.
 EXCERPT = 160
+
+#: The probes whose questions have no flaw, or none that could be seen without knowing the dialect.
+_QUESTIONS = frozenset(
+    {"stream", "usage", "length", "tools", "whole", "failure", "bad-json", "unknown-model", "overflow", "no-key",
+     "wrong-key"}
+)  # fmt: skip
 
 
 class Case:
@@ -42,6 +53,12 @@ class Case:
         return [response for transcript in self.transcripts.values() for response in transcript.responses]
 
     @cached_property
+    def dialects(self) -> set[str]:
+        """What is spoken in the answers, as far as that can be told."""
+        spoken = {dialect_of(response) for response in self.responses}
+        return spoken | {"openai-chat"} if self.chats else spoken
+
+    @cached_property
     def streams(self) -> list[Stream]:
         """Every event stream: what says it is one, and what was asked to be one and looks like one."""
         return [Stream(response) for response in self.responses if _is_stream(response)]
@@ -50,6 +67,43 @@ class Case:
     def chats(self) -> list[ChatStream]:
         """Every stream of chat completion chunks."""
         return [ChatStream(stream) for stream in self.streams if ChatStream.is_one(stream)]
+
+    @cached_property
+    def response_streams(self) -> list[ResponseStream]:
+        """Every stream of OpenAI Responses."""
+        return [ResponseStream(stream) for stream in self.streams if dialect_of(stream.response) == "openai-responses"]
+
+    @cached_property
+    def message_streams(self) -> list[MessageStream]:
+        """Every stream of Anthropic Messages."""
+        return [MessageStream(stream) for stream in self.streams if dialect_of(stream.response) == "anthropic-messages"]
+
+    @cached_property
+    def gemini_streams(self) -> list[GeminiStream]:
+        """Every stream of Gemini's, as events or as an array."""
+        events = [GeminiStream(stream) for stream in self.streams if dialect_of(stream.response) == "gemini"]
+        arrays = [GeminiStream(Array(response)) for response in self.responses if _is_array(response)]
+        return events + arrays
+
+    @cached_property
+    def lines(self) -> list[Lines]:
+        """Every body of JSON lines: what says it is one, and what Ollama was asked to stream."""
+        return [Lines(response) for response in self.responses if _is_lines(response)]
+
+    @cached_property
+    def ollama_streams(self) -> list[Lines]:
+        """Every stream of Ollama's."""
+        return [lines for lines in self.lines if dialect_of(lines.response) == "ollama"]
+
+    @cached_property
+    def generations(self) -> list[Generation]:
+        """Every streamed answer of a model, whatever the dialect, as events or as lines."""
+        bodies: list[Stream | Lines] = [*self.streams, *self.lines]
+        return [
+            Generation(body, DIALECTS[dialect])
+            for body in bodies
+            if (dialect := dialect_of(body.response)) in ASKED and _asks_for_answer(body.response)
+        ]
 
     @cached_property
     def sockets(self) -> list[Socket]:
@@ -78,7 +132,7 @@ class Case:
             return f"nothing was asked over {'WebSocket' if probe.transport == 'websocket' else 'HTTP'}"
         if probe.slow:
             return "its probe waits for minutes, and is made only for an endpoint that is named"
-        return "this dialect has no such probe, or only with a key"
+        return "this dialect has no such probe, or only with a key or with a model that fails"
 
     def response(self, probe: str, number: int = 0) -> Response:
         """The answer to a probe.
@@ -145,6 +199,17 @@ class Case:
         # Read once, however many checks ask for it.
         return next((chat for chat in self.chats if chat.response is response), ChatStream(Stream(response)))
 
+    def generation(self, probe: str) -> Generation:
+        """The streamed answer that a probe got, in any dialect.
+
+        :raises Inconclusive: when it got none.
+        """
+        response = self.accepted(probe)
+        for generation in self.generations:
+            if generation.response is response:
+                return generation
+        raise Inconclusive(f"the probe {probe!r} got no stream")
+
 
 def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:
     """The bytes at an offset of what was received, or at an offset of the response's content."""
@@ -197,21 +262,61 @@ def excerpt(data: bytes) -> str:
 
 
 def asked_for_stream(response: Response) -> bool:
-    """The request said `stream: true`, or was a GET for an event stream."""
+    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events."""
     request = response.request
     if request.method == "GET":
         return "text/event-stream" in request.header("accept")
+    path, _, query = request.target.partition("?")
+    if path.endswith(":streamGenerateContent"):
+        return "alt=sse" in query.split("&")
+    return _body_of(request).get("stream") is True
+
+
+def is_dialects_own(response: Response) -> bool:
+    """The request was sound as HTTP, and a question in its dialect, so that it can be refused in that dialect's words.
+
+    Of a recording that is taken for granted.
+    """
+    name = response.transcript.name
+    return response.request.method == "POST" and (name in _QUESTIONS or name not in all_probes())
+
+
+def _body_of(request: Request) -> dict[str, Any]:
+    """The JSON object of a request; empty where it had none."""
     try:
         body = json.loads(request.body)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(body, dict) and body.get("stream") is True
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _is_stream(response: Response) -> bool:
     if not response.head_complete or not 200 <= response.status < 300:
         return False
     if response.media_type == "text/event-stream":
-        return True
+        return not (_wants_lines(response) and response.content.startswith(b"{"))
     looks_like_one = response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
     return asked_for_stream(response) and looks_like_one
+
+
+def _is_lines(response: Response) -> bool:
+    if not response.head_complete or response.status != 200:
+        return False
+    return response.media_type in JSON_LINES or (_wants_lines(response) and not _is_stream(response))
+
+
+def _wants_lines(response: Response) -> bool:
+    """Ollama was asked for a stream."""
+    request = response.request
+    return request.method == "POST" and asked_for_stream(response) and dialect_of(response) == "ollama"
+
+
+def _is_array(response: Response) -> bool:
+    """Gemini was asked for a stream without `alt=sse`."""
+    path = response.request.target.partition("?")[0]
+    asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
+    return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
+
+
+def _asks_for_answer(response: Response) -> bool:
+    return response.request.method in ("POST", "")

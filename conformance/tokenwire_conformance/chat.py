@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from tokenwire.dialects import DIALECTS
+
 from .stream import Payload, Stream
 from .transcript import Response
 
@@ -58,6 +60,9 @@ class ChatStream:
 
     @staticmethod
     def is_one(stream: Stream) -> bool:
+        said = stream.response.transcript.recording.header.get("dialect")
+        if said in DIALECTS:
+            return bool(said == "openai-chat")
         target = stream.response.request.target.partition("?")[0]
         if target:
             return target.endswith("/chat/completions")

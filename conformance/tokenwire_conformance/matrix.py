@@ -17,7 +17,9 @@ from typing import Any
 
 from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams
+from tokenwire.endpoint.story import MODELS
 from tokenwire.protocol.url import parse_url
+from tokenwire.session import endpoint_url
 
 from .case import Case
 from .faults import Fault, all_faults
@@ -31,6 +33,13 @@ __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main"]
 #: What the clean endpoint is judged as.
 EXAMINED: tuple[tuple[str, Transport], ...] = (
     ("openai-chat", "http/1.1"),
+    ("openai-completions", "http/1.1"),
+    ("openai-responses", "http/1.1"),
+    ("anthropic-messages", "http/1.1"),
+    ("mistral", "http/1.1"),
+    ("cohere-v2", "http/1.1"),
+    ("gemini", "http/1.1"),
+    ("ollama", "http/1.1"),
     ("eventsource", "http/1.1"),
     ("holysheep", "websocket"),
 )
@@ -70,12 +79,13 @@ def examine(
     """Judges the reference endpoint with these seams, in memory."""
     chosen = dialect_named(dialect)
     scheme = "ws" if transport == "websocket" else "http"
-    target = parse_url(f"{scheme}://reference.test{chosen.path}", websocket=transport == "websocket")
-    plan = Plan(target, chosen, model="tokenwire-reference", key=_KEY)
+    url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
+    target = parse_url(url, websocket=transport == "websocket")
+    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2])
     # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
     endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
     case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, all_probes(), transport))
-    return judge_all(case, select(only))
+    return judge_all(case, [check for check in select(only) if check.fits({dialect})])
 
 
 def tripped(results: Iterable[Result]) -> frozenset[str]:

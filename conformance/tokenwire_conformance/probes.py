@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-from .talk import CLOSING, QUIET, SHORT_PATIENCE, Plan, Talk, probe
+from tokenwire.dialects import dialect_named
+from tokenwire.dialects.dialect import Tool
+
+from .talk import ASKED, CLOSING, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe, unframed
 from .transcript import Transcript
 
 #: Words of a prompt that is longer than the context of any model known.
@@ -17,20 +21,26 @@ HUGE_BODY = 1 << 40
 #: How much of it is sent, in bytes, for servers that count what comes instead of reading Content-Length.
 HUGE_BODY_SENT = 256 * 1024
 
-_TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "description": about,
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-        },
-    }
-    for name, about in (
-        ("get_weather", "Gives the weather of a city."),
-        ("get_time", "Gives the local time of a city."),
-    )
-]
+#: Tokens that the probe `length` asks for, where the dialect lets it.
+FEW_TOKENS = 3
+
+_PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+_TOOLS = (
+    Tool("get_weather", "Gives the weather of a city.", _PARAMETERS),
+    Tool("get_time", "Gives the local time of a city.", _PARAMETERS),
+)
+
+#: Of OpenAI's chat completions alone.
+_CHAT = "openai-chat"
+
+#: The dialects whose key is a bearer token (RFC 6750), and so has a scheme.
+_BEARING = tuple(name for name in ASKED if "authorization" in dialect_named(name).key_fields(""))
+
+#: What makes an answer as repeatable as can be.
+_STEADY = {"temperature": 0, "seed": 7}
+
+#: Dialects that count tokens in a stream only when they are told to.
+_COUNT = {name: {"stream_options": {"include_usage": True}} for name in (_CHAT, "openai-completions")}
 
 
 def _any_head(transcript: Transcript) -> bool:
@@ -41,10 +51,10 @@ def _any_head(transcript: Transcript) -> bool:
 # What is asked of a model.
 
 
-@probe("stream", "generation", "a plain stream, then a second request on the same connection", "openai-chat")
+@probe("stream", "generation", "a plain stream, then a second request on the same connection")
 def _stream(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(stream=True)))
+    talk.send(plan.request(asked=plan.ask(stream=True)))
     if talk.read_answers():
         talk.read_for(QUIET)
         talk.send(plan.request("GET", path=plan.models_path))
@@ -61,68 +71,97 @@ def _events(talk: Talk) -> None:
 @probe("usage", "generation", "a stream with usage, on a connection that shall be closed")
 def _usage(talk: Talk) -> None:
     plan = talk.plan
-    body = plan.chat(stream=True, stream_options={"include_usage": True})
-    talk.send(plan.request(body=body, change={"Connection": "close"}))
+    asked = plan.ask(stream=True, more=_COUNT.get(plan.dialect.name))
+    talk.send(plan.request(asked=asked, change={"Connection": "close"}))
     if talk.read_answers():
         talk.read_for(CLOSING)
 
 
-@probe("gzip", "generation", "a stream, with gzip allowed", "openai-chat", "eventsource")
+@probe("gzip", "generation", "a stream, with gzip allowed", *ASKED, "eventsource")
 def _gzip(talk: Talk) -> None:
     plan = talk.plan
     change = {"Accept-Encoding": "gzip"}
     if plan.dialect.method == "GET":
         talk.send(plan.request("GET", change=change))
     else:
-        talk.send(plan.request(body=plan.chat(stream=True), change=change))
+        talk.send(plan.request(asked=plan.ask(stream=True), change=change))
     talk.read_answers()
 
 
 @probe("length", "generation", "a stream that hits its token limit")
 def _length(talk: Talk) -> None:
-    plan = talk.plan
-    messages = [{"role": "user", "content": "Count from one to one hundred in words."}]
-    talk.send(plan.request(body=plan.chat(stream=True, max_tokens=3, messages=messages)))
+    asked = talk.plan.ask("Count from one to one hundred in words.", stream=True, max_tokens=FEW_TOKENS)
+    talk.send(talk.plan.request(asked=asked))
     talk.read_answers()
 
 
 @probe("tools", "generation", "a stream with two tool calls")
 def _tools(talk: Talk) -> None:
-    talk.send(talk.plan.request(body=_tools_body(talk.plan, stream=True)))
+    talk.send(talk.plan.request(asked=_ask_tools(talk.plan, stream=True)))
     talk.read_answers()
 
 
-@probe("tools-whole", "generation", "the same without streaming")
+@probe("tools-whole", "generation", "the same without streaming", _CHAT)
 def _tools_whole(talk: Talk) -> None:
-    talk.send(talk.plan.request(body=_tools_body(talk.plan)))
+    talk.send(talk.plan.request(asked=_ask_tools(talk.plan)))
     talk.read_answers()
 
 
-def _tools_body(plan: Plan, **more: Any) -> bytes:
-    messages = [{"role": "user", "content": "What are the weather and the time in 東京? Call both tools."}]
-    return plan.chat(
-        messages=messages, tools=_TOOLS, tool_choice="required", max_tokens=256, temperature=0, seed=7, **more
-    )
+def _ask_tools(plan: Plan, *, stream: bool = False) -> Asked:
+    text = "What are the weather and the time in 東京? Call both tools."
+    more = _STEADY if plan.dialect.name == _CHAT else None
+    return plan.ask(text, stream=stream, max_tokens=256, tools=_TOOLS, more=more)
 
 
-@probe("choices", "generation", "a stream with n = 2")
+@probe("failure", "generation", "a stream of a model that fails within it")
+def _failure(talk: Talk) -> None:
+    plan = talk.plan
+    talk.send(plan.request(asked=plan.ask(stream=True, model=plan.failing_model)))
+    if talk.read_answers():
+        talk.read_for(QUIET)
+
+
+@probe("choices", "generation", "a stream with n = 2", _CHAT)
 def _choices(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(stream=True, n=2)))
+    talk.send(plan.request(asked=plan.ask(stream=True, more={"n": 2})))
     talk.read_answers()
 
 
-@probe("logprobs", "generation", "a stream with log probabilities, as repeatable as can be")
+@probe("logprobs", "generation", "a stream with log probabilities, as repeatable as can be", _CHAT)
 def _logprobs(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(stream=True, logprobs=True, temperature=0, seed=7)))
+    talk.send(plan.request(asked=plan.ask(stream=True, more={"logprobs": True, **_STEADY})))
     talk.read_answers()
 
 
-@probe("whole", "generation", "the same without streaming")
+@probe("whole", "generation", "the plain question without streaming")
 def _whole(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(temperature=0, seed=7)))
+    talk.send(plan.request(asked=plan.ask(more=_STEADY if plan.dialect.name == _CHAT else None)))
+    talk.read_answers()
+
+
+@probe("thinking", "generation", "a stream with extended thinking", "anthropic-messages")
+def _thinking(talk: Talk) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    asked = talk.plan.ask(stream=True, max_tokens=1024 + 48, more={"thinking": thinking})
+    talk.send(talk.plan.request(asked=asked))
+    talk.read_answers()
+
+
+@probe("array", "generation", "a stream without alt=sse", "gemini")
+def _array(talk: Talk) -> None:
+    asked = talk.plan.ask(stream=True)
+    talk.send(talk.plan.request(asked=replace(asked, path=unframed(asked.path))))
+    talk.read_answers()
+
+
+@probe("stream-unsaid", "generation", "a question that does not say whether to stream", "ollama")
+def _stream_unsaid(talk: Talk) -> None:
+    asked = talk.plan.ask()
+    body = {name: value for name, value in json.loads(asked.body).items() if name != "stream"}
+    talk.send(talk.plan.request(asked=replace(asked, body=json.dumps(body, ensure_ascii=False).encode())))
     talk.read_answers()
 
 
@@ -132,28 +171,29 @@ def _whole(talk: Talk) -> None:
 @probe("http10", "generation", "a stream, asked for in HTTP/1.0")
 def _http10(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(stream=True, max_tokens=2), version="1.0"))
+    talk.send(plan.request(asked=plan.ask(stream=True, max_tokens=2), version="1.0"))
     talk.read_answers()
 
 
 @probe("expect", "generation", "a request that waits for 100 Continue")
 def _expect(talk: Talk) -> None:
     plan = talk.plan
-    body = plan.chat(max_tokens=1)
-    request = plan.request(body=body, change={"Expect": "100-continue"})
-    talk.send(request.removesuffix(body))
+    asked = plan.ask(max_tokens=1)
+    request = plan.request(asked=asked, change={"Expect": "100-continue"})
+    talk.send(request.removesuffix(asked.body))
     talk.read(_any_head, SHORT_PATIENCE)
-    talk.send(body)
+    talk.send(asked.body)
     talk.read_answers()
 
 
 @probe("chunked", "generation", "a request with a chunked body")
 def _chunked(talk: Talk) -> None:
     plan = talk.plan
-    body = plan.chat(max_tokens=1)
+    asked = plan.ask(max_tokens=1)
+    body = asked.body
     half = len(body) // 2
     coded = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:])) + b"0\r\n\r\n"
-    head = plan.request(body=body, change={"Content-Length": None, "Transfer-Encoding": "chunked"})
+    head = plan.request(asked=asked, change={"Content-Length": None, "Transfer-Encoding": "chunked"})
     talk.send(head.removesuffix(body) + coded)
     talk.read_answers()
 
@@ -161,7 +201,7 @@ def _chunked(talk: Talk) -> None:
 @probe("dribbled", "generation", "a request sent in small pieces over a second and a half")
 def _dribbled(talk: Talk) -> None:
     plan = talk.plan
-    request = plan.request(body=plan.chat(max_tokens=1))
+    request = plan.request(asked=plan.ask(max_tokens=1))
     talk.send(request, piece=1 + len(request) // 300, over_seconds=1.5)
     talk.read_answers()
 
@@ -169,11 +209,11 @@ def _dribbled(talk: Talk) -> None:
 @probe("header-case", "generation", "a request with field names in odd capitals")
 def _header_case(talk: Talk) -> None:
     plan = talk.plan
-    body = plan.chat(max_tokens=1)
-    head, _, _ = plan.request(body=body).partition(b"\r\n\r\n")
+    asked = plan.ask(max_tokens=1)
+    head, _, _ = plan.request(asked=asked).partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     odd = [":".join([name.swapcase(), value]) for name, _, value in (text.partition(":") for text in fields)]
-    talk.send("\r\n".join([line, *odd, "", ""]).encode() + body)
+    talk.send("\r\n".join([line, *odd, "", ""]).encode() + asked.body)
     talk.read_answers()
 
 
@@ -181,7 +221,7 @@ def _header_case(talk: Talk) -> None:
 def _pipelined(talk: Talk) -> None:
     plan = talk.plan
     first = plan.request("GET", path=plan.models_path)
-    second = plan.request("GET", path=plan.models_path.removesuffix("/models") + "/no-such-path")
+    second = plan.request("GET", path=plan.nowhere)
     talk.send(first + second)
     talk.read_answers(2, SHORT_PATIENCE)
 
@@ -219,9 +259,10 @@ probe("host-invalid", "none", "a request with an invalid Host field")(_bad_host)
 @probe("te-and-cl", "generation", "a request with Transfer-Encoding and Content-Length")
 def _te_and_cl(talk: Talk) -> None:
     plan = talk.plan
-    body = plan.chat(max_tokens=1)
+    asked = plan.ask(max_tokens=1)
+    body = asked.body
     coded = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-    head = plan.request(body=body, change={"Transfer-Encoding": "chunked", "Content-Length": str(len(coded))})
+    head = plan.request(asked=asked, change={"Transfer-Encoding": "chunked", "Content-Length": str(len(coded))})
     talk.send(head.removesuffix(body) + coded)
     if talk.read_answers():
         talk.read_for(QUIET)
@@ -239,7 +280,7 @@ def _length_no_number(talk: Talk) -> None:
 
 @probe("length-twice", "refusal", "a request with two different Content-Lengths")
 def _length_twice(talk: Talk) -> None:
-    size = len(talk.plan.chat(max_tokens=1))
+    size = len(talk.plan.ask(max_tokens=1).body)
     _send_odd(talk, {"Content-Length": str(size), "content-length": str(size + 1)})
 
 
@@ -249,7 +290,7 @@ def _space_colon(talk: Talk) -> None:
 
 
 def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
-    talk.send(talk.plan.request(body=talk.plan.chat(max_tokens=1), change=change))
+    talk.send(talk.plan.request(asked=talk.plan.ask(max_tokens=1), change=change))
     if talk.read_answers(1, SHORT_PATIENCE):
         talk.read_for(QUIET)
 
@@ -258,8 +299,7 @@ def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
 def _unread_body(talk: Talk) -> None:
     plan = talk.plan
     smuggled = plan.request("GET", path=plan.models_path)
-    path = plan.models_path.removesuffix("/models") + "/no-such-path"
-    talk.send(plan.request("POST", path=path, body=smuggled))
+    talk.send(plan.request("POST", path=plan.nowhere, body=smuggled))
     if talk.read_answers(1, SHORT_PATIENCE):
         talk.read_for(QUIET)
 
@@ -270,20 +310,26 @@ def _unread_body(talk: Talk) -> None:
 @probe("bad-json", "refusal", "a request that is not JSON")
 def _bad_json(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(body=plan.chat(stream=True)[:-9]))
+    asked = plan.ask(stream=True)
+    _refused(talk, plan.request(asked=replace(asked, body=asked.body[:-9])))
 
 
 @probe("unknown-model", "refusal", "a model that does not exist")
 def _unknown_model(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(body=plan.chat(stream=True, model="no-such-model-7f3a", max_tokens=1)))
+    _refused(talk, plan.request(asked=plan.ask(stream=True, model="no-such-model-7f3a", max_tokens=1)))
 
 
 @probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words")
 def _overflow(talk: Talk) -> None:
     plan = talk.plan
-    messages = [{"role": "user", "content": "a " * OVERFLOW_WORDS}]
-    _refused(talk, plan.request(body=plan.chat(stream=True, messages=messages, max_tokens=1)))
+    _refused(talk, plan.request(asked=plan.ask("a " * OVERFLOW_WORDS, stream=True, max_tokens=1)))
+
+
+@probe("no-version", "refusal", "a request without anthropic-version", "anthropic-messages")
+def _no_version(talk: Talk) -> None:
+    plan = talk.plan
+    _refused(talk, plan.request(asked=plan.ask(stream=True, max_tokens=1), change={"Anthropic-Version": None}))
 
 
 @probe("media-type", "refusal", "a request of another media type")
@@ -302,27 +348,27 @@ def _huge_body(talk: Talk) -> None:
     talk.read_answers(1, SHORT_PATIENCE)
 
 
-@probe("no-key", "refusal", "a request without a key", "openai-chat", "eventsource")
+@probe("no-key", "refusal", "a request without a key", *ASKED, "eventsource")
 def _no_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key=None))
 
 
-@probe("wrong-key", "refusal", "a request with a wrong key", "openai-chat", "eventsource")
+@probe("wrong-key", "refusal", "a request with a wrong key", *ASKED, "eventsource")
 def _wrong_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
 
 
-@probe("bearer-lower", "generation", "a request whose authentication scheme is written `bearer`")
+@probe("bearer-lower", "generation", "a request whose authentication scheme is written `bearer`", *_BEARING)
 def _bearer_lower(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(body=plan.chat(max_tokens=1), scheme="bearer"))
+    talk.send(plan.request(asked=plan.ask(max_tokens=1), scheme="bearer"))
     talk.read_answers()
 
 
 def _plain_request(plan: Plan, *, key: str | None) -> bytes:
     if plan.dialect.method == "GET":
         return plan.request("GET", key=key)
-    return plan.request(body=plan.chat(stream=True, max_tokens=1), key=key)
+    return plan.request(asked=plan.ask(stream=True, max_tokens=1), key=key)
 
 
 def _refused(talk: Talk, request: bytes) -> None:
@@ -330,14 +376,14 @@ def _refused(talk: Talk, request: bytes) -> None:
     talk.read_answers()
 
 
-@probe("preflight", "none", "a browser's preflight request (CORS)", "openai-chat", "eventsource")
+@probe("preflight", "none", "a browser's preflight request (CORS)", *ASKED, "eventsource")
 def _preflight(talk: Talk) -> None:
     plan = talk.plan
     change = {
         "Origin": "http://page.test",
         "Access-Control-Request-Method": plan.dialect.method,
-        "Access-Control-Request-Headers": "authorization, content-type",
-        "Authorization": None,
+        "Access-Control-Request-Headers": ", ".join([plan.key_field, *plan.dialect.fields, "content-type"]),
+        plan.key_field: None,
     }
     talk.send(plan.request("OPTIONS", change=change))
     talk.read_answers(1, SHORT_PATIENCE)

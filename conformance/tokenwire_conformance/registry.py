@@ -13,7 +13,7 @@ answers to the probes that it names. Both are pure functions that yield what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
@@ -21,14 +21,56 @@ from typing import Any, Literal
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
-__all__ = ["CATALOGUE", "Check", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "active", "catalogue", "passive"]
 
-Subject = Literal["responses", "streams", "chats", "sockets"]
+Subject = Literal[
+    "responses",
+    "streams",
+    "generations",
+    "chats",
+    "response_streams",
+    "message_streams",
+    "gemini_streams",
+    "ollama_streams",
+    "sockets",
+]
+
+#: The groups of checks, in the order of the catalogue.
+GROUPS = (
+    "http",
+    "sse",
+    "chat",
+    "anth",
+    "gem",
+    "ollama",
+    "err",
+    "auth",
+    "wsh",
+    "wsf",
+    "wsz",
+    "wsc",
+    "wsk",
+    "wsl",
+)
+
+#: The groups that judge what one dialect says.
+_DIALECT_GROUPS = {
+    "chat": "openai-chat",
+    "resp": "openai-responses",
+    "anth": "anthropic-messages",
+    "gem": "gemini",
+    "ollama": "ollama",
+}
 
 _ABSENT: dict[Subject, str] = {
     "responses": "no response was seen",
     "streams": "no event stream was seen",
+    "generations": "no streamed answer of a model was seen",
     "chats": "no stream of chat completion chunks was seen",
+    "response_streams": "no stream of OpenAI's Responses was seen",
+    "message_streams": "no stream of Anthropic's Messages was seen",
+    "gemini_streams": "no stream of Gemini's was seen",
+    "ollama_streams": "no stream of Ollama's was seen",
     "sockets": "no WebSocket was seen",
 }
 
@@ -56,6 +98,10 @@ class Check:
     @property
     def group(self) -> str:
         return self.id.partition(".")[0]
+
+    def fits(self, dialects: Collection[str]) -> bool:
+        """It judges what is said in one of these dialects, or what is the same in all."""
+        return _DIALECT_GROUPS.get(self.group) in (None, *dialects)
 
 
 CATALOGUE: dict[str, Check] = {}
@@ -113,7 +159,7 @@ def active(
 
 def catalogue() -> dict[str, Check]:
     """All checks by id, in the order of the catalogue."""
-    for group in ("http", "sse", "chat", "err", "auth", "wsh", "wsf", "wsz", "wsc", "wsk", "wsl"):
+    for group in GROUPS:
         import_module(f".checks.{group}", __package__)
     return CATALOGUE
 

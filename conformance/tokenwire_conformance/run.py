@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
 from .case import Case, excerpt, json_of
 from .registry import Check
-from .talk import PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, all_probes, probes_for, run_probe
+from .talk import ASKED, PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, all_probes, probes_for, run_probe
 from .transcript import Transcript
 from .wire import Wire
 
 __all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
 
 #: The probe that every passive check looks at, by dialect.
-_BASELINE = {"openai-chat": "stream", "eventsource": "events"}
+_BASELINE = {**dict.fromkeys(ASKED, "stream"), "eventsource": "events"}
 
 #: The same over WebSocket.
 _SOCKET_BASELINE = "ws-answer"
 
 #: Probes that make sense only with a key.
 _NEED_KEY = frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"})
+
+#: Probes that make sense only with a model that fails.
+_NEED_FAILING_MODEL = frozenset({"failure"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,13 @@ def choose_probes(
     checks: Iterable[Check],
     *,
     with_key: bool,
+    with_failing_model: bool = False,
     transport: Transport = "http/1.1",
     slow: bool = True,
 ) -> list[Probe]:
     """The probes that the checks need, in the order in which they are made: the plain one first.
 
+    :param with_key: also those that make sense only with a key; `with_failing_model` only with such a model.
     :param slow: also those that wait for long.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
@@ -63,7 +69,11 @@ def choose_probes(
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
-    chosen = probes_for(dialect, names if with_key else names - _NEED_KEY, transport)
+    if not with_key:
+        names -= _NEED_KEY
+    if not with_failing_model:
+        names -= _NEED_FAILING_MODEL
+    chosen = probes_for(dialect, names, transport)
     return [probe for probe in chosen if slow or not probe.slow]
 
 
@@ -113,13 +123,23 @@ def first_model(plan: Plan, wire: Wire) -> str:
     transcript = talk.finish([plan.key] if plan.key else [])
     response = transcript.responses[0] if transcript.responses else None
     body = json_of(response) if response is not None else None
-    models = body.get("data") if isinstance(body, dict) else None
-    for model in models if isinstance(models, list) else ():
-        name = model.get("id") if isinstance(model, dict) else None
-        if isinstance(name, str):
-            return name
+    names = [_name_of(model) for model in _listed(body)]
+    if any(names):
+        return next(filter(None, names))
     said = f"{response.status}: {excerpt(response.content)}" if response is not None else "no answer"
     raise LocalProtocolError(f"GET {plan.models_path} names no model ({said}): name one with --model")
+
+
+def _listed(body: Any) -> list[Any]:
+    """The members of a list of models: OpenAI and Anthropic have it in `data`, Google and Ollama in `models`."""
+    models = (body.get("data") or body.get("models")) if isinstance(body, dict) else None
+    return models if isinstance(models, list) else []
+
+
+def _name_of(model: Any) -> str:
+    """The name by which a model is asked; empty where it has none."""
+    name = (model.get("id") or model.get("name")) if isinstance(model, dict) else None
+    return name.removeprefix("models/") if isinstance(name, str) else ""
 
 
 def by_cost(probes: Iterable[Probe]) -> dict[str, list[Probe]]:

@@ -11,9 +11,9 @@ from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compr
 
 from tokenwire.dialects import DIALECTS
 
-from .socket_talk import ENDING, GREETING, QUESTION, SocketTalk, Write, asked, frame, socket_probe
+from .socket_talk import ENDING, GREETING, SocketTalk, Write, asked, frame, socket_probe
 from .sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
-from .talk import CLOSING, QUIET, SHORT_PATIENCE, Talk, probe
+from .talk import CLOSING, QUESTION, QUIET, SHORT_PATIENCE, Talk, probe
 
 # What is asked of a model.
 
@@ -38,10 +38,6 @@ def _version_12(talk: SocketTalk) -> None:
 FOREIGN_ORIGIN = "http://page.test"
 
 _EXTENSIONS = "Sec-WebSocket-Extensions"
-
-
-def _unknown_path(talk: SocketTalk) -> str:
-    return talk.plan.models_path.removesuffix("/models") + "/no-such-path"
 
 
 def _visit(talk: SocketTalk, change: Mapping[str, str | None]) -> None:
@@ -103,7 +99,7 @@ def _bad_extension(talk: SocketTalk) -> None:
 
 @socket_probe("ws-unknown-path", "none", "a handshake at a path where nothing should be")
 def _somewhere_else(talk: SocketTalk) -> None:
-    if talk.open(path=_unknown_path(talk)):
+    if talk.open(path=talk.plan.nowhere):
         talk.read_for(QUIET)
 
 

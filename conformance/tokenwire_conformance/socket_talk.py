@@ -12,10 +12,10 @@ from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
 from .sockets import CLOSE, PONG, TEXT, Socket
-from .talk import PATIENCE, PROBES, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
+from .talk import PATIENCE, PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 from .transcript import Transcript
 
-__all__ = ["ENDING", "QUESTION", "SocketTalk", "asked", "frame", "socket_probe"]
+__all__ = ["ENDING", "SocketTalk", "asked", "frame", "socket_probe"]
 
 #: Seconds in which a server must have ended the connection after both sides have said Close. The standard names
 #: none; five are generous.
@@ -26,9 +26,6 @@ GREETING = 0.1
 
 #: Makes the frames of a message.
 Write = Callable[[bytes], bytes]
-
-#: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
-QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
 
 
 def frame(

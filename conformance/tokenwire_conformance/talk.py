@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
+from urllib.parse import quote
 
 from tokenwire._version import __version__
 from tokenwire.dialects import Dialect
+from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.protocol.url import Target
 from tokenwire.recording import Entry, Recording, Redactor
 
@@ -22,11 +24,14 @@ from .transcript import Transcript
 from .wire import Wire
 
 __all__ = [
+    "ASKED",
     "CLOSING",
     "PATIENCE",
     "PROBES",
+    "QUESTION",
     "QUIET",
     "SHORT_PATIENCE",
+    "Asked",
     "Cost",
     "Plan",
     "Probe",
@@ -36,6 +41,7 @@ __all__ = [
     "probe",
     "probes_for",
     "run_probe",
+    "unframed",
 ]
 
 #: "generation" where the endpoint has to generate, "refusal" where a sound one refuses before that, "none" where no
@@ -56,38 +62,118 @@ QUIET = 0.3
 #: Seconds in which an endpoint that was asked to close must have done it.
 CLOSING = 2.0
 
-_MULTIBYTE = "naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
+#: The dialects in which a model is asked over HTTP.
+ASKED = (
+    "openai-chat",
+    "openai-completions",
+    "openai-responses",
+    "anthropic-messages",
+    "mistral",
+    "cohere-v2",
+    "gemini",
+    "ollama",
+)
+
+#: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
+QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
+
+#: The least tokens that may be allowed to an answer, where that is more than one.
+_LEAST_TOKENS = {"openai-responses": 16}
+
+#: What asks for an answer that is not streamed, where it is not enough to say nothing.
+_WHOLE: Mapping[str, Mapping[str, Any]] = {"ollama": {"stream": False}}
+
+#: What demands that tools are called.
+_CALL_TOOLS: Mapping[str, Mapping[str, Any]] = {
+    "openai-chat": {"tool_choice": "required"},
+    "openai-responses": {"tool_choice": "required"},
+    "anthropic-messages": {"tool_choice": {"type": "any"}},
+    "mistral": {"tool_choice": "any"},
+    "cohere-v2": {"tool_choice": "REQUIRED"},
+    "gemini": {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
+}
+
+#: What a path ends in, behind the base that it shares with the list of models.
+_TAIL = re.compile(r"/(chat/completions|chat/stream|chat|completions|responses|realtime|messages|models/[^/]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a model, in the dialect's words: where, and the body."""
+
+    path: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Whom to ask, and as whom."""
+    """Whom to ask, and as whom.
+
+    :ivar failing_model: a model that fails within its stream; empty where there is none.
+    """
 
     target: Target
     dialect: Dialect
     model: str = ""
     key: str | None = None
     fields: Sequence[tuple[str, str]] = ()
+    failing_model: str = ""
+
+    @property
+    def base_path(self) -> str:
+        """The beginning of the path, before what the dialect has there: `/v1`, `/v1beta`, `/api`."""
+        return _TAIL.sub("", self.target.path.partition("?")[0]).rstrip("/")
 
     @property
     def models_path(self) -> str:
         """Where the endpoint lists its models, beside the path that is probed."""
-        path = self.target.path.partition("?")[0]
-        return re.sub(r"/(chat/completions|chat/stream|responses|realtime)$", "", path).rstrip("/") + "/models"
+        return self.base_path + ("/tags" if self.dialect.name == "ollama" else "/models")
 
-    def chat(self, **more: Any) -> bytes:
-        """The body of a chat request. A short answer is enough: every token costs somebody something."""
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": f"Repeat this exactly: {_MULTIBYTE}"}],
-            "max_tokens": 48,
-        }
-        return json.dumps({**body, **more}, ensure_ascii=False).encode()
+    @property
+    def nowhere(self) -> str:
+        """A path beside it at which nothing should be."""
+        return self.base_path + "/no-such-path"
+
+    @property
+    def key_field(self) -> str:
+        """The field that carries a key, in lower case."""
+        return next(iter(self.dialect.key_fields("")))
+
+    def ask(
+        self,
+        text: str = QUESTION,
+        *,
+        stream: bool = False,
+        max_tokens: int = 48,
+        tools: Sequence[Tool] = (),
+        model: str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Asked:
+        """A question to a model. A short answer is enough: every token costs somebody something.
+
+        :param model: another one than ours.
+        :param more: members of the body besides.
+        """
+        name = self.dialect.name
+        limit = max(max_tokens, _LEAST_TOKENS.get(name, 1))
+        asked = self.dialect.ask(Prompt(text, self.model if model is None else model, max_tokens=limit, tools=tools))
+        completed = self.dialect.body(asked)
+        body = {member: completed[member] for member in asked if member in completed}
+        body |= completed if stream else _WHOLE.get(name, {})
+        if tools:
+            body |= _CALL_TOOLS.get(name, {})
+        path = self.target.path
+        if model is not None:
+            path = path.replace(f"/models/{quote(self.model, safe='')}:", f"/models/{quote(model, safe='')}:")
+        if not stream:
+            path = whole_path(path)
+        return Asked(path, json.dumps({**body, **(more or {})}, ensure_ascii=False).encode())
 
     def request(
         self,
         method: str = "POST",
         *,
+        asked: Asked | None = None,
         path: str | None = None,
         body: bytes | None = None,
         version: str = "1.1",
@@ -98,17 +184,21 @@ class Plan:
     ) -> bytes:
         """A request as bytes, written by hand so that it can be wrong on purpose.
 
+        :param asked: gives the path and the body.
         :param key: another key than ours; None for none.
         :param change: fields to set, or to leave out with None. Names are written as given.
         :param length: whether Content-Length is added.
         """
+        if asked is not None:
+            path, body = asked.path, asked.body
         token = self.key if key == "ours" else key
         fields: dict[str, str | None] = {
             "Host": self.target.authority,
             "User-Agent": f"tokenwire-check/{__version__}",
             "Accept": "text/event-stream" if method == "GET" and path is None else "*/*",
             "Accept-Encoding": "identity",
-            **({"Authorization": f"{scheme} {token}"} if token else {}),
+            **{name.title(): value for name, value in self.dialect.fields.items()},
+            **(self._key_fields(token, scheme) if token else {}),
             **({"Content-Type": "application/json"} if body is not None else {}),
             **({"Content-Length": str(len(body))} if body is not None and length else {}),
             **dict(self.fields),
@@ -118,6 +208,22 @@ class Plan:
         lines = [f"{method} {path or self.target.path} HTTP/{version}"]
         lines += [f"{name}: {value}" for name, value in [*kept, *(change or {}).items()] if value is not None]
         return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+    def _key_fields(self, token: str, scheme: str) -> dict[str, str]:
+        fields = self.dialect.key_fields(token)
+        return {name.title(): value.replace("Bearer ", f"{scheme} ", 1) for name, value in fields.items()}
+
+
+def whole_path(path: str) -> str:
+    """Where an answer that is not streamed is asked for, if the path of the stream says that it is one."""
+    return unframed(path).replace(":streamGenerateContent", ":generateContent")
+
+
+def unframed(path: str) -> str:
+    """The path of a stream, without the framing that its query asks for (`alt=sse`)."""
+    where, _, query = path.partition("?")
+    members = [member for member in query.split("&") if member and member != "alt=sse"]
+    return where + ("?" + "&".join(members) if members else "")
 
 
 class Talk:
@@ -226,7 +332,7 @@ class Talk:
 class Probe:
     """One scripted exchange.
 
-    :ivar dialects: for which it is made; over WebSocket it is made for all.
+    :ivar dialects: for which it is made; over WebSocket none stands for all.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
     """
 
@@ -275,13 +381,13 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
 def probe(
     name: str, cost: Cost, about: str, *dialects: str, beside: Transport = "http/1.1"
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
-    """Declares a probe over HTTP, for chats unless other dialects are named.
+    """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects or ("openai-chat",), transport=beside)
+        PROBES[name] = Probe(name, cost, about, script, dialects or ASKED, transport=beside)
         return script
 
     return declare

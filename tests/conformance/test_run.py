@@ -10,7 +10,7 @@ from tokenwire.protocol.url import parse_url
 from tokenwire_conformance.judge import select
 from tokenwire_conformance.matrix import examine
 from tokenwire_conformance.run import choose_probes, make_probes, transports_of
-from tokenwire_conformance.talk import PATIENCE, Plan, all_probes
+from tokenwire_conformance.talk import ASKED, PATIENCE, Plan, all_probes
 
 CHAT = dialect_named("openai-chat")
 PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")
@@ -56,9 +56,12 @@ def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str)
     assert wire.connections == 1
 
 
-def test_all_checks_need_all_probes_of_the_dialect() -> None:
-    names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
-    assert names == {name for name, probe in all_probes().items() if "openai-chat" in probe.dialects}
+@pytest.mark.parametrize("dialect", ASKED)
+def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
+    chosen = choose_probes(dialect, select(), with_key=True, with_failing_model=True)
+    over_http = [name for name, probe in all_probes().items() if dialect in probe.dialects]
+    assert {probe.name for probe in chosen} == {n for n in over_http if all_probes()[n].transport == "http/1.1"}
+    assert chosen[0].name == "stream"
 
 
 def test_all_checks_need_all_probes_over_websocket() -> None:
@@ -92,6 +95,10 @@ def test_no_check_of_websockets_is_without_a_probe() -> None:
 def test_without_a_key_nobody_is_asked_for_one() -> None:
     names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=False)}
     assert not names & {"no-key", "wrong-key", "bearer-lower"}
+
+
+def test_without_a_model_that_fails_nobody_is_asked_to_fail() -> None:
+    assert "failure" not in {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
 
 
 @pytest.mark.parametrize("check", [check for check in select() if check.probes or check.shown_by], ids=lambda c: c.id)

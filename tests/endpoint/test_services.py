@@ -10,6 +10,7 @@ from test_reference import KEY, STORY_TEXT, exchange, request
 from test_websocket import Client
 
 import tokenwire
+from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import Call, ReferenceEndpoint, Seams
 from tokenwire.endpoint.reference import services
 from tokenwire.endpoint.story import STORY
@@ -28,7 +29,8 @@ each_dialect = pytest.mark.parametrize("asked", [CHAT, COMPLETIONS, RESPONSES, A
 
 def answer(asked: Asked, endpoint: ReferenceEndpoint | None = None, **more: Any) -> tokenwire.Answer:
     dialect, path, body = asked
-    status, headers, data = exchange(request({**body, "stream": True, **more}, path=path), endpoint)
+    fields = dialect_named(dialect).fields
+    status, headers, data = exchange(request({**body, "stream": True, **more}, path=path, **fields), endpoint)
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     told = tokenwire.Answer()
     told.add_all(tokenwire.decode([data], dialect=dialect))
@@ -37,8 +39,8 @@ def answer(asked: Asked, endpoint: ReferenceEndpoint | None = None, **more: Any)
 
 def refused(asked: Asked, **more: Any) -> tuple[int, dict[str, Any]]:
     """The status of a refusal, and its error object."""
-    _, path, body = asked
-    status, headers, data = exchange(request({**body, **more}, path=path))
+    dialect, path, body = asked
+    status, headers, data = exchange(request({**body, **more}, path=path, **dialect_named(dialect).fields))
     assert headers["content-type"] == "application/json"
     return status, json.loads(data)["error"]
 
@@ -119,8 +121,14 @@ def test_without_a_key_nothing_is_told(asked: Asked) -> None:
 
 def test_anthropics_key_may_stand_in_its_own_field() -> None:
     _, path, body = ANTHROPIC
-    assert exchange(request(body, path=path, Authorization="", X_Api_Key=KEY))[0] == 200
+    version = {"anthropic-version": "2023-06-01"}
+    assert exchange(request(body, path=path, Authorization="", X_Api_Key=KEY, **version))[0] == 200
     assert exchange(request(CHAT[2], path=CHAT[1], Authorization="", X_Api_Key=KEY))[0] == 401
+
+
+def test_anthropics_clients_name_the_version_and_list_the_models() -> None:
+    assert exchange(request(ANTHROPIC[2], path=ANTHROPIC[1]))[0] == 400
+    assert exchange(request(method="GET", path="/v1/models", Authorization="", X_Api_Key=KEY))[0] == 200
 
 
 @each_dialect

@@ -11,6 +11,9 @@ from ..verdict import Finding, Inconclusive, Level, NotApplicable
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
+#: The fields that carry a key: that of RFC 9110, Anthropic's, Google's.
+_KEY_FIELDS = ("authorization", "x-api-key", "x-goog-api-key")
+
 #: A shorter key would be found by chance in innocent bytes.
 _MIN_KEY = 6
 
@@ -23,7 +26,7 @@ _APPLICATION_CODES = 4000
 
 def _key_of(response: Response) -> str:
     """The key that the request had; in a redacted transcript its mark, which stands wherever the key stood."""
-    value = response.request.header("authorization")
+    value = next(filter(None, map(response.request.header, _KEY_FIELDS)), "")
     return value.partition(" ")[2].strip() or value
 
 
@@ -143,7 +146,7 @@ def key_not_echoed(response: Response) -> Iterator[Finding]:
     "auth.no-query-token",
     SHOULD,
     "RFC 6750 2.3, 5.3",
-    "The key is taken from the Authorization field; it need not stand in the URL, where logs would keep it.",
+    "The key is taken from a field of the request; it need not stand in the URL, where logs would keep it.",
     probes=("stream", "ws-answer"),
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
@@ -154,7 +157,7 @@ def no_query_token(case: Case) -> Iterator[Finding]:
     if all(response.status in (401, 403) for response in asked):
         response = asked[0]
         yield Finding(
-            f"the key in the Authorization field is refused with {response.status} ({excerpt(response.content)}): "
+            f"the key in a field of the request is refused with {response.status} ({excerpt(response.content)}): "
             "it is wrong, or the endpoint wants it elsewhere",
             at(response),
         )

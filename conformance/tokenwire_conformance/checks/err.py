@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
-from ..case import Case, at, excerpt, json_of
+from tokenwire.dialects import DIALECTS
+
+from ..case import Case, at, excerpt, gathered, json_of
+from ..generation import Generation, dialect_of
 from ..registry import active, passive
 from ..stream import Stream
 from ..transcript import Response
@@ -30,12 +32,30 @@ _LEAK = re.compile(
     r"|\bgoroutine \d+ \[running\]"
 )
 
+#: What the providers call a lack of capacity: OpenAI, Anthropic, Google, and the statuses that would have said it.
+_NO_CAPACITY = frozenset(
+    {"429", "503", "529", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "overloaded", "overloaded_error", "rate_limit_error",
+     "rate_limit_exceeded", "server_overloaded", "service_unavailable"}
+)  # fmt: skip
 
-def _error_object(response: Response) -> dict[str, Any] | None:
-    """The dialect's error object in a refusal: {"error": {"message": …}}."""
+#: A line that is no field of server-sent events and holds an error: bare JSON, or a field `error`.
+_STRAY_ERROR = re.compile(r'\s*(error:|\{.*"error"|\{\s*\Z)')
+
+
+def _has_error_object(response: Response) -> bool:
+    """The refusal has the dialect's error, with words: in most of them {"error": {"message": …}}."""
     body = json_of(response)
+    dialect = dialect_of(response)
+    if dialect == "gemini" and isinstance(body, list) and body:
+        body = body[0]  # without alt=sse
     error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) and isinstance(error.get("message"), str) else None
+    match dialect:
+        case "ollama":
+            return isinstance(error, str) and bool(error)
+        case "mistral" | "cohere-v2":
+            return isinstance(DIALECTS[dialect].error_fields(body).get("message"), str)
+        case _:
+            return isinstance(error, dict) and isinstance(error.get("message"), str)
 
 
 def _refusals(case: Case, probes: tuple[str, ...]) -> Iterator[tuple[str, Response]]:
@@ -78,7 +98,7 @@ def prestream_envelope(case: Case) -> Iterator[Finding]:
         if response.media_type != "application/json":
             kind = response.media_type or "no Content-Type"
             yield Finding(f"the refusal of {probe} ({response.status}) has {kind}", at(response))
-        elif _error_object(response) is None:
+        elif not _has_error_object(response):
             yield Finding(
                 f"the refusal of {probe} ({response.status}) has no error object: {excerpt(response.content)}",
                 at(response, content=0),
@@ -112,12 +132,12 @@ def context_overflow(case: Case) -> Iterator[Finding]:
         yield Finding(f"a prompt that is too long is answered {response.status}", at(response))
     if not 200 <= response.status < 300:
         return
-    errors = [payload for payload in Stream(response).objects if payload.value.get("error")]
-    if not errors:
+    failed = next((one.failed for one in case.generations if one.response is response), None)
+    if failed is None:
         raise NotApplicable("the endpoint took a prompt of a million and a half words")
     yield Finding(
         "a prompt that is too long is answered 200, with the error inside the stream",
-        at(response, content=errors[0].offset),
+        at(response, content=failed.offset),
     )
 
 
@@ -151,6 +171,132 @@ def body_limit_413(case: Case) -> Iterator[Finding]:
     response = transcript.responses[0]
     if response.status != 413:
         yield Finding(f"a body that is too large is answered {response.status} instead of 413", at(response))
+
+
+# Failures within the stream.
+
+
+def _failing(case: Case) -> Generation:
+    """The answer of the model that fails.
+
+    :raises NotApplicable: when it is refused before the stream, as is better.
+    """
+    response = case.response("failure")
+    if response.status >= 400:
+        raise NotApplicable(
+            f"the model that should fail within its stream is refused before it, with {response.status}"
+        )
+    return case.generation("failure")
+
+
+def _stray_error(generation: Generation) -> int | None:
+    """Where an error stands among the lines that readers of server-sent events ignore."""
+    if not isinstance(generation.body, Stream):
+        return None
+    known = ("data", "event", "id", "retry")
+    lines = (line for line in generation.body.lines if line.raw and not line.is_comment and line.name not in known)
+    return next((line.offset for line in lines if _STRAY_ERROR.match(line.text)), None)
+
+
+def _failed_at(generation: Generation) -> int | None:
+    """Where the dialect says that the generation failed. Google does so in bare JSON, and its SDKs look for it."""
+    if generation.failed is not None:
+        return generation.failed.offset
+    return _stray_error(generation) if generation.dialect.name == "gemini" else None
+
+
+@active(
+    "err.midstream-framed",
+    MUST,
+    "dialect",
+    "A failure within the stream is told by the dialect's error.",
+    probes=("failure",),
+    breaks="conforming readers ignore it, and take what came before for the whole answer",
+)
+def midstream_framed(case: Case) -> Iterator[Finding]:
+    generation = _failing(case)
+    if _failed_at(generation) is not None:
+        return
+    stray = _stray_error(generation)
+    if stray is None:
+        raise Inconclusive("the model that should fail tells of no failure")
+    yield Finding("the failure is told outside any field of an event", at(generation.response, content=stray))
+
+
+@active(
+    "err.midstream-ends",
+    MUST,
+    "dialect",
+    "After an error nothing more is said, and the body ends.",
+    probes=("failure",),
+    breaks="clients that wait for the end wait until they give up",
+)
+def midstream_ends(case: Case) -> Iterator[Finding]:
+    generation = _failing(case)
+    failed = _failed_at(generation)
+    if failed is None:
+        raise Inconclusive("the model that should fail tells of no failure")
+    later = [step.offset for step in generation.steps if step.offset > failed and step.spoken]
+    yield from gathered(generation.response, later, "the answer goes on after the error")
+    if generation.response.hung_up:
+        yield Finding("the body does not end after the error", at(generation.response, content=failed))
+
+
+@active(
+    "err.no-fake-success",
+    MUST,
+    "dialect",
+    "An answer that failed does not end like one that is whole.",
+    probes=("failure",),
+    breaks="a part of an answer, or none, is taken for the whole",
+)
+def no_fake_success(case: Case) -> Iterator[Finding]:
+    generation = _failing(case)
+    if _failed_at(generation) is not None or _stray_error(generation) is not None:
+        return
+    end = generation.answer.end
+    if end is not None and end.clean:
+        last = generation.steps[-1].offset if generation.steps else 0
+        yield Finding("the model failed, and the stream ends like a whole one", at(generation.response, content=last))
+
+
+@passive(
+    "err.error-never-empty",
+    MUST,
+    "dialect",
+    "A stream that ends has said something: text, a call, a reason to stop, or an error.",
+    on="generations",
+    when=lambda generation: generation.response.complete and not generation.response.coding_error,
+    absent="no streamed answer was read to its end",
+    breaks="a failure before the first token looks like an answer without words",
+)
+def error_never_empty(generation: Generation) -> Iterator[Finding]:
+    if not generation.says_anything and _stray_error(generation) is None:
+        yield Finding("the stream ends without a word, a reason or an error", at(generation.response))
+
+
+@passive(
+    "err.capacity-5xx",
+    SHOULD,
+    "WHATWG HTML 17.7",
+    "A lack of capacity is told by the status, 5xx or 429, and not within a 200.",
+    on="generations",
+    when=lambda generation: generation.failed is not None,
+    absent="no failure within a stream was seen",
+    shown_by=("failure",),
+    breaks="balancers and clients that look at the status do not try elsewhere, or later",
+)
+def capacity_5xx(generation: Generation) -> Iterator[Finding]:
+    failed = generation.failed
+    assert failed is not None
+    assert failed.error is not None
+    before = any(step.spoken for step in generation.steps if step.offset < failed.offset)
+    if not before and failed.error.code in _NO_CAPACITY:
+        said = f"a 200 holds nothing but a lack of capacity: {failed.error.code} {failed.error.message}".rstrip()
+        yield Finding(said, at(generation.response, content=failed.offset))
+
+
+# What a refusal tells.
 
 
 @passive(

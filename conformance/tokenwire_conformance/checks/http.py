@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..case import Case, asked_for_stream, at, excerpt
+from ..lines import JSON_LINES
 from ..registry import active, passive
 from ..transcript import Response
 from ..verdict import Finding, Inconclusive, Level, NotApplicable
@@ -19,6 +20,10 @@ _NO_TRAILERS = frozenset(
         "transfer-encoding", "www-authenticate",
     }
 )  # fmt: skip
+
+
+#: The media types of streams.
+_STREAM_TYPES = JSON_LINES | {"text/event-stream"}
 
 
 def _problems(response: Response, rule: str) -> Iterator[Finding]:
@@ -82,7 +87,7 @@ def framing_unambiguous(response: Response) -> Iterator[Finding]:
     "practice",
     "A stream has no Content-Length: whoever knows its length has held it back.",
     on="responses",
-    when=lambda response: _is_streamed(response) and response.media_type == "text/event-stream",
+    when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
 )
 def no_cl_on_stream(response: Response) -> Iterator[Finding]:
@@ -249,7 +254,7 @@ def cache_control(response: Response) -> Iterator[Finding]:
     "practice (nginx)",
     "A stream tells proxies not to hold it back: X-Accel-Buffering: no, or Cache-Control: no-transform.",
     on="responses",
-    when=lambda response: _is_streamed(response) and response.media_type == "text/event-stream",
+    when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
 )
 def proxy_hints(response: Response) -> Iterator[Finding]:

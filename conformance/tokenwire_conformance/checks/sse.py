@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from tokenwire.dialects import DIALECTS
+
 from ..case import Case, asked_for_stream, at, gathered, json_of
-from ..chat import Choice
+from ..generation import dialect_of
+from ..lines import JSON_LINES
 from ..registry import active, passive
 from ..stream import SENTINEL, Block, Event, Line, Payload, Stream
 from ..transcript import Response
@@ -24,8 +27,6 @@ _UNKNOWN_FIELD = re.compile(r"[A-Za-z][-\w]*:")
 
 #: Data that says nothing but "still here": empty, a comment sent as data, or one of the usual words.
 _KEEPALIVE = re.compile(r"\s*([:#].*|\W*(ping|pong|keep-?alive|heart-?beat)\W*)?\s*", re.IGNORECASE | re.DOTALL)
-
-_JSON_LINES = frozenset({"application/jsonl", "application/ndjson", "application/stream+json", "application/x-ndjson"})
 
 #: Line ends that Python's str.splitlines knows and the standard does not: U+2028, U+2029, U+0085.
 _FOREIGN_LINE_END = re.compile(rb"\xe2\x80[\xa8\xa9]|\xc2\x85")
@@ -55,10 +56,13 @@ def _speaks_json(stream: Stream) -> bool:
 
 
 def _owes_events(response: Response) -> bool:
-    """A stream was asked for, and the status promises it. Ollama and Cohere stream JSON lines, on other paths."""
+    """A stream was asked for, and the status promises it; and it is no dialect that streams lines of JSON."""
+    if not (response.head_complete and response.status == 200 and asked_for_stream(response)):
+        return False
     path = response.request.target.partition("?")[0]
-    speaks_lines = response.media_type in _JSON_LINES and not path.endswith("/chat/completions")
-    return response.head_complete and response.status == 200 and asked_for_stream(response) and not speaks_lines
+    if path.endswith("/chat/completions"):
+        return True
+    return response.media_type not in JSON_LINES and DIALECTS[dialect_of(response)].framing != "jsonlines"
 
 
 def _uses(name: str) -> Any:
@@ -176,7 +180,8 @@ def no_bom(stream: Stream) -> Iterator[Finding]:
     breaks="readers that look for one kind of line end; a lone CR is no line end for many of them",
 )
 def eol(stream: Stream) -> Iterator[Finding]:
-    lines = [line for line in stream.lines if line.end]
+    error = _googles_error(stream)
+    lines = [line for line in stream.lines if line.end and (error is None or line not in error.lines)]
     if lines and lines[-1].end == _CR and not stream.response.complete:
         lines.pop()  # the LF may have been cut off
     yield from gathered(stream.response, [line.offset for line in lines if line.end == _CR], "a line ends in a lone CR")
@@ -215,7 +220,21 @@ def known_fields(stream: Stream) -> Iterator[Finding]:
 )
 def no_naked_lines(stream: Stream) -> Iterator[Finding]:
     offsets = [line.offset for line in _lines(stream, "naked")]
+    if offsets and _googles_error(stream) is not None:
+        return
     yield from gathered(stream.response, offsets, "a line stands outside any field and is ignored")
+
+
+def _googles_error(stream: Stream) -> Block | None:
+    """The one block of a stream of Gemini's that is an error as Google's servers write it, and its SDKs look for it."""
+    naked = [block for block in stream.blocks if block.lines[0].raw.startswith(b"{")]
+    if len(naked) != 1 or dialect_of(stream.response) != "gemini":
+        return None
+    try:
+        value = json.loads(b"".join(line.raw for line in naked[0].lines))
+    except (ValueError, RecursionError):
+        return None
+    return naked[0] if isinstance(value, dict) and isinstance(value.get("error"), dict) else None
 
 
 @passive(
@@ -406,26 +425,23 @@ def _is_high(code: int) -> bool:
     breaks="the characters are lost for good: tokens were decoded one by one, each with a part of a character",
 )
 def no_fffd(case: Case) -> Iterator[Finding]:
-    chat = case.chat("stream")
-    if not chat.choices:
+    generation = case.generation("stream")
+    if not isinstance(generation.body, Stream):
+        raise NotApplicable("the answer is no event stream")
+    said = [step for step in generation.steps if step.spoken]
+    if not said:
         raise Inconclusive("the answer has no text")
-    if all(_spoken(choice).isascii() for choice in chat.choices):
+    if all(step.spoken.isascii() for step in said):
         raise NotApplicable("the answer has no character beyond ASCII")
-    offsets = [
-        choice.offset for choice in chat.choices if "\ufffd" in _spoken(choice) and _is_utf8(choice.payload.event.block)
-    ]
+    offsets = [step.offset for step in said if "\ufffd" in step.spoken and _is_utf8(generation.body, step.offset)]
     yield from gathered(
-        chat.response, offsets, "the answer holds U+FFFD, which stands for bytes that were no character"
+        generation.response, offsets, "the answer holds U+FFFD, which stands for bytes that were no character"
     )
 
 
-def _spoken(choice: Choice) -> str:
-    """All strings of a delta: what is said, thought or refused."""
-    return "".join(value for name, value in choice.delta.items() if name != "role" and isinstance(value, str))
-
-
-def _is_utf8(block: Block) -> bool:
-    """Where the bytes themselves are broken, the U+FFFD is our reading of them."""
+def _is_utf8(stream: Stream, offset: int) -> bool:
+    """Where the bytes of a block are broken themselves, the U+FFFD is our reading of them."""
+    block = next(block for block in stream.blocks if block.offset == offset)
     try:
         for line in block.lines:
             line.raw.decode("utf-8")

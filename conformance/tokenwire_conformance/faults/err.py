@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from tokenwire.endpoint import Call, Exchange, Piece, Reply, Seams
+from tokenwire.endpoint.story import MODELS
 
 from .fault import fault
 
@@ -63,6 +65,73 @@ class RstOversize(Seams):
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
         too_large = any(b" 413 " in write.data[:16] for write in exchange.writes if write.part == "head")
         return Exchange([], "reset") if too_large else exchange
+
+
+class _Failure(Seams):
+    """Edits the stream of the model that fails within it."""
+
+    def chunks(self, call: Call, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return self.edit_chunks(chunks) if fails(call) else chunks
+
+    def blocks(self, call: Call, blocks: list[bytes]) -> list[bytes]:
+        return self.edit_blocks(blocks) if fails(call) else blocks
+
+    def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return chunks
+
+    def edit_blocks(self, blocks: list[bytes]) -> list[bytes]:
+        return blocks
+
+
+def fails(call: Call | None) -> bool:
+    """The call is for the model that fails within its stream."""
+    return call is not None and MODELS[2] in call.path + call.body.decode("utf-8", "replace")
+
+
+@fault("bare-json-failure", trips="err.midstream-framed sse.no-naked-lines chat.finish-once")
+class BareJsonFailure(_Failure):
+    def edit_blocks(self, blocks: list[bytes]) -> list[bytes]:
+        return [block.removeprefix(b"data: ") if b'"error"' in block else block for block in blocks]
+
+
+@fault("hang-after-error", trips="err.midstream-ends")
+class HangAfterError(Seams):
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        if not fails(call):
+            return exchange
+        return Exchange([write for write in exchange.writes if write.part != "end"])
+
+
+@fault("talk-after-error", trips="err.midstream-ends")
+class TalkAfterError(_Failure):
+    def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*chunks, *chunks[1:3]]
+
+
+@fault("empty-success", trips="err.no-fake-success")
+class EmptySuccess(_Failure):
+    def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        last = chunks[-2]["choices"][0]
+        return [*chunks[:-1], {**chunks[-2], "choices": [{**last, "delta": {}, "finish_reason": "stop"}]}]
+
+
+@fault("done-only", trips="err.no-fake-success err.error-never-empty")
+class DoneOnly(_Failure):
+    def edit_blocks(self, blocks: list[bytes]) -> list[bytes]:
+        return blocks[-1:]
+
+
+@fault("eof-at-once", trips="err.error-never-empty")
+class EofAtOnce(_Failure):
+    def edit_blocks(self, blocks: list[bytes]) -> list[bytes]:
+        return []
+
+
+@fault("empty-200-overload", trips="err.capacity-5xx")
+class EmptyOverload(_Failure):
+    def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        error = {**chunks[-1]["error"], "code": "overloaded", "message": "Come again later."}
+        return [{"error": error}]
 
 
 @fault("traceback", trips="err.no-leak")

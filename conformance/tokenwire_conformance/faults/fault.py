@@ -16,18 +16,21 @@ from importlib import import_module
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
+from ..registry import GROUPS
 from ..talk import Transport
 
 __all__ = [
     "FAULTS",
     "Fault",
     "all_faults",
+    "closes",
     "edit_head",
     "edit_writes",
     "fault",
     "is_stream",
     "is_streamed_chat",
     "socket_fault",
+    "wants_tools",
 ]
 
 
@@ -75,7 +78,7 @@ def socket_fault(id: str, *, trips: str, dialect: str = "holysheep") -> Callable
 
 def all_faults() -> dict[str, Fault]:
     """All faults by id, in the order of the catalogue."""
-    for group in ("http", "sse", "chat", "err", "auth", "wsh", "wsf", "wsz", "wsc", "wsk", "wsl"):
+    for group in GROUPS:
         import_module(f".{group}", __package__)
     return FAULTS
 
@@ -87,6 +90,16 @@ def is_stream(call: Call | None) -> bool:
 
 def is_streamed_chat(call: Call | None) -> bool:
     return call is not None and call.path == "/v1/chat/completions" and b'"stream": true' in call.body
+
+
+def closes(call: Call | None) -> bool:
+    """The call asks for a stream on a connection that shall be closed: that of the probe `usage`, in every dialect."""
+    return call is not None and call.method == "POST" and call.header("connection") == "close"
+
+
+def wants_tools(call: Call | None) -> bool:
+    """The call offers tools: that of the probe `tools`."""
+    return call is not None and b'"tools"' in call.body
 
 
 def edit_writes(exchange: Exchange, edit: Callable[[Write], Write | None]) -> Exchange:

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from ..dialects import dialect_named
 from ..dialects.dialect import Dialect
 from ..dialects.guess import guess_dialect
 from ..endpoint import ReferenceEndpoint, background
+from ..endpoint.story import MODELS
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
 from ..session import endpoint_url
@@ -61,10 +62,17 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="openai-chat (the default) or eventsource; for a ws or wss URL any that is spoken over WebSocket "
-        "(by default as the path has it, else holysheep), or raw for one that is not known",
+        help="openai-chat (the default), openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, "
+        "gemini, ollama or eventsource; for a ws or wss URL any that is spoken over WebSocket (by default as the path "
+        "has it, else holysheep), or raw for one that is not known",
     )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
+    parser.add_argument(
+        "--failing-model",
+        metavar="NAME",
+        default="",
+        help="a model that fails within its stream: how is that told?",
+    )
     add_key_options(parser, "the key to send")
     parser.add_argument(
         "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
@@ -92,11 +100,17 @@ def run(args: argparse.Namespace) -> int:
     if not checks:
         raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
     asked = _transports(args.url, args.dialect, checks)
+    checks = [check for check in checks if check.fits({dialect.name for _, dialect in asked})]
+    if not checks:
+        raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
     key = key_of(args)
 
     def probes_over(transport: Transport, dialect: Dialect, *, with_key: bool) -> list[Probe]:
         named = args.url is not None
-        return choose_probes(dialect.name, checks, with_key=with_key, transport=transport, slow=named)
+        failing = bool(args.failing_model) or not named
+        return choose_probes(
+            dialect.name, checks, with_key=with_key, with_failing_model=failing, transport=transport, slow=named
+        )
 
     if args.dry_run:
         with_key = key is not None or args.url is None
@@ -122,6 +136,7 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     the checks needs one of them.
     """
     from tokenwire_conformance.run import transports_of
+    from tokenwire_conformance.talk import ASKED
 
     if url is not None:
         if url.lower().startswith(("ws:", "wss:")):
@@ -129,7 +144,7 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
         return [("http/1.1", dialect_named(dialect or "openai-chat"))]
     if dialect is not None:
         named = dialect_named(dialect)
-        return [("http/1.1" if named.opening is None else "websocket", named)]
+        return [("http/1.1" if named.name in ASKED or named.opening is None else "websocket", named)]
     both: list[tuple[Transport, Dialect]] = [
         ("http/1.1", dialect_named("openai-chat")),
         ("websocket", dialect_named("holysheep")),
@@ -155,13 +170,18 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
     from tokenwire_conformance.wire import SocketWire
 
     websocket = transport == "websocket"
-    url = endpoint_url(endpoint.urls[transport], dialect, {"model": args.model})
-    target = parse_url(url, websocket=websocket)
-    plan = Plan(target, dialect, args.model or "", endpoint.key, list(header_fields(args.header).items()))
+
+    def plan_for(model: str) -> Plan:
+        url = endpoint_url(endpoint.urls[transport], dialect, {"model": model or "unknown"})
+        fields = list(header_fields(args.header).items())
+        target = parse_url(url, websocket=websocket)
+        return Plan(target, dialect, model, endpoint.key, fields, endpoint.failing_model or args.failing_model)
+
+    plan = plan_for(args.model or "")
     if plan.model or not _takes_model(transport, dialect):
         return plan
     try:
-        return replace(plan, model=first_model(plan, SocketWire(target)))
+        return plan_for(first_model(plan, SocketWire(plan.target)))
     except LocalProtocolError:
         if websocket:
             return plan
@@ -213,11 +233,13 @@ class _Endpoint:
 
     :ivar urls: by transport.
     :ivar stop: has it shut down, where that is in our power.
+    :ivar failing_model: of the reference endpoint.
     """
 
     urls: Mapping[Transport, str]
     key: str | None
     stop: Callable[[], None] | None = None
+    failing_model: str = ""
 
 
 @contextmanager
@@ -230,7 +252,8 @@ def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
     with ExitStack() as stack:
         port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.005).connection))
         host = f"127.0.0.1:{port}"
-        yield _Endpoint({"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}, own_key, stack.close)
+        urls: dict[Transport, str] = {"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}
+        yield _Endpoint(urls, own_key, stack.close, MODELS[2])
 
 
 @contextmanager

@@ -46,9 +46,10 @@ def run(args: argparse.Namespace) -> int:
     checks = select(args.only, args.skip, passive_only=True)
     if not checks:
         raise LocalProtocolError("no check that a file can be judged by has an id that begins so")
+    cases = [(path, Case([Transcript(path.name, load(path))])) for path in _recordings(args.files)]
     reports = [
-        Report(str(path), judge_all(Case([Transcript(path.name, load(path))]), checks, strict=args.strict))
-        for path in _recordings(args.files)
+        Report(str(path), judge_all(case, [check for check in checks if check.fits(case.dialects)], strict=args.strict))
+        for path, case in cases
     ]
     return print_reports(reports, args.format)
 

@@ -64,6 +64,8 @@ def encode(script: Script, identity: Identity) -> Iterator[Payload]:
 
 def _answer(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
     request = json_object(call)
+    if not call.header("anthropic-version"):
+        raise Refusal(400, "invalid_request", "anthropic-version: the header is required.")
     script = tell(_wanted(request))
     if request.get("stream"):
         return stream_reply(call, seams, encode(script, identity), named_events, pace=pace)

@@ -1,8 +1,9 @@
 """The server's side of Gemini's generateContent: `POST /v1beta/models/{model}:streamGenerateContent`.
 
 With `alt=sse` the answer comes as events, with CRLF and without names, and an error among them as bare JSON; without
-it as one JSON array, printed with indentation, whose elements come one by one. `:generateContent` gives it whole. Calls
-are whole in both, counts stand in every chunk. The key comes in `x-goog-api-key`, in the query, or as a bearer token.
+it as one JSON array, printed with indentation, whose elements come one by one. `:generateContent` gives it whole, and
+`GET /v1beta/models` lists the models. Calls are whole in both, counts stand in every chunk. The key comes in
+`x-goog-api-key`, in the query, or as a bearer token.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .gemini_content import SIGNATURE, failure_of, key_of, part_of, refuse, toke
 from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
-from .story import Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
+from .story import MODELS, Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
 from .wanted import Refusal, json_object
 
 __all__ = ["GEMINI", "crlf_events", "encode", "json_array"]
@@ -78,6 +79,10 @@ def _whole(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
     return json_reply(200, _chunk(script, identity, parts, tokens_of(script), _FINISH_REASONS[script.finish]))
 
 
+def _models(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+    return json_reply(200, {"models": [{"name": f"models/{model}", "displayName": model} for model in MODELS]})
+
+
 def _script(call: Call) -> Script:
     request = json_object(call)
     contents = listed(request.get("contents"))
@@ -111,9 +116,12 @@ GEMINI = Service(
     encode=encode,
     framing=crlf_events,
     routes={
-        f"/{version}/models/{{model}}:{method}": answer
-        for version in ("v1", "v1beta")
-        for method, answer in _METHODS.items()
+        "/v1beta/models": {"GET": _models},
+        **{
+            f"/{version}/models/{{model}}:{method}": answer
+            for version in ("v1", "v1beta")
+            for method, answer in _METHODS.items()
+        },
     },
     refuse=refuse,
     key=key_of,

@@ -1,4 +1,5 @@
 """The server's side of Ollama's own API: `POST /api/chat` and `POST /api/generate`, as lines of JSON, or whole.
+`GET /api/tags` lists the models.
 
 An answer is streamed unless `stream` is false. The last line says `done`, with the reason, counts and durations, which
 are 0 here. Calls are whole, and thinking comes where `think` asks for it. Ollama wants no Content-Type, and no key:
@@ -16,7 +17,7 @@ from ..dialects.values import listed, mapping, word
 from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
-from .story import Delta, Failure, Reasoning, Script, Stop, Text, ToolCall, tell
+from .story import MODELS, Delta, Failure, Reasoning, Script, Stop, Text, ToolCall, tell
 from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of, tool_of
 
 __all__ = ["OLLAMA", "encode", "encode_generation", "json_lines"]
@@ -83,6 +84,10 @@ def _generate(call: Call, seams: Seams, identity: Identity, pace: float) -> Repl
     return json_reply(200, {**_head(script, identity), "response": script.text, **thinking, **_done(script)})
 
 
+def _tags(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
+    return json_reply(200, {"models": [{"name": model, "model": model} for model in MODELS]})
+
+
 def _request(call: Call) -> dict[str, Any]:
     return parse_object(call.body, "The body of the request")
 
@@ -143,6 +148,6 @@ OLLAMA = Service(
     dialect="ollama",
     encode=encode,
     framing=json_lines,
-    routes={"/api/chat": {"POST": _chat}, "/api/generate": {"POST": _generate}},
+    routes={"/api/chat": {"POST": _chat}, "/api/generate": {"POST": _generate}, "/api/tags": {"GET": _tags}},
     refuse=_refuse,
 )

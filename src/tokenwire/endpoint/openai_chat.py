@@ -14,7 +14,7 @@ from typing import Any
 from ..dialects.values import listed, mapping
 from .replies import Payload, done_events, json_reply, stream_reply
 from .seams import Call, Reply, Seams
-from .service import Identity, Service
+from .service import Identity, Service, bearer_of
 from .story import MODELS, Begin, Delta, Failure, Reasoning, Script, Step, Text, ToolCall, tell
 from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
 
@@ -157,10 +157,16 @@ def _logprob(token: str) -> Payload:
     return {"token": token, "logprob": -0.25, "bytes": list(token.encode()), "top_logprobs": []}
 
 
+def _key(call: Call) -> str:
+    """Anthropic's clients list the models at the same path, and have their key in a field of their own."""
+    return bearer_of(call) or (call.header("x-api-key") if call.path == "/v1/models" else "")
+
+
 OPENAI_CHAT = Service(
     dialect="openai-chat",
     encode=encode,
     framing=done_events,
+    key=_key,
     routes={
         "/v1/chat/completions": {"POST": _answer},
         "/v1/models": {"GET": _models, "HEAD": _models},
