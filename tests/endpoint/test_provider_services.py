@@ -12,6 +12,7 @@ import tokenwire
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.endpoint import Call, ReferenceEndpoint, Seams
+from tokenwire.endpoint.gemini_interactions import MAX_KEPT
 from tokenwire.endpoint.story import REASONING, STORY
 
 MODEL = "tokenwire-reference"
@@ -182,6 +183,74 @@ def test_the_payloads_and_the_blocks_go_through_the_seams(dialect: str) -> None:
     assert len(blocks_seen) > len(STORY)
 
 
+#: Where an answer is asked for whole, what the request has besides, and where in the answer text and reasoning are.
+WHOLE: dict[str, tuple[str, dict[str, Any], str, str]] = {
+    "mistral": (
+        PATHS["mistral"],
+        {},
+        "/choices/0/message/content/1/text",
+        "/choices/0/message/content/0/thinking/0/text",
+    ),
+    "cohere-v2": (PATHS["cohere-v2"], {}, "/message/content/1/text", "/message/content/0/thinking"),
+    "bedrock-converse": (
+        "/model/{model}/converse",
+        {},
+        "/output/message/content/1/text",
+        "/output/message/content/0/reasoningContent/reasoningText/text",
+    ),
+    "gemini": (
+        "/v1beta/models/{model}:generateContent",
+        {},
+        "/candidates/0/content/parts/1/text",
+        "/candidates/0/content/parts/0/text",
+    ),
+    "gemini-interactions": (
+        PATHS["gemini-interactions"],
+        {},
+        "/steps/1/content/0/text",
+        "/steps/0/summary/0/text",
+    ),
+    "ollama": (PATHS["ollama"], {"stream": False}, "/message/content", "/message/thinking"),
+}
+
+
+def whole(dialect: str, more: dict[str, Any], model: str = MODEL, **prompt: Any) -> tuple[int, Any]:
+    """The status, and the answer to a request that is not to be streamed."""
+    path, unstreamed, _, _ = WHOLE[dialect]
+    body = dialect_named(dialect).ask(Prompt("say it", model, **prompt))
+    status, headers, data = exchange(request({**body, **unstreamed, **more}, path=path.format(model=model)))
+    assert headers["content-type"] == "application/json"
+    return status, json.loads(data)
+
+
+def at(answer: Any, pointer: str) -> Any:
+    """What a JSON pointer leads to (RFC 6901)."""
+    for step in pointer.split("/")[1:]:
+        answer = answer[int(step) if isinstance(answer, list) else step]
+    return answer
+
+
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_an_answer_may_be_had_whole(dialect: str) -> None:
+    _, _, text, reasoning = WHOLE[dialect]
+    status, given = whole(dialect, REASONING_ASKED[dialect])
+    assert (status, at(given, text), at(given, reasoning)) == (200, STORY_TEXT, "".join(REASONING))
+
+
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_the_calls_stand_in_the_whole_answer(dialect: str) -> None:
+    status, given = whole(dialect, {}, tools=TOOLS)
+    assert status == 200
+    assert all(tool.name in str(given) for tool in TOOLS)
+    assert str(given).count("東京") == len(TOOLS)
+
+
+@pytest.mark.parametrize("dialect", WHOLE)
+def test_a_whole_answer_that_fails_is_refused(dialect: str) -> None:
+    status, given = whole(dialect, {}, FAILING)
+    assert (status, dialect_named(dialect).error_fields(given)["message"]) == (500, "The model failed.")
+
+
 # Gemini.
 
 
@@ -234,6 +303,16 @@ def test_an_interaction_is_given_whole_and_forgotten_where_it_is_not_to_be_kept(
     _, _, made = exchange(request({**body, "store": False}, path=path), endpoint)
     identity = json.loads(made)["id"]
     assert exchange(request(method="GET", path=f"{path}/{identity}"), endpoint)[0] == 404
+
+
+def test_the_last_interactions_are_kept() -> None:
+    endpoint = ReferenceEndpoint(key=KEY)
+    known = []
+    for _ in range(MAX_KEPT + 1):
+        _, _, made = exchange(request({"model": MODEL, "input": "say it"}, path="/v1beta/interactions"), endpoint)
+        known.append(json.loads(made)["id"])
+    paths = [f"/v1beta/interactions/{identity}" for identity in known]
+    assert [exchange(request(method="GET", path=path), endpoint)[0] for path in paths] == [404, *[200] * MAX_KEPT]
 
 
 def test_an_event_of_an_interaction_that_there_is_not_is_refused() -> None:
