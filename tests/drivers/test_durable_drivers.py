@@ -25,6 +25,7 @@ import tokenwire
 from tokenwire.dialects import DIALECTS
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import MODELS, STORY
+from tokenwire.recording import load
 from tokenwire.session import PATIENT, build_request
 
 TEXT = "".join(STORY)
@@ -131,6 +132,13 @@ def test_harm_on_the_way_is_borne_as_the_dialect_can(
         assert TEXT.startswith(outcome.text)
 
 
+def test_a_third_driver_is_as_short_as_readme_says() -> None:
+    lines = Path(trio_driver.__file__).read_text(encoding="utf-8").splitlines()
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f"it has {len(lines)} lines" in readme
+    assert len(lines) < 80
+
+
 @drivers
 def test_the_story_with_a_real_clock_and_a_proxy_that_drops_what_is_idle(drive: Drive) -> None:
     """Twelve seconds made short: tokens take longer than the proxy waits, and the stream is resumed each time."""
@@ -146,6 +154,21 @@ def test_the_story_with_a_real_clock_and_a_proxy_that_drops_what_is_idle(drive: 
             )
     assert (outcome.text, outcome.error) == (TEXT, None)
     assert proxy.counts["idle"] == 8
+
+
+@pytest.mark.parametrize("drive", [blocking, with_asyncio])
+def test_each_connection_is_recorded_in_a_file_of_its_own(drive: Drive, endpoint: int, tmp_path: Path) -> None:
+    path = tmp_path / "kept.wire.jsonl"
+    proxy = FaultProxy(endpoint, [Harm(cut=1000), Harm(cut=900, how="reset")])
+    with harming(proxy) as port:
+        url = f"http://127.0.0.1:{port}"
+        outcome = drive(url, json={"model": MODELS[0]}, dialect="holysheep", policy=QUICK, record=path)
+    assert outcome.error is None
+    kept = [load(tmp_path / name) for name in ("kept.wire.jsonl", "kept-2.wire.jsonl", "kept-3.wire.jsonl")]
+    assert [len(each.received) for each in kept[:1]] == [1000]
+    assert [each.entries[0].kind for each in kept] == ["connected"] * 3
+    assert [b"last-event-id" in each.sent for each in kept] == [False, True, True]
+    assert not (tmp_path / "kept-4.wire.jsonl").exists()
 
 
 def test_a_thousand_sessions_of_which_a_tenth_is_cut_come_whole_and_leave_nothing_behind(endpoint: int) -> None:

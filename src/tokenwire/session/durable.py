@@ -118,7 +118,7 @@ class DurableSession:
         self._wants: Want = "connect"
         self._try = _Try("first", request, dialect)
         if fallback is not None and self._allows_fallback() and self.hosts.lacks(request.http.target):
-            self._try = self._over_the_other_transport(fallback)
+            self._try = _Try("falling back", *fallback)
         self._generation = self._try  # what was asked of the model last
         self._decoder = self._new_decoder()
         self._attempt = self._new_attempt()
@@ -182,8 +182,7 @@ class DurableSession:
         return data
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
-        """Takes bytes from the connection, returns the events in them. What comes after a connection was given up is
-        of no interest."""
+        """Takes bytes from the connection, returns the events in them; none once the connection was given up."""
         return self._take(self._attempt.receive_data(data, now), now) if self._wants == "transfer" else []
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
@@ -349,9 +348,10 @@ class DurableSession:
             return None
         wait = policy.backoff(self._failures, self._random)
         if isinstance(error, StatusError):
-            wait = max(wait, retry_after(error.headers, self._wall) or 0.0)
-            if wait > max(policy.longest, policy.cap):
+            asked = retry_after(error.headers, self._wall) or 0.0
+            if asked > policy.longest:
                 return None
+            wait = max(wait, asked)
         elif self._retry is not None:
             asked = min(self._retry / 1000, policy.longest)
             wait = asked if self._failures == 1 else max(wait, asked)
@@ -426,11 +426,7 @@ class DurableSession:
             unusable = unusable and (self._try.request.websocket or error.status not in (200, 400))
         else:
             unusable = self._try.request.websocket and self._sent and isinstance(error, _NO_HANDSHAKE)
-        return self._over_the_other_transport(fallback) if unusable else None
-
-    def _over_the_other_transport(self, fallback: tuple[Request, Dialect]) -> _Try:
-        request, dialect = fallback
-        return _Try("falling back", request, dialect)
+        return _Try("falling back", *fallback) if unusable else None
 
     # The end.
 
