@@ -1,4 +1,4 @@
-"""The vectors under fixtures/vectors/: each has the form that their README states, and is read as it says at every cut."""
+"""The vectors under fixtures/vectors/: all have the form of their README, and are read as expected at every cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from cutting import every_way
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.events import StreamEvent
+from tokenwire.dialects.events import Other, StreamEvent
 from tokenwire.errors import RemoteProtocolError
 from tokenwire.framing.eventstream import EventStreamParser, HeaderValue
 from tokenwire.framing.jsonlines import JSONArrayParser, JSONLinesParser
@@ -166,7 +166,7 @@ def decoded(dialect: str, reads: list[bytes]) -> list[StreamEvent]:
     if dialect != "raw":
         return events
     joined = "".join(event.raw for event in events[:-1])  # one event a read
-    return [type(events[0])("bytes", joined), events[-1]]
+    return [Other("bytes", joined), events[-1]]
 
 
 @pytest.mark.parametrize("name", [name for name, vector in OF_DIALECTS.items() if "bytes" in vector])
