@@ -8,14 +8,13 @@ itself; this one heeds `model` and `maxTokens` in the `metadata` of a request. N
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..dialects.jsonrpc import Request, RequestId
 from ..dialects.values import mapping, member
 from .jsonrpc import envelope_of, refuse, refuse_request, response
-from .replies import Payload, google_error, json_reply, stream_reply, unnamed_events
+from .replies import Payload, google_error, json_reply, refused, stream_reply, unnamed_events
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Delta, Failure, Script, Text, tell
@@ -64,16 +63,14 @@ def _answer_rpc(call: Call, seams: Seams, identity: Identity, pace: float) -> Re
             return stream_reply(call, seams, updates, unnamed_events, pace=pace)
         return json_reply(200, response(sent.id, _whole(script, identity)))
     except Refusal as refusal:
-        reply = refuse_request(refusal, sent.id)
-        return replace(reply, headers=[*reply.headers, *refusal.headers])
+        return refused(refuse_request(refusal, sent.id), refusal)
 
 
 def _answer_http(call: Call, seams: Seams, identity: Identity, pace: float, *, streams: bool) -> Reply:
     try:
         script = tell(_wanted(json_object(call)))
     except Refusal as refusal:
-        reply = json_reply(refusal.status, google_error(refusal.status, refusal.message))
-        return replace(reply, headers=[*reply.headers, *refusal.headers])
+        return refused(json_reply(refusal.status, google_error(refusal.status, refusal.message)), refusal)
     if streams:
         return stream_reply(call, seams, encode(script, identity), unnamed_events, pace=pace)
     return json_reply(200, _whole(script, identity))

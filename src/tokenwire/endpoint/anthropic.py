@@ -14,7 +14,7 @@ from ..dialects.values import listed, mapping
 from .replies import Payload, json_reply, named_events, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
-from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
+from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
 from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
 
 __all__ = ["ANTHROPIC_MESSAGES", "encode"]
@@ -31,9 +31,6 @@ _KINDS = {
     529: "overloaded_error",
 }
 
-#: What proves that thinking is the model's own. The client sends it back unread.
-_SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
-
 
 def encode(script: Script, identity: Identity) -> Iterator[Payload]:
     """The events of a stream."""
@@ -48,7 +45,7 @@ def encode(script: Script, identity: Identity) -> Iterator[Payload]:
                 yield {"type": "content_block_delta", "index": number, "delta": _delta(part, text)}
             case Stop(number, part):
                 if isinstance(part, Reasoning):
-                    signature = {"type": "signature_delta", "signature": _SIGNATURE}
+                    signature = {"type": "signature_delta", "signature": SIGNATURE}
                     yield {"type": "content_block_delta", "index": number, "delta": signature}
                 yield {"type": "content_block_stop", "index": number}
             case Failure():
@@ -135,7 +132,7 @@ def _whole(part: Part) -> Payload:
         case Text():
             return {"type": "text", "text": part.whole}
         case Reasoning():
-            return {"type": "thinking", "thinking": part.whole, "signature": _SIGNATURE}
+            return {"type": "thinking", "thinking": part.whole, "signature": SIGNATURE}
         case ToolCall():
             return {"type": "tool_use", "id": part.id, "name": part.name, "input": json.loads(part.whole)}
 

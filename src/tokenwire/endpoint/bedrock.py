@@ -17,15 +17,12 @@ from ..framing.eventstream import encode as encode_message
 from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
-from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
+from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
 from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
 
 __all__ = ["BEDROCK_CONVERSE", "encode", "event_stream"]
 
 _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
-
-#: What proves that reasoning is the model's own. The client sends it back unread.
-_SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
 
 #: What hides how long a token is.
 _PADDING = "abcdefghijklmnop"
@@ -56,7 +53,7 @@ def encode(script: Script, identity: Identity) -> Iterator[Payload]:
                 yield {"contentBlockDelta": {"contentBlockIndex": number, "delta": _delta(part, text), **padded}}
             case Stop(number, part):
                 if isinstance(part, Reasoning):
-                    signature = {"reasoningContent": {"signature": _SIGNATURE}}
+                    signature = {"reasoningContent": {"signature": SIGNATURE}}
                     yield {"contentBlockDelta": {"contentBlockIndex": number, "delta": signature}}
                 yield {"contentBlockStop": {"contentBlockIndex": number}}
             case Failure():
@@ -127,7 +124,7 @@ def _block(part: Part) -> Payload:
         case Text():
             return {"text": part.whole}
         case Reasoning():
-            return {"reasoningContent": {"reasoningText": {"text": part.whole, "signature": _SIGNATURE}}}
+            return {"reasoningContent": {"reasoningText": {"text": part.whole, "signature": SIGNATURE}}}
         case ToolCall():
             return {"toolUse": {"toolUseId": part.id, "name": part.name, "input": json.loads(part.whole)}}
 

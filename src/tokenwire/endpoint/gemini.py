@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..dialects.values import listed
-from .gemini_content import SIGNATURE, failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
-from .replies import Payload, compact, json_reply, stream_reply
+from .gemini_content import failure_of, key_of, part_of, refuse, tokens_of, usage_of, wanted_of, words_of
+from .replies import Payload, compact, json_reply, refused, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
-from .story import MODELS, Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
+from .story import MODELS, SIGNATURE, Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
 from .wanted import Refusal, json_object
 
 __all__ = ["GEMINI", "crlf_events", "encode", "json_array"]
@@ -58,7 +58,7 @@ def crlf_events(payloads: Iterable[Payload]) -> list[bytes]:
 def json_array(payloads: Iterable[Payload]) -> list[bytes]:
     """One JSON array."""
     elements = [(b",\r\n" if number else b"[") + _indented(payload) for number, payload in enumerate(payloads)]
-    return [*(element + b"\r\n" for element in elements), b"]"]
+    return [*(element + b"\r\n" for element in elements), b"]"] if elements else [b"[]"]
 
 
 def _stream(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
@@ -67,8 +67,8 @@ def _stream(call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
     try:
         chunks = encode(_script(call), identity)
     except Refusal as refusal:
-        refused = refuse(refusal)
-        return replace(refused, body=b"[" + refused.body + b"]", headers=[*refused.headers, *refusal.headers])
+        reply = refuse(refusal)
+        return refused(replace(reply, body=b"[" + reply.body + b"]"), refusal)
     return stream_reply(call, seams, chunks, json_array, pace=pace, content_type="application/json; charset=UTF-8")
 
 

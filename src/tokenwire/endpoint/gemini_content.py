@@ -17,7 +17,6 @@ from .story import Failure, Part, Reasoning, Script, Text, ToolCall
 from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
 
 __all__ = [
-    "SIGNATURE",
     "failure_of",
     "field",
     "key_of",
@@ -28,9 +27,6 @@ __all__ = [
     "wanted_of",
     "words_of",
 ]
-
-#: What proves that thoughts are the model's own. The client sends it back unread.
-SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
 
 
 def part_of(part: Part, text: str) -> Payload:

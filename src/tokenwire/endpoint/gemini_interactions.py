@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..dialects.values import listed, mapping
-from .gemini_content import SIGNATURE, key_of, refuse
+from .gemini_content import key_of, refuse
 from .recent import Recent
 from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
-from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
+from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
 from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
 
 __all__ = ["MAX_KEPT", "encode", "gemini_interactions"]

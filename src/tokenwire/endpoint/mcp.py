@@ -10,7 +10,7 @@ There are no sessions, and a client that takes no event streams gets the result 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..dialects.values import mapping, member
 from ..framing.sse import encode as encode_event
 from .jsonrpc import INTERNAL_ERROR, envelope_of, failed, refuse, refuse_request, response
 from .recent import Recent
-from .replies import Payload, compact, json_reply, stream_reply
+from .replies import Payload, compact, json_reply, refused, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Delta, Failure, Script, Text, tell
@@ -104,8 +104,7 @@ class _Server:
                 return self._call_tool(sent, call, seams, identity, pace)
             result = _answer(sent)
         except Refusal as refusal:
-            reply = refuse_request(refusal, sent.id)
-            return replace(reply, headers=[*reply.headers, *refusal.headers])
+            return refused(refuse_request(refusal, sent.id), refusal)
         return json_reply(200, response(sent.id, result))
 
     def get(self, call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:

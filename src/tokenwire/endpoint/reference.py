@@ -35,6 +35,7 @@ from .openai_completions import OPENAI_COMPLETIONS
 from .openai_realtime import OPENAI_REALTIME
 from .openai_responses import openai_responses
 from .replay_buffer import with_keepalive
+from .replies import refused
 from .seams import Call, Reply, Seams
 from .service import Answer, Identity, Service
 from .vercel_ui import VERCEL_UI
@@ -131,7 +132,7 @@ class ReferenceEndpoint:
             reply = route.methods[call.method](replace(call, place=place), seams, self._identify(), self._pace)
             return reply if self._keepalive is None else with_keepalive(reply, self._keepalive)
         except Refusal as refusal:
-            return _refused(route.service, refusal)
+            return refused(route.service.refuse(refusal), refusal)
 
     def _admit(self, asked: Asked) -> Application | Reply:
         target = urlsplit(asked.target)
@@ -144,7 +145,7 @@ class ReferenceEndpoint:
             if target.path not in service.sockets:
                 raise Refusal(404, "not_found", f"No WebSocket is at {target.path}.")
         except Refusal as refusal:
-            return _refused(service, refusal)
+            return refused(service.refuse(refusal), refusal)
         return service.sockets[target.path](query, self._identify, self._pace)
 
     def _route(self, path: str) -> tuple[_Route, dict[str, str]]:
@@ -175,11 +176,6 @@ def _routes(services: Iterable[Service]) -> Iterable[_Route]:
     for service in services:
         for path, methods in service.routes.items():
             yield _Route(service, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/:]+)", re.escape(path))), methods)
-
-
-def _refused(service: Service, refusal: Refusal) -> Reply:
-    reply = service.refuse(refusal)
-    return replace(reply, headers=[*reply.headers, *refusal.headers])
 
 
 def _preflight(methods: Iterable[str]) -> Reply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from .seams import Call, Piece, Reply, Seams
@@ -23,6 +24,7 @@ __all__ = [
     "messages_of",
     "named_events",
     "refusal_reply",
+    "refused",
     "stream_reply",
     "unnamed_events",
 ]
@@ -102,6 +104,11 @@ def refusal_reply(refusal: Refusal) -> Reply:
     kind = "server_error" if refusal.status >= 500 else _KINDS.get(refusal.status, "invalid_request_error")
     error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
     return json_reply(refusal.status, {"error": error})
+
+
+def refused(reply: Reply, refusal: Refusal) -> Reply:
+    """A reply that refuses, with the fields that the refusal has besides."""
+    return replace(reply, headers=[*reply.headers, *refusal.headers])
 
 
 def google_error(status: int, message: str) -> Payload:

@@ -21,6 +21,7 @@ __all__ = [
     "CONTEXT_TOKENS",
     "MODELS",
     "REASONING",
+    "SIGNATURE",
     "STORY",
     "Begin",
     "Delta",
@@ -48,6 +49,9 @@ REASONING: tuple[str, ...] = (
     "Which", " characters", " break", " on", " the", " way", "?", "\n", "Those", " of", " more", " than", " one",
     " byte", ":", " é", ",", " 語", ",", " 🤔", ".",
 )  # fmt: skip
+
+#: What proves that reasoning is the model's own. The client sends it back unread.
+SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
 
 #: The models that are served. The first one answers; the others fail, before the stream and within it.
 MODELS = ("tokenwire-reference", "tokenwire-overloaded", "tokenwire-fails-midstream")
