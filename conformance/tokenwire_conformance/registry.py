@@ -40,6 +40,7 @@ GROUPS = (
     "http",
     "sse",
     "chat",
+    "resp",
     "anth",
     "gem",
     "ollama",

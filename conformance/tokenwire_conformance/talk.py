@@ -30,6 +30,7 @@ __all__ = [
     "PROBES",
     "QUESTION",
     "QUIET",
+    "RESPONSES_LIMIT",
     "SHORT_PATIENCE",
     "Asked",
     "Cost",
@@ -77,8 +78,8 @@ ASKED = (
 #: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
 QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
 
-#: The least tokens that may be allowed to an answer, where that is more than one.
-_LEAST_TOKENS = {"openai-responses": 16}
+#: The least tokens that OpenAI's Responses allow to an answer.
+RESPONSES_LIMIT = 16
 
 #: What asks for an answer that is not streamed, where it is not enough to say nothing.
 _WHOLE: Mapping[str, Mapping[str, Any]] = {"ollama": {"stream": False}}
@@ -155,7 +156,7 @@ class Plan:
         :param more: members of the body besides.
         """
         name = self.dialect.name
-        limit = max(max_tokens, _LEAST_TOKENS.get(name, 1))
+        limit = max(max_tokens, RESPONSES_LIMIT) if name == "openai-responses" else max_tokens
         asked = self.dialect.ask(Prompt(text, self.model if model is None else model, max_tokens=limit, tools=tools))
         completed = self.dialect.body(asked)
         body = {member: completed[member] for member in asked if member in completed}
