@@ -125,6 +125,7 @@ class FrameParser:
         self._inflater = inflater
         self._offset = offset  # of the first byte in _tail, or of the next read
         self._tail = b""  # the beginning of a frame whose header is not complete, or of a small frame
+        self._idle = client  # between two messages, and nothing has ended it
         self._frame: _Frame | None = None  # a frame whose payload is still coming
         self._message: _Message | None = None  # a message of which fragments are still coming
 
@@ -133,22 +134,31 @@ class FrameParser:
 
         :raises FrameError: at once, or, where something came before it in the same read, at the next call.
         """
+        items: list[Item] = []
+        at = 0
+        if self._idle:
+            # The commonest read is whole text frames and nothing else.
+            at = self._whole_text_frames(data, 0, items)
+            if at == len(data):
+                self._offset += at
+                return items
         if self.error is not None:
             raise self.error
-        items: list[Item] = []
         try:
             if not self.closed:
-                self._read(data, items)
+                self._read(data, at, items)
         except FrameError as error:
             self.error = error
             self._frame = self._message = None
             self._tail = b""
             if not items:
                 raise
+        finally:
+            pending = self._frame is not None or self._message is not None or self._tail or self.closed
+            self._idle = self._client and self.error is None and not pending
         return items
 
-    def _read(self, data: bytes, items: list[Item]) -> None:
-        at = 0
+    def _read(self, data: bytes, at: int, items: list[Item]) -> None:
         if self._frame is not None:
             at = self._take_payload(data, 0, items)
         elif self._tail:
@@ -170,27 +180,26 @@ class FrameParser:
     def _whole_text_frames(self, data: bytes, at: int, items: list[Item]) -> int:
         """The hot path: unmasked, unfragmented text frames that lie wholly in the read. Stops at anything else."""
         size = len(data)
-        limit = self._max_message_size
         append = items.append
-        while at + 4 <= size and data[at] == 0x81:
-            length = data[at + 1]
-            if length < 126:
-                start = at + 2
-            elif length == 126:
-                start = at + 4
-                length = data[at + 2] << 8 | data[at + 3]
+        try:
+            while at < size and data[at] == 0x81:
+                length = data[at + 1]
                 if length < 126:
-                    return at
-            else:
-                return at
-            end = start + length
-            if end > size or length > limit:
-                return at
-            try:
+                    start = at + 2
+                elif length == 126:
+                    start = at + 4
+                    length = data[at + 2] << 8 | data[at + 3]
+                    if length < 126:
+                        break
+                else:
+                    break
+                end = start + length
+                if end > size or length > self._max_message_size:
+                    break
                 append(data[start:end].decode())
-            except UnicodeDecodeError:
-                return at
-            at = end
+                at = end
+        except (IndexError, UnicodeDecodeError):
+            pass  # its header is cut, or its text is wrong: the slow path says what follows from it
         return at
 
     # The slow path: one frame of any kind.
