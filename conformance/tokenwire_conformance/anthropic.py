@@ -81,8 +81,8 @@ class MessageStream:
 
     @property
     def judged_to_the_end(self) -> bool:
-        """Its end can be judged: we did not leave, and the server announced no failure."""
-        return self.stream.complete and not self.errors and bool(self.told)
+        """Its end can be judged: we did not leave, the server announced no failure, and the last event counts."""
+        return self.stream.complete and not self.stream.end_discarded and not self.errors and bool(self.told)
 
     @cached_property
     def blocks(self) -> list[Block]:

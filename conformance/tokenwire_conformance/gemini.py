@@ -136,8 +136,9 @@ class GeminiStream:
 
     @property
     def judged_to_the_end(self) -> bool:
-        """Its end can be judged: we did not leave, and the server announced no failure."""
-        return self.body.complete and not self.errored and bool(self.chunks)
+        """Its end can be judged: we did not leave, the server announced no failure, and the last event counts."""
+        discarded = isinstance(self.body, Stream) and self.body.end_discarded
+        return self.body.complete and not discarded and not self.errored and bool(self.chunks)
 
     @cached_property
     def candidates(self) -> list[Candidate]:

@@ -145,8 +145,8 @@ class ResponseStream:
 
     @property
     def judged_to_the_end(self) -> bool:
-        """Its end can be judged: we did not leave, and the server announced no failure."""
-        return self.stream.complete and not self.errors and self.begun
+        """Its end can be judged: we did not leave, the server announced no failure, and the last event counts."""
+        return self.stream.complete and not self.stream.end_discarded and not self.errors and self.begun
 
     @property
     def completed(self) -> bool:

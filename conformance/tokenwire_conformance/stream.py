@@ -146,6 +146,11 @@ class Stream:
             blocks.append(Block(tuple(lines), closed=False))
         return blocks
 
+    @property
+    def end_discarded(self) -> bool:
+        """The body is whole, and its last event is not closed, so that conforming readers discard it."""
+        return self.response.complete and bool(self.blocks) and not self.blocks[-1].closed
+
     @cached_property
     def events(self) -> list[Event]:
         """What a conforming reader dispatches."""

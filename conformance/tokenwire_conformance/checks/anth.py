@@ -142,7 +142,7 @@ def blocks_bracketed(message: MessageStream) -> Iterator[Finding]:
     stray = [one for one in message.of_kind("content_block_delta", "content_block_stop") if id(one) not in inside]
     for payload in stray[:1]:
         yield from gathered(message.response, _offsets(stray), f"{kind_of(payload)} comes for a block that is not open")
-    if message.judged_to_the_end:
+    if message.judged_to_the_end and message.response.complete:
         for block in message.blocks:
             if block.stop is None:
                 where = at(message.response, content=block.start.offset)

@@ -271,7 +271,8 @@ def no_fake_success(case: Case) -> Iterator[Finding]:
     breaks="a failure before the first token looks like an answer without words",
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
-    if not generation.says_anything and _stray_error(generation) is None:
+    discarded = isinstance(generation.body, Stream) and generation.body.end_discarded
+    if not generation.says_anything and not discarded and _stray_error(generation) is None:
         yield Finding("the stream ends without a word, a reason or an error", at(generation.response))
 
 

@@ -160,8 +160,8 @@ def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     _CLAUSE,
     "The last chunk has usageMetadata.",
     on="gemini_streams",
-    when=lambda gemini: gemini.judged_to_the_end,
-    absent="no stream of Gemini's was read to its end",
+    when=lambda gemini: gemini.judged_to_the_end and gemini.response.complete,
+    absent="no whole stream of Gemini's was seen",
     breaks="clients that bill or budget by tokens count nothing",
 )
 def usage(gemini: GeminiStream) -> Iterator[Finding]:
@@ -248,5 +248,5 @@ def _flaw_of_error(error: Any) -> str:
         return "no object `error`"
     for name, kind in (("code", int), ("message", str), ("status", str)):
         if not isinstance(error.get(name), kind):
-            return f"no {name}"
+            return f"no {name}" if name not in error else f"a {name} that is no {'number' if kind is int else 'text'}"
     return ""

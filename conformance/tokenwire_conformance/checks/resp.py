@@ -53,6 +53,9 @@ _IN_PARTS = ("response.output_text", "response.refusal", "response.reasoning_tex
 
 _ARGUMENTS = "response.function_call_arguments"
 
+#: What OpenAI encrypts anew each time it is told.
+_SEALED = {"encrypted_content"}
+
 
 def _offsets(payloads: Sequence[Payload]) -> list[int]:
     return [payload.offset for payload in payloads]
@@ -216,7 +219,7 @@ def created_first(response: ResponseStream) -> Iterator[Finding]:
 def response_id(response: ResponseStream) -> Iterator[Finding]:
     told = [payload for payload in response.events if isinstance(payload.value.get("response"), dict)]
     ids = [(payload, payload.value["response"].get("id")) for payload in told]
-    changed = [payload for payload, id in ids if id != ids[0][1]]
+    changed = [payload for payload, told_id in ids if told_id != ids[0][1]]
     if changed:
         was, now = ids[0][1], changed[0].value["response"].get("id")
         said = f"the id of the response is {_brief(now)}; it began as {_brief(was)}"
@@ -280,9 +283,10 @@ def final_output(response: ResponseStream) -> Iterator[Finding]:
         alike = [one for one in output if isinstance(one, dict) and one.get("id") == item.ended.get("id")]
         if not alike:
             yield Finding(f"{item.label} was done, and is not in the output of the response", where)
-        elif alike[0] != item.ended:
-            names = sorted(name for name in {*alike[0], *item.ended} if alike[0].get(name) != item.ended.get(name))
-            yield Finding(f"{item.label} is another in the output: {', '.join(names)}", where)
+            continue
+        names = {name for name in {*alike[0], *item.ended} if alike[0].get(name) != item.ended.get(name)}
+        if names - _SEALED:
+            yield Finding(f"{item.label} is another in the output: {', '.join(sorted(names))}", where)
 
 
 @active(
@@ -290,7 +294,7 @@ def final_output(response: ResponseStream) -> Iterator[Finding]:
     MUST,
     _OPEN,
     "An answer that is cut by its token limit is ended by response.incomplete, its incomplete item the last.",
-    probes=("length",),
+    probes=("length", "stream"),
     breaks="users take a part of an answer for the whole",
 )
 def incomplete_last(case: Case) -> Iterator[Finding]:
@@ -304,14 +308,26 @@ def incomplete_last(case: Case) -> Iterator[Finding]:
         return
     usage = response.final.get("usage")
     counted = usage.get("output_tokens") if isinstance(usage, dict) else None
-    words = len("".join(part.text for _, part in response.parts("response.output_text")).split())
+    words = len(_text(response).split())
     if words > _WORDS_BEYOND_LIMIT:
         said = f"{words} words came, and the end is {ended}: the limit was ignored"
-    elif type(counted) is int and counted >= RESPONSES_LIMIT:
+    elif type(counted) is int and counted >= RESPONSES_LIMIT and _text(response) != _other_text(case):
         said = f"usage counts {counted}, and the end is {ended}, as if that were all"
     else:
         raise Inconclusive("the answer was too short to hit its limit")
     yield Finding(f"{RESPONSES_LIMIT} tokens were allowed, {said}", where)
+
+
+def _text(response: ResponseStream) -> str:
+    return "".join(part.text for _, part in response.parts("response.output_text"))
+
+
+def _other_text(case: Case) -> str | None:
+    """The answer to another question. An endpoint that says the same to both plays a script, and was not cut."""
+    try:
+        return _text(_whole(case, "stream"))
+    except Inconclusive:
+        return None
 
 
 def _whole(case: Case, probe: str) -> ResponseStream:
@@ -537,7 +553,7 @@ def _joined(text: str) -> str:
     "resp.fn-args",
     MUST,
     _BOTH,
-    "The arguments of a call are the same in their deltas, their done and their item, and are JSON when it is complete.",
+    "The arguments of a call are the same in their deltas, their done and their item, and JSON when they are whole.",
     on="response_streams",
     when=lambda response: any(_calls(response)),
     absent="no call of a function was seen to be done",
