@@ -228,6 +228,19 @@ def test_text_that_stands_elsewhere_too_misleads_nobody() -> None:
     same("openai-chat", framed(*payloads))
 
 
+def test_the_arguments_of_tool_calls_go_the_short_way_too() -> None:
+    def call(index: int, arguments: str, **more: Any) -> str:
+        calls = [{"index": index, **more, "function": {"arguments": arguments, **more}}]
+        return chat("").replace('"content":""', f'"tool_calls":{json.dumps(calls)}')
+
+    first = [call(0, "", id="a", name="weather"), *(call(0, f'{{"n": {n}') for n in range(30))]
+    second = [call(1, "", id="b", name="time"), *(call(n % 2, f'"city{n}\\n"') for n in range(30))]
+    repeated = [call(0, "x", id="c", name="again"), call(0, "y", id="c", name="again"), *(call(0, "z") for _ in "abcd")]
+    data = framed(*first, *second, *repeated, chat("text"), *(call(1, str(n)) for n in range(9)))
+    same("openai-chat", data)
+    assert taken(Decoder("openai-chat"), [framed(payload) for payload in first]) > 20
+
+
 def test_choices_that_take_turns_are_told_apart() -> None:
     payloads = [chat(f"t{n}").replace('"index":0', f'"index":{n % 2}') for n in range(40)]
     same("openai-chat", framed(*payloads))

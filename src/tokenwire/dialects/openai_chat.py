@@ -341,7 +341,10 @@ OPENAI_CHAT = Dialect(
     error_fields=error_fields,
     stray_errors=True,
     holes=Holes(
-        texts=[("choices", 0, "delta", name) for name in ("content", "reasoning_content", "reasoning")],
+        texts=[
+            *(("choices", 0, "delta", name) for name in ("content", "reasoning_content", "reasoning")),
+            ("choices", 0, "delta", "tool_calls", 0, "function", "arguments"),
+        ],
         free=[("obfuscation",), ("p",)],
     ),
     terminator="[DONE], or the end after finish_reason",
