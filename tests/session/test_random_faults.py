@@ -72,6 +72,7 @@ class Faults(RuleBasedStateMachine):
         self.happened: list[Happening] = []
         self.endpoint = ReferenceEndpoint(clock=lambda: 0.0)
         self.server: ServerConnection | None = None
+        self.spoken = False  # by the server, on this WebSocket
         self.waiting = b""  # bytes on their way to the client
         self.row = 0  # of failures
         self.paid = 0  # generations that were asked for, and not refused
@@ -95,7 +96,7 @@ class Faults(RuleBasedStateMachine):
     def connects(self) -> None:
         self.session.start(self.now)
         self.session.connected(self.now)
-        self.server, self.waiting = self.endpoint.connection(), b""
+        self.server, self.waiting, self.spoken = self.endpoint.connection(), b"", False
         self._send()
 
     @precondition(lambda self: self.session.wants == "connect")
@@ -140,7 +141,8 @@ class Faults(RuleBasedStateMachine):
         said = self.server.data_to_send(self.now)
         answered = said.startswith(b"HTTP/1.1 200") and self.session.request.http.method == "POST"
         spoken = self.session.request.websocket and said and not said.startswith(b"HTTP/1.1")
-        self.paid += bool(answered or spoken)
+        self.paid += bool(answered or (spoken and not self.spoken))  # after the first answer there are pongs
+        self.spoken = self.spoken or bool(spoken)
         self.waiting += said
 
     # What must hold.
