@@ -464,6 +464,17 @@ def test_a_response_in_the_background_goes_on_in_the_decoder_that_read_its_begin
     assert run.session.answer.text == "Hello"
 
 
+def test_a_program_that_clears_the_list_of_events_can_still_resume() -> None:
+    run = Run("openai-responses", json={"input": "hi", "background": True})
+    where = {"output_index": 0, "content_index": 0, "item_id": "i"}
+    created = response("created", 0, response={"id": "r", "model": "m"})
+    run.connect()
+    run.receive(CHUNKED + chunk(created + response("output_text.delta", 1, delta="Hel", **where)))
+    run.session.answer.events.clear()
+    run.cut()
+    assert run.connect().startswith(b"GET /v1/responses/r?stream=true&starting_after=1 HTTP/1.1\r\n")
+
+
 def test_a_response_in_the_foreground_cannot_be_resumed() -> None:
     run = Run("openai-responses", json={"input": "hi"}, policy=PATIENT)
     run.answer(CHUNKED + chunk(response("created", 0, response={"id": "r", "model": "m"})))

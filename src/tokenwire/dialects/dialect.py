@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from .events import Start, StreamEvent
+from .events import StreamEvent
 
 __all__ = [
     "Again",
@@ -135,24 +135,18 @@ class Broken:
     :ivar fields: of the request, names in lower case.
     :ivar json: what was asked.
     :ivar events: what had arrived.
+    :ivar id: of the generation; empty where it was not told.
+    :ivar cursor: of the last event that has one; empty for none.
     :ivar last_event_id: of the server-sent events; empty where they have no ids.
     """
 
     path: str
     fields: Mapping[str, str]
     json: Mapping[str, Any]
-    events: Sequence[StreamEvent]
+    events: Sequence[StreamEvent] = ()
+    id: str = ""
+    cursor: str = ""
     last_event_id: str = ""
-
-    @property
-    def id(self) -> str:
-        """Of the generation; empty where it was not told."""
-        return next((event.id for event in self.events if isinstance(event, Start)), "")
-
-    @property
-    def cursor(self) -> str:
-        """Of the last event that has one; empty for none."""
-        return next((event.cursor for event in reversed(self.events) if event.cursor is not None), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ class DurableSession:
         self._streamed = False  # there was a stream, over any connection
         self._heard = False  # and events in it, of this generation
         self._closing = False
+        self._cursor = ""  # of the last event that has one: the list of events may be cleared
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
@@ -247,6 +248,7 @@ class DurableSession:
                 self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
             if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
                 return
+        self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
         self._heard = True
         self._failures = 0
         self._row_began = None
@@ -321,8 +323,15 @@ class DurableSession:
 
     def _broken(self) -> Broken:
         request = self._generation.request
-        http, events = request.http, self.answer.events
-        return Broken(http.target.path, dict(http.headers), request.json, events, self._decoder.last_event_id)
+        return Broken(
+            path=request.http.target.path,
+            fields=dict(request.http.headers),
+            json=request.json,
+            events=self.answer.events,
+            id=self.answer.start.id if self.answer.start is not None else "",
+            cursor=self._cursor,
+            last_event_id=self._decoder.last_event_id,
+        )
 
     def _reconnects(self, request: Request) -> bool:
         """As a browser's EventSource does, for which a stream has no end of its own."""
@@ -365,7 +374,7 @@ class DurableSession:
         if wait > 0:
             self._happened("waiting", now, seconds=wait)
         if following is not self._try and following.kind != "first":
-            self._happened(following.kind, now, self._decoder.last_event_id or self._broken().cursor)
+            self._happened(following.kind, now, self._decoder.last_event_id or self._cursor)
         if following.again is None and following is not self._try:
             events = self._leave_the_generation(following)
         self._try = following
@@ -388,13 +397,14 @@ class DurableSession:
             events = [*(event for event in left if isinstance(event, BlockStop)), Other(kind, "")]
             self.answer.add_all(events)
         self._heard = False
+        self._cursor = ""
         self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
         self._guess = None
         return events
 
     def _overlap(self, again: Again) -> Overlap:
         dialect = self._decoder.dialect
-        cursor = self._decoder.last_event_id or self._broken().cursor
+        cursor = self._decoder.last_event_id or self._cursor
         return Overlap(self.answer.events, cursor, dialect.cursor, snapshot=again.snapshot)
 
     def _new_decoder(self) -> Decoder:
