@@ -498,6 +498,19 @@ def test_an_interaction_goes_on_after_the_id_in_its_json() -> None:
     assert [each.type for each in run.events if isinstance(each, Other)] == ["tokenwire.duplicate"]
 
 
+def test_what_only_a_post_begins_is_not_reconnected_to_for_ever() -> None:
+    """All had arrived but the end of the body, for which the interaction is asked once more, and then it is whole."""
+    run = Run("gemini-interactions", json={"input": "hi"}, policy=BROWSER)
+    start = {"event_type": "interaction.created", "event_id": "e1", "interaction": {"id": "i", "model": "m"}}
+    end = {"event_type": "interaction.completed", "event_id": "e2", "interaction": {"status": "completed"}}
+    said = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (start, end))
+    run.answer(CHUNKED + chunk(said))
+    run.answer(CHUNKED + b"0\r\n\r\n")
+    assert run.session.ended
+    assert run.error is None
+    assert run.events[-1] == End(True)
+
+
 @pytest.mark.parametrize(("revision", "resumed"), [(None, True), ("2025-11-25", True), ("2026-07-28", False)])
 def test_mcp_goes_on_by_get_up_to_the_revision_that_took_it_away(revision: str | None, resumed: bool) -> None:
     headers = {"MCP-Protocol-Version": revision, "MCP-Session-Id": "s"} if revision else {"MCP-Session-Id": "s"}

@@ -38,6 +38,9 @@ FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 #: Of how many offsets a test run takes one. It has no divisor in common with the lengths of chunks.
 SAMPLE = 61
 
+#: Of one session: the first, one that goes on, one that is told to stop; any more are for ever.
+MAX_CONNECTIONS = 10
+
 Answer = Callable[[bytes], bytes]
 
 
@@ -87,6 +90,7 @@ def play(stream: Stream, policy: Policy, cut: int, *, reset: bool) -> tuple[Dura
     events: list[StreamEvent] = []
     now, posts, connections = 0.0, 0, 0
     while not session.ended:
+        assert connections < MAX_CONNECTIONS, f"{stream.name} cut at {cut}, {policy.name}: it never ends"
         if session.wants == "wait":
             now = session.next_deadline() or now
             events += session.handle_deadline(now)

@@ -317,7 +317,7 @@ class DurableSession:
         if request.websocket:
             return None
         again = dialect.resuming(self._broken()) if dialect.resuming is not None else None
-        if again is None and self._reconnects(request):
+        if again is None and self._reconnects():
             return Again(request.http.target.path, snapshot=True)
         return again
 
@@ -333,9 +333,10 @@ class DurableSession:
             last_event_id=self._decoder.last_event_id,
         )
 
-    def _reconnects(self, request: Request) -> bool:
+    def _reconnects(self) -> bool:
         """As a browser's EventSource does, for which a stream has no end of its own."""
-        return self._policy.interrupted == "reconnect" and request.http.method == "GET" and self._decoder.may_end
+        asked = self._generation.request.http.method
+        return self._policy.interrupted == "reconnect" and asked == "GET" and self._decoder.may_end
 
     def _ask_anew(self) -> _Try | None:
         """The stream cannot be resumed: the model is asked once more, by a policy that wants it so."""
@@ -416,7 +417,7 @@ class DurableSession:
         going = (self.answer, self._decoder)
         if request.websocket:
             return WebSocketSession(request, dialect, timeouts, going_on=going, last_word=False)
-        reconnects = self._reconnects(request)
+        reconnects = self._reconnects()
         return Session(request, dialect, timeouts, self._guess, going_on=going, last_word=False, reconnects=reconnects)
 
     # Falling back.
