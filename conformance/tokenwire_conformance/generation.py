@@ -91,6 +91,10 @@ class Generation:
         """The message by which the server says that it failed."""
         return next((step for step in self.steps if step.error is not None), None)
 
+    def spoken_before(self, step: Step) -> bool:
+        """Anything was said or thought before that message."""
+        return any(earlier.spoken for earlier in self.steps if earlier.offset < step.offset)
+
     @property
     def says_anything(self) -> bool:
         """It has text, reasoning, a call, a reason to stop, or an error."""

@@ -35,6 +35,10 @@ def _asks(response: Response) -> bool:
     return asked_for_stream(response) or "websocket" in response.request.header("upgrade").lower()
 
 
+def _asked_with_key(case: Case) -> list[Response]:
+    return [response for response in case.responses if _key_of(response) and _asks(response)]
+
+
 def _require_key(case: Case) -> None:
     if not any(_key_of(response) for response in case.responses):
         raise NotApplicable("no key was given, so the endpoint cannot be asked to want one")
@@ -51,6 +55,8 @@ def missing_401(case: Case) -> Iterator[Finding]:
     _require_key(case)
     response = case.response("no-key")
     if response.status not in (401, 403):
+        if response.status >= 400 and {one.status for one in _asked_with_key(case)} == {response.status}:
+            raise Inconclusive(f"with a key it is refused alike, with {response.status}")
         yield Finding(f"a request without a key is answered {response.status}", at(response))
 
 
@@ -151,7 +157,7 @@ def key_not_echoed(response: Response) -> Iterator[Finding]:
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
     _require_key(case)
-    asked = [response for response in case.responses if _key_of(response) and _asks(response)]
+    asked = _asked_with_key(case)
     if not asked:
         raise Inconclusive("no stream and no WebSocket was asked for with a key")
     if all(response.status in (401, 403) for response in asked):

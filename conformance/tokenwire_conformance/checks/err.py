@@ -132,8 +132,10 @@ def context_overflow(case: Case) -> Iterator[Finding]:
         yield Finding(f"a prompt that is too long is answered {response.status}", at(response))
     if not 200 <= response.status < 300:
         return
-    failed = next((one.failed for one in case.generations if one.response is response), None)
-    if failed is None:
+    generation = next((one for one in case.generations if one.response is response), None)
+    failed = generation.failed if generation is not None else None
+    # What was said before the error was said to a prompt that was taken.
+    if generation is None or failed is None or generation.spoken_before(failed):
         raise NotApplicable("the endpoint took a prompt of a million and a half words")
     yield Finding(
         "a prompt that is too long is answered 200, with the error inside the stream",
@@ -291,8 +293,7 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     failed = generation.failed
     assert failed is not None
     assert failed.error is not None
-    before = any(step.spoken for step in generation.steps if step.offset < failed.offset)
-    if not before and failed.error.code in _NO_CAPACITY:
+    if not generation.spoken_before(failed) and failed.error.code in _NO_CAPACITY:
         said = f"a 200 holds nothing but a lack of capacity: {failed.error.code} {failed.error.message}".rstrip()
         yield Finding(said, at(generation.response, content=failed.offset))
 
