@@ -42,6 +42,8 @@ EXAMINED: tuple[tuple[str, Transport], ...] = (
     ("ollama", "http/1.1"),
     ("eventsource", "http/1.1"),
     ("holysheep", "websocket"),
+    ("openai-responses", "websocket"),
+    ("openai-realtime", "websocket"),
 )
 
 _KEY = "kill-matrix-key-0123456789"

@@ -6,14 +6,16 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 from urllib.parse import urlencode
 from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compressobj
 
 from tokenwire.dialects import DIALECTS
 
+from .responses import TERMINALS
 from .socket_talk import ENDING, GREETING, SocketTalk, Write, asked, frame, socket_probe
 from .sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
-from .talk import CLOSING, QUESTION, QUIET, SHORT_PATIENCE, Talk, probe
+from .talk import CLOSING, QUESTION, QUIET, RESPONSES_LIMIT, SHORT_PATIENCE, Talk, probe
 
 # What is asked of a model.
 
@@ -516,8 +518,10 @@ TOO_BIG_SENT = 64 * 1024
 #: What no dialect knows, by probe.
 NONSENSE = {"ws-bad-json": b'{"model": ', "ws-unknown-type": b'{"type": "tokenwire.unknown"}'}
 
-#: The dialects that have answers and errors of their own, and of them those that are spoken over HTTP too.
+#: The dialects that have answers of their own, of them those that go on after an error (Gemini Live closes instead),
+#: and those that are spoken over HTTP too.
 _SPOKEN = tuple(name for name, dialect in DIALECTS.items() if dialect.opening is not None and name != "raw")
+_FORGIVING = tuple(name for name in _SPOKEN if name != "gemini-live")
 _TWINS = tuple(name for name in _SPOKEN if not DIALECTS[name].websocket_only)
 
 
@@ -546,7 +550,7 @@ def _two_questions(talk: SocketTalk) -> None:
 
 
 def _declare_nonsense(name: str, about: str) -> None:
-    @socket_probe(name, "generation", about, *_SPOKEN)
+    @socket_probe(name, "generation", about, *_FORGIVING)
     def script(talk: SocketTalk) -> None:
         if talk.open():
             question = talk.lead()
@@ -562,6 +566,66 @@ def _declare_nonsense(name: str, about: str) -> None:
 
 _declare_nonsense("ws-bad-json", "a message that is not JSON, then a question")
 _declare_nonsense("ws-unknown-type", "a message of an unknown type, then a question")
+
+
+# wsl: what a connection knows of earlier responses, and several at once.
+
+_RESPONSES = "openai-responses"
+
+#: A response that nobody has made.
+NO_SUCH_RESPONSE = "resp_tokenwire_unknown"
+
+
+def _create(talk: SocketTalk, **more: Any) -> bytes:
+    """The frame of a `response.create`. Nothing is stored, so that only the connection can know of it."""
+    return frame(TEXT, json.dumps({**json.loads(talk.question[-1]), "store": False, **more}).encode())
+
+
+@socket_probe(
+    "ws-continued", "generation", "five questions that go on from earlier responses, two of them known", _RESPONSES
+)
+def _continued(talk: SocketTalk) -> None:
+    def ask(**more: Any) -> bool:
+        before = talk.answered
+        talk.send(_create(talk, **more))
+        return talk.await_answer(before)
+
+    if not talk.open():
+        return
+    if ask() and ask(previous_response_id=_last_response(talk)) and ask(previous_response_id=NO_SUCH_RESPONSE):
+        known = _last_response(talk)
+        if ask(previous_response_id=known, model="no-such-model-7f3a"):
+            ask(previous_response_id=known)
+    talk.bye()
+
+
+def _last_response(talk: SocketTalk) -> str:
+    """The id of the response that was told last."""
+    responses = [message.value.get("response") for message in talk.socket.messages] if talk.socket is not None else []
+    ids = [response.get("id") for response in responses if isinstance(response, dict)]
+    return str(ids[-1]) if ids else ""
+
+
+def _declare_together(name: str, about: str, *lanes: str) -> None:
+    @socket_probe(name, "generation", about, _RESPONSES)
+    def script(talk: SocketTalk) -> None:
+        if talk.open():
+            limits = range(RESPONSES_LIMIT, RESPONSES_LIMIT + len(lanes))
+            named = [{"stream_id": lane} if lane else {} for lane in lanes]
+            pairs = zip(limits, named, strict=True)
+            talk.send(b"".join(_create(talk, max_output_tokens=limit, **lane) for limit, lane in pairs))
+            talk.read_socket(lambda socket: socket.failed or _over(socket) >= len(lanes))
+            talk.bye()
+
+
+def _over(socket: Socket) -> int:
+    """Responses that have come to their end, and errors."""
+    values = [message.value for message in socket.messages]
+    return sum(isinstance(value, dict) and value.get("type") in (*TERMINALS, "error") for value in values)
+
+
+_declare_together("ws-lanes", "three questions at once, two of them in one lane", "one", "one", "two")
+_declare_together("ws-two-at-once", "two questions at once", "", "")
 
 
 @probe("ws-twin", "generation", "the same question over HTTP, for an event stream", *_TWINS, beside="websocket")

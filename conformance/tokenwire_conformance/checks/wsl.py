@@ -1,13 +1,15 @@
 """Sessions over WebSocket: what is asked one after the other, how large it may be, and how errors are told.
 
-What a dialect demands beyond its messages (states that a session keeps, several requests at once, a limited age)
-is judged with that dialect.
+Of what a dialect demands beyond its messages, that of OpenAI's Responses is judged: what a connection knows of earlier
+responses, and several of them at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any
 
 from tokenwire.dialects.answer import Answer
@@ -15,15 +17,18 @@ from tokenwire.dialects.decoder import Decoder
 
 from ..case import Case, at, at_frame, excerpt
 from ..registry import active, passive
+from ..responses import TERMINALS
 from ..socket_findings import answered, instead, last_frame
 from ..socket_probes import NONSENSE
 from ..sockets import TEXT, Message, Socket
 from ..stream import Stream
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 TOO_BIG, INTERNAL_ERROR = 1009, 1011
+
+_NOT_FOUND = "previous_response_not_found"
 
 #: Kinds of messages that keep a connection alive, whenever the time has come.
 _BEATS = ("ping", "heartbeat", "keepalive")
@@ -256,3 +261,235 @@ def no_done(socket: Socket) -> Iterator[Finding]:
             yield Finding(
                 "the end mark of event streams, [DONE], is sent as a message", at_frame(socket, message.offset)
             )
+
+
+# What a connection knows of earlier responses (OpenAI's Responses).
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What was asked in one message, and what came until the next one was sent."""
+
+    asked: dict[str, Any]
+    said: list[Message]
+
+    @property
+    def error(self) -> Message | None:
+        return next((message for message in self.said if _is_error(message.value)), None)
+
+    @property
+    def code(self) -> str:
+        """The code of its error; empty where there is none."""
+        error = _member(self.error.value, "error") if self.error is not None else None
+        return str(_member(error, "code") or "")
+
+    @property
+    def answered(self) -> bool:
+        """A response was completed, or cut by its limit."""
+        return any(_kind_of(message) in ("response.completed", "response.incomplete") for message in self.said)
+
+
+def _turns(socket: Socket) -> list[_Turn]:
+    asked = [frame for frame in socket.sent if frame.opcode == TEXT]
+    begun = [socket.received_when(frame.offset) for frame in asked] + [len(socket.transcript.received)]
+    return [
+        _Turn(json.loads(frame.payload), [one for one in socket.messages if begun[n] <= one.offset < begun[n + 1]])
+        for n, frame in enumerate(asked)
+    ]
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _kind_of(message: Message) -> str:
+    return str(_member(message.value, "type") or "")
+
+
+def _turn(case: Case, number: int) -> tuple[Socket, _Turn]:
+    """One turn of the conversation that goes on from earlier responses, and its socket.
+
+    :raises Inconclusive: when the conversation did not come so far.
+    """
+    case.talking()
+    socket = case.socket("ws-continued")
+    turns = _turns(socket)
+    if not turns or not turns[0].answered:
+        raise Inconclusive(f"the first question was not answered{instead(socket)}")
+    if len(turns) <= number:
+        raise Inconclusive(f"the conversation ended after {len(turns)} questions{instead(socket)}")
+    return socket, turns[number]
+
+
+@active(
+    "wsl.continuation",
+    SHOULD,
+    "Open Responses; OpenAI, Responses over WebSocket",
+    "A question can go on from the last response of the connection, by its previous_response_id.",
+    probes=("ws-answer", "ws-continued"),
+    breaks="clients have to send the whole conversation again with every question",
+)
+def continuation(case: Case) -> Iterator[Finding]:
+    socket, turn = _turn(case, 1)
+    if not turn.answered:
+        said = f": {turn.error.text[:80]}" if turn.error is not None else instead(socket)
+        yield Finding(
+            f"a question with the previous_response_id of the last response is not answered{said}", _at(socket, turn)
+        )
+
+
+@active(
+    "wsl.prev-not-found",
+    MUST,
+    "Open Responses; OpenAI, Responses over WebSocket",
+    "A previous_response_id that is not known is answered by an error with the code previous_response_not_found.",
+    probes=("ws-answer", "ws-continued"),
+    breaks="clients that then send the whole conversation wait for this code",
+)
+def prev_not_found(case: Case) -> Iterator[Finding]:
+    socket, turn = _turn(case, 2)
+    yield from _not_found(socket, turn, "an unknown previous_response_id")
+
+
+def _not_found(socket: Socket, turn: _Turn, what: str) -> Iterator[Finding]:
+    if turn.code != _NOT_FOUND:
+        came = (
+            f"the code {turn.code or 'none'}"
+            if turn.error is not None
+            else "an answer"
+            if turn.answered
+            else "no error"
+        )
+        yield Finding(f"{what} gets {came}, not {_NOT_FOUND}", _at(socket, turn))
+
+
+@active(
+    "wsl.evict",
+    MUST,
+    "Open Responses; OpenAI, Responses over WebSocket",
+    "When a question fails, the response that it went on from is forgotten, if it is not stored.",
+    probes=("ws-answer", "ws-continued"),
+    breaks="client and server part about what the conversation is",
+)
+def evict(case: Case) -> Iterator[Finding]:
+    _, failed = _turn(case, 3)
+    if failed.error is None:
+        raise NotApplicable("the question that should fail, for a model that does not exist, is answered")
+    socket, turn = _turn(case, 4)
+    yield from _not_found(socket, turn, "the previous_response_id of a question that failed")
+
+
+def _at(socket: Socket, turn: _Turn) -> Evidence:
+    return at_frame(socket, turn.said[0].offset) if turn.said else last_frame(socket)
+
+
+# Several at once.
+
+
+def _together(case: Case, probe: str) -> tuple[Socket, list[Message]]:
+    """What came for several questions at once: the events of the responses, in their order.
+
+    :raises NotApplicable: when the server refuses several at once.
+    :raises Inconclusive: when not all were answered.
+    """
+    case.talking()
+    socket = case.socket(probe)
+    error = next(iter(_errors(socket)), None)
+    if error is not None:
+        raise NotApplicable(f"the server refuses several questions at once: {error.text[:80]}")
+    ends = [message for message in socket.messages if _kind_of(message) in TERMINALS]
+    if len(ends) < sum(frame.opcode == TEXT for frame in socket.sent):
+        raise Inconclusive(f"not all of the questions were answered{instead(socket)}")
+    return socket, [message for message in socket.messages if _kind_of(message).startswith("response.")]
+
+
+def _lane_of(message: Message) -> str:
+    return str(_member(message.value, "stream_id") or "")
+
+
+def _limits(events: Iterable[Message]) -> list[Any]:
+    """The responses by the limit that each repeats of its request, in the order in which they were created."""
+    created = [_member(one.value, "response") for one in events if _kind_of(one) == "response.created"]
+    return [_member(response, "max_output_tokens") for response in created]
+
+
+def _mixed(events: Sequence[Message]) -> Message | None:
+    """The first event of a response that comes before the one before it has ended."""
+    running = False
+    for message in events:
+        kind = _kind_of(message)
+        if kind == "response.created" and running:
+            return message
+        running = kind not in TERMINALS
+    return None
+
+
+@active(
+    "wsl.lanes-fifo",
+    MUST,
+    "OpenAI, Responses over WebSocket",
+    "Questions with the same stream_id are answered one after the other, in their order.",
+    probes=("ws-answer", "ws-lanes"),
+    breaks="the answers of one conversation are mixed, or taken for each other",
+)
+def lanes_fifo(case: Case) -> Iterator[Finding]:
+    socket, events = _together(case, "ws-lanes")
+    lane = [message for message in events if _lane_of(message) == "one"]
+    if not lane:
+        raise NotApplicable("the server knows no stream_id")
+    mixed = _mixed(lane)
+    if mixed is not None:
+        yield Finding(
+            "a response begins before the one before it in its lane has ended", at_frame(socket, mixed.offset)
+        )
+        return
+    limits = _limits(lane)
+    if None in limits:
+        raise Inconclusive("the responses do not repeat their max_output_tokens, by which they were to be known")
+    if limits != sorted(limits):
+        yield Finding("the second question of a lane is answered before the first", at_frame(socket, lane[0].offset))
+
+
+@active(
+    "wsl.lanes-isolated",
+    MUST,
+    "OpenAI, Responses over WebSocket",
+    "Every event has the stream_id of its question.",
+    probes=("ws-answer", "ws-lanes"),
+    breaks="a client gives the words of one conversation to another",
+)
+def lanes_isolated(case: Case) -> Iterator[Finding]:
+    socket, events = _together(case, "ws-lanes")
+    if not any(map(_lane_of, events)):
+        raise NotApplicable("the server knows no stream_id")
+    stray = [message for message in events if _lane_of(message) not in ("one", "two")]
+    for message in stray[:1]:
+        said = f"an event has the stream_id {_lane_of(message)}" if _lane_of(message) else "an event has no stream_id"
+        yield Finding(said, at_frame(socket, message.offset))
+    other = [message for message in events if _lane_of(message) == "two"]
+    ends = [_kind_of(message) for message in other if _kind_of(message) in TERMINALS]
+    if not stray and (len(ends) != 1 or _member(other[0].value, "type") != "response.created" or _falls(other)):
+        first = other[0] if other else events[0]
+        yield Finding("the events of a lane are not those of its one response", at_frame(socket, first.offset))
+
+
+def _falls(events: Sequence[Message]) -> bool:
+    """The sequence numbers are not those of one response."""
+    numbers = [_member(message.value, "sequence_number") for message in events]
+    counted = [number for number in numbers if type(number) is int]
+    return any(after != before + 1 for before, after in pairwise(counted))
+
+
+@active(
+    "wsl.no-multiplex",
+    SHOULD,  # a MUST of Open Responses, which knows no lanes
+    "Open Responses",
+    "Without a stream_id one response is on its way at a time.",
+    probes=("ws-answer", "ws-two-at-once"),
+    breaks="nothing tells the events of the two apart",
+)
+def no_multiplex(case: Case) -> Iterator[Finding]:
+    socket, events = _together(case, "ws-two-at-once")
+    mixed = _mixed(events)
+    if mixed is not None:
+        yield Finding("a response begins before the one before it has ended", at_frame(socket, mixed.offset))

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
+from typing import Any
 
 from tokenwire.endpoint import Call, Seams, Turn
 
-from ..socket_probes import TOO_BIG
+from ..socket_probes import NO_SUCH_RESPONSE, TOO_BIG
+from ..talk import RESPONSES_LIMIT
 from .editing import TEXT, Editing, RawFrame
 from .fault import socket_fault
 
 _LIMIT = 64 * 1024
+
+#: The messages of a turn, each with its delay.
+Said = list[tuple[float, str | bytes]]
 
 
 def _said(turn: Turn, code: str) -> bool:
@@ -83,3 +90,111 @@ class SendsDone(Seams):
     def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
         ends = any('"type":"done"' in said for _, said in turn.messages if isinstance(said, str))
         return replace(turn, messages=[*turn.messages, (0.0, "[DONE]")]) if ends else turn
+
+
+# OpenAI's Responses: what a connection knows, and several at once.
+
+_responses_fault = partial(socket_fault, dialect="openai-responses")
+
+
+def _event(message: str | bytes | None) -> dict[str, Any]:
+    """A message of the client; empty where it is none."""
+    try:
+        value = json.loads(message or b"")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+@_responses_fault("forget-state", trips="wsl.continuation")
+class ForgetState(Seams):
+    """No response is known once it is complete."""
+
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        if not _event(message).get("previous_response_id") or not _begins(turn):
+            return turn
+        error = {"type": "invalid_request_error", "code": "previous_response_not_found", "message": "Not found."}
+        return Turn([(0.0, json.dumps({"type": "error", "status": 400, "error": error}))])
+
+
+def _begins(turn: Turn) -> bool:
+    return any('"type":"response.created"' in said for _, said in turn.messages if isinstance(said, str))
+
+
+@_responses_fault("generic-500", trips="wsl.prev-not-found")
+class Generic500(Seams):
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        if _event(message).get("previous_response_id") != NO_SUCH_RESPONSE:
+            return turn
+        error = {"type": "server_error", "code": "server_error", "message": "Something went wrong."}
+        return Turn([(0.0, json.dumps({"type": "error", "status": 500, "error": error}))])
+
+
+@_responses_fault("no-evict", trips="wsl.evict")
+class NoEvict(Seams):
+    """The last question is answered as the second was, though what it goes on from should be forgotten."""
+
+    _answered: Turn | None = None
+
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        event = _event(message)
+        if event.get("previous_response_id") and _begins(turn):
+            self._answered = turn
+        known = event.get("previous_response_id") != NO_SUCH_RESPONSE
+        return self._answered if known and _said(turn, "previous_response_not_found") and self._answered else turn
+
+
+class _Held(Seams):
+    """Holds an answer back until the next question of its lane has one too, then gives both in another order."""
+
+    lane = ""
+    _first: Turn | None = None
+
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        event = _event(message)
+        if event.get("max_output_tokens") not in _LIMITS or event.get("stream_id", "") != self.lane:
+            return turn
+        if self._first is None:
+            self._first = turn
+            return Turn([], lane=turn.lane)
+        return replace(turn, messages=self.both(self._first.messages, turn.messages))
+
+    def both(self, first: Said, second: Said) -> Said:
+        return [*second, *first]
+
+
+#: The limits of the questions that are asked at once; the others have a larger one.
+_LIMITS = range(RESPONSES_LIMIT, RESPONSES_LIMIT + 3)
+
+
+@_responses_fault("reorder-lane", trips="wsl.lanes-fifo")
+class ReorderLane(_Held):
+    lane = "one"
+
+
+@_responses_fault("interleave-lane", trips="wsl.lanes-fifo")
+class InterleaveLane(_Held):
+    lane = "one"
+
+    def both(self, first: Said, second: Said) -> Said:
+        return [said for pair in zip_longest(first, second) for said in pair if said is not None]
+
+
+@_responses_fault("parallel-turns", trips="wsl.no-multiplex")
+class ParallelTurns(InterleaveLane):
+    lane = ""
+
+
+@_responses_fault("mix-lanes", trips="wsl.lanes-isolated")
+class MixLanes(Seams):
+    """Some events of a lane come without its name."""
+
+    def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+        if _event(message).get("stream_id") != "two":
+            return turn
+        return replace(turn, messages=[_unnamed(said) if n % 2 else said for n, said in enumerate(turn.messages)])
+
+
+def _unnamed(said: tuple[float, str | bytes]) -> tuple[float, str | bytes]:
+    delay, message = said
+    return delay, str(message).replace(',"stream_id":"two"', "")

@@ -112,7 +112,12 @@ class ResponsesSocket:
         if lane and len({*self._lanes, lane} - {""}) > MAX_LANES:
             message = f"A connection has {MAX_LANES} streams at most."
             raise Refusal(400, "websocket_stream_limit_reached", message)
-        running = self._run({**request, "background": False})
+        try:
+            running = self._run({**request, "background": False})
+        except Refusal:
+            if previous is not None:
+                self._known.remove(previous)  # what a turn that failed went on from is forgotten
+            raise
         self._lanes.setdefault(lane, []).append(running)
         return self._say(running.events, lane)
 
