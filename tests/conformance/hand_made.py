@@ -13,7 +13,7 @@ from tokenwire_conformance.registry import catalogue
 from tokenwire_conformance.transcript import Transcript
 from tokenwire_conformance.verdict import Result
 
-__all__ = ["answer", "choice", "chunk", "events", "handshake", "tool", "verdict"]
+__all__ = ["answer", "choice", "chunk", "events", "handshake", "named", "tool", "verdict"]
 
 #: The example of RFC 6455, 1.3.
 KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -26,18 +26,21 @@ def answer(
     status: int = 200,
     content_type: str | None = "text/event-stream",
     ask: dict[str, Any] | None = None,
+    path: str = "/v1/chat/completions",
     get: str = "",
     end: str = "whole",
 ) -> Transcript:
     """One request and its answer.
 
     :param ask: the request; by default one for a stream.
+    :param path: to which it was sent.
     :param get: a path; the request is then a GET for events.
     :param end: "whole", "cut" by the server, or "left" by us before the end.
     """
     content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     asked = json.dumps({"model": "m", "messages": [], "stream": True} if ask is None else ask).encode()
-    request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(asked), asked)
+    line = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(asked)}\r\n\r\n"
+    request = line.encode() + asked
     if get:
         request = f"GET {get} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n".encode()
     field = f"Content-Type: {content_type}\r\n" if content_type else ""
@@ -91,6 +94,11 @@ def events(*payloads: Any) -> str:
     """A stream: objects as JSON, strings as they are."""
     texts = [payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False) for payload in payloads]
     return "".join(f"data: {text}\n\n" for text in texts)
+
+
+def named(*payloads: dict[str, Any]) -> str:
+    """A stream whose events are named as the type of their payload."""
+    return "".join(f"event: {payload['type']}\n{events(payload)}" for payload in payloads)
 
 
 def chunk(*choices: Any, **more: Any) -> dict[str, Any]:
