@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from typing import Any, Literal
 from urllib.parse import quote
@@ -97,6 +98,9 @@ _CALL_TOOLS: Mapping[str, Mapping[str, Any]] = {
 #: What a path ends in, behind the base that it shares with the list of models.
 _TAIL = re.compile(r"/(chat/completions|chat/stream|chat|completions|responses|realtime|messages|models/[^/]+)$")
 
+#: The model in a path that has it there.
+_MODEL = re.compile(r"/models/[^/:]+:")
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -165,7 +169,7 @@ class Plan:
             body |= _CALL_TOOLS.get(name, {})
         path = self.target.path
         if model is not None:
-            path = path.replace(f"/models/{quote(self.model, safe='')}:", f"/models/{quote(model, safe='')}:")
+            path = _MODEL.sub(lambda _: f"/models/{quote(model, safe='')}:", path)
         if not stream:
             path = whole_path(path)
         return Asked(path, json.dumps({**body, **(more or {})}, ensure_ascii=False).encode())
@@ -361,6 +365,7 @@ def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/
     ]
 
 
+@cache
 def all_probes() -> dict[str, Probe]:
     """All probes by name, in the order in which they are made."""
     for module in ("probes", "socket_probes"):

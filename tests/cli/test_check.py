@@ -47,6 +47,34 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CANARY_KEY", CANARY)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "group"),
+    [("openai-responses", "resp."), ("anthropic-messages", "anth."), ("gemini", "gem."), ("ollama", "ollama.")],
+)
+def test_the_reference_endpoint_is_sound_in_each_dialect(
+    dialect: str, group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = ["--only", group, "--only", "err.midstream", "--only", "auth.missing", "--only", "chat."]
+    assert main(["check", "--dialect", dialect, *only, "--format", "json"]) == 0
+    verdicts = {result["id"]: result["verdict"] for result in json.loads(capsys.readouterr().out)["results"]}
+    assert set(verdicts.values()) == {"PASS"}
+    assert {check.partition(".")[0] + "." for check in verdicts} == {group, "err.", "auth."}
+
+
+def test_the_url_tells_the_dialect_and_its_endpoint_lists_the_model(
+    clean: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--key-env", "CANARY_KEY", "--only", "anth.", "--failing-model", "tokenwire-fails-midstream"]
+    assert main(["check", clean + "/v1/messages", *arguments, "--format", "json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert {result["verdict"] for result in results} == {"PASS"}
+
+
+def test_checks_of_another_dialect_are_not_made(clean: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", clean, "--only", "anth."]) == 2
+    assert "of another dialect" in capsys.readouterr().err
+
+
 def test_the_reference_endpoint_is_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--format", "json"]) == 0
     report = json.loads(capsys.readouterr().out)

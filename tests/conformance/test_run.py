@@ -64,9 +64,14 @@ def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
     assert chosen[0].name == "stream"
 
 
-def test_all_checks_need_all_probes_over_websocket() -> None:
-    names = {probe.name for probe in choose_probes("holysheep", select(), with_key=True, transport="websocket")}
-    assert names == {name for name, probe in all_probes().items() if probe.transport == "websocket"}
+@pytest.mark.parametrize("dialect", ["holysheep", "openai-responses"])
+def test_all_checks_need_all_probes_over_websocket(dialect: str) -> None:
+    names = {probe.name for probe in choose_probes(dialect, select(), with_key=True, transport="websocket")}
+    assert names == {
+        name
+        for name, probe in all_probes().items()
+        if probe.transport == "websocket" and dialect in (probe.dialects or [dialect])
+    }
 
 
 def test_probes_that_wait_for_minutes_can_be_left_out() -> None:

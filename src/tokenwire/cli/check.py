@@ -38,6 +38,8 @@ examples:
       the reference endpoint, started for the occasion: what a sound endpoint looks like
   LLAMA_KEY=... tokenwire check http://127.0.0.1:8080 --key-env LLAMA_KEY
       an endpoint; its model is the first one that it lists, unless --model names another
+  tokenwire check http://127.0.0.1:11434/api/chat
+      Ollama, in its own dialect, which the URL tells; --dialect names another
   tokenwire check http://127.0.0.1:8080 --only sse. --only chat. --format junit > report.xml
       some groups only, for a CI server
   tokenwire check ws://127.0.0.1:8080/echo --dialect raw
@@ -62,9 +64,9 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="openai-chat (the default), openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, "
-        "gemini, ollama or eventsource; for a ws or wss URL any that is spoken over WebSocket (by default as the path "
-        "has it, else holysheep), or raw for one that is not known",
+        help="openai-chat, openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, gemini, "
+        "ollama or eventsource (by default as the URL has it, else openai-chat); for a ws or wss URL any that is spoken over "
+        "WebSocket (else holysheep), or raw for one that is not known",
     )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(
@@ -141,7 +143,8 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     if url is not None:
         if url.lower().startswith(("ws:", "wss:")):
             return [("websocket", dialect_named(dialect or _spoken_at(url)))]
-        return [("http/1.1", dialect_named(dialect or "openai-chat"))]
+        guessed = guess_dialect(url).dialect
+        return [("http/1.1", dialect_named(dialect or (guessed if guessed in ASKED else "openai-chat")))]
     if dialect is not None:
         named = dialect_named(dialect)
         return [("http/1.1" if named.name in ASKED or named.opening is None else "websocket", named)]
