@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import tracemalloc
 from collections.abc import Iterable
-from time import process_time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cutting import cut_at, cuts, every_way
+from growth import growth
 from tokenwire.errors import LocalProtocolError
 from tokenwire.framing.websocket import (
     BINARY,
@@ -312,21 +312,18 @@ def test_the_limit_of_one_message_is_not_that_of_all() -> None:
 @pytest.mark.parametrize("client", [True, False])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_a_large_frame_in_small_reads_is_linear_and_takes_little_more_than_itself(opcode: int, client: bool) -> None:
-    def seconds(size: int, step: int) -> float:
+    def read(size: int, step: int = 1024) -> None:
         data = FrameWriter(client=not client).frame(opcode, b"x" * size)
         pieces = [data[at : at + step] for at in range(0, len(data), step)]
-        start = process_time()
         parser = FrameParser(client=client)
         assert sum(len(item) for piece in pieces for item in parser.receive_data(piece)) == size
-        return process_time() - start
 
     megabyte = 1 << 20
-    seconds(megabyte, 1024)
     # Eight times the size takes eight times as long, sixty-four times if it were quadratic.
-    assert seconds(8 * megabyte, 1024) < 30 * seconds(megabyte, 1024) + 0.1
+    assert growth(read, megabyte, 8 * megabyte) < 30
     tracemalloc.start()
     try:
-        seconds(megabyte, 16)  # 65,536 pieces
+        read(megabyte, step=16)  # 65,536 pieces
         assert tracemalloc.get_traced_memory()[1] < 12 * megabyte  # of which the reads themselves are some 6
     finally:
         tracemalloc.stop()

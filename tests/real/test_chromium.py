@@ -135,8 +135,11 @@ def report(connections: list[Listened], tmp_path_factory: pytest.TempPathFactory
 
 
 def test_event_source_reads_the_story(report: dict[str, Any]) -> None:
-    numbers = [str(number) for number in range(len(STORY) + 1)]
-    assert report["eventSource"] == {"text": STORY_TEXT, "ids": numbers, "errors": 0}
+    seen = report["eventSource"]
+    assert (seen["text"], seen["errors"]) == (STORY_TEXT, 0)
+    streams, numbers = zip(*(number.split("-") for number in seen["ids"]), strict=True)
+    assert len(set(streams)) == 1
+    assert numbers == tuple(str(number) for number in range(len(STORY) + 1))
 
 
 def test_fetch_reads_the_story(report: dict[str, Any], connections: list[Listened]) -> None:

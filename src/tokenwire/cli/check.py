@@ -65,8 +65,8 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "--dialect",
         metavar="NAME",
         help="openai-chat, openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, gemini, "
-        "ollama or eventsource (by default as the URL has it, else openai-chat); for a ws or wss URL any that is spoken over "
-        "WebSocket (else holysheep), or raw for one that is not known",
+        "ollama or eventsource (by default as the URL has it, else openai-chat); for a ws or wss URL any that is "
+        "spoken over WebSocket (else holysheep), or raw for one that is not known",
     )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(

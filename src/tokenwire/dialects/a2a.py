@@ -177,7 +177,7 @@ class A2ADecoder(JSONDecoder):
         events: list[StreamEvent] = [Other(_KINDS[type(update)], raw)]
         if isinstance(update, Task | StatusUpdate) and update.state == "TASK_STATE_FAILED":
             events.append(self._error({"code": update.state, "message": update.text or update.state}, raw))
-        if ends and self._state.name:
+        if ends and self._state.may_end:
             events.append(Finish(_REASONS[self._state.name], self._state.name, raw=raw))
         return events + (self._end(raw, clean=True) if ends else [])
 

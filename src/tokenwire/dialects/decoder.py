@@ -183,6 +183,8 @@ class Decoder:
         """What may hold many deltas: whole messages go the short way where they can, and the beginning of another waits
         for its rest."""
         events: list[StreamEvent] = []
+        if self.error is not None:
+            raise self.error
         if self._waiting:
             data, self._waiting = self._waiting + data, b""
         try:
