@@ -162,6 +162,10 @@ class SSEParser:
         text = data.decode("utf-8", "replace")[:-2]
         if text.startswith("data: ") and "\n" not in text:
             return [_make_event(("message", text[6:], self.last_event_id))]
+        if text.startswith("event: ") and text.count("\n") == 1:
+            name, found, value = text[7:].partition("\ndata: ")
+            if name and found:
+                return [_make_event((name, value, self.last_event_id))]
         events: list[ServerSentEvent] = []
         self._blocks(text, events)
         self.between_events = self.error is None
@@ -265,7 +269,21 @@ class SSEParser:
                 last_event_id = self.last_event_id
                 events += [_make_event((name, value, last_event_id)) for name, _, value in named]
                 return
+        elif text.startswith("id: "):
+            numbered = [block.partition("\ndata: ") for block in text[4:].split("\n\nid: ")]
+            # The same, of one `id` and one `data` line.
+            if (
+                text.count("\n") == 3 * len(numbered) - 2
+                and "\0" not in text
+                and all(found for _, found, _ in numbered)
+            ):
+                events += [_make_event(("message", value, number)) for number, _, value in numbered]
+                self.last_event_id = self._id_buffer = numbered[-1][0]
+                return
         for block in text.split("\n\n"):
+            if block.startswith("data: ") and "\n" not in block:
+                events.append(_make_event(("message", block[6:], self.last_event_id)))
+                continue
             self._lines(block, events)
             if self.error is not None:
                 return
