@@ -28,8 +28,8 @@ EXCERPT = 160
 
 #: The probes whose questions have no flaw, or none that could be seen without knowing the dialect.
 _QUESTIONS = frozenset(
-    {"stream", "usage", "length", "tools", "whole", "failure", "bad-json", "unknown-model", "overflow", "no-key",
-     "wrong-key"}
+    {"stream", "usage", "length", "tools", "whole", "failure", "upstream-cut", "bad-json", "unknown-model", "overflow",
+     "no-key", "wrong-key"}
 )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def examine(
     scheme = "ws" if transport == "websocket" else "http"
     url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
     target = parse_url(url, websocket=transport == "websocket")
-    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2])
+    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
     # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
     endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
     case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, all_probes(), transport))

@@ -121,6 +121,13 @@ def _failure(talk: Talk) -> None:
         talk.read_for(QUIET)
 
 
+@probe("upstream-cut", "generation", "a stream of a model whose upstream breaks off")
+def _upstream_cut(talk: Talk) -> None:
+    plan = talk.plan
+    talk.send(plan.request(asked=plan.ask(stream=True, model=plan.cut_model)))
+    talk.read_answers()
+
+
 @probe("choices", "generation", "a stream with n = 2", _CHAT)
 def _choices(talk: Talk) -> None:
     plan = talk.plan

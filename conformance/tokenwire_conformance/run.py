@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
@@ -14,7 +14,7 @@ from .talk import ASKED, PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport,
 from .transcript import Transcript
 from .wire import Wire
 
-__all__ = ["Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
+__all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
 
 #: The probe that every passive check looks at, by dialect.
 _BASELINE = {**dict.fromkeys(ASKED, "stream"), "eventsource": "events"}
@@ -22,11 +22,15 @@ _BASELINE = {**dict.fromkeys(ASKED, "stream"), "eventsource": "events"}
 #: The same over WebSocket.
 _SOCKET_BASELINE = "ws-answer"
 
-#: Probes that make sense only with a key.
-_NEED_KEY = frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"})
+#: What an operator may give beside the URL.
+Given = Literal["key", "failing-model", "cut-model"]
 
-#: Probes that make sense only with a model that fails.
-_NEED_FAILING_MODEL = frozenset({"failure"})
+#: Probes that make sense only with it.
+_NEED: Mapping[Given, frozenset[str]] = {
+    "key": frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"}),
+    "failing-model": frozenset({"failure"}),
+    "cut-model": frozenset({"upstream-cut"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +56,13 @@ def choose_probes(
     dialect: str,
     checks: Iterable[Check],
     *,
-    with_key: bool,
-    with_failing_model: bool = False,
+    given: Collection[Given] = (),
     transport: Transport = "http/1.1",
     slow: bool = True,
 ) -> list[Probe]:
     """The probes that the checks need, in the order in which they are made: the plain one first.
 
-    :param with_key: also those that make sense only with a key; `with_failing_model` only with such a model.
+    :param given: what was given beside the URL; probes that need what was not are left out.
     :param slow: also those that wait for long.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
@@ -69,10 +72,9 @@ def choose_probes(
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
-    if not with_key:
-        names -= _NEED_KEY
-    if not with_failing_model:
-        names -= _NEED_FAILING_MODEL
+    for need, probes in _NEED.items():
+        if need not in given:
+            names -= probes
     chosen = probes_for(dialect, names, transport)
     return [probe for probe in chosen if slow or not probe.slow]
 

@@ -115,6 +115,7 @@ class Plan:
     """Whom to ask, and as whom.
 
     :ivar failing_model: a model that fails within its stream; empty where there is none.
+    :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
     """
 
     target: Target
@@ -123,6 +124,7 @@ class Plan:
     key: str | None = None
     fields: Sequence[tuple[str, str]] = ()
     failing_model: str = ""
+    cut_model: str = ""
 
     @property
     def base_path(self) -> str:

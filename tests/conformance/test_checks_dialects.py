@@ -538,6 +538,20 @@ def test_a_failure_within_a_stream(check: str, body: str, end: str, expected: st
     assert verdict(check, answer(body, "failure", path=PATHS["anth"], end=end)).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "end", "expected"),
+    [
+        (named(START, FAILED), "whole", "PASS"),
+        (named(START, *TEXT), "cut", "PASS"),
+        (named(START, *TEXT), "whole", "PASS"),  # without the dialect's last event it is not whole
+        (named(*MESSAGE), "whole", "FAIL"),
+    ],
+)
+def test_an_upstream_that_breaks_off(body: str, end: str, expected: str) -> None:
+    made = answer(body, "upstream-cut", path=PATHS["anth"], end=end)
+    assert verdict("err.upstream-cut-visible", made).verdict == expected
+
+
 @pytest.mark.parametrize("check", ["err.midstream-framed", "err.midstream-ends", "err.no-fake-success"])
 def test_a_model_that_is_refused_fails_as_it_should(check: str) -> None:
     made = answer("{}", "failure", status=503, content_type="application/json", path=PATHS["anth"])

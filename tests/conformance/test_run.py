@@ -50,7 +50,7 @@ class DumbWire:
 @pytest.mark.parametrize(("hangs_up", "words"), [(False, f"within {PATIENCE:g} s"), (True, "without a word")])
 def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str) -> None:
     wire = DumbWire(hangs_up=hangs_up)
-    probes = choose_probes("openai-chat", select(), with_key=True)
+    probes = choose_probes("openai-chat", select(), given=("key",))
     with pytest.raises(ConnectionFailed, match=words):
         make_probes(probes, PLAN, lambda: wire)
     assert wire.connections == 1
@@ -58,7 +58,7 @@ def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str)
 
 @pytest.mark.parametrize("dialect", ASKED)
 def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
-    chosen = choose_probes(dialect, select(), with_key=True, with_failing_model=True)
+    chosen = choose_probes(dialect, select(), given=("key", "failing-model", "cut-model"))
     over_http = [name for name, probe in all_probes().items() if dialect in probe.dialects]
     assert {probe.name for probe in chosen} == {n for n in over_http if all_probes()[n].transport == "http/1.1"}
     assert chosen[0].name == "stream"
@@ -66,7 +66,7 @@ def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", ["holysheep", "openai-responses"])
 def test_all_checks_need_all_probes_over_websocket(dialect: str) -> None:
-    names = {probe.name for probe in choose_probes(dialect, select(), with_key=True, transport="websocket")}
+    names = {probe.name for probe in choose_probes(dialect, select(), given=("key",), transport="websocket")}
     assert names == {
         name
         for name, probe in all_probes().items()
@@ -75,7 +75,7 @@ def test_all_checks_need_all_probes_over_websocket(dialect: str) -> None:
 
 
 def test_probes_that_wait_for_minutes_can_be_left_out() -> None:
-    left = choose_probes("holysheep", select(), with_key=True, transport="websocket", slow=False)
+    left = choose_probes("holysheep", select(), given=("key",), transport="websocket", slow=False)
     assert "ws-idle" not in {probe.name for probe in left}
 
 
@@ -98,12 +98,13 @@ def test_no_check_of_websockets_is_without_a_probe() -> None:
 
 
 def test_without_a_key_nobody_is_asked_for_one() -> None:
-    names = {probe.name for probe in choose_probes("openai-chat", select(), with_key=False)}
+    names = {probe.name for probe in choose_probes("openai-chat", select())}
     assert not names & {"no-key", "wrong-key", "bearer-lower"}
 
 
 def test_without_a_model_that_fails_nobody_is_asked_to_fail() -> None:
-    assert "failure" not in {probe.name for probe in choose_probes("openai-chat", select(), with_key=True)}
+    names = {probe.name for probe in choose_probes("openai-chat", select(), given=("key",))}
+    assert not names & {"failure", "upstream-cut"}
 
 
 @pytest.mark.parametrize("check", [check for check in select() if check.probes or check.shown_by], ids=lambda c: c.id)
@@ -113,7 +114,7 @@ def test_a_check_names_only_probes_that_there_are(check: object) -> None:
 
 def test_a_dialect_without_probes_says_so() -> None:
     with pytest.raises(LocalProtocolError, match="no probes for the dialect raw"):
-        choose_probes("raw", select(), with_key=False)
+        choose_probes("raw", select())
 
 
 def test_some_checks_alone_get_the_verdicts_that_they_get_among_all() -> None:

@@ -178,17 +178,17 @@ def body_limit_413(case: Case) -> Iterator[Finding]:
 # Failures within the stream.
 
 
-def _failing(case: Case) -> Generation:
-    """The answer of the model that fails.
+def _failing(case: Case, probe: str = "failure") -> Generation:
+    """The answer of a model that fails.
 
     :raises NotApplicable: when it is refused before the stream, as is better.
     """
-    response = case.response("failure")
+    response = case.response(probe)
     if response.status >= 400:
         raise NotApplicable(
             f"the model that should fail within its stream is refused before it, with {response.status}"
         )
-    return case.generation("failure")
+    return case.generation(probe)
 
 
 def _stray_error(generation: Generation) -> int | None:
@@ -198,6 +198,14 @@ def _stray_error(generation: Generation) -> int | None:
     known = ("data", "event", "id", "retry")
     lines = (line for line in generation.body.lines if line.raw and not line.is_comment and line.name not in known)
     return next((line.offset for line in lines if _STRAY_ERROR.match(line.text)), None)
+
+
+def _looks_whole(generation: Generation) -> Iterator[int]:
+    """Where an answer ends like one that is whole, if it does and tells of no failure."""
+    told = _failed_at(generation) is not None or _stray_error(generation) is not None
+    end = generation.answer.end
+    if not told and end is not None and end.clean:
+        yield generation.steps[-1].offset if generation.steps else 0
 
 
 def _failed_at(generation: Generation) -> int | None:
@@ -254,12 +262,23 @@ def midstream_ends(case: Case) -> Iterator[Finding]:
 )
 def no_fake_success(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
-    if _failed_at(generation) is not None or _stray_error(generation) is not None:
-        return
-    end = generation.answer.end
-    if end is not None and end.clean:
-        last = generation.steps[-1].offset if generation.steps else 0
+    for last in _looks_whole(generation):
         yield Finding("the model failed, and the stream ends like a whole one", at(generation.response, content=last))
+
+
+@active(
+    "err.upstream-cut-visible",
+    MUST,
+    "dialect",
+    "An answer whose upstream broke off is told as an error, or breaks off too.",
+    probes=("upstream-cut",),
+    breaks="a gateway makes half an answer look whole, and nobody asks again",
+)
+def upstream_cut_visible(case: Case) -> Iterator[Finding]:
+    generation = _failing(case, "upstream-cut")
+    for last in _looks_whole(generation):
+        said = "the upstream broke off, and the stream ends like a whole one"
+        yield Finding(said, at(generation.response, content=last))
 
 
 @passive(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tokenwire_conformance.registry import Check
     from tokenwire_conformance.report import Report
+    from tokenwire_conformance.run import Given
     from tokenwire_conformance.talk import Plan, Probe, Transport
 
 __all__ = ["add_format_options", "add_parser", "print_reports", "run"]
@@ -75,6 +76,12 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         default="",
         help="a model that fails within its stream: how is that told?",
     )
+    parser.add_argument(
+        "--cut-model",
+        metavar="NAME",
+        default="",
+        help="a model of a gateway whose upstream breaks off within its stream: is that told?",
+    )
     add_key_options(parser, "the key to send")
     parser.add_argument(
         "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
@@ -107,22 +114,21 @@ def run(args: argparse.Namespace) -> int:
         raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
     key = key_of(args)
 
-    def probes_over(transport: Transport, dialect: Dialect, *, with_key: bool) -> list[Probe]:
-        named = args.url is not None
-        failing = bool(args.failing_model) or not named
-        return choose_probes(
-            dialect.name, checks, with_key=with_key, with_failing_model=failing, transport=transport, slow=named
-        )
+    own = args.url is None
+    options: dict[Given, Any] = {"key": key, "failing-model": args.failing_model, "cut-model": args.cut_model}
+    given = [name for name, value in options.items() if own or value]
+
+    def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
+        return choose_probes(dialect.name, checks, given=given, transport=transport, slow=not own)
 
     if args.dry_run:
-        with_key = key is not None or args.url is None
-        probes = [probe for over in asked for probe in probes_over(*over, with_key=with_key)]
+        probes = [probe for over in asked for probe in probes_over(*over)]
         listing = sum(args.model is None and _takes_model(*over) for over in asked)
         _print_dry_run(probes, len(checks), listing)
         return 0
     with _endpoint(args.url, key) as endpoint:
         plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
-        todo = [probes_over(*over, with_key=endpoint.key is not None) for over in asked]
+        todo = [probes_over(*over) for over in asked]
         with _progress(sum(map(len, todo))) as tell:
             cases = [
                 make_probes(probes, plan, partial(SocketWire, plan.target, stop=endpoint.stop), tell)
@@ -178,7 +184,8 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
         url = endpoint_url(endpoint.urls[transport], dialect, {"model": model or "unknown"})
         fields = list(header_fields(args.header).items())
         target = parse_url(url, websocket=websocket)
-        return Plan(target, dialect, model, endpoint.key, fields, endpoint.failing_model or args.failing_model)
+        failing, cut = endpoint.failing_models or (args.failing_model, args.cut_model)
+        return Plan(target, dialect, model, endpoint.key, fields, failing, cut)
 
     plan = plan_for(args.model or "")
     if plan.model or not _takes_model(transport, dialect):
@@ -236,13 +243,13 @@ class _Endpoint:
 
     :ivar urls: by transport.
     :ivar stop: has it shut down, where that is in our power.
-    :ivar failing_model: of the reference endpoint.
+    :ivar failing_models: of the reference endpoint: one that fails, and one whose upstream breaks off.
     """
 
     urls: Mapping[Transport, str]
     key: str | None
     stop: Callable[[], None] | None = None
-    failing_model: str = ""
+    failing_models: tuple[str, str] | None = None
 
 
 @contextmanager
@@ -256,7 +263,7 @@ def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
         port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.005).connection))
         host = f"127.0.0.1:{port}"
         urls: dict[Transport, str] = {"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}
-        yield _Endpoint(urls, own_key, stack.close, MODELS[2])
+        yield _Endpoint(urls, own_key, stack.close, (MODELS[2], MODELS[3]))
 
 
 @contextmanager

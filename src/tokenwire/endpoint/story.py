@@ -53,14 +53,21 @@ REASONING: tuple[str, ...] = (
 #: What proves that reasoning is the model's own. The client sends it back unread.
 SIGNATURE = "c2lnbmF0dXJlIG9mIHRoZSByZWZlcmVuY2U="
 
-#: The models that are served. The first one answers; the others fail, before the stream and within it.
-MODELS = ("tokenwire-reference", "tokenwire-overloaded", "tokenwire-fails-midstream")
+#: The models that are served. The first one answers; the others fail: before the stream, within it, and within it
+#: because the server behind this one went away.
+MODELS = ("tokenwire-reference", "tokenwire-overloaded", "tokenwire-fails-midstream", "tokenwire-upstream-cut")
 
 #: Tokens that a prompt may have.
 CONTEXT_TOKENS = 32_768
 
-#: Tokens that the failing model gives before it fails.
+#: Tokens that a failing model gives before it fails.
 _TOKENS_BEFORE_FAILURE = 5
+
+#: Code and message of the failures, by model.
+_FAILURES = {
+    MODELS[2]: ("failed", "The model failed."),
+    MODELS[3]: ("upstream_cut", "The answer of the upstream broke off."),
+}
 
 #: Characters in a piece of a tool call's arguments.
 _ARGUMENTS_PIECE = 12
@@ -229,7 +236,7 @@ def tell(wanted: Wanted) -> Script:
         raise Refusal(503, "overloaded", message, [("Retry-After", "2")])
     if wanted.prompt_tokens > CONTEXT_TOKENS:
         raise Refusal(400, "context_length_exceeded", f"The prompt is longer than {CONTEXT_TOKENS} tokens.")
-    failure = Failure(_TOKENS_BEFORE_FAILURE, "failed", "The model failed.") if wanted.model == MODELS[2] else None
+    failure = Failure(_TOKENS_BEFORE_FAILURE, *_FAILURES[wanted.model]) if wanted.model in _FAILURES else None
     reasoning = REASONING if wanted.reasoning else ()
     if wanted.tools:
         calls = [_call(number, tool) for number, tool in enumerate(wanted.tools)]
