@@ -9,8 +9,9 @@ __all__ = ["GOALS", "MAX_GROWTH", "MAX_SLOWDOWN", "Goal"]
 #: Bytes by which a process may grow while a gigabyte streams through it.
 MAX_GROWTH = 2 * 1024 * 1024
 
-#: How much more a megabyte may cost in eight of them than in two: 1 is linear, 4 quadratic.
-MAX_SLOWDOWN = 1.5
+#: How much more a megabyte may cost in eight of them than in two: 1 is linear, 4 quadratic, and
+#: what a cache and the allocator do to something linear lies between a half and one and a half.
+MAX_SLOWDOWN = 2.0
 
 
 @dataclass(frozen=True)

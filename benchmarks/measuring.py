@@ -10,10 +10,13 @@ from __future__ import annotations
 import gc
 import statistics
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import accumulate
+from math import comb
 from typing import Any
 
 __all__ = ["Case", "Contender", "Input", "Run", "Take", "Timing", "check", "drop", "measure", "ratio"]
@@ -146,10 +149,32 @@ def measure(case: Case, rounds: int) -> tuple[dict[str, Timing], list[str]]:
     return timings, missing
 
 
-def ratio(ours: Timing, theirs: Timing) -> tuple[float, float]:
-    """The one as a share of the other, round by round, for a disturbance lasts longer than one: median and spread."""
-    ratios = [a / b for a, b in zip(ours.rounds, theirs.rounds, strict=True)]
-    return statistics.median(ratios), _spread(ratios)
+@dataclass(frozen=True)
+class Ratio:
+    """The one as a share of the other: the median of the rounds, and where that lies with a certainty of 95 %."""
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def spread(self) -> float:
+        """How wide that is, as a share of the median."""
+        return (self.high - self.low) / self.median
+
+
+def ratio(ours: Timing, theirs: Timing) -> Ratio:
+    """Round by round, for a disturbance lasts longer than one of them."""
+    ratios = sorted(a / b for a, b in zip(ours.rounds, theirs.rounds, strict=True))
+    outside = _outside(len(ratios))
+    return Ratio(statistics.median(ratios), ratios[outside], ratios[-1 - outside])
+
+
+def _outside(rounds: int) -> int:
+    """How many rounds on either side do not belong to the interval of the median: each of them lies above or below the
+    true one as a coin falls. Fewer than six give no such certainty; then it is all of them."""
+    below = list(accumulate(comb(rounds, place) / 2**rounds for place in range(rounds + 1)))
+    return max(0, bisect_right(below, 0.025) - 1)
 
 
 def _bound(run: Run, data: Sequence[Any]) -> Callable[[], object]:

@@ -3,8 +3,9 @@
 python benchmarks/report.py [--json FILE] [--rounds N]
 
 Times are microseconds of the processor an item (event, delta, frame, message), medians of the rounds; a ratio is the
-median of the ratios of the rounds. Where the middle half of the rounds lies further apart than `WORTHLESS`, it is said
-that the figure is worth nothing: something else was running. With `--json`, the medians: `{workload: {contender: µs}}`.
+median of the ratios of the rounds, with the interval in which it lies with a certainty of 95 %. Where that interval
+is wider than `WORTHLESS`, or the middle half of the times lies further apart, it is said: something else was running.
+With `--json`, the medians: `{workload: {contender: µs}}`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from goals import GOALS, MAX_GROWTH, MAX_SLOWDOWN, Goal
-from measuring import Case, Timing, measure, ratio
+from measuring import Case, Ratio, Timing, measure, ratio
 from scaling import HUGE, STREAMS, growth, slowdown
 
 __all__ = ["Figures", "all_cases", "goals_table", "layer_tables", "main", "put_between_markers"]
 
 ROUNDS = 15
 
-#: The middle half of the rounds lies within this share of their median, or the figure is worthless.
+#: The middle half of the rounds, or the interval of a ratio, lies within this share of the median, or is worthless.
 WORTHLESS = 0.15
 
 README = Path(__file__).parent.parent / "README.md"
@@ -103,11 +104,18 @@ def _goal_row(goal: Goal, timings: Mapping[str, Timing]) -> list[str]:
     beside = goal.theirs.removeprefix("floor: ")
     if ours is None or theirs is None:
         return [goal.case, "", beside, "", at_most, "not measured"]
-    share, spread = ratio(ours, theirs)
-    row = [goal.case, _number(ours.median), f"{beside} {_number(theirs.median)}", _share(share), at_most]
-    if spread > WORTHLESS:
-        return [*row, f"worthless: ±{spread / 2:.0%}"]
-    return [*row, "met" if share <= goal.at_most else "missed"]
+    share = ratio(ours, theirs)
+    between = f"{_share(share.median)} ({_share(share.low)} to {_share(share.high)})"
+    row = [goal.case, _number(ours.median), f"{beside} {_number(theirs.median)}", between, at_most]
+    return [*row, _verdict(share, goal.at_most)]
+
+
+def _verdict(share: Ratio, at_most: float) -> str:
+    if share.spread > WORTHLESS:
+        return "worthless"
+    if share.low <= at_most < share.high:
+        return "too close to tell"
+    return "met" if share.high <= at_most else "missed"
 
 
 def scaling_table() -> str:

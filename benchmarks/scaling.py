@@ -49,14 +49,14 @@ def growth(name: str) -> int | None:
     return int(done.stdout)
 
 
-def slowdown(name: str, rounds: int = 5) -> float:
-    """How much more a megabyte costs in a large one than in a small one; of each the best of some rounds."""
+def slowdown(name: str, rounds: int = 15) -> float:
+    """How much more a megabyte costs in a large one than in a small one; of each the best of the rounds in which they
+    take turns."""
     make, reader = HUGE[name]
-    best = []
-    for size in (SMALL, LARGE):
-        pieces = reads(make(size).blocks, PIECE)
-        best.append(min(_time(pieces, reader()) for _ in range(rounds)) / size)
-    return best[1] / best[0]
+    small, large = (reads(make(size).blocks, PIECE) for size in (SMALL, LARGE))
+    times = [(_time(small, reader()), _time(large, reader())) for _ in range(rounds)]
+    best_small, best_large = map(min, zip(*times, strict=True))
+    return best_large / LARGE / (best_small / SMALL)
 
 
 def _time(pieces: Sequence[bytes], read: Read) -> float:

@@ -65,8 +65,15 @@ def test_a_case_with_a_wrong_reader_is_not_measured() -> None:
 
 def test_a_ratio_is_taken_round_by_round() -> None:
     """A machine that slows down for both does not change what one costs beside the other."""
-    share, spread = ratio(Timing([1.0, 10.0, 3.0]), Timing([2.0, 20.0, 6.0]))
-    assert (share, spread) == (0.5, 0.0)
+    share = ratio(Timing([1.0, 10.0, 3.0]), Timing([2.0, 20.0, 6.0]))
+    assert (share.median, share.low, share.high, share.spread) == (0.5, 0.5, 0.5, 0.0)
+
+
+# Of so many rounds, how many lie outside of the interval at either end: the tables of the sign test have it one higher.
+@pytest.mark.parametrize(("rounds", "outside"), [(1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (12, 2), (15, 3), (25, 7)])
+def test_the_interval_of_a_median(rounds: int, outside: int) -> None:
+    share = ratio(Timing([float(number) for number in range(1, rounds + 1)]), Timing([1.0] * rounds))
+    assert (share.low, share.high) == (1 + outside, rounds - outside)
 
 
 def test_the_spread_is_that_of_the_middle_half() -> None:

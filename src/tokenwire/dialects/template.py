@@ -310,11 +310,15 @@ def _strings(column: Sequence[str]) -> Sequence[str] | None:
         return None
     if "\\" not in joined:
         return None if '"' in joined else column
-    plain = ["" if "\\" in literal else literal for literal in column]
-    if '"' in "".join(plain):
-        return None
-    strings = [literal or _string(escaped) for literal, escaped in zip(plain, column, strict=True)]
-    return None if None in strings else strings  # type: ignore[return-value]  # which mypy cannot see
+    strings = list(column)
+    marks = joined.count('"')
+    for place in [place for place, literal in enumerate(column) if "\\" in literal]:
+        string = _string(column[place])
+        if string is None:
+            return None
+        marks -= column[place].count('"')
+        strings[place] = string
+    return None if marks else strings  # a quotation mark that nothing escapes
 
 
 def _string(literal: str) -> str | None:
