@@ -253,8 +253,8 @@ def test_a_template_is_learned_of_nothing_large_or_of_several_lines() -> None:
     assert Template.learn('{"t":"x"}', TextDelta(0, "y"), holes) is None
     template = Template.learn('{"t":"x"}', TextDelta(0, "x"), holes)
     assert template is not None
-    assert template.read(['{"t":"yes"}'], '{"t":"yes"}', "\n", 3, "c") == [TextDelta(3, "yes")]
-    assert template.read(['{"t":"yes" }'], '{"t":"yes" }', "\n", 3, "c") is None
+    assert template.read('{"t":"yes"}', "\n", 3, "c") == [TextDelta(3, "yes")]
+    assert template.read('{"t":"yes" }', "\n", 3, "c") is None
 
 
 def test_a_stream_that_never_fits_is_not_tried_for_ever() -> None:

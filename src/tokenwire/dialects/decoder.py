@@ -10,6 +10,7 @@ With the dialect "auto" the first bytes are held back until they tell which one 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from ..errors import RemoteProtocolError
@@ -29,9 +30,6 @@ Outcome = Literal["clean", "error", "interrupted"]
 #: Bytes of an unfinished message that wait to go the short way. They are joined with every read: a longer message is
 #: the framing's, which takes pieces of any size in linear time.
 MAX_WAITING = 4096
-
-#: Bytes of whole messages below which it costs less to parse them in full than to look for those that fit.
-WORTH_HALVING = 1024
 
 
 class Decoder:
@@ -205,19 +203,40 @@ class Decoder:
         return events
 
     def _receive_whole(self, shortcut: Shortcut, data: bytes, events: list[StreamEvent]) -> None:
-        """Whole messages. Those that cannot all go the short way are halved, as long as that is worth it."""
-        if shortcut.ready and self._aligned and len(data) <= self._max_event_size:
-            deltas = shortcut.read_body(data)
-            if deltas is not None:
-                self._passed_over += len(data)
-                events += deltas
-                return
-        half = shortcut.last_end(data[: len(data) // 2]) if len(data) > WORTH_HALVING else 0
-        if half:
-            self._receive_whole(shortcut, data[:half], events)
-            self._receive_whole(shortcut, data[half:], events)
-        else:
-            self._through_framing(shortcut, data, events)
+        """Whole messages: all at once where they are alike, else run by run, with what stands between the runs."""
+        if self._go_short(shortcut, shortcut.read_body, data, events):
+            return
+        at = 0
+        while at < len(data) and not self.ended:
+            end = shortcut.run_end(data, at) if shortcut.ready else at
+            if end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
+                end = max(end, shortcut.first_end(data, at))
+                self._receive_singly(shortcut, data[at:end], events)
+            at = end
+
+    def _receive_singly(self, shortcut: Shortcut, data: bytes, events: list[StreamEvent]) -> None:
+        at = 0
+        while at < len(data):
+            end = shortcut.first_end(data, at)
+            if not self._go_short(shortcut, shortcut.read_block, data[at:end], events):
+                self._through_framing(shortcut, data[at:end], events)
+            at = end
+
+    def _go_short(
+        self,
+        shortcut: Shortcut,
+        read: Callable[[bytes], list[StreamEvent] | None],
+        data: bytes,
+        events: list[StreamEvent],
+    ) -> bool:
+        """Whether it could."""
+        may = shortcut.ready and self._aligned and len(data) <= self._max_event_size
+        deltas = read(data) if may else None
+        if deltas is None:
+            return False
+        self._passed_over += len(data)
+        events += deltas
+        return True
 
     def _through_framing(self, shortcut: Shortcut, data: bytes, events: list[StreamEvent]) -> None:
         """The long way. What is no message, such as an id alone, may change things too."""
@@ -226,7 +245,7 @@ class Decoder:
         if self._passed_over:
             self._frames.pass_over(self._passed_over)
             self._passed_over = 0
-        self._aligned = shortcut.ready = False
+        self._aligned = False
         events += self._decode(self._frames.receive_data(data))
         self._aligned = self._frames.between_messages
         shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id

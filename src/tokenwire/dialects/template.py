@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
@@ -51,18 +51,22 @@ MAX_FAILURES = 16
 #: A string or a whole number, wherever one stands in JSON text.
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.+-])(?:0|[1-9][0-9]*)(?![\w.+-])')
 
-#: A whole number as Python writes it, so that a cursor's digits are those on the wire.
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
-
-#: What a literal must not hold: JSON forbids control characters; half a surrogate pair waits for its other half.
-_NOT_PLAIN = re.compile("[\x00-\x1f\ud800-\udfff]")
+#: Half a pair, which waits for its other half.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-#: The inside of a string literal, as far as it goes.
-_BODY = re.compile(r'(?:[^"\\]|\\.)*')
-
-#: Characters by which the end of a hole is looked for.
+#: Characters of a constant by which the end of a hole is looked for.
 _NEEDLE = 8
+
+#: Stands between the literals of a column while they are read at once: in a literal it is as rare as it is allowed.
+_BETWEEN_LITERALS = "\x7f"
+
+#: What a hole may hold. A text may hold anything, for it is read afterwards.
+_GROUPS = {
+    "text": r'([^"\\]*(?:\\.[^"\\]*)*)',
+    "string": r'([^"\\\x00-\x1f\x7f]*)',
+    "number": "(0|[1-9][0-9]{0,17})",
+    "blanks": "( *)",
+}
 
 _Role = Literal["text", "free", "cursor"]
 _Kind = Literal["string", "number", "blanks"]
@@ -83,19 +87,29 @@ class _Hole:
 
 
 class Template:
-    """The constant text of a message, and the holes in it, in their order."""
+    """The constant text of a message, and the holes in it, in their order.
+
+    Where there is one hole, its place in a message is known from both ends. Several are looked for by the beginning of
+    what stands behind each; whatever was found so, the message put together again is compared with all that was read.
+    """
 
     def __init__(self, delta: type[_Delta], raw: str, holes: Sequence[_Hole]) -> None:
-        self._delta = delta
+        roles = [hole.role for hole in holes]
         edges = [0, *(edge for hole in holes for edge in (hole.start, hole.end)), len(raw)]
-        parts = [raw[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
-        self._first, *after = parts
-        self._last = after[-1]
-        # The last hole ends where the constant end begins; the others where what stands after them does.
-        self._steps = [
-            (hole.role, hole.kind, following) for hole, following in zip(holes, [*after[:-1], ""], strict=True)
-        ]
-        self._inside = itemgetter(slice(len(self._first), -len(self._last)))
+        self._delta = delta
+        self._text = roles.index("text")
+        self._cursor = roles.index("cursor") if "cursor" in roles else None
+        self._constants = [raw[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        self._groups = [_GROUPS["text" if hole.role == "text" else hole.kind] for hole in holes]
+        self._message = _with_holes(self._constants)
+        first, *after = self._constants
+        self._only = itemgetter(slice(len(first), -len(after[-1]))) if len(holes) == 1 else None
+        self._one = re.compile(_anything(first) + self._groups[0] + _behind(after, self._groups[1:]))
+        # Of many messages the first column is what is left over, and nothing has looked at it.
+        self._first = re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+") if self._text else None
+        self._between: str | None = None
+        self._round: list[str] = []
+        self._separator = self._one
 
     @classmethod
     def learn(cls, raw: str, event: _Delta, holes: Holes) -> Template | None:
@@ -117,6 +131,11 @@ class Template:
             return None
         return cls(type(event), raw, [*sorted(whole, key=lambda hole: hole.start), *_padding(raw)])
 
+    @property
+    def edges(self) -> tuple[str, str]:
+        """What every message begins and ends with."""
+        return self._constants[0], self._constants[-1]
+
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
         delta = self.read_one(raw, event.block, event.cursor)
@@ -124,61 +143,61 @@ class Template:
 
     def read_one(self, raw: str, block: int, cursor: str | None) -> _Delta | None:
         """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one."""
-        if not raw.startswith(self._first) or not raw.endswith(self._last):
+        if self._only is not None:
+            found: Sequence[str] = (self._only(raw),)
+        elif match := self._one.fullmatch(raw):
+            found = match.groups()
+        else:
             return None
-        at, stop = len(self._first), len(raw) - len(self._last)
-        text = ""
-        for role, kind, after in self._steps:
-            end = raw.find(after[0], at) if after else stop
-            if after and not raw.startswith(after, end):
-                end = _end(raw, at, after)
-            if not at <= end <= stop:
-                return None
-            literal = raw[at:end]
-            at = end + len(after)
-            if kind != "string":
-                if not (_NUMBER.fullmatch(literal) if kind == "number" else not literal.strip(" ")):
-                    return None
-            elif "\\" in literal or '"' in literal or not literal.isprintable():
-                string = _string(literal)
-                if string is None:
-                    return None
-                literal = string
-            if role == "text":
-                text = literal
-            elif role == "cursor":
-                cursor = literal
-        return self._delta(block, text, raw, cursor) if text else None
+        message = self._message.copy()
+        message[1::2] = found
+        text = _string(found[self._text]) if "".join(message) == raw else None
+        if not text:
+            return None
+        return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
-    def read(
-        self, raws: list[str], whole: str, between: str, block: int, cursor: str | None
-    ) -> list[StreamEvent] | None:
-        """The deltas of many messages at once, hole by hole; None where one of them does not fit.
+    def read(self, whole: str, between: str, block: int, cursor: str | None) -> list[StreamEvent] | None:
+        """The deltas of messages that have `between` between them; None where one of them does not fit.
 
-        :param whole: the messages with `between` between them, which holds a line feed.
+        :param between: holds a line feed, so that it cannot stand in a message.
         """
-        rest: Sequence[str] = list(map(self._inside, raws))
-        if f"{self._first}{f'{self._last}{between}{self._first}'.join(rest)}{self._last}" != whole:
+        if between != self._between:
+            self._set_between(between)
+        raws = whole.split(between)
+        found = self._found(whole, raws)
+        if found is None:
             return None
-        texts: Sequence[str] = ()
-        cursors: Iterable[str | None] = repeat(cursor)
-        for role, kind, after in self._steps:
-            column = rest
-            if after:
-                # A short needle is found faster, and what follows it is compared.
-                needle, more = after[:_NEEDLE], after[_NEEDLE:]
-                column, found, rest = zip(*map(str.partition, rest, repeat(needle)), strict=True)
-                if found.count(needle) < len(raws) or not all(map(str.startswith, rest, repeat(more))):
-                    return None
-                rest = list(map(itemgetter(slice(len(more), None)), rest))
-            values = _READERS[kind](column)
-            if values is None:
+        count = len(self._groups)
+        texts = _strings(found[self._text :: count])
+        if texts is None or not all(texts):
+            return None
+        cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
+        return _events(self._delta, block, texts, raws, cursors)
+
+    def _found(self, whole: str, raws: Sequence[str]) -> list[str] | None:
+        """What the holes hold, message by message."""
+        first = self._constants[0]
+        # From the first hole of the first message to where that of another one would begin.
+        round_ = f"{whole[len(first) :]}{self._between}{first}"
+        found = self._separator.split(round_)[:-1] if self._only is None else list(map(self._only, raws))
+        if len(found) != len(raws) * len(self._groups):
+            return None
+        parts = self._round * len(raws)
+        parts[::2] = found
+        if "".join(parts) != round_ or not whole.startswith(first):
+            return None
+        if self._first is not None:
+            column = found[:: len(self._groups)]
+            if not self._first.fullmatch(_BETWEEN_LITERALS.join([*column, ""])):
                 return None
-            if role == "text":
-                texts = values
-            elif role == "cursor":
-                cursors = values
-        return list(map(self._delta, repeat(block), texts, raws, cursors)) if all(texts) else None
+        return found
+
+    def _set_between(self, between: str) -> None:
+        first, *after = self._constants
+        after[-1] += between + first
+        self._between = between
+        self._round = ["", *_with_holes(after)]
+        self._separator = re.compile(_behind(after, self._groups[1:]))
 
 
 class Shortcut:
@@ -245,7 +264,10 @@ class Shortcut:
             return None
         raw = text[len(self._head) : -len(self._end)]
         delta = self._template.read_one(raw, self._block, self._cursor)
-        return None if delta is None else [delta]
+        if delta is None:
+            return None
+        self._failures = 0
+        return [delta]
 
     def read_body(self, data: bytes) -> list[StreamEvent] | None:
         """The deltas of whole messages in their framing; None where something is else."""
@@ -254,18 +276,28 @@ class Shortcut:
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
         whole = text[len(head) : -len(self._end)]
-        raws = whole.split(self._between)
-        return self._noted(self._template.read(raws, whole, self._between, self._block, self._cursor))
+        return self._noted(self._template.read(whole, self._between, self._block, self._cursor))
 
-    def first_end(self, data: bytes) -> int:
-        """Where the first message ends in the data; its size where none does."""
-        end = data.find(self._gap)
+    def first_end(self, data: bytes, at: int = 0) -> int:
+        """Where the message ends that begins at a place in the data; the size of the data where it does not."""
+        end = data.find(self._gap, at)
         return len(data) if end < 0 else end + len(self._gap)
 
     def last_end(self, data: bytes) -> int:
         """Where the last message that is whole ends in the data; 0 where none does."""
         end = data.rfind(self._gap)
         return 0 if end < 0 else end + len(self._gap)
+
+    def run_end(self, data: bytes, at: int) -> int:
+        """Where the run of messages ends that begins at a place in the data and looks alike."""
+        first, last = (edge.encode("utf-8", "surrogatepass") for edge in self._template.edges)
+        first, last = self._head.encode() + first, last + self._gap
+        while data.startswith(first, at):
+            end = self.first_end(data, at)
+            if not data.endswith(last, at, end):
+                break
+            at = end
+        return at
 
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
@@ -297,58 +329,65 @@ def _text_of(event: _Delta) -> str:
     return event.arguments if isinstance(event, ToolCallDelta) else event.text
 
 
-def _end(text: str, at: int, after: str) -> int:
-    """Where a literal ends that begins at `at` and has escaped quotation marks in it; or -1."""
-    end = at + len(_BODY.match(text[at:])[0])  # type: ignore[index]  # it matches nothing too
-    return end if text.startswith(after, end) else -1
-
-
-def _strings(column: Sequence[str]) -> Sequence[str] | None:
-    """The strings that the insides of literals stand for; None where one of them is no literal, or not plain."""
-    joined = "".join(column)
-    if not joined.isprintable() and _NOT_PLAIN.search(joined):
-        return None
-    if "\\" not in joined:
-        return None if '"' in joined else column
-    strings = list(column)
-    marks = joined.count('"')
-    for place in [place for place, literal in enumerate(column) if "\\" in literal]:
-        string = _string(column[place])
-        if string is None:
-            return None
-        marks -= column[place].count('"')
-        strings[place] = string
-    return None if marks else strings  # a quotation mark that nothing escapes
+def _events(
+    delta: type[_Delta], block: int, texts: Sequence[str], raws: Sequence[str], cursors: Iterable[str | None]
+) -> list[StreamEvent]:
+    """Deltas, made without a call of their class: that is a third of what they cost, on the path of every token."""
+    events: list[Any] = list(map(object.__new__, repeat(delta, len(raws))))
+    if delta is ToolCallDelta:
+        for event, text in zip(events, texts, strict=True):
+            event.arguments = text
+    else:
+        for event, text in zip(events, texts, strict=True):
+            event.text = text
+    for event, raw, cursor in zip(events, raws, cursors, strict=False):
+        event.block = block
+        event.raw = raw
+        event.cursor = cursor
+    return events
 
 
 def _string(literal: str) -> str | None:
     """The string that the inside of a literal stands for; None where it is none, or not plain."""
-    if "\\" not in literal and '"' not in literal:
-        return None if _NOT_PLAIN.search(literal) else literal
+    if literal.isprintable() and "\\" not in literal and '"' not in literal:
+        return literal
+    strings = _strings([literal])
+    return None if strings is None else strings[0]
+
+
+def _strings(column: Sequence[str]) -> Sequence[str] | None:
+    """The strings that the insides of literals stand for; None where one of them is no literal, or not plain."""
+    joined = _BETWEEN_LITERALS.join(column)
     try:
-        string, end = scanstring(f'{literal}"', 0, True)
+        string, end = scanstring(f'{joined}"', 0)
     except ValueError:
         return None
-    return string if end == len(literal) + 1 and not _SURROGATE.search(string) else None
+    if end <= len(joined) or not (string.isascii() or _SURROGATE.search(string) is None):
+        return None
+    if "\\" not in joined:
+        return column
+    strings: list[str] = string.split(_BETWEEN_LITERALS)
+    return strings if len(strings) == len(column) else None
 
 
-def _numbers(column: Sequence[str]) -> Sequence[str] | None:
-    """The column, where all of it are whole numbers that do not begin with a zero."""
-    joined = "".join(column)
-    plain = joined.isascii() and joined.isdecimal() and len(joined) < MAX_SIZE
-    return column if plain and min(column)[:1] > "0" else None
+def _with_holes(constants: Sequence[str]) -> list[str]:
+    """The constants, and an empty place between each two."""
+    return [part for constant in constants for part in (constant, "")][:-1]
 
 
-def _blanks(column: Sequence[str]) -> Sequence[str] | None:
-    """The column, where it is nothing but blanks."""
-    return None if "".join(column).strip(" ") else column
+def _behind(constants: Sequence[str], groups: Sequence[str]) -> str:
+    """A pattern for what stands behind a hole: constants, with other holes between them."""
+    first, *others = map(_beginning, constants)
+    return first + "".join(map("".join, zip(groups, others, strict=True)))
 
 
-_READERS: dict[_Kind, Callable[[Sequence[str]], Sequence[str] | None]] = {
-    "string": _strings,
-    "number": _numbers,
-    "blanks": _blanks,
-}
+def _beginning(constant: str) -> str:
+    """A pattern for a constant of which only the beginning is looked at."""
+    return re.escape(constant[:_NEEDLE]) + _anything(constant[_NEEDLE:])
+
+
+def _anything(constant: str) -> str:
+    return f"(?s:.{{{len(constant)}}})" if constant else ""
 
 
 def _padding(raw: str) -> list[_Hole]:

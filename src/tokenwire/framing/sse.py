@@ -137,8 +137,13 @@ class SSEParser:
 
         :raises EventTooLarge: at once, or, where events came before it in the same read, at the next call.
         """
-        if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and len(data) <= self._max_event_size:
-            return self._whole_blocks(data)
+        size = len(data)
+        if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and size <= self._max_event_size:
+            self._received += size
+            # The commonest read is one whole event, and needs no account of lines.
+            if data.startswith(b"data: ") and data.find(b"\n") == size - 2:
+                return [_make_event(("message", data[6:-2].decode("utf-8", "replace"), self.last_event_id))]
+            return self._whole_blocks(data.decode("utf-8", "replace"))
         if self.error is not None:
             raise self.error
         self._received += len(data)
@@ -156,18 +161,14 @@ class SSEParser:
             raise self.error
         return events
 
-    def _whole_blocks(self, data: bytes) -> list[ServerSentEvent]:
-        """The commonest read is one whole event, or several, and needs no account of lines."""
-        self._received += len(data)
-        text = data.decode("utf-8", "replace")[:-2]
-        if text.startswith("data: ") and "\n" not in text:
-            return [_make_event(("message", text[6:], self.last_event_id))]
-        if text.startswith("event: ") and text.count("\n") == 1:
-            name, found, value = text[7:].partition("\ndata: ")
+    def _whole_blocks(self, text: str) -> list[ServerSentEvent]:
+        """A read that is whole events and nothing else; one that has a name has a short way too."""
+        if text.startswith("event: ") and text.count("\n") == 3:
+            name, found, value = text[7:-2].partition("\ndata: ")
             if name and found:
                 return [_make_event((name, value, self.last_event_id))]
         events: list[ServerSentEvent] = []
-        self._blocks(text, events)
+        self._blocks(text[:-2], events)
         self.between_events = self.error is None
         if self.error is not None and not events:
             raise self.error

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
+from functools import cache
 from secrets import token_bytes
 from typing import NamedTuple, Protocol
 
@@ -122,6 +123,7 @@ class FrameParser:
         self.closed = False
         self._client = client
         self._max_message_size = max_message_size
+        self._short = min(126, max_message_size + 1)  # a length below it is that of a frame which may come
         self._inflater = inflater
         self._offset = offset  # of the first byte in _tail, or of the next read
         self._tail = b""  # the beginning of a frame whose header is not complete, or of a small frame
@@ -184,17 +186,17 @@ class FrameParser:
         try:
             while at < size and data[at] == 0x81:
                 length = data[at + 1]
-                if length < 126:
+                if length < self._short:
                     start = at + 2
                 elif length == 126:
                     start = at + 4
                     length = data[at + 2] << 8 | data[at + 3]
-                    if length < 126:
+                    if length < 126 or length > self._max_message_size:
                         break
                 else:
                     break
                 end = start + length
-                if end > size or length > self._max_message_size:
+                if end > size:
                     break
                 append(data[start:end].decode())
                 at = end
@@ -474,12 +476,19 @@ def mask(data: bytes, key: bytes) -> bytes:
     """The data with the key of four bytes applied, which also takes it off again (5.3)."""
     size = len(data)
     if size <= _INTEGER_XOR_SIZE:
-        repeated = key * (size // 4 + 1)
-        return (int.from_bytes(data, "little") ^ int.from_bytes(repeated[:size], "little")).to_bytes(size, "little")
+        words = (size + 3) // 4
+        repeated = int.from_bytes(key, "little") * _ones(words)
+        return (int.from_bytes(data, "little") ^ repeated).to_bytes(4 * words, "little")[:size]
     masked = bytearray(size)
     for place in range(4):
         masked[place::4] = data[place::4].translate(_XOR_TABLES[key[place]])
     return bytes(masked)
+
+
+@cache
+def _ones(words: int) -> int:
+    """What repeats a key of four bytes when it is multiplied by it; there are `_INTEGER_XOR_SIZE` / 4 of them."""
+    return int.from_bytes(b"\1\0\0\0" * words, "little")
 
 
 #: One table for each value that a byte of a key can have: 64 KiB in all.
