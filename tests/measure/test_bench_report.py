@@ -141,3 +141,14 @@ def test_a_run_is_invalid_past_the_stated_shares_and_says_why() -> None:
         assert document["valid"] is False
         assert [each["self_check"]["valid"] for each in document["runs"]] == [True, False]
         assert any(text.startswith("INVALID") for text, _ in as_text([doubted]))
+
+
+def test_without_a_rate_of_tokens_it_is_said_why() -> None:
+    def told(*samples: Sample) -> str:
+        return next(line for line, _ in as_text([run(*samples)]) if line.startswith("tokens per second of a stream"))
+
+    assert told(sample(0.0, 1.0, [2.0, 2.5], usage=3)).endswith("p50 4.0 (4.0 to 4.0)")
+    assert told(sample(0.0, 1.0, [2.0, 2.0], usage=3)).endswith(
+        "no answer took any time from its first token to its last"
+    )
+    assert told(sample(0.0, 1.0, [2.0, 2.5])).endswith("no usage was reported")

@@ -206,11 +206,12 @@ def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
 
 def _rates(summary: Summary) -> list[Line]:
     rate = summary.tokens_per_second
-    told = (
-        "no usage was reported"
-        if rate is None
-        else f"p50 {rate.p50.value:.1f} ({rate.p50.low:.1f} to {rate.p50.high:.1f})"
-    )
+    if rate is not None:
+        told = f"p50 {rate.p50.value:.1f} ({rate.p50.low:.1f} to {rate.p50.high:.1f})"
+    else:
+        told = (
+            "no answer took any time from its first token to its last" if summary.counted else "no usage was reported"
+        )
     lines = [(f"tokens per second of a stream  {told}", "")]
     if summary.throughput is not None:
         lines.append((f"tokens per second of all       {summary.throughput:.1f}", ""))
