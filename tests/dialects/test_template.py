@@ -107,6 +107,10 @@ def test_deltas_go_the_short_way() -> None:
         chat("back\\slash"),
         chat("line\nline\ttab"),
         chat('look "},"finish_reason":null}],"obfuscation":" alike'),
+        chat("delete \x7f"),
+        chat('delete \x7f "'),
+        chat("delete \\x7f").replace("\\\\x7f", "\\u007f"),
+        chat("x", padding="delete \x7f"),
         chat("日本 😀 👩‍💻"),
         chat("é").replace("é", "\\u00e9"),
         chat("x").replace('"x"', '"\\ud83d"'),
@@ -164,6 +168,41 @@ def test_what_is_odd_is_read_as_ever(odd: str) -> None:
 def test_what_stands_between_deltas_is_read_as_ever(between: bytes) -> None:
     deltas = framed(*[chat(f"t{number}") for number in range(6)])
     same("openai-chat", deltas + between + deltas + between + deltas)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "between"),
+    [
+        ("openai-chat", '"created":1', b": ping\n\n"),
+        ("openai-chat", '"finish_reason":null', b""),
+        ("openai-chat", '"finish_reason":null', b"data: {}\n\n"),
+        ("openai-chat", '"index":0', b"event: ping\ndata: {}\n\n"),
+    ],
+)
+def test_what_looks_alike_is_not_tried_again_and_again(name: str, changed: str, between: bytes) -> None:
+    """However the messages of a read are mixed, no more is looked at than a few times all of it."""
+    alike = [chat(f"t{number}") for number in range(400)]
+    odd = [payload.replace(changed, changed + " ") for payload in alike]
+    for payloads in (odd, [each for pair in zip(alike, odd, strict=True) for each in pair], alike[:200] + odd):
+        data = framed(*alike[:8]), b"".join(framed(payload) + between for payload in payloads)
+        decoder = Decoder(name)
+        decoder.receive_data(data[0])
+        assert decoder._shortcut is not None
+        seen = 0
+        for reader in ("read_body", "read_block"):
+            original = getattr(decoder._shortcut, reader)
+
+            def counted(piece: bytes, original: Any = original) -> Any:
+                nonlocal seen
+                seen += len(piece)
+                return original(piece)
+
+            setattr(decoder._shortcut, reader, counted)
+        events = decoder.receive_data(data[1])
+        assert 0 < seen <= 4 * len(data[1])
+        slow = full(name)
+        slow.receive_data(data[0])
+        assert told(events) == told(slow.receive_data(data[1]))
 
 
 def test_an_id_without_data_is_the_cursor_of_what_follows() -> None:

@@ -16,8 +16,8 @@ and nothing else need be parsed. This is exact, not a guess:
 - The decoder's state has to be such that a delta is nothing but a delta. That is so after a message that gave a single
   delta with all of its text, until one comes that gave anything else. `Shortcut` keeps that account.
 
-Whatever does not fit is parsed in full; two hundred bytes of JSON are then read in half the time that a parser written
-in C takes for them.
+Whatever does not fit is parsed in full. The messages of a read are taken apart together, so that nearly all of the work
+is done in C: by one `split`, one `join` and one comparison for all of them.
 """
 
 from __future__ import annotations
