@@ -141,15 +141,20 @@ class FrameParser:
         :raises FrameError: at once, or, where something came before it in the same read, at the next call.
         """
         size = len(data)
-        if self._idle and 2 < size < self._short + 2 and data[0] == 0x81 and data[1] == size - 2:
-            # The commonest read is one short text frame.
-            try:
-                text = data[2:].decode()
-            except UnicodeDecodeError:
-                pass  # the slow path says where
-            else:
-                self._offset += size
-                return [text]
+        if self._idle and size > 4 and data[0] == 0x81:
+            # The commonest read is one whole text frame.
+            length, start = data[1], 2
+            if length == 126:
+                length, start = data[2] << 8 | data[3], 4
+            shortest = (length < 126) is (start == 2)
+            if start + length == size and shortest and length <= self._max_message_size:
+                try:
+                    text = data[start:].decode()
+                except UnicodeDecodeError:
+                    pass  # the slow path says where
+                else:
+                    self._offset += size
+                    return [text]
         items: list[Item] = []
         at = 0
         if self._idle:
