@@ -436,9 +436,10 @@ class WebSocketConnection:
         if self.state is State.CLOSED:
             return []
         items = self._parser.receive_data(data)
-        if not any(isinstance(item, tuple) for item in items):
-            return items  # type: ignore[return-value]
-        return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
+        for item in items:
+            if isinstance(item, tuple):
+                return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
+        return items  # type: ignore[return-value]
 
     def _control_received(self, item: Ping | Pong | Close) -> WebSocketEvent:
         if isinstance(item, Ping):
