@@ -276,7 +276,7 @@ def test_the_invariants_hold_for_damaged_messages(name: str) -> None:
 def messages_in(vector: dict[str, Any]) -> list[ServerSentEvent]:
     if "messages" in vector:
         return [
-            ServerSentEvent("", piece if isinstance(piece, str) else piece.decode(), "") for piece in pieces(vector)
+            ServerSentEvent("", piece if isinstance(piece, str) else piece.decode(), "") for piece in pieces_of(vector)
         ]
     frames = frames_for(DIALECTS[vector["dialect"]], "", 1 << 20)
     return [*frames.receive_data(body_of(vector)), *frames.receive_eof()]
