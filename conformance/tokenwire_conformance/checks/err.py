@@ -236,7 +236,7 @@ def midstream_framed(case: Case) -> Iterator[Finding]:
 
 @active(
     "err.midstream-ends",
-    MUST,
+    MUST,  # where a dialect has no last event too: there the end of the body is its end
     "dialect",
     "After an error nothing more is said, and the body ends.",
     probes=("failure",),
