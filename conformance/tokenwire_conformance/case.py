@@ -21,7 +21,17 @@ from .talk import ASKED, Probe, all_probes
 from .transcript import Request, Response, Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
-__all__ = ["Case", "asked_for_stream", "at", "at_frame", "excerpt", "gathered", "is_dialects_own", "json_of"]
+__all__ = [
+    "Case",
+    "asked_for_stream",
+    "at",
+    "at_frame",
+    "excerpt",
+    "gathered",
+    "is_dialects_own",
+    "json_of",
+    "not_whole",
+]
 
 #: Bytes shown as evidence.
 EXCERPT = 160
@@ -209,6 +219,13 @@ class Case:
             if generation.response is response:
                 return generation
         raise Inconclusive(f"the probe {probe!r} got no stream")
+
+
+def not_whole(probe: str, response: Response) -> Inconclusive:
+    """Why an answer cannot be judged to its end."""
+    if response.hung_up:
+        return Inconclusive(f"the answer to the probe {probe!r} was still coming when its time was up")
+    return Inconclusive(f"the answer to the probe {probe!r} broke off, failed, or is none of the dialect")
 
 
 def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:

@@ -104,6 +104,21 @@ def test_what_had_arrived_stays_when_the_stream_breaks_off(capfd: pytest.Capture
     assert "timing:" in err
 
 
+def test_what_nobody_knows_is_not_printed_as_text(capfd: pytest.CaptureFixture[str]) -> None:
+    with replayed("aimock/ollama_thinking") as url:
+        assert main(["stream", url, "--dialect", "ollama", "-p", "x"]) == 0
+        assert capfd.readouterr().out == "Seven."
+    with replayed("aimock/ollama_thinking") as url:
+        assert main(["stream", url, "--dialect", "ollama", "-p", "x", "--events"]) == 0
+        assert "reasoning_content" in capfd.readouterr().out
+
+
+def test_the_data_of_plain_events_is_the_text_whatever_their_name(capfd: pytest.CaptureFixture[str]) -> None:
+    with replayed("aimock/anthropic-messages_text") as url:
+        assert main(["stream", url + "/v1/messages", "--dialect", "eventsource"]) == 0
+    assert '{"type":"message_stop"}' in capfd.readouterr().out
+
+
 def test_the_dialect_may_be_another(capfd: pytest.CaptureFixture[str], reference: str) -> None:
     with replayed("aimock/normal") as url:
         assert main(["stream", url + "/v1/chat/completions", "--dialect", "eventsource"]) == 0

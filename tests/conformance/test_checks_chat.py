@@ -293,6 +293,16 @@ def test_tool_calls_streamed_or_not(streamed: list[Any], message: Any, expected:
     assert result.verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("payloads", "end", "why"),
+    [([], "left", "still coming when its time was up"), ([{"error": {"message": "no"}}], "whole", "failed")],
+)
+def test_an_answer_that_we_left_is_not_said_to_have_failed(payloads: list[Any], end: str, why: str) -> None:
+    result = verdict("chat.finish-tools", answer(events(started(), *payloads), "tools", ask=TOOLS, end=end))
+    assert result.verdict == "INCONCLUSIVE"
+    assert why in result.message
+
+
 def test_a_refusal_of_tools_decides_nothing() -> None:
     refused = answer('{"error": {"message": "no tools here"}}', "tools", status=400, content_type="application/json")
     for check in ("chat.finish-tools", "chat.tool-args-json", "chat.tools-same-as-nonstream"):

@@ -552,6 +552,16 @@ def test_an_upstream_that_breaks_off(body: str, end: str, expected: str) -> None
     assert verdict("err.upstream-cut-visible", made).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("plain", "overflow", "expected"),
+    [(200, 500, "WARN"), (500, 500, "INCONCLUSIVE"), (200, 400, "PASS"), (200, 200, "NOT-APPLICABLE")],
+)
+def test_who_fails_at_every_prompt_is_not_blamed_for_a_long_one(plain: int, overflow: int, expected: str) -> None:
+    asked = [("stream", plain), ("overflow", overflow)]
+    made = [answer(named(*MESSAGE), probe, status=status, path=PATHS["anth"]) for probe, status in asked]
+    assert verdict("err.context-overflow", *made).verdict == expected
+
+
 @pytest.mark.parametrize("check", ["err.midstream-framed", "err.midstream-ends", "err.no-fake-success"])
 def test_a_model_that_is_refused_fails_as_it_should(check: str) -> None:
     made = answer("{}", "failure", status=503, content_type="application/json", path=PATHS["anth"])

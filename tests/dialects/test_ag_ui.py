@@ -250,6 +250,22 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [event("SUBAGENT_ERROR", subagentRunId="s", message="no"), FINISHED],
         [Error("", "no", False), *STOPPED],
     ),
+    "content without a delta": (
+        [
+            event("TEXT_MESSAGE_START", messageId="m"),
+            event("TEXT_MESSAGE_CONTENT", messageId="m", new="a"),
+            event("TEXT_MESSAGE_CONTENT", messageId="m", delta=""),
+            event("TEXT_MESSAGE_CHUNK", messageId="m", new="a"),
+            FINISHED,
+        ],
+        [
+            BlockStart(0, "text"),
+            Other("TEXT_MESSAGE_CONTENT", "…"),
+            Other("TEXT_MESSAGE_CHUNK", "…"),
+            BlockStop(0),
+            *STOPPED,
+        ],
+    ),
     "nothing follows the end": ([FINISHED, event("TEXT_MESSAGE_CHUNK", messageId="m", delta="a")], STOPPED),
     "cut": (
         [event("TEXT_MESSAGE_CHUNK", messageId="m", delta="a")],

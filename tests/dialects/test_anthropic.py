@@ -193,7 +193,13 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "indexes and members of no use": (
         [start(None, "text"), text_delta("a", [0]), text_delta(7), text_delta(None), stop({}), delta(0, "text_delta"),
          {"type": "content_block_delta", "index": 0, "delta": "x"}],
-        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStop(0), Other("content_block_delta", "…")],
+        [BlockStart(0, "text"), TextDelta(0, "a"), Other("text_delta", "…"), Other("text_delta", "…"), BlockStop(0),
+         Other("text_delta", "…"), Other("content_block_delta", "…")],
+    ),
+    "deltas of which nothing is known but the type": (
+        [start(0, "text"), delta(0, "text_delta", words="a"), delta(0, "thinking_delta", thought="hm"),
+         delta(0, "text_delta", text=""), stop()],
+        [BlockStart(0, "text"), Other("text_delta", "…"), Other("thinking_delta", "…"), BlockStop(0)],
     ),
     "counts are merged, and null keeps what was": (
         [message_delta(None, output_tokens=5), message_delta("end_turn", output_tokens=7, input_tokens=None, more={})],

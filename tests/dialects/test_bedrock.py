@@ -83,7 +83,7 @@ CASES: dict[str, tuple[list[Event], list[StreamEvent]]] = {
         [delta(0, text="Hel"), delta(0, text="lo"), stop()],
         [BlockStart(0, "text"), TextDelta(0, "Hel"), TextDelta(0, "lo"), BlockStop(0)],
     ),
-    "a block that is empty": ([delta(0, text=""), stop()], []),
+    "a block that is empty": ([delta(0, text=""), stop()], [Other("contentBlockStop", "…")]),
     "a tool": (
         [start(0, toolUse={"toolUseId": "t", "name": "add"}), delta(0, toolUse={"input": '{"a"'}),
          delta(0, toolUse={"input": ":1}"}), stop()],
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[list[Event], list[StreamEvent]]] = {
         [delta(0, reasoningContent={"text": "hm"}), delta(0, reasoningContent={"signature": "Ep…"}), stop(),
          delta(1, reasoningContent={"redactedContent": "…"}), stop(1)],
         [BlockStart(0, "reasoning"), ReasoningDelta(0, "hm"), Other("signature", "…"), BlockStop(0),
-         Other("redactedContent", "…")],
+         Other("redactedContent", "…"), Other("contentBlockStop", "…")],
     ),
     "an image": (
         [start(0, image={"format": "png"}), delta(0, image={"source": {}}), stop()],

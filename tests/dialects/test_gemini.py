@@ -315,6 +315,15 @@ def test_patches_that_do_not_fit_together_are_told_and_not_guessed_at(patches: l
     assert events[-1] == End(True)
 
 
+def test_members_that_nobody_knows_are_handed_on_at_every_depth() -> None:
+    content = chunk(text("")) | {"candidates": [{"content": {"role": "model", "new": [1]}}]}
+    called = chunk({"functionCall": {"name": "f", "willContinue": True, "new": 1}})
+    assert read(content, called, STOP) == [
+        Other("new", "…"), BlockStart(0, "tool", "", "f"), Other("new", "…"), ToolCallDelta(0, "{}"), BlockStop(0),
+        *CALLED,
+    ]  # fmt: skip
+
+
 def test_a_call_ends_where_another_begins_where_text_comes_and_with_the_finish() -> None:
     one = [BlockStart(0, "tool", "", "f"), Other("partialArgs", "…"), ToolCallDelta(0, '{"a": 1}'), BlockStop(0)]
     parts = [OPENING, patched(patch("$.a", 1))]

@@ -128,8 +128,8 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
          start(1, "google_search_result", call_id="g"), delta(1, "google_search_result", result=[]), stop(1),
          COMPLETED],
         [START, BlockStart(0, "server_tool", "g", "google_search_call"), Other("signature", "…"),
-         ToolCallDelta(0, '{"queries": ["q"]}'), BlockStop(0), Other("google_search_result", "…"),
-         Other("google_search_result", "…"), *STOPPED],
+         Other("google_search_call", "…"), ToolCallDelta(0, '{"queries": ["q"]}'), BlockStop(0),
+         Other("google_search_result", "…"), Other("google_search_result", "…"), Other("step.stop", "…"), *STOPPED],
     ),
     (
         "a tool of another server, by its own name",
@@ -188,8 +188,8 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [event("interaction.created", interaction=1), event("step.start", index="0", step=[]),
          event("step.delta", index=[], delta=1), start({}, "model_output"), delta(None, "text", text=1),
          delta(0, "arguments_delta", arguments={}), stop("x"), interaction("completed", status=1)],
-        [Start("", ""), Other("step.start", "…"), Other("step.delta", "…"), BlockStart(0, "text"), BlockStop(0),
-         Finish("other", ""), End(True)],
+        [Start("", ""), Other("step.start", "…"), Other("step.delta", "…"), BlockStart(0, "text"), Other("text", "…"),
+         Other("arguments_delta", "…"), BlockStop(0), Finish("other", ""), End(True)],
     ),
 ]  # fmt: skip
 

@@ -142,10 +142,16 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [SETUP, content(groundingMetadata={"a": 1}, urlContextMetadata={}, waitingForInput=True), TURN],
         [START, Other("groundingMetadata", "…"), Other("waitingForInput", "…"), *STOPPED],
     ),
+    (
+        "members that nobody knows, at every depth",
+        [SETUP, content(modelTurn={"new": [1]}), content(outputTranscription={"new": 1}), {"toolCall": {"new": 1}},
+         TURN],
+        [START, *[Other("new", "…")] * 3, *STOPPED],
+    ),
     ("a message of none of the kinds", [SETUP, {"new": {}}, TURN], [START, Other("message", "…"), *STOPPED]),
     (
         "an error as a message",
-        [SETUP, {"code": 429, "message": "quota"}],
+        [SETUP, {"code": 429, "message": "quota"}, spoken("late")],
         [START, Error("429", "quota", True), End(False)],
     ),
     ("an error object", [{"error": {"code": 400, "message": "no"}}], [Error("400", "no", True), End(False)]),

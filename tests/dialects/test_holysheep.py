@@ -53,7 +53,11 @@ CASES = [
         [{"content": "Hi"}, DONE],
         [*text("Hi"), Finish("stop", "stop"), End(True)],
     ),
-    ([delta(""), delta(None), delta(7), DONE], [Finish("stop", "stop"), End(True)]),
+    ([delta(""), DONE], [Finish("stop", "stop"), End(True)]),
+    (
+        [delta(None), delta(7), {"type": "content_delta", "thought": "hm"}, DONE],
+        [*[Other("content_delta", "…")] * 3, Finish("stop", "stop"), End(True)],
+    ),
     (
         [delta("\ud83d"), delta("\ude00!"), DONE],
         [*text("😀!"), Finish("stop", "stop"), End(True)],
@@ -62,8 +66,8 @@ CASES = [
     ([{**DONE, "finish_reason": "length"}], [Finish("length", "length"), End(True)]),
     ([{**DONE, "usage": {"n": 1}}], [Usage({"n": 1}, True), Finish("stop", "stop"), End(True)]),
     ([{"type": "error", "error": {"code": "x", "message": "no"}}], [Error("x", "no", True), End(False)]),
-    ([{"type": "error", "message": "no"}, DONE], [Error("", "no", True), Finish("stop", "stop"), End(False)]),
-    ([{"error": "no"}], [Error("", "no", True), End(False)]),
+    ([{"type": "error", "message": "no"}, DONE], [Error("", "no", True), End(False)]),
+    ([{"error": "no"}, delta("late")], [Error("", "no", True), End(False)]),
     ([{"type": "context_updated"}, DONE], [Other("context_updated", "…"), Finish("stop", "stop"), End(True)]),
     ([[1, 2], DONE], [Other("not-an-object", "…"), Finish("stop", "stop"), End(True)]),
     ([delta("cut")], [*text("cut"), End(False)]),
@@ -81,6 +85,13 @@ def test_messages_decode_alike_over_both_transports(
 
 def test_what_is_no_json_is_handed_on() -> None:
     assert over_websocket("ping", DONE)[0] == Other("not-json", "ping")
+
+
+def test_an_error_ends_the_answer_though_the_socket_stays_open() -> None:
+    decoder = Decoder("holysheep")
+    events = decoder.receive_message('{"type": "error", "error": "no"}')
+    assert events == [Error("", "no", True), End(False)]
+    assert decoder.outcome == "error"
 
 
 def test_nothing_follows_the_end() -> None:

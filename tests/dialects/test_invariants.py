@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from hypothesis import strategies as st
 import tokenwire
 from cutting import bytewise, cut_at, cuts
 from test_corpus import NO_CORPUS, ROWS, Row, streams_of
+from test_vectors import OF_DIALECTS
+from test_vectors import pieces as pieces_of
+from test_vectors import stream as body_of
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder, Outcome
 from tokenwire.dialects.events import (
@@ -25,7 +29,9 @@ from tokenwire.dialects.events import (
     TextDelta,
     ToolCallDelta,
 )
+from tokenwire.dialects.frames import frames_for
 from tokenwire.errors import RemoteProtocolError
+from tokenwire.framing.sse import ServerSentEvent
 
 # Chunks built from members that are sometimes as they should be.
 words = st.sampled_from(
@@ -229,3 +235,82 @@ def test_the_invariants_hold_for_damaged_recordings(row: Row, corpus: Path) -> N
         check(row.dialect, bad, cut_at(bad, places))
 
     holds()
+
+
+# Vectors, damaged: every dialect has some, and what is spoken over WebSocket too.
+
+
+@pytest.mark.parametrize("name", [name for name, vector in OF_DIALECTS.items() if "bytes" in vector])
+def test_the_invariants_hold_for_damaged_vectors(name: str) -> None:
+    whole = body_of(OF_DIALECTS[name])
+
+    @settings(max_examples=15)
+    @given(damages, cuts)
+    def holds(damage: list[tuple[str, int, int]], places: list[int]) -> None:
+        bad = damaged(whole, damage)
+        check(OF_DIALECTS[name]["dialect"], bad, cut_at(bad, places))
+
+    holds()
+
+
+@pytest.mark.parametrize("name", [name for name, vector in OF_DIALECTS.items() if "messages" in vector])
+def test_the_invariants_hold_for_damaged_messages(name: str) -> None:
+    messages = [piece.encode() if isinstance(piece, str) else piece for piece in pieces_of(OF_DIALECTS[name])]
+    one_of_them = st.integers(0, len(messages) - 1)
+
+    @settings(max_examples=30)
+    @given(st.lists(one_of_them, max_size=2 * len(messages)), one_of_them, damages)
+    def holds(order: list[int], bad: int, damage: list[tuple[str, int, int]]) -> None:
+        sent = [*messages[:bad], damaged(messages[bad], damage), *messages[bad + 1 :]]
+        for said in (sent, [sent[place] for place in order]):  # some of them missing, doubled, out of order
+            decoder = Decoder(OF_DIALECTS[name]["dialect"])
+            events = [event for message in said for event in decoder.receive_message(message)]
+            check_events(events + decoder.receive_eof(), decoder.outcome)
+
+    holds()
+
+
+# What nobody knows.
+
+
+def messages_in(vector: dict[str, Any]) -> list[ServerSentEvent]:
+    if "messages" in vector:
+        return [
+            ServerSentEvent("", piece if isinstance(piece, str) else piece.decode(), "") for piece in pieces_of(vector)
+        ]
+    frames = frames_for(DIALECTS[vector["dialect"]], "", 1 << 20)
+    return [*frames.receive_data(body_of(vector)), *frames.receive_eof()]
+
+
+def with_a_member_renamed(value: Any) -> Iterator[Any]:
+    """The value once for each member that holds something, which then has a name that nobody knows."""
+    if isinstance(value, dict):
+        for name, held in value.items():
+            if held not in ("", None, [], {}):
+                yield {f"new_{key}" if key == name else key: other for key, other in value.items()}
+            for changed in with_a_member_renamed(held):
+                yield {**value, name: changed}
+    elif isinstance(value, list):
+        for place, held in enumerate(value):
+            for changed in with_a_member_renamed(held):
+                yield [*value[:place], changed, *value[place + 1 :]]
+
+
+@pytest.mark.parametrize("name", [name for name, vector in OF_DIALECTS.items() if vector["framing"] != "raw"])
+def test_what_is_said_under_a_name_that_nobody_knows_is_never_dropped(name: str) -> None:
+    dialect = DIALECTS[OF_DIALECTS[name]["dialect"]]
+    messages = messages_in(OF_DIALECTS[name])
+    for place, message in enumerate(messages):
+        try:
+            value = json.loads(message.data)
+        except ValueError:
+            continue
+        for changed in [value, *with_a_member_renamed(value)]:
+            decoder = dialect.decoder()
+            events = [event for earlier in messages[:place] for event in decoder.receive_message(earlier)]
+            if any(isinstance(event, End) for event in events):
+                break
+            said = decoder.receive_message(message._replace(data=json.dumps(changed)))
+            if changed is value and not said:
+                break  # it says nothing by its own names either
+            assert said, changed

@@ -137,8 +137,14 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [chat(1, thinking=[], tool_calls={}), chat(tool_calls=[1, {"function": "f"}, call(1, "x")]), {"message": 1},
          {"done": "true"}, [1], DONE],
         [START, BlockStart(0, "tool"), ToolCallDelta(0, "{}"), BlockStop(0), BlockStart(1, "tool"),
-         ToolCallDelta(1, "{}"), BlockStop(1), Other("message", "…"), Other("not-an-object", "…"),
-         Finish("tool_calls", "stop"), End(True)],
+         ToolCallDelta(1, "{}"), BlockStop(1), Other("message", "…"), Other("message", "…"),
+         Other("not-an-object", "…"), Finish("tool_calls", "stop"), End(True)],
+    ),
+    (
+        "lines of which nothing is known but the form",
+        [chat("a"), chat("", plan="hm"), {"message": {"role": "assistant", "plan": "hm"}, "done": False}, DONE],
+        [START, BlockStart(0, "text"), TextDelta(0, "a"), Other("message", "…"), Other("message", "…"), BlockStop(0),
+         Finish("stop", "stop"), End(True)],
     ),
 ]  # fmt: skip
 

@@ -281,7 +281,7 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             "keepalive")), *STOP],
     ),
     "deltas that are none": ([text(None), text(7), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],
-                             [*spoken(0, "a"), *STOP]),
+                             [*[Other("response.output_text.delta", "…")] * 3, *spoken(0, "a"), *STOP]),
     "more after the end of a part": (
         [text("a"), done("output_text", content_index=0, text="a"), text("b")],
         [*spoken(0, "a"), BlockStart(1, "text"), TextDelta(1, "b"), BlockStop(1), *STOP],

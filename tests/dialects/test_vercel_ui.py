@@ -187,6 +187,24 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [Finish("content_filter", "content-filter"), End(True)],
     ),
     "a reason of tomorrow": ([chunk("finish", finishReason="new"), DONE], [Finish("other", "new"), End(True)]),
+    "deltas without one": (
+        [
+            chunk("text-delta", id="t", new="x"),
+            chunk("text-delta", id="t", delta=""),
+            chunk("text-end", id="t"),
+            chunk("tool-input-start", toolCallId="c", toolName="f"),
+            chunk("tool-input-delta", toolCallId="c", new="x"),
+            DONE,
+        ],
+        [
+            Other("text-delta", "…"),
+            Other("text-end", "…"),
+            BlockStart(0, "tool", "c", "f"),
+            Other("tool-input-delta", "…"),
+            BlockStop(0),
+            End(True),
+        ],
+    ),
     "cut": (
         [chunk("text-delta", id="t", delta="x")],
         [BlockStart(0, "text"), TextDelta(0, "x"), BlockStop(0), End(False)],

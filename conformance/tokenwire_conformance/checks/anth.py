@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..anthropic import Block, MessageStream, delta_of, kind_of
-from ..case import Case, at, excerpt, gathered, is_dialects_own, json_of
+from ..case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
 from ..generation import dialect_of
 from ..registry import active, passive
 from ..stream import SENTINEL, Payload, Stream
@@ -287,7 +287,7 @@ def tool_json(case: Case) -> Iterator[Finding]:
     response = case.accepted("tools")
     message = next((one for one in case.message_streams if one.response is response), None)
     if message is None or not message.judged_to_the_end:
-        raise Inconclusive("the answer to the probe 'tools' is no stream, broke off, or failed")
+        raise not_whole("tools", response)
     if not _has_tools(message):
         raise NotApplicable("the model called no tool")
     if message.stop_reason != "tool_use":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ..case import Case, at, gathered, json_of
+from ..case import Case, at, gathered, json_of, not_whole
 from ..chat import ChatStream, Choice
 from ..registry import active, passive
 from ..stream import SENTINEL, Payload
@@ -324,7 +324,7 @@ def _whole_chat(case: Case, probe: str) -> ChatStream:
     """
     chat = case.chat(probe)
     if not chat.judged_to_the_end:
-        raise Inconclusive(f"the answer to the probe {probe!r} broke off, failed, or has no chunks")
+        raise not_whole(probe, chat.response)
     return chat
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..case import Case, at, gathered
+from ..case import Case, at, gathered, not_whole
 from ..registry import active, passive
 from ..responses import DELTAS, TERMINALS, Item, Part, ResponseStream, kind_of
 from ..stream import SENTINEL, Payload
@@ -338,7 +338,7 @@ def _whole(case: Case, probe: str) -> ResponseStream:
     answer = case.accepted(probe)
     response = next((one for one in case.response_streams if one.response is answer), None)
     if response is None or not response.judged_to_the_end or len(response.terminals) != 1:
-        raise Inconclusive(f"the answer to the probe {probe!r} is no stream, broke off, or failed")
+        raise not_whole(probe, answer)
     return response
 
 

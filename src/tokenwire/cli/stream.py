@@ -67,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     screen = Screen(sys.stdout)
-    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen)
+    plain = opening.dialect.name == "eventsource"
+    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, plain)
     clock = _Clock()
     stream = Stream(opening)
     try:
@@ -86,10 +87,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _TextPrinter:
-    """Text as it is; what surrounds it where a person reads it."""
+    """Text as it is; what surrounds it where a person reads it.
 
-    def __init__(self, screen: Screen) -> None:
+    :param plain: the stream has no other text than the data of its events.
+    """
+
+    def __init__(self, screen: Screen, plain: bool) -> None:
         self._screen = screen
+        self._plain = plain
         self._kinds: dict[int, str] = {}
         self._midline = False
 
@@ -111,7 +116,7 @@ class _TextPrinter:
                 self._stop(self._kinds.get(event.block, ""))
             case Other(type="bytes"):
                 self._write(event.raw)
-            case Other(type="message"):
+            case Other() if self._plain and not event.type.startswith("tokenwire."):
                 self._write(event.raw + "\n")
             case _:
                 pass

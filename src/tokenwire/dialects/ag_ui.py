@@ -77,9 +77,9 @@ class AGUIDecoder(JSONDecoder):
     ) -> list[StreamEvent] | None:
         match step:
             case "CONTENT" | "ARGS":
-                if address not in self._blocks:
+                if address not in self._blocks or not isinstance(value.get("delta"), str):
                     return None
-                return self._blocks.delta(address, piece(value.get("delta")), raw, cursor)
+                return self._blocks.delta(address, value["delta"], raw, cursor)
             case "START":
                 return self._open(address, value, raw, cursor)
             case "END":
@@ -101,6 +101,8 @@ class AGUIDecoder(JSONDecoder):
         if opening is None:
             return None
         self._chunked = address
+        if not opening and not isinstance(value.get("delta"), str):
+            return None
         return opening + self._blocks.delta(address, piece(value.get("delta")), raw, cursor)
 
     def _open(self, address: _Address, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:

@@ -116,15 +116,15 @@ class AnthropicDecoder(JSONDecoder):
     def _delta(
         self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None
     ) -> list[StreamEvent] | None:
-        match delta.get("type"):
-            case "text_delta":
-                return self._blocks.run(index, "text", piece(delta.get("text")), raw, cursor)
-            case "thinking_delta":
-                return self._blocks.run(index, "reasoning", piece(delta.get("thinking")), raw, cursor)
-            case "input_json_delta" if self._is_tool(index):
-                return self._arguments(index, piece(delta.get("partial_json")), raw, cursor)
-            case kind:
-                return [Other(word(kind) or "content_block_delta", raw, cursor)]
+        match delta:
+            case {"type": "text_delta", "text": str(text)}:
+                return self._blocks.run(index, "text", text, raw, cursor)
+            case {"type": "thinking_delta", "thinking": str(text)}:
+                return self._blocks.run(index, "reasoning", text, raw, cursor)
+            case {"type": "input_json_delta", "partial_json": str(text)} if self._is_tool(index):
+                return self._arguments(index, text, raw, cursor)
+            case _:
+                return [Other(word(delta.get("type")) or "content_block_delta", raw, cursor)]
 
     def _is_tool(self, index: int | None) -> bool:
         return self._blocks.kind(index) in ("tool", "server_tool")

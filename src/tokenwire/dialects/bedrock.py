@@ -59,7 +59,7 @@ class BedrockDecoder(JSONDecoder):
                 return self._delta(_index(body), mapping(body.get("delta")), raw, cursor)
             case "contentBlockStart":
                 return self._start(_index(body), mapping(body.get("start")), raw, cursor)
-            case "contentBlockStop":
+            case "contentBlockStop" if _index(body) in self._blocks:
                 return self._blocks.close(_index(body), raw, cursor)
             case "messageStart":
                 return [Start("", "", raw, cursor)]

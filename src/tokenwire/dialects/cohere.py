@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Dialect, Message, Prompt, chat_body
-from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .events import BlockKind, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, json_text, listed, mapping, member, piece, word
 
@@ -84,18 +84,17 @@ class CohereDecoder(_CohereDecoder):
         said = mapping(delta.get("message"))
         match value.get("type") or message.event:
             case "content-delta":
-                return self._content(_address("content", value), mapping(said.get("content")), raw, cursor)
+                return self._content_delta(_address("content", value), mapping(said.get("content")), raw, cursor)
             case "content-start":
                 return self._content_start(_address("content", value), mapping(said.get("content")), raw, cursor)
             case "content-end":
                 return self._blocks.close(_address("content", value), raw, cursor) or None
-            case "tool-plan-delta":
-                return self._blocks.run(_PLAN, "reasoning", piece(said.get("tool_plan")), raw, cursor)
+            case "tool-plan-delta" if isinstance(said.get("tool_plan"), str):
+                return self._blocks.run(_PLAN, "reasoning", said["tool_plan"], raw, cursor)
             case "tool-call-start":
                 return self._tool_start(_address("tool", value), mapping(said.get("tool_calls")), raw, cursor)
             case "tool-call-delta" if _address("tool", value) in self._blocks:
-                arguments = piece(member(said, "tool_calls", "function", "arguments"))
-                return self._blocks.delta(_address("tool", value), arguments, raw, cursor)
+                return self._tool_delta(_address("tool", value), mapping(said.get("tool_calls")), raw, cursor)
             case "tool-call-end":
                 return self._blocks.close(_address("tool", value), raw, cursor) or None
             case "message-start":
@@ -120,6 +119,12 @@ class CohereDecoder(_CohereDecoder):
         opened = self._blocks.open(address, kind, raw, cursor)
         return plan + opened + self._content(address, content, raw, cursor)
 
+    def _content_delta(
+        self, address: _Address, content: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        known = isinstance(content.get("text"), str) or isinstance(content.get("thinking"), str)
+        return self._content(address, content, raw, cursor) if known else None
+
     def _content(self, address: _Address, content: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         thinking = self._blocks.run(address, "reasoning", piece(content.get("thinking")), raw, cursor)
         return thinking + self._blocks.run(address, "text", piece(content.get("text")), raw, cursor)
@@ -132,6 +137,12 @@ class CohereDecoder(_CohereDecoder):
         )
         return events + self._blocks.delta(address, piece(function.get("arguments")), raw, cursor)
 
+    def _tool_delta(
+        self, address: _Address, call: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        arguments = member(call, "function", "arguments")
+        return self._blocks.delta(address, arguments, raw, cursor) if isinstance(arguments, str) else None
+
 
 class CohereV1Decoder(_CohereDecoder):
     """Decodes one stream of version 1. Tool calls have no id."""
@@ -143,22 +154,22 @@ class CohereV1Decoder(_CohereDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         match value.get("event_type"):
-            case "text-generation":
-                return self._blocks.run(_TEXT, "text", piece(value.get("text")), raw, cursor)
+            case "text-generation" if isinstance(value.get("text"), str):
+                return self._blocks.run(_TEXT, "text", value["text"], raw, cursor)
             case "tool-calls-chunk":
                 call = mapping(value.get("tool_call_delta"))
                 plan = self._blocks.run(_PLAN, "reasoning", piece(value.get("text")), raw, cursor)
-                return plan + (self._tool_chunk(call, raw, cursor) if call else [])
+                return plan + (self._tool_chunk(call, raw, cursor) if call else []) or None
             case "tool-calls-generation" if not self._tools_seen:
                 plan = self._blocks.run(_PLAN, "reasoning", piece(value.get("text")), raw, cursor)
                 calls = listed(value.get("tool_calls"))
-                return plan + [event for call in calls for event in self._tool(call, raw, cursor)]
+                return plan + [event for call in calls for event in self._tool(call, raw, cursor)] or None
             case "stream-start":
                 return [Start(word(value.get("generation_id")), "", raw, cursor)]
             case "stream-end":
                 return self._stream_end(value, raw, cursor)
-            case kind:
-                return self._failure(value, message) or [Other(word(kind) or "message", raw, cursor)]
+            case _:
+                return self._failure(value, message)
 
     def _tool_chunk(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """A call begins with its name; the whole of it comes again afterwards, in `tool-calls-generation`."""

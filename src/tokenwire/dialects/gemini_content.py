@@ -19,7 +19,10 @@ from .values import json_text, listed, mapping, piece, word
 
 __all__ = ["Content", "goog_key", "others", "setting", "user_turn"]
 
+#: Members that need no `Other`.
+_CONTENT = ("parts", "role")
 _PART = ("text", "thought", "functionCall")
+_CALL = ("id", "name", "args", "partialArgs", "willContinue")
 
 #: One step of a JSON path: a name after a dot or in quotes, or an index. Names with escapes are not read.
 _STEP = re.compile(r"""\.([^.\[\]'"\\]+)|\[(\d{1,9})\]|\['([^'\\]*)'\]|\["([^"\\]*)"\]""")
@@ -42,7 +45,8 @@ class Content:
 
     def receive(self, content: Any, raw: str) -> list[StreamEvent]:
         """Takes a content; anything else is none."""
-        return [event for part in listed(mapping(content).get("parts")) for event in self._part(part, raw)]
+        events = [event for part in listed(mapping(content).get("parts")) for event in self._part(part, raw)]
+        return events + others(mapping(content), _CONTENT, raw)
 
     def _part(self, part: dict[str, Any], raw: str) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -65,6 +69,7 @@ class Content:
         assert self._call is not None
         if "partialArgs" in call:
             events.append(Other("partialArgs", raw))
+        events += others(call, _CALL, raw)
         self._call.receive(call)
         return events if call.get("willContinue") is True else events + self.settle(raw)
 

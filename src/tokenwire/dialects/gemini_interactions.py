@@ -81,11 +81,11 @@ class GeminiInteractionsDecoder(JSONDecoder):
             case "step.start":
                 return self._step(_index(value), mapping(value.get("step")), raw, cursor)
             case "step.stop":
-                return self._stop(_index(value), raw, cursor)
+                return self._stop(_index(value), raw, cursor) or None
             case "interaction.created":
-                return self._start(mapping(value.get("interaction")), raw, cursor)
+                return self._start(mapping(value.get("interaction")), raw, cursor) or None
             case "interaction.completed":
-                return self._complete(mapping(value.get("interaction")), raw, cursor)
+                return self._complete(mapping(value.get("interaction")), raw, cursor) or None
             case _ if kind == "error" or error_fields(value):
                 return [self._error(error_fields(value) or value, raw, cursor)]
             case _:
@@ -114,16 +114,16 @@ class GeminiInteractionsDecoder(JSONDecoder):
     def _delta(self, index: int, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         kind, arguments = delta.get("type"), delta.get("arguments")
         summary = mapping(delta.get("content"))
-        if kind == "text":
-            return self._blocks.run(index, "text", piece(delta.get("text")), raw, cursor)
+        if kind == "text" and isinstance(delta.get("text"), str):
+            return self._blocks.run(index, "text", delta["text"], raw, cursor)
         if kind == "thought_summary" and "text" in summary:
             return self._blocks.run(index, "reasoning", piece(summary["text"]), raw, cursor)
-        if kind == "arguments_delta":
+        if kind == "arguments_delta" and isinstance(arguments, str):
             self._arguments.pop(index, None)
-            return self._blocks.run(index, "tool", piece(arguments), raw, cursor)
+            return self._blocks.run(index, "tool", arguments, raw, cursor)
         if isinstance(arguments, dict) and self._blocks.kind(index) == "server_tool":
             self._arguments[index] = self._arguments.get(index, {}) | arguments
-            return []
+            return None  # given when the step stops
         return None
 
     def _stop(self, index: int, raw: str, cursor: str | None) -> list[StreamEvent]:

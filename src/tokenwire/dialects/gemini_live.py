@@ -3,9 +3,9 @@
 In: messages in text or binary frames, told apart by the members that they have, of which there may be several:
 `setupComplete`, `serverContent`, `toolCall`, `usageMetadata`, … Out: stream events. Models that speak say their text in
 `outputTranscription`; what comes beside it as parts is thoughts and sound. After `interrupted` the turn is broken off.
-Errors close the connection, with their reason in the Close frame, or are a message with `code` and words. A `toolCall`
-wants a `toolResponse` within the turn. A `sessionResumptionUpdate` has the handle for `setup.sessionResumption` of the
-next connection, which goes on with the state of the session and repeats nothing.
+Errors close the connection, with their reason in the Close frame, or are a message with `code` and words, which ends
+the turn. A `toolCall` wants a `toolResponse` within the turn. A `sessionResumptionUpdate` has the handle for
+`setup.sessionResumption` of the next connection, which goes on with the state of the session and repeats nothing.
 
 Usage counts what its message says, and where it comes with `turnComplete`, the turn; sessions that translate have no
 turns and count each step for itself.
@@ -39,6 +39,7 @@ _FILTERS = ("PROHIBITED", "SAFETY", "BLOCKLIST", "CELEBRITY", "NCII", "UNSAFE", 
 #: Members that need no `Other`: they become events, or hold no more than that.
 _MESSAGE = ("setupComplete", "serverContent", "toolCall", "usageMetadata", "sessionResumptionUpdate")
 _SERVER_CONTENT = ("modelTurn", "outputTranscription", "turnComplete", "turnCompleteReason")
+_TRANSCRIBED = ("text", "finished")
 
 #: The block of what is spoken; the parts of a turn have their own.
 _TRANSCRIPTION = "transcription"
@@ -58,7 +59,7 @@ class GeminiLiveDecoder(JSONDecoder):
         raw = message.data
         known = [name for name in _MESSAGE if name in value]
         if not known and (error_fields(value) or "code" in value):
-            return [self._error(error_fields(value) or value, raw)]
+            return [self._error(error_fields(value) or value, raw), *self._end(raw, clean=False)]
         content = mapping(value.get("serverContent"))
         events = self._start(value, raw) + self._said(content, raw) + self._calls(value.get("toolCall"), raw)
         if isinstance(value.get("sessionResumptionUpdate"), dict):
@@ -82,17 +83,19 @@ class GeminiLiveDecoder(JSONDecoder):
         events = self._content.receive(content.get("modelTurn"), raw)
         transcription = mapping(content.get("outputTranscription"))
         events += self._blocks.run(_TRANSCRIPTION, "text", piece(transcription.get("text")), raw)
+        aside = others(transcription, _TRANSCRIBED, raw)
         if events:
             self._calling = False
         if transcription.get("finished") is True:
             events += self._blocks.close(_TRANSCRIPTION, raw)
         self._interrupted = self._interrupted or content.get("interrupted") is True
-        return events + others(content, _SERVER_CONTENT, raw)
+        return events + aside + others(content, _SERVER_CONTENT, raw)
 
     def _calls(self, value: Any, raw: str) -> list[StreamEvent]:
         calls = listed(mapping(value).get("functionCalls"))
         self._calling = self._calling or bool(calls)
-        return [event for call in calls for event in self._content.receive_call(call, raw)]
+        events = [event for call in calls for event in self._content.receive_call(call, raw)]
+        return events + others(mapping(value), ("functionCalls",), raw)
 
     def _finish(self, word_for_it: str, raw: str) -> list[StreamEvent]:
         word_for_it = word_for_it or ("interrupted" if self._interrupted else "turnComplete")

@@ -3,7 +3,8 @@
 Over WebSocket the first message is the request (`model`, `messages`, `stream: true`, …); the answer comes as
 `{"type": "content_delta", "content": "…"}` until `{"type": "done"}`. As server-sent events the same objects come one an
 event, where `type` may be missing from those with `content`, as the guide's browser client reads them. Errors are
-`{"type": "error", "error": {…}}`, or with the message at the top. While an answer runs, `{"type": "cancel"}` ends it.
+`{"type": "error", "error": {…}}`, or with the message at the top, and end the answer: a WebSocket stays open after
+them. While an answer runs, `{"type": "cancel"}` ends it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from .dialect import Dialect, Holes, Message, after_last_event_id, chat_body
 from .events import Finish, FinishReason, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, piece, word
+from .values import error_fields, word
 
 __all__ = ["HOLYSHEEP", "HolySheepDecoder"]
 
@@ -31,13 +32,14 @@ class HolySheepDecoder(JSONDecoder):
         raw, cursor = message.data, message.id or None
         kind = value.get("type") or ("content_delta" if "content" in value else "")
         match kind:
-            case "content_delta":
-                return self._blocks.run(_BLOCK, "text", piece(value.get("content")), raw, cursor)
+            case "content_delta" if isinstance(value.get("content"), str):
+                return self._blocks.run(_BLOCK, "text", value["content"], raw, cursor)
             case "done":
                 return self._done(value, raw, cursor)
             case _ if kind == "error" or error_fields(value):
                 at_the_top: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
-                return [self._error(error_fields(value) or at_the_top, raw, cursor)]
+                failed = self._error(error_fields(value) or at_the_top, raw, cursor)
+                return [failed, *self._end(raw, cursor, clean=False)]
             case _:
                 return None
 

@@ -46,7 +46,8 @@ class JSONDecoder(ABC):
         events = self._object(value, message)
         if events is not None:
             return events
-        return [Other(word(value.get("type")) or message.event or "message", raw, self._cursor(value, message))]
+        name = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
+        return [Other(name, raw, self._cursor(value, message))]
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())

@@ -56,7 +56,7 @@ class OllamaDecoder(JSONDecoder):
         events = self._start(value, raw)
         events += self._piece(mapping(value.get("message")), "content", raw)
         events += self._piece(value, "response", raw)
-        return events + self._done(value, raw) if value.get("done") is True else events
+        return (events + self._done(value, raw) if value.get("done") is True else events) or None
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started:

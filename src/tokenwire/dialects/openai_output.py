@@ -90,8 +90,8 @@ class OutputDecoder(JSONDecoder):
             return None
         name, _, step = kind.rpartition(".")
         run = self._runs.get(name)
-        if run is not None and step == "delta":
-            return self._delta(run, value, raw, cursor)
+        if run is not None and step == "delta" and isinstance(value.get("delta"), str):
+            return self._more(self._address(run, value), run, value["delta"], raw, cursor, value)
         events = self._start(value, raw, cursor)
         if run is not None and step == "done":
             events += self._done(run, value, raw, cursor)
@@ -116,9 +116,6 @@ class OutputDecoder(JSONDecoder):
         return [Start(word(response.get("id")), word(response.get("model")) or self._model, raw, cursor)]
 
     # Runs.
-
-    def _delta(self, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        return self._more(self._address(run, value), run, piece(value.get("delta")), raw, cursor, value)
 
     def _done(self, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         address = self._address(run, value)

@@ -17,7 +17,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent
 from .json_decoder import JSONDecoder
-from .values import error_fields, json_text, piece, word
+from .values import error_fields, json_text, word
 
 __all__ = ["VERCEL_UI", "VercelUIDecoder"]
 
@@ -43,14 +43,14 @@ class VercelUIDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         match value.get("type"):
-            case "text-delta" | "reasoning-delta" as kind:
+            case "text-delta" | "reasoning-delta" as kind if isinstance(value.get("delta"), str):
                 address, block = _run(kind, value)
-                return self._blocks.run(address, block, piece(value.get("delta")), raw, cursor)
+                return self._blocks.run(address, block, value["delta"], raw, cursor)
             case "text-start" | "reasoning-start" as kind:
                 address, block = _run(kind, value)
                 return self._blocks.open(address, block, raw, cursor)
             case "text-end" | "reasoning-end" as kind:
-                return self._blocks.close(_run(kind, value)[0], raw, cursor)
+                return self._blocks.close(_run(kind, value)[0], raw, cursor) or None
             case "tool-input-start":
                 return self._tool_start(value, raw, cursor)
             case "tool-input-delta":
@@ -97,7 +97,9 @@ class VercelUIDecoder(JSONDecoder):
         tool_id = word(value.get("toolCallId"))
         if _address(tool_id) not in self._blocks or self._tools[tool_id].in_text:
             return None  # what is no JSON comes once more, as JSON, when it is whole
-        text = piece(value.get("inputTextDelta"))
+        text = value.get("inputTextDelta")
+        if not isinstance(text, str):
+            return None
         self._tools[tool_id].in_pieces |= bool(text)
         return self._blocks.delta(_address(tool_id), text, raw, cursor)
 
