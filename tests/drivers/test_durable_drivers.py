@@ -1,5 +1,8 @@
-"""The drivers over real sockets, through a proxy that does harm: both of ours, trio's, many threads, gevent, a thousand
-sessions at once. What the session decides is tested with a simulated network; here is only that the drivers obey."""
+"""The drivers over real sockets: the story, recordings, many threads, gevent, a thousand sessions at once.
+
+What the session decides is tested with a simulated network, and `test_every_harm` does all kinds of harm; here is only
+that the drivers obey.
+"""
 
 from __future__ import annotations
 
@@ -8,34 +11,28 @@ import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-import trio
 import trio_driver
+from drives import DRIVES, Drive, Outcome, asynchronous, blocking, with_asyncio
 from fault_proxy import FaultProxy, Harm, harming
 
 import tokenwire
-from tokenwire.dialects import DIALECTS
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import MODELS, STORY
 from tokenwire.recording import load
-from tokenwire.session import PATIENT, build_request
+from tokenwire.session import PATIENT
 
 TEXT = "".join(STORY)
-CHAT: dict[str, Any] = {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]}
-BACKGROUND: dict[str, Any] = {"model": MODELS[0], "input": "go", "background": True}
-PLAIN = {"accept-encoding": "identity"}
 
 #: Waits so short that a test is quick; what they are is the session's business.
 QUICK = replace(PATIENT, base=0.001, longest=0.01)
-IDLE = tokenwire.Timeouts(idle=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -44,92 +41,7 @@ def endpoint() -> Iterator[int]:
         yield port
 
 
-class Outcome:
-    """What came of a stream."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.error: tokenwire.TokenwireError | None = None
-
-
-def blocking(url: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    try:
-        with tokenwire.stream(url, headers=PLAIN, **options) as stream:
-            for event in stream:
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-    except tokenwire.TokenwireError as error:
-        outcome.error = error
-    return outcome
-
-
-async def asynchronous(url: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    try:
-        async with tokenwire.astream(url, headers=PLAIN, **options) as stream:
-            async for event in stream:
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-    except tokenwire.TokenwireError as error:
-        outcome.error = error
-    return outcome
-
-
-def with_asyncio(url: str, **options: Any) -> Outcome:
-    return asyncio.run(asynchronous(url, **options))
-
-
-def with_trio(url: str, json: dict[str, Any], dialect: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    kind = DIALECTS[dialect]
-
-    async def run() -> None:
-        try:
-            async for event in trio_driver.events(build_request(url, kind, json=json, headers=PLAIN), kind, **options):
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-        except tokenwire.TokenwireError as error:
-            outcome.error = error
-
-    trio.run(run)
-    return outcome
-
-
-Drive = Callable[..., Outcome]
-drivers = pytest.mark.parametrize("drive", [blocking, with_asyncio, with_trio])
-
-#: (dialect, scheme, what is asked, whether the stream can be resumed)
-STREAMS: list[tuple[str, str, dict[str, Any], bool]] = [
-    ("holysheep", "http", {"model": MODELS[0]}, True),
-    ("openai-responses", "http", BACKGROUND, True),
-    ("openai-chat", "http", CHAT, False),
-    ("holysheep", "ws", CHAT, False),
-]
-HARMS = [
-    *(Harm(cut=cut, how=how) for cut, how in product((0, 1, 300, 700, 1900), ("fin", "reset"))),
-    Harm(cut=1300, how="stall"),
-    Harm(piece=50, pause=0.0005),
-]
-
-
-@drivers
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: f"{stream[0]}-{stream[1]}")
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: f"{harm.how}-{harm.cut}-{harm.piece}")
-def test_harm_on_the_way_is_borne_as_the_dialect_can(
-    drive: Drive, stream: tuple[str, str, dict[str, Any], bool], harm: Harm, endpoint: int
-) -> None:
-    dialect, scheme, json, resumable = stream
-    proxy = FaultProxy(endpoint, [harm])
-    timeouts = replace(IDLE, keepalive=0.3)
-    policy = replace(QUICK, fallback="never")
-    with harming(proxy) as port:
-        outcome = drive(f"{scheme}://127.0.0.1:{port}", json=json, dialect=dialect, policy=policy, timeouts=timeouts)
-    posts = sum(sent.startswith(b"POST") for sent in proxy.sent)
-    assert posts <= 1
-    if harm.cut is None or (resumable and (dialect == "holysheep" or harm.cut >= 1000)):
-        assert outcome.error is None
-    if outcome.error is None:
-        assert outcome.text == TEXT
-    else:
-        assert TEXT.startswith(outcome.text)
+drivers = pytest.mark.parametrize("drive", DRIVES.values(), ids=DRIVES)
 
 
 def test_a_third_driver_is_as_short_as_readme_says() -> None:
