@@ -13,7 +13,7 @@ import tokenwire
 from tokenwire.dialects import DIALECTS
 from tokenwire.session import build_request, over_the_other_transport
 
-__all__ = ["DRIVES", "Drive", "Outcome", "asynchronous", "blocking", "with_asyncio", "with_trio"]
+__all__ = ["DRIVES", "PLAIN", "Drive", "Outcome", "blocking", "with_asyncio", "with_trio"]
 
 #: Codings would make a stream of a few bytes, in which there is little to cut.
 PLAIN = {"accept-encoding": "identity"}
@@ -44,19 +44,19 @@ def blocking(url: str, **options: Any) -> Outcome:
     return outcome
 
 
-async def asynchronous(url: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    try:
-        async with tokenwire.astream(url, headers=PLAIN, **options) as stream:
-            async for event in stream:
-                outcome.take(event)
-    except tokenwire.TokenwireError as error:
-        outcome.error = error
-    return outcome
-
-
 def with_asyncio(url: str, **options: Any) -> Outcome:
-    return asyncio.run(asynchronous(url, **options))
+    outcome = Outcome()
+
+    async def run() -> None:
+        try:
+            async with tokenwire.astream(url, headers=PLAIN, **options) as stream:
+                async for event in stream:
+                    outcome.take(event)
+        except tokenwire.TokenwireError as error:
+            outcome.error = error
+
+    asyncio.run(run())
+    return outcome
 
 
 def with_trio(url: str, json: dict[str, Any], dialect: str, **options: Any) -> Outcome:

@@ -59,7 +59,7 @@ STREAMS = [
 ]
 
 HARMS = [
-    *(Harm(cut=cut, how=how) for cut, how in product(range(0, 3000, 29), ("fin", "reset"))),
+    *(harm for cut in range(0, 3000, 29) for harm in (Harm(cut=cut), Harm(cut=cut, how="reset"))),
     *(Harm(cut=cut, how="stall") for cut in range(0, 3000, 500)),
     *(Harm(piece=piece, pause=0.0005) for piece in (20, 50, 111)),
 ]
@@ -118,7 +118,7 @@ def judge(scenario: Scenario, outcome: Outcome, proxy: FaultProxy) -> str:
     return ""
 
 
-def _begins_a_generation(sent: bytes) -> bool:
+def _begins_a_generation(sent: bytearray) -> bool:
     """A POST, or what was said on a WebSocket: a text message, which may be compressed."""
     said = bytes(sent).partition(b"\r\n\r\n")[2]
     return sent.startswith(b"POST") or (b"upgrade: websocket" in sent.lower() and said[:1] in (b"\x81", b"\xc1"))

@@ -18,9 +18,9 @@ import sys
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from itertools import product, repeat
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -305,8 +305,7 @@ def made(known: Known) -> Stream | None:
 def all_failures(known: Known, step: int) -> tuple[str, bool, int, list[str]]:
     """Of one stream: its name and size, whether it can be resumed, and as `failures`."""
     stream = made(known)
-    if stream is None:
-        return "", False, 0, []
+    assert stream is not None
     count, wrong = failures(stream, step)
     return f"{stream.name}, {len(stream.response):,} bytes", _can_be_resumed(stream), count, wrong
 
@@ -319,14 +318,13 @@ def main() -> int:
     """Every offset of every stream, or one of so many as the argument says."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     streams: list[Known] = [*product(ASKED, ("identity", "gzip")), *RECORDINGS]
-    known = [each for each in streams if (stream := made(each)) is not None and _can_be_resumed(stream)]
-    known += [each for each in streams if each not in known]
+    whole = [(each, stream) for each in streams if (stream := made(each)) is not None]
+    known = [each for each, stream in sorted(whole, key=lambda pair: not _can_be_resumed(pair[1]))]
     totals: Counter[bool] = Counter()
     found = 0
     with ProcessPoolExecutor() as processes:
-        for name, resumable, count, wrong in processes.map(all_failures, known, repeat(step)):
-            if not name:
-                continue
+        begun = [processes.submit(all_failures, each, step) for each in known]
+        for name, resumable, count, wrong in (each.result() for each in as_completed(begun)):
             totals[resumable] += count
             found += len(wrong)
             what = "can be resumed" if resumable else "cannot be resumed"
