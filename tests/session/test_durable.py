@@ -622,6 +622,40 @@ def test_http_that_is_told_to_upgrade_falls_back_to_websocket_only_when_the_poli
         assert ("falling back" in run.kinds) == (policy.fallback == "both")
 
 
+#: (the dialect, what is asked, the policy, what happens, why nothing follows then)
+LAST_WORDS: list[tuple[str, Policy, Callable[[Run], object], str]] = [
+    (
+        "openai-chat",
+        DEFAULT,
+        lambda run: run.answer(CHUNKED + chunk(text("a"))),
+        "openai-chat cannot resume this stream",
+    ),
+    ("openai-chat", PATIENT, lambda run: run.answer(), "what was asked may have been received, and is not asked twice"),
+    ("openai-chat", FIXED, lambda run: [run.refuse() for _ in range(3)], "that was the last of 3 tries"),
+    ("eventsource", replace(FIXED, elapsed=0.5), lambda run: run.refuse(), "for 0.5 s nothing new has come"),
+    (
+        "openai-chat",
+        DEFAULT,
+        lambda run: run.answer(status(503, "Retry-After: 3600")),
+        "to wait 3600 s is asked, and no more than 60 s are waited",
+    ),
+    ("openai-chat", DEFAULT, lambda run: run.answer(status(401)), ""),
+    ("openai-chat", NEVER, lambda run: run.refuse(), ""),
+    ("openai-chat", NEVER, lambda run: run.answer(), ""),
+    ("openai-chat", DEFAULT, lambda run: run.answer(CHUNKED + chunk(DONE)), ""),
+]
+
+
+@pytest.mark.parametrize(("dialect", "policy", "happens", "why"), LAST_WORDS)
+def test_an_observer_is_told_why_nothing_follows(
+    dialect: str, policy: Policy, happens: Callable[[Run], object], why: str
+) -> None:
+    run = Run(dialect, policy=policy)
+    happens(run)
+    assert (run.happened[-1].kind, run.happened[-1].detail) == ("done", why)
+    assert str(run.happened[-1]).endswith(why)
+
+
 def test_nothing_can_be_said_while_there_is_no_connection() -> None:
     run = Run("eventsource", json={})
     run.refuse()
