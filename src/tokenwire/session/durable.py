@@ -22,7 +22,8 @@ which the model goes on with the text as far as it had come. Open blocks are clo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -44,6 +45,7 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
+from ..protocol.url import Target
 from .conversation import Session
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
@@ -53,6 +55,9 @@ from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
+
+#: Events that are remembered though the program clears the list of them, for a resumed stream begins among the last.
+MAX_REMEMBERED = 64
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
@@ -127,12 +132,14 @@ class DurableSession:
         self._streamed = False  # there was a stream, over any connection
         self._heard = False  # and events in it, of this generation
         self._closing = False
-        self._cursor = ""  # of the last event that has one: the list of events may be cleared
+        self._cursor = ""  # of the last event that has one
+        self._latest: deque[StreamEvent] = deque(maxlen=MAX_REMEMBERED)
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
         self._until: float | None = None
         self._total: float | None = None
+        self._lesson: tuple[Target, str] | None = None  # what cannot be had and why, if the other transport can
 
     @property
     def request(self) -> Request:
@@ -232,6 +239,9 @@ class DurableSession:
         if attempt.head is not None:
             self.head = attempt.head
             self._streamed = self._streamed or attempt.streaming
+            if self._lesson is not None and attempt.streaming:
+                self.hosts.learn(*self._lesson)
+                self._lesson = None
         if events:
             self._arrived(events, now)
         if attempt.ended and not self.ended and not self._closing:
@@ -249,6 +259,7 @@ class DurableSession:
             if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
                 return
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
+        self._latest.extend(events)
         self._heard = True
         self._failures = 0
         self._row_began = None
@@ -259,7 +270,7 @@ class DurableSession:
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
         other = self._falls_back(error)
         if other is not None:
-            self.hosts.learn(self._try.request.http.target, str(error))
+            self._lesson = (self._try.request.http.target, str(error))
             return self._begin(other, 0.0, now)
         following = self._following(error)
         if isinstance(following, str):
@@ -331,7 +342,7 @@ class DurableSession:
             path=request.http.target.path,
             fields=dict(request.http.headers),
             json=request.json,
-            events=self.answer.events,
+            events=self._had_arrived(),
             id=self.answer.start.id if self.answer.start is not None else "",
             cursor=self._cursor,
             last_event_id=self._decoder.last_event_id,
@@ -350,11 +361,20 @@ class DurableSession:
             longer = dialect.continuing(request.json, text)
             if longer is None:
                 return f"{dialect.name} cannot be asked to go on with a text"
-            return _Try("continuing", asking(request, dialect, longer), dialect)
+            return _Try("continuing", self._with_another_key(asking(request, dialect, longer)), dialect)
         if self._policy.interrupted not in ("restart", "continue"):
             return f"{dialect.name} cannot resume this stream"
         json = dialect.asking_again(self._broken()) if request.websocket else request.json
         return _Try("restarting", asking(request, dialect, json), dialect)
+
+    def _with_another_key(self, request: Request) -> Request:
+        """It has another body, with which a key that was used is refused."""
+        field = self._policy.idempotency_field.lower()
+        headers = [
+            (name, f"{value}-{self._connections}" if field and name == field else value)
+            for name, value in request.http.headers
+        ]
+        return replace(request, http=replace(request.http, headers=headers))
 
     def _wait(self, error: TokenwireError, now: float) -> float | str:
         """Seconds before the next try, or why there is none any more."""
@@ -408,6 +428,7 @@ class DurableSession:
             self.answer.add_all(events)
         self._heard = False
         self._cursor = ""
+        self._latest.clear()
         self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
         self._guess = None
         return events
@@ -415,7 +436,11 @@ class DurableSession:
     def _overlap(self, again: Again) -> Overlap:
         dialect = self._decoder.dialect
         cursor = self._decoder.last_event_id or self._cursor
-        return Overlap(self.answer.events, cursor, dialect.cursor, snapshot=again.snapshot)
+        return Overlap(self._had_arrived(), cursor, dialect.cursor, snapshot=again.snapshot)
+
+    def _had_arrived(self) -> Sequence[StreamEvent]:
+        """All events, or the last ones, where the program has cleared the list."""
+        return max(self.answer.events, self._latest, key=len)
 
     def _new_decoder(self) -> Decoder:
         return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
