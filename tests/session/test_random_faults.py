@@ -94,7 +94,7 @@ class Faults(RuleBasedStateMachine):
 
     def observe(self, happening: Happening) -> None:
         self.happened.append(happening)
-        self.row += happening.kind == "failed"
+        self.row += (happening.kind == "failed") - (happening.kind == "falling back")  # which is no other try
 
     # What may happen.
 

@@ -167,8 +167,7 @@ class DurableSession:
         if self._row_began is None:
             self._row_began = now
         self._connections += 1
-        target = self._try.request.http.target
-        self._happened("connecting", now, f"{target.scheme}://{target.authority}")
+        self._happened("connecting", now, _place(self._try.request))
         self._attempt.start(now)
 
     def connected(self, now: float) -> None:
@@ -403,7 +402,7 @@ class DurableSession:
         if wait > 0:
             self._happened("waiting", now, seconds=wait)
         if following is not self._try and following.kind != "first":
-            place = following.request.http.target.url if following.kind == "falling back" else ""
+            place = _place(following.request) if following.kind == "falling back" else ""
             self._happened(following.kind, now, place or self._decoder.last_event_id or self._cursor)
         if following.again is None and following is not self._try:
             events = self._leave_the_generation(following)
@@ -515,6 +514,11 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
+
+
+def _place(request: Request) -> str:
+    """Where to, without what may be secret in a query."""
+    return f"{request.http.target.scheme}://{request.http.target.authority}"
 
 
 #: What the events that tell of a resumed stream are to an observer.
