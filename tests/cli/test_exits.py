@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -91,7 +93,41 @@ def test_what_happens_to_the_connections_is_told_as_it_happens(capfd: pytest.Cap
     out, err = capfd.readouterr()
     assert out == "".join(STORY)
     for words in ("connection 1: failed: ", "connection 1: waiting 1.0 s\n", "connection 1: resuming: "):
-        assert words in err
+        assert re.search(rf"^\d+\.\d\d s, {words}", err, re.MULTILINE)
+
+
+def test_it_is_told_why_no_connection_follows(capfd: pytest.CaptureFixture[str]) -> None:
+    with server(CHUNKED + chunk(delta("Hi"))) as url:
+        assert main(["stream", url, "-p", "hello"]) == 6
+    told, error = capfd.readouterr().err.splitlines()
+    assert told.endswith(" s, connection 1: nothing follows: openai-chat cannot resume this stream")
+    assert error.startswith("tokenwire: the body was cut")
+
+
+def test_on_a_terminal_what_is_told_stands_on_lines_of_its_own() -> None:
+    """Where standard output and standard error are one terminal, between the words of the answer."""
+    with background(ReferenceEndpoint(seams=DropOnCommand).connection) as port:
+        url = f"http://127.0.0.1:{port}/v1/chat/stream?model=tokenwire-reference"
+        command = [sys.executable, "-m", "tokenwire", "stream", url, "--dialect", "holysheep", "-p", "hello"]
+        shown = in_a_terminal([*command, "--header", "X-Drop-After=1500", "--header", "accept-encoding=identity"])
+    lines = shown.replace("\r", "").split("\n")
+    told = [line for line in lines if ", connection " in line]
+    assert len(told) >= 3
+    assert all(re.match(r"\d+\.\d\d s, connection \d+: ", line) for line in told)
+    assert "".join(line for line in lines if line not in told) == "".join(STORY).replace("\n", "")
+
+
+def in_a_terminal(command: list[str]) -> str:
+    """What a terminal shows of it."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs), open(ours, "rb", buffering=0) as screen:
+        os.close(theirs)
+        with suppress(OSError):  # which is how the end is told
+            while data := screen.read(4096):
+                shown += data
+    return shown.decode()
 
 
 def test_a_chunk_that_is_cut_breaks_the_protocol(capfd: pytest.CaptureFixture[str]) -> None:

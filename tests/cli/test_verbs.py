@@ -217,6 +217,19 @@ def test_serve_demands_its_key_and_keeps_its_pace(tmp_path: Path, capfd: pytest.
     assert capfd.readouterr().out
 
 
+def test_serve_drops_what_a_request_says_and_fills_its_silence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept.wire.jsonl"
+    with started("serve", "--drops", "--pace", "0.02", "--keepalive", "0.005") as (_, url):
+        asked = [url, "-p", "hello", "--model", "tokenwire-reference", "--header", "accept-encoding=identity"]
+        assert main(["stream", *asked, "--record", str(kept)]) == 0
+        assert b": keepalive\n\n" in load(kept).received
+        assert main(["stream", *asked, "--header", "X-Drop-After=1000", "--record", str(kept)]) == 6
+        assert len(load(kept).received) == 1000
+    assert "1000" in capfd.readouterr().err
+
+
 def test_ctrl_c_in_a_stream_ends_it_quietly_and_keeps_the_text() -> None:
     with started("serve", "--pace", "0.3") as (_, url):
         process = subprocess.Popen(

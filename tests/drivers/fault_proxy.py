@@ -47,6 +47,11 @@ class FaultProxy:
         self._harms = deque(harms)
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def next(self, *harms: Harm) -> None:
+        """From now on the harms are these, and what was sent is forgotten."""
+        self.sent = []
+        self._harms = deque(harms)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         harm = self._harms.popleft() if self._harms else Harm()
         sent = bytearray()
@@ -56,8 +61,8 @@ class FaultProxy:
         self._tasks.add(task)
         try:
             await self._pass_on(reader, writer, harm, sent)
-        except OSError:
-            pass  # one of them is gone
+        except (OSError, asyncio.CancelledError):
+            pass  # one of them is gone, or we are to go
         finally:
             self._tasks.discard(task)
             writer.close()

@@ -11,6 +11,8 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from tokenwire import (
     Finish,
     LocalProtocolError,
     NotAStream,
+    Other,
     RemoteProtocolError,
     Start,
     StatusError,
@@ -39,6 +42,7 @@ from tokenwire import (
 )
 from tokenwire.drivers import opening
 from tokenwire.recording import load
+from tokenwire.session import Happening
 
 KEY = "sk-canary-0123456789abcdef"
 
@@ -412,6 +416,45 @@ def test_an_unknown_name_says_so(drive: Drive, monkeypatch: pytest.MonkeyPatch) 
     assert "no-such-host.invalid is not known" in str(outcome.error)
 
 
+def test_a_name_that_nobody_answers_for_is_not_waited_for_longer_than_to_connect(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+
+    def silent(host: str, *_: Any, flags: int = 0, **__: Any) -> Any:
+        if not flags & socket.AI_NUMERICHOST:
+            given_up.wait(PATIENCE)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    def observe(happening: Happening) -> None:
+        if happening.kind == "done":
+            given_up.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    outcome = drive("http://slow.test", timeouts=Timeouts(connect=0.1), policy="never", observe=observe)
+    assert isinstance(outcome.error, TimeoutExceeded)
+    assert outcome.error.timer == "connect"
+
+
+def test_the_key_for_idempotency_is_made_once_for_all_connections_of_a_stream(drive: Drive) -> None:
+    requests: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        requests.append(peer.request())
+        if len(requests) % 2 == 0:
+            peer.send(CLOSE + text("Hel") + text("lo", "stop") + DONE)
+
+    policy = replace(tokenwire.POLICIES["default"], base=0.001, idempotency_field="Idempotency-Key")
+    with ScriptedServer(script) as server:
+        outcomes = [drive(server.url, policy=policy) for _ in range(2)]
+        own = drive(server.url, policy=policy, headers={"Idempotency-Key": "mine"})
+    assert [outcome.error for outcome in [*outcomes, own]] == [None] * 3
+    keys = [request.lower().partition(b"idempotency-key: ")[2].partition(b"\r\n")[0] for request in requests]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+    assert len(keys[0]) == 32
+    assert keys[4:] == [b"mine"] * 2
+
+
 def test_a_missing_key_is_told_before_anything_is_sent(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in (None, "", "  \n"):
         if value is None:
@@ -488,6 +531,61 @@ def test_a_port_without_tls_is_told(drive: Drive) -> None:
     assert isinstance(outcome.error, ConnectionFailed)
     assert outcome.error.phase == "tls"
     assert "Does that port speak TLS?" in str(outcome.error)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("tunnelled", [False, True])
+def test_an_end_of_tls_that_was_not_announced_is_a_cut(
+    drive: Drive,
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    announced: bool,
+    tunnelled: bool,
+) -> None:
+    """Whoever sits between can end the TCP connection, but cannot say goodbye in TLS (RFC 8446, 6.1)."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(CLOSE + b"data: a\n\n")
+        if announced:
+            assert isinstance(peer.connection, ssl.SSLSocket)
+            with suppress(OSError):
+                peer.connection.unwrap()
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with ScriptedServer(script, tls=context) as server, ScriptedServer(Proxy(server.port)) as proxy:
+        if tunnelled:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        outcome = drive(server.url, dialect="eventsource", ssl_context=trusting, policy="never")
+    assert outcome.events == [Other("message", "a"), End(announced)]
+    assert isinstance(outcome.error, StreamInterrupted) == (not announced)
+
+
+def test_a_connection_that_ends_within_the_handshake_of_tls_is_tried_again(
+    drive: Drive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    """Unlike a certificate, that passes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    connections = []
+
+    def script(peer: Peer) -> None:
+        connections.append(peer)
+        if len(connections) == 1:
+            peer.connection.recv(1)
+            peer.reset()
+        elif len(connections) == 2:
+            peer.connection.recv(65536)
+        else:
+            peer.start_tls(context)
+            answering(CLOSE, text("Hel"), text("lo", "stop") + DONE)(peer)
+
+    with ScriptedServer(script) as server:
+        policy = replace(tokenwire.POLICIES["default"], base=0.001)
+        outcome = drive(server.url.replace("http:", "https:"), ssl_context=trusting, policy=policy)
+    assert (outcome.events, outcome.error) == ([*HELLO, End(True)], None)
 
 
 # Proxies.

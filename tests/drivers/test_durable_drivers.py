@@ -1,5 +1,8 @@
-"""The drivers over real sockets, through a proxy that does harm: both of ours, trio's, many threads, gevent, a thousand
-sessions at once. What the session decides is tested with a simulated network; here is only that the drivers obey."""
+"""The drivers over real sockets: the story, recordings, many threads, gevent, a thousand sessions at once.
+
+What the session decides is tested with a simulated network, and `test_every_harm` does all kinds of harm; here is only
+that the drivers obey.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,28 @@ import asyncio
 import gc
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-import trio
 import trio_driver
+from drives import DRIVES, PLAIN, Drive, Outcome, blocking, with_asyncio
 from fault_proxy import FaultProxy, Harm, harming
 
 import tokenwire
-from tokenwire.dialects import DIALECTS
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import MODELS, STORY
 from tokenwire.recording import load
-from tokenwire.session import PATIENT, build_request
+from tokenwire.session import PATIENT
 
 TEXT = "".join(STORY)
-CHAT: dict[str, Any] = {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]}
-BACKGROUND: dict[str, Any] = {"model": MODELS[0], "input": "go", "background": True}
-PLAIN = {"accept-encoding": "identity"}
 
 #: Waits so short that a test is quick; what they are is the session's business.
 QUICK = replace(PATIENT, base=0.001, longest=0.01)
-IDLE = tokenwire.Timeouts(idle=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -44,92 +40,7 @@ def endpoint() -> Iterator[int]:
         yield port
 
 
-class Outcome:
-    """What came of a stream."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.error: tokenwire.TokenwireError | None = None
-
-
-def blocking(url: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    try:
-        with tokenwire.stream(url, headers=PLAIN, **options) as stream:
-            for event in stream:
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-    except tokenwire.TokenwireError as error:
-        outcome.error = error
-    return outcome
-
-
-async def asynchronous(url: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    try:
-        async with tokenwire.astream(url, headers=PLAIN, **options) as stream:
-            async for event in stream:
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-    except tokenwire.TokenwireError as error:
-        outcome.error = error
-    return outcome
-
-
-def with_asyncio(url: str, **options: Any) -> Outcome:
-    return asyncio.run(asynchronous(url, **options))
-
-
-def with_trio(url: str, json: dict[str, Any], dialect: str, **options: Any) -> Outcome:
-    outcome = Outcome()
-    kind = DIALECTS[dialect]
-
-    async def run() -> None:
-        try:
-            async for event in trio_driver.events(build_request(url, kind, json=json, headers=PLAIN), kind, **options):
-                outcome.text += event.text if isinstance(event, tokenwire.TextDelta) else ""
-        except tokenwire.TokenwireError as error:
-            outcome.error = error
-
-    trio.run(run)
-    return outcome
-
-
-Drive = Callable[..., Outcome]
-drivers = pytest.mark.parametrize("drive", [blocking, with_asyncio, with_trio])
-
-#: (dialect, scheme, what is asked, whether the stream can be resumed)
-STREAMS: list[tuple[str, str, dict[str, Any], bool]] = [
-    ("holysheep", "http", {"model": MODELS[0]}, True),
-    ("openai-responses", "http", BACKGROUND, True),
-    ("openai-chat", "http", CHAT, False),
-    ("holysheep", "ws", CHAT, False),
-]
-HARMS = [
-    *(Harm(cut=cut, how=how) for cut, how in product((0, 1, 300, 700, 1900), ("fin", "reset"))),
-    Harm(cut=1300, how="stall"),
-    Harm(piece=50, pause=0.0005),
-]
-
-
-@drivers
-@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: f"{stream[0]}-{stream[1]}")
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: f"{harm.how}-{harm.cut}-{harm.piece}")
-def test_harm_on_the_way_is_borne_as_the_dialect_can(
-    drive: Drive, stream: tuple[str, str, dict[str, Any], bool], harm: Harm, endpoint: int
-) -> None:
-    dialect, scheme, json, resumable = stream
-    proxy = FaultProxy(endpoint, [harm])
-    timeouts = replace(IDLE, keepalive=0.3)
-    policy = replace(QUICK, fallback="never")
-    with harming(proxy) as port:
-        outcome = drive(f"{scheme}://127.0.0.1:{port}", json=json, dialect=dialect, policy=policy, timeouts=timeouts)
-    posts = sum(sent.startswith(b"POST") for sent in proxy.sent)
-    assert posts <= 1
-    if harm.cut is None or (resumable and (dialect == "holysheep" or harm.cut >= 1000)):
-        assert outcome.error is None
-    if outcome.error is None:
-        assert outcome.text == TEXT
-    else:
-        assert TEXT.startswith(outcome.text)
+drivers = pytest.mark.parametrize("drive", DRIVES.values(), ids=DRIVES)
 
 
 def test_a_third_driver_is_as_short_as_readme_says() -> None:
@@ -171,38 +82,64 @@ def test_each_connection_is_recorded_in_a_file_of_its_own(drive: Drive, endpoint
     assert not (tmp_path / "kept-4.wire.jsonl").exists()
 
 
-def test_a_thousand_sessions_of_which_a_tenth_is_cut_come_whole_and_leave_nothing_behind(endpoint: int) -> None:
-    random = Random(1)
-    harms = [Harm(cut=random.randrange(4000), how=random.choice(["fin", "reset"])) for _ in range(100)]
-    harms = [*harms, *[Harm()] * 900]
+@pytest.fixture(scope="module")
+def endpoint_apart() -> Iterator[int]:
+    """In a process of its own, so that what is measured is the client's memory alone."""
+    serve = [sys.executable, "-m", "tokenwire", "serve"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield int(server.stdout.readline().rpartition(":")[2])
+        finally:
+            server.kill()
+
+
+SESSIONS = 1000
+
+
+async def thousand_sessions(endpoint: int, seed: int) -> tuple[list[Outcome], FaultProxy]:
+    """All of them at once: each waits, once it has begun, until all have. A tenth is cut at random."""
+    random = Random(seed)
+    harms = [Harm(cut=random.randrange(4000), how=random.choice(["fin", "reset"])) for _ in range(SESSIONS // 10)]
+    harms += [Harm()] * (SESSIONS - len(harms))
     random.shuffle(harms)
+    proxy = FaultProxy(endpoint, harms)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, backlog=SESSIONS)
+    begun = asyncio.Barrier(SESSIONS)
 
-    async def run() -> tuple[list[Outcome], int]:
-        proxy = FaultProxy(endpoint, harms)
-        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, backlog=1024)
-        port = server.sockets[0].getsockname()[1]
-        asked: dict[str, Any] = {"json": {"model": MODELS[0]}, "dialect": "holysheep", "policy": QUICK}
+    async def ask() -> Outcome:
+        outcome = Outcome()
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         patient = tokenwire.Timeouts(connect=None)  # a thousand at once take their time
-        url = f"http://127.0.0.1:{port}"
-        outcomes = await asyncio.gather(*(asynchronous(url, timeouts=patient, **asked) for _ in range(1000)))
-        server.close()
-        await proxy.close()
-        while len(asyncio.all_tasks()) > 1:  # the proxy's own, until they have seen the ends
-            await asyncio.sleep(0.01)
-        return outcomes, len(proxy.sent)
+        asked: dict[str, Any] = {"json": {"model": MODELS[0]}, "dialect": "holysheep"}
+        async with tokenwire.astream(url, headers=PLAIN, timeouts=patient, policy=QUICK, **asked) as stream:
+            outcome.take(await anext(stream))
+            await begun.wait()
+            async for event in stream:
+                outcome.take(event)
+        return outcome
 
-    before = _files_open()
-    outcomes, connections = asyncio.run(run())
-    assert [outcome.error for outcome in outcomes if outcome.error is not None] == []
-    assert {outcome.text for outcome in outcomes} == {TEXT}
-    assert connections > 1000
-    gc.collect()
-    assert not [each for each in gc.get_objects() if isinstance(each, tokenwire.DurableSession)]
-    for _ in range(500):  # the endpoint's thread closes its sockets when it gets to it
-        if _files_open() <= before + 5:
-            break
-        threading.Event().wait(0.02)
-    assert _files_open() <= before + 5
+    outcomes = await asyncio.gather(*(ask() for _ in range(SESSIONS)))
+    server.close()
+    await proxy.close()
+    while len(asyncio.all_tasks()) > 1:  # the proxy's own, until they have seen the ends
+        await asyncio.sleep(0.01)
+    return outcomes, proxy
+
+
+def test_a_thousand_sessions_of_which_a_tenth_is_cut_come_whole_and_leave_nothing_behind(endpoint_apart: int) -> None:
+    blocks: list[int] = []
+    files = _files_open()
+    for seed in range(3):  # the first time much is made that stays, such as modules and caches
+        outcomes, proxy = asyncio.run(thousand_sessions(endpoint_apart, seed))
+        assert [outcome.text for outcome in outcomes] == [TEXT] * SESSIONS
+        assert len(proxy.sent) > SESSIONS
+        del outcomes, proxy
+        gc.collect()
+        assert not [each for each in gc.get_objects() if isinstance(each, tokenwire.DurableSession)]
+        blocks.append(sys.getallocatedblocks())
+    assert blocks[2] - blocks[1] < SESSIONS, f"memory grows: {blocks}"
+    assert _files_open() <= files
 
 
 def _files_open() -> int:

@@ -4,7 +4,6 @@ async for event in events(build_request(url, dialect, json={...}), dialect): ...
 """
 
 import random
-import ssl
 from collections.abc import AsyncIterator
 from math import inf
 from typing import Any
@@ -39,14 +38,15 @@ async def events(request: Request, dialect: Dialect, **options: Any) -> AsyncIte
 async def connect(session: DurableSession) -> tuple[trio.abc.Stream | None, list[StreamEvent]]:
     target = session.request.http.target
     session.start(trio.current_time())
+    dial: Any = trio.open_ssl_over_tcp_stream if target.tls else trio.open_tcp_stream
     try:
         with trio.fail_at(deadline(session)):
-            stream: trio.abc.Stream = await trio.open_tcp_stream(target.host, target.port)
-            if target.tls:
-                stream = trio.SSLStream(stream, ssl.create_default_context(), server_hostname=target.host)
+            stream: trio.abc.Stream = await dial(target.host, target.port)
+            if isinstance(stream, trio.SSLStream):
+                await stream.do_handshake()
     except trio.TooSlowError:
         return None, session.handle_deadline(trio.current_time())
-    except OSError as error:
+    except (OSError, trio.BrokenResourceError) as error:
         failed = ConnectionFailed(f"no connection to {target.authority}: {error}", phase="connect")
         return None, session.connection_failed(failed, trio.current_time())
     session.connected(trio.current_time())

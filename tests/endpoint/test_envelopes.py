@@ -9,7 +9,7 @@ import pytest
 from test_reference import KEY, STORY_TEXT, exchange, request
 
 import tokenwire
-from tokenwire.dialects.a2a import A2AReader, ArtifactUpdate
+from tokenwire.dialects.a2a import A2AReader, ArtifactUpdate, Task
 from tokenwire.dialects.jsonrpc import Notification, Response
 from tokenwire.dialects.mcp import MCPReader, Primed
 from tokenwire.endpoint import ReferenceEndpoint
@@ -175,6 +175,30 @@ def test_a_message_is_answered_by_a_task_whose_artifact_grows(binding: str) -> N
         (STORY[2], True, True),
     ]
     assert all(isinstance(update, ArtifactUpdate) for update in artifacts)
+
+
+#: How a task is subscribed to in each binding.
+SUBSCRIBING = {
+    "JSON-RPC": ("/a2a", lambda task: rpc("SubscribeToTask", id=task)),
+    "HTTP+JSON": ("/a2a/tasks/{}:subscribe", lambda task: {}),
+}
+
+
+@pytest.mark.parametrize("model", ["tokenwire-reference", FAILING])
+@pytest.mark.parametrize("binding", BINDINGS)
+def test_whoever_lost_the_stream_of_a_task_subscribes_to_it(binding: str, model: str) -> None:
+    endpoint = ReferenceEndpoint(key=KEY)
+    path, put = BINDINGS[binding]
+    reader = A2AReader()
+    *_, last = reader.receive_data(exchange(request(put(message(model)), path=path), endpoint)[2])
+    path, subscribe = SUBSCRIBING[binding]
+    body = exchange(request(subscribe(reader.task_id), path=path.format(reader.task_id)), endpoint)[2]
+    task, end = A2AReader().receive_data(body)
+    assert isinstance(task, Task)
+    assert (task.id, task.state, end) == (reader.task_id, "TASK_STATE_WORKING", last)
+    text = task.task["artifacts"][0]["parts"][0]["text"]
+    assert text == (STORY_TEXT if model != FAILING else "".join(STORY[:5]))
+    assert exchange(request(subscribe("task-x"), path=path.format("task-x")), endpoint)[0] == 404
 
 
 def test_the_responses_have_the_id_of_the_request() -> None:

@@ -19,7 +19,7 @@ from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Tool
 from tokenwire.dialects.jsonrpc import ErrorResponse, Notification, Response
 from tokenwire.dialects.mcp import MCPReader, Primed
-from tokenwire.endpoint.a2a import A2A
+from tokenwire.endpoint.a2a import a2a
 from tokenwire.endpoint.a2a import encode as encode_updates
 from tokenwire.endpoint.gemini import GEMINI, json_array
 from tokenwire.endpoint.gemini_live import encode as encode_turn
@@ -122,7 +122,7 @@ SERVICES = {service.dialect: service for service in services()} | {
     "gemini-live, transcribed": replace(gemini_live(), encode=partial(encode_turn, transcribed=True)),
     "ollama, a generation": replace(OLLAMA, encode=encode_generation),
     "mcp, not resumable": replace(mcp(), framing=messages),
-    "a2a, without RPC": replace(A2A, encode=encode_updates),
+    "a2a, without RPC": replace(a2a(), encode=encode_updates),
 }
 
 words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)

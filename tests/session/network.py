@@ -25,7 +25,7 @@ from tokenwire.session import DurableSession
 __all__ = ["Fault", "Simulation"]
 
 #: Rounds after which a simulation is taken to go on for ever.
-MAX_ROUNDS = 200_000
+MAX_ROUNDS = 20_000
 
 
 @dataclass(frozen=True)
@@ -190,9 +190,10 @@ class Simulation:
         if self._served(connection) or self._delivered(connection):
             return
         times = [connection.up.next, connection.down.next]
-        if connection.fault.idle_drop is not None and not connection.ended:
+        if connection.fault.idle_drop is not None and not connection.ended and not connection.down.queue:
             times.append(connection.last_down + connection.fault.idle_drop)
-        for deadline in (connection.server.next_deadline(), session.next_deadline()):
+        servers = None if connection.down.broken else connection.server.next_deadline()  # nobody hears it any more
+        for deadline in (servers, session.next_deadline()):
             times.append(inf if deadline is None else deadline)
         self._advance(min(times))
         deadline = session.next_deadline()

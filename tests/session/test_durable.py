@@ -325,6 +325,18 @@ def test_what_had_arrived_is_dropped_and_told_and_a_gap_is_told() -> None:
     assert run.kinds.count("gap") == 1
 
 
+def test_duplicates_and_gaps_are_found_though_the_program_has_cleared_the_list_of_events() -> None:
+    run = Run("eventsource", json={})
+    run.connect()
+    for number in "123":
+        run.receive(chunk(event(number)) if number != "1" else CHUNKED + chunk(event(number)))
+        run.session.answer.events.clear()
+    run.cut()
+    run.answer(CHUNKED + chunk(event("3") + event("5")) + b"0\r\n\r\n")
+    told = [each.type for each in run.events[3:] if isinstance(each, Other)]
+    assert told == ["tokenwire.duplicate", "tokenwire.gap", "message"]
+
+
 def test_events_that_share_an_id_are_known_by_their_data() -> None:
     run = Run("eventsource", json={})
     run.answer(CHUNKED + chunk(event("a", "1") + b"data: 2\n\ndata: 3\n\n"))
@@ -572,6 +584,20 @@ def test_a_continuation_has_the_partial_text_in_its_request() -> None:
     assert run.events.count(Other("tokenwire.continuation", "")) == 2
 
 
+def test_a_continuation_is_another_request_and_has_another_key() -> None:
+    """A server that heeds keys refuses one that comes with another body."""
+    policy = replace(DEFAULT, interrupted="continue", idempotency_field="Idempotency-Key")
+    run = Run(policy=policy, headers={"Idempotency-Key": "k"})
+    run.answer(CHUNKED + chunk(text("a")))
+    run.answer()
+    run.answer(CHUNKED + chunk(text("b")))
+    run.answer(CHUNKED + chunk(text("c") + DONE))
+    keys = [asked.partition(b"idempotency-key: ")[2].partition(b"\r\n")[0] for asked in run.requests]
+    assert keys[1] == keys[2]
+    assert len({keys[0], keys[1], keys[3]}) == 3
+    assert run.session.answer.text == "abc"
+
+
 # Over WebSocket.
 
 
@@ -591,6 +617,17 @@ def test_what_is_learned_about_a_host_is_remembered() -> None:
         assert run.session.answer.text == "a"
         assert len(run.requests) == 2 - times
     assert list(hosts.without) == ["host:80 over WebSocket"]
+
+
+def test_nothing_is_learned_about_a_host_that_does_not_answer_over_the_other_transport_either() -> None:
+    """A gateway that fails for the moment says nothing about WebSocket."""
+    fallback = over_the_other_transport("ws://host", DIALECTS["openai-responses"], json={"input": "hi"})
+    run = Run("openai-responses", "ws://host", json={"input": "hi"}, fallback=fallback)
+    for _ in range(4):
+        run.answer(status(502))
+    assert "falling back" in run.kinds
+    assert isinstance(run.error, StatusError)
+    assert run.session.hosts.without == {}
 
 
 UPGRADES: list[tuple[str, Callable[[Run], object], bool]] = [
@@ -620,6 +657,40 @@ def test_http_that_is_told_to_upgrade_falls_back_to_websocket_only_when_the_poli
         run = Run("openai-responses", json={"input": "hi"}, fallback=fallback, policy=policy)
         run.answer(status(426))
         assert ("falling back" in run.kinds) == (policy.fallback == "both")
+
+
+#: (the dialect, what is asked, the policy, what happens, why nothing follows then)
+LAST_WORDS: list[tuple[str, Policy, Callable[[Run], object], str]] = [
+    (
+        "openai-chat",
+        DEFAULT,
+        lambda run: run.answer(CHUNKED + chunk(text("a"))),
+        "openai-chat cannot resume this stream",
+    ),
+    ("openai-chat", PATIENT, lambda run: run.answer(), "what was asked may have been received, and is not asked twice"),
+    ("openai-chat", FIXED, lambda run: [run.refuse() for _ in range(3)], "that was the last of 3 tries"),
+    ("eventsource", replace(FIXED, elapsed=0.5), lambda run: run.refuse(), "for 0.5 s nothing new has come"),
+    (
+        "openai-chat",
+        DEFAULT,
+        lambda run: run.answer(status(503, "Retry-After: 3600")),
+        "to wait 3600 s is asked, and no more than 60 s are waited",
+    ),
+    ("openai-chat", DEFAULT, lambda run: run.answer(status(401)), ""),
+    ("openai-chat", NEVER, lambda run: run.refuse(), ""),
+    ("openai-chat", NEVER, lambda run: run.answer(), ""),
+    ("openai-chat", DEFAULT, lambda run: run.answer(CHUNKED + chunk(DONE)), ""),
+]
+
+
+@pytest.mark.parametrize(("dialect", "policy", "happens", "why"), LAST_WORDS)
+def test_an_observer_is_told_why_nothing_follows(
+    dialect: str, policy: Policy, happens: Callable[[Run], object], why: str
+) -> None:
+    run = Run(dialect, policy=policy)
+    happens(run)
+    assert (run.happened[-1].kind, run.happened[-1].detail) == ("done", why)
+    assert str(run.happened[-1]).endswith(why)
 
 
 def test_nothing_can_be_said_while_there_is_no_connection() -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.events import BlockStart, BlockStop, End, Other, StreamEvent, TextDelta
 from tokenwire.endpoint import ReferenceEndpoint, ServerConnection
 from tokenwire.endpoint.story import MODELS, STORY
 from tokenwire.errors import ConnectionFailed
-from tokenwire.session import DurableSession, Happening, Policy, Timeouts, build_request
+from tokenwire.session import DurableSession, Happening, Policy, Timeouts, build_request, over_the_other_transport
 
 TEXT = "".join(STORY)
 CHAT: dict[str, Any] = {"model": MODELS[0], "messages": [{"role": "user", "content": "go"}]}
@@ -40,12 +40,18 @@ policies = st.builds(
     jitter=st.booleans(),
     interrupted=st.sampled_from(["raise", "resume", "restart", "continue", "reconnect"]),
     statuses=st.sampled_from([frozenset[int](), frozenset({503})]),
-    fallback=st.just("never"),
+    fallback=st.sampled_from(["never", "to HTTP", "both"]),
 )
+
+#: Statuses with which a server refuses; mostly it does not.
+refusals = st.sampled_from([0, 0, 0, 0, 0, 204, 404, 426, 503])
+
+#: Of what is on its way, how much arrives in one read.
+shares = st.sampled_from([0.01, 0.2, 0.5, 0.9, 1.0])
 
 
 class Faults(RuleBasedStateMachine):
-    """One conversation; each rule is something that a network, a server or a clock does."""
+    """One conversation, and what a network, a server or a clock does to it."""
 
     session: DurableSession
 
@@ -83,53 +89,65 @@ class Faults(RuleBasedStateMachine):
             policy=policy,
             random=lambda: jitter,
             observe=self.observe,
+            fallback=over_the_other_transport(url, dialect, json=json, headers={"accept-encoding": "identity"}),
         )
 
     def observe(self, happening: Happening) -> None:
         self.happened.append(happening)
-        self.row += happening.kind == "failed"
+        self.row += (happening.kind == "failed") - (happening.kind == "falling back")  # which is no other try
 
     # What may happen.
 
-    @precondition(lambda self: self.session.wants == "connect")
-    @rule()
-    def connects(self) -> None:
+    @rule(data=st.data())
+    def something_happens(self, data: st.DataObject) -> None:
+        """One rule, and not one for each: most of them end a conversation, and few would come as far as a second
+        connection. What goes on is more likely here than what ends."""
+        session = self.session
+        may = ["time_passes"]
+        if session.wants == "connect":
+            may += ["connects"] * 6 + ["is_refused"]
+        if session.wants == "transfer":
+            may += ["data_arrives"] * 6 * bool(self.waiting) + ["the_connection_ends"]
+        if session.next_deadline() is not None:
+            may += ["nothing_happens_until_the_deadline"] * (6 if session.wants == "wait" else 1)
+        getattr(self, data.draw(st.sampled_from(may)))(data)
+
+    def connects(self, data: st.DataObject) -> None:
+        refusal = data.draw(refusals)
         self.session.start(self.now)
         self.session.connected(self.now)
         self.server, self.waiting, self.spoken = self.endpoint.connection(), b"", False
-        self._send()
+        if refusal:
+            self.session.data_to_send()
+            self.waiting = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % refusal
+        else:
+            self._send()
 
-    @precondition(lambda self: self.session.wants == "connect")
-    @rule(phase=st.sampled_from(["connect", "resolve", "tls"]))
-    def is_refused(self, phase: str) -> None:
+    def is_refused(self, data: st.DataObject) -> None:
+        phase = data.draw(st.sampled_from(["connect", "resolve", "tls"]))
         self.session.start(self.now)
         self.events += self.session.connection_failed(ConnectionFailed("no", phase=phase), self.now)
 
-    @precondition(lambda self: self.session.wants == "transfer" and self.waiting)
-    @rule(size=st.integers(1, 4000))
-    def data_arrives(self, size: int) -> None:
-        data, self.waiting = self.waiting[:size], self.waiting[size:]
-        events = self.session.receive_data(data, self.now)
+    def data_arrives(self, data: st.DataObject) -> None:
+        size = int(len(self.waiting) * data.draw(shares)) + data.draw(st.integers(1, 60))
+        piece, self.waiting = self.waiting[:size], self.waiting[size:]
+        events = self.session.receive_data(piece, self.now)
         self.events += events
         if any(not (isinstance(event, Other) and event.type == "tokenwire.duplicate") for event in events):
             self.row = 0
         if self.session.wants == "transfer" and not self.session.ended:
             self._send()
 
-    @precondition(lambda self: self.session.wants == "transfer")
-    @rule(reset=st.booleans())
-    def the_connection_ends(self, reset: bool) -> None:
+    def the_connection_ends(self, data: st.DataObject) -> None:
         self.waiting = b""
-        self.events += self.session.receive_eof(self.now, reset=reset)
+        self.events += self.session.receive_eof(self.now, reset=data.draw(st.booleans()))
 
-    @precondition(lambda self: self.session.next_deadline() is not None)
-    @rule()
-    def nothing_happens_until_the_deadline(self) -> None:
+    def nothing_happens_until_the_deadline(self, data: st.DataObject) -> None:
         self.now = max(self.now, self.session.next_deadline() or 0.0)
         self.events += self.session.handle_deadline(self.now)
 
-    @rule(seconds=st.floats(0, 5))
-    def time_passes(self, seconds: float) -> None:
+    def time_passes(self, data: st.DataObject) -> None:
+        seconds = data.draw(st.floats(0, 5))
         deadline = self.session.next_deadline()
         self.now = self.now + seconds if deadline is None else max(self.now, min(self.now + seconds, deadline - 1e-6))
 

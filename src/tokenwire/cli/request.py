@@ -62,6 +62,7 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
         ("idle", _DEFAULTS.idle),
         ("first-event", _DEFAULTS.first_event),
         ("event-idle", _DEFAULTS.event_idle),
+        ("keepalive", _DEFAULTS.keepalive),
         ("total", _DEFAULTS.total),
     ):
         parser.add_argument(
@@ -219,4 +220,5 @@ def _timeouts(args: argparse.Namespace) -> Timeouts:
         first_event=args.first_event_timeout or None,
         event_idle=args.event_idle_timeout or None,
         total=args.total_timeout or None,
+        keepalive=args.keepalive_timeout or None,
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..endpoint import ReferenceEndpoint, serve
 from ..endpoint.reference import services
+from ..endpoint.replay_buffer import DropOnCommand
+from ..endpoint.seams import Seams
 from .exits import FINE
 from .request import add_key_options, key_of, port_number, positive_seconds
 
@@ -37,6 +39,18 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--pace", type=positive_seconds, metavar="SECONDS", default=0.0, help="between two pieces; default: %(default)g"
     )
+    parser.add_argument(
+        "--keepalive",
+        type=positive_seconds,
+        metavar="SECONDS",
+        default=0.0,
+        help="of silence in a stream of server-sent events, after which a comment goes out; default: none does",
+    )
+    parser.add_argument(
+        "--drops",
+        action="store_true",
+        help="end a response after so many bytes as its request says in a field: X-Drop-After: 500, or 500 reset",
+    )
     add_key_options(parser, "the key to demand")
 
 
@@ -45,7 +59,8 @@ def _spoken() -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    endpoint = ReferenceEndpoint(key=key_of(args), pace=args.pace)
+    seams = DropOnCommand if args.drops else Seams
+    endpoint = ReferenceEndpoint(key=key_of(args), pace=args.pace, keepalive=args.keepalive or None, seams=seams)
 
     def announce(port: int) -> None:
         print(f"http://{args.host}:{port}", flush=True)

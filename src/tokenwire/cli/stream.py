@@ -61,14 +61,15 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
+    asked = dialect_asked(args).name
+    asks_for_usage = args.usage and asked == "openai-chat"
     body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
-    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=_Teller().tell)
+    screen = Screen(sys.stdout)
+    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, plain=asked == "eventsource")
+    teller = _Teller(printer.make_room)
+    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=teller.tell)
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
-    screen = Screen(sys.stdout)
-    plain = opening.dialect.name == "eventsource"
-    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, plain)
     clock = _Clock()
     stream = Stream(opening)
     try:
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         if args.usage:
             _tell_usage(stream.usage)
         if args.timing:
-            clock.tell()
+            clock.tell(teller.connections)
     return _outcome(stream.answer)
 
 
@@ -121,9 +122,13 @@ class _TextPrinter:
             case _:
                 pass
 
-    def close(self) -> None:
+    def make_room(self) -> None:
+        """Something else is to stand on a line of its own, on the same terminal."""
         if self._screen.for_people:
             self._new_line()
+
+    def close(self) -> None:
+        self.make_room()
 
     def _stop(self, kind: str) -> None:
         if kind == "tool":
@@ -149,6 +154,9 @@ class _EventPrinter:
 
     def show(self, event: StreamEvent) -> None:
         self._write(_json_line(event) + "\n")
+
+    def make_room(self) -> None:
+        """Each line is whole."""
 
     def close(self) -> None:
         """Nothing is left over."""
@@ -192,7 +200,7 @@ class _Clock:
             self._deltas.append(monotonic() - self._start)
             self._characters += len(event.arguments if isinstance(event, ToolCallDelta) else event.text)
 
-    def tell(self) -> None:
+    def tell(self, connections: int) -> None:
         parts = []
         if self._answered is not None:
             parts.append(f"answered after {_seconds(self._answered)}")
@@ -202,7 +210,8 @@ class _Clock:
         if len(self._deltas) > 1:
             gaps = [later - earlier for earlier, later in zip(self._deltas, self._deltas[1:], strict=False)]
             parts.append(f"{_seconds(median(gaps))} between them, {_seconds(max(gaps))} at most")
-        parts.append(f"{_seconds(monotonic() - self._start)} in all")
+        over = f" over {connections} connections" if connections > 1 else ""
+        parts.append(f"{_seconds(monotonic() - self._start)} in all{over}")
         print("timing:", "; ".join(parts), file=sys.stderr, flush=True)
 
 
@@ -211,23 +220,38 @@ def _seconds(seconds: float) -> str:
 
 
 class _Teller:
-    """Tells what happens to the connections where it does not go smoothly. A failure that nothing follows is told
-    at the end, by whoever says how it ended."""
+    """Tells what happens to the connections where it does not go smoothly, and when, in seconds. A failure that nothing
+    follows is told at the end, by whoever says how it ended.
 
-    def __init__(self) -> None:
+    :param make_room: is called before each line.
+    """
+
+    def __init__(self, make_room: Callable[[], None]) -> None:
+        self.connections = 0
+        self._make_room = make_room
+        self._start: float | None = None
         self._failed: Happening | None = None
 
     def tell(self, happening: Happening) -> None:
-        if happening.kind == "failed":
-            self._failed = happening
-        elif happening.kind not in ("connecting", "connected", "duplicate", "done"):
-            if self._failed is not None:
-                self._print(self._failed)
-                self._failed = None
-            self._print(happening)
+        self.connections = happening.connection
+        self._start = happening.at if self._start is None else self._start
+        match happening.kind:
+            case "failed":
+                self._failed = happening
+            case "done" if happening.detail:
+                self._print(happening, f"nothing follows: {happening.detail}")
+            case "connecting" | "connected" | "duplicate" | "done":
+                pass
+            case _:
+                if self._failed is not None:
+                    self._print(self._failed, str(self._failed))
+                    self._failed = None
+                self._print(happening, str(happening))
 
-    def _print(self, happening: Happening) -> None:
-        print(f"connection {happening.connection}: {one_line(str(happening))}", file=sys.stderr, flush=True)
+    def _print(self, happening: Happening, words: str) -> None:
+        self._make_room()
+        after = happening.at - (self._start or 0.0)
+        print(f"{after:.2f} s, connection {happening.connection}: {one_line(words)}", file=sys.stderr, flush=True)
 
 
 def _tell_usage(usage: dict[str, Any] | None) -> None:

@@ -103,6 +103,7 @@ class _Driver(Generic[_Item]):
         self._session = session
         self._reader: _Reader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._tls: ssl.SSLObject | None = None
         self._hung_up = False
         self._ready: deque[_Item] = deque()
 
@@ -212,6 +213,7 @@ class _Driver(Generic[_Item]):
                 reason.__cause__ = error
                 self._ready += self._session.connection_failed(reason, monotonic())
         else:
+            self._tls = self._writer.get_extra_info("ssl_object")
             connected = self._writer.get_extra_info("socket")
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._session.connected(monotonic())
@@ -251,7 +253,7 @@ class _Driver(Generic[_Item]):
             await self._flush()
             return
         if not data:
-            self._hang_up("reset" if reader.reset else "eof")
+            self._hang_up("reset" if reader.reset or not _announced_end(self._tls) else "eof")
             return
         now = monotonic()
         if self._opening.writer is not None:
@@ -328,6 +330,16 @@ class AsyncWebSocket(_Driver[str | bytes]):
 
 def _time_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - monotonic(), 0.0)
+
+
+def _announced_end(tls: ssl.SSLObject | None) -> bool:
+    """Whether TLS, if there is any, said that its peer would send no more: anybody can end TCP (RFC 8446, 6.1)."""
+    try:
+        return tls is None or not tls.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:
+        return False
 
 
 class _Reader(asyncio.StreamReader):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json as json_module
 import socket
 import ssl
+import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from queue import Empty, Queue
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -205,8 +207,9 @@ class _Driver(Generic[_Item]):
                     route.tunnel.receive_data(self._socket.recv(READ_SIZE))
             if self._opening.ssl_context is not None:
                 self._socket.settimeout(self._time_left())
+                # An end that TLS did not announce is an error then, as a reset is: anybody can make it (RFC 8446, 6.1).
                 self._socket = self._opening.ssl_context.wrap_socket(
-                    self._socket, server_hostname=self._opening.target.host
+                    self._socket, server_hostname=self._opening.target.host, suppress_ragged_eofs=False
                 )
         except ConnectionFailed as failure:
             self._ready += self._session.connection_failed(failure, monotonic())
@@ -222,7 +225,7 @@ class _Driver(Generic[_Item]):
     def _dial(self, host: str, port: int) -> socket.socket:
         """Tries each address of the host within the connect timer."""
         failure: OSError | None = None
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, _, address in _resolve(host, port, self._time_left()):
             try:
                 return self._dial_address(socket.socket(family, kind, protocol), address)
             except OSError as error:
@@ -350,3 +353,34 @@ class WebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
+
+
+_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
+
+
+def _resolve(host: str, port: int, seconds: float | None) -> _Addresses:
+    """The addresses of a host. The system's resolver knows no timeout, so it is asked in a thread that may be left.
+
+    :raises TimeoutError: after so many seconds.
+    :raises OSError: where the name is not known.
+    """
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass  # it is no address, but a name
+    answers: Queue[_Addresses | OSError] = Queue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, name="tokenwire resolver", daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer

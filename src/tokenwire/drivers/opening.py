@@ -280,6 +280,8 @@ def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:
             "If it is signed by your own authority, name its file in the environment variable SSL_CERT_FILE.",
             phase="tls",
         )
+    if isinstance(error, ssl.SSLEOFError | ConnectionResetError):
+        return ConnectionFailed(f"{host}:{port} broke the connection off before it stood", phase="connect")
     if isinstance(error, ssl.SSLError):
         return ConnectionFailed(
             f"no TLS with {host}:{port}: {error.reason or error}. Does that port speak TLS?", phase="tls"

@@ -79,14 +79,14 @@ class _Interactions:
         request = json_object(call)
         script = tell(_wanted(request))
         if request.get("store", True):
-            self._told.keep(_id(identity), _Told(script, identity))
+            self._told.keep(_id(identity), _Told(script, identity), key_of(call))
         if request.get("stream"):
             return stream_reply(call, seams, encode(script, identity), _framing, pace=pace)
         script.refuse_failure()
         return json_reply(200, _whole(script, identity))
 
     def retrieve(self, call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
-        told = self._told.get(call.place["id"])
+        told = self._told.get(call.place["id"], key_of(call))
         if told is None:
             raise Refusal(404, "not_found", "Requested entity was not found.")
         if call.query.get("stream") != "true":

@@ -21,7 +21,7 @@ from .jsonrpc import INTERNAL_ERROR, envelope_of, failed, refuse, refuse_request
 from .recent import Recent
 from .replies import Payload, compact, json_reply, refused, stream_reply
 from .seams import Call, Reply, Seams
-from .service import Identity, Service
+from .service import Identity, Service, bearer_of
 from .story import MODELS, Delta, Failure, Script, Text, tell
 from .wanted import Refusal, Wanted, limit_of
 
@@ -113,7 +113,7 @@ class _Server:
         if not last:
             raise Refusal(405, "method_not_allowed", "The server says nothing by itself.", [("Allow", "POST, OPTIONS")])
         stream, _, number = last.partition("-")
-        told = self._told.get(stream)
+        told = self._told.get(stream, bearer_of(call))
         if told is None or not number.isdecimal():
             raise Refusal(400, "unknown_event", f"No event has the id {last!r}.")
 
@@ -139,7 +139,7 @@ class _Server:
         payloads = list(encode(script, identity, request_id=request.id, progress=progress))
         if call.header("mcp-protocol-version") == _WITHOUT_HANDSHAKE:
             return stream_reply(call, seams, payloads, messages, pace=pace)
-        self._told.keep(str(identity.number), _Told(payloads, identity.number))
+        self._told.keep(str(identity.number), _Told(payloads, identity.number), bearer_of(call))
         return stream_reply(call, seams, payloads, partial(resumable_messages, stream=identity.number), pace=pace)
 
 

@@ -8,16 +8,17 @@ What is said over WebSocket is in `responses_socket`.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .recent import Recent
 from .replies import Payload, json_reply, named_events, stream_reply
 from .responses_events import MAX_KNOWN, encode, previous_not_found, response_id, wanted_of
 from .responses_socket import ResponsesSocket
 from .seams import Call, Reply, Seams
-from .service import Identity, Service
+from .service import Identity, Service, bearer_of
 from .story import Script, tell
 from .wanted import Refusal, json_object
 
@@ -43,7 +44,7 @@ class _Responses:
     """The responses of an endpoint: it remembers them between requests."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: Recent[_Kept] = Recent(MAX_KEPT)
         self._known: deque[str] = deque(maxlen=MAX_KNOWN)
 
     def create(self, call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
@@ -55,7 +56,7 @@ class _Responses:
         made = _Kept(script, identity, request)
         self._known.append(response_id(identity))
         if request.get("background"):
-            self._keep(made)
+            self._kept.keep(response_id(identity), made, bearer_of(call))
         if request.get("stream"):
             return stream_reply(call, seams, made.events(), named_events, pace=pace)
         if request.get("background"):
@@ -65,7 +66,7 @@ class _Responses:
 
     def retrieve(self, call: Call, seams: Seams, identity: Identity, pace: float) -> Reply:
         asked = call.place["id"]
-        kept = self._kept.get(asked)
+        kept = self._kept.get(asked, bearer_of(call))
         if kept is None:
             raise Refusal(404, "not_found", f"Response with id {asked!r} not found.")
         if call.query.get("stream") != "true":
@@ -78,11 +79,6 @@ class _Responses:
             raise Refusal(400, "invalid_request", "`starting_after` must be a whole number.") from None
         rest = (event for event in kept.events() if event["sequence_number"] > after)
         return stream_reply(call, seams, rest, named_events, pace=pace)
-
-    def _keep(self, made: _Kept) -> None:
-        self._kept[response_id(made.identity)] = made
-        if len(self._kept) > MAX_KEPT:
-            self._kept.popitem(last=False)
 
 
 def _last(events: Iterable[Payload]) -> Payload:

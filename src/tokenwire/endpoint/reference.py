@@ -16,7 +16,7 @@ from time import time
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..protocol.websocket import Asked
-from .a2a import A2A
+from .a2a import a2a
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .bedrock import BEDROCK_CONVERSE
@@ -72,7 +72,7 @@ def services() -> tuple[Service, ...]:
         VERCEL_UI,
         AG_UI,
         mcp(),
-        A2A,
+        a2a(),
     )
 
 

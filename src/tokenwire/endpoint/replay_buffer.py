@@ -33,7 +33,7 @@ class ReplayBuffer:
 
     def keep(self, key: str, stream: int, payloads: Sequence[Payload]) -> None:
         """Remembers a stream from its beginning."""
-        self._streams.keep(f"{stream} {key}", payloads)
+        self._streams.keep(str(stream), payloads, key)
 
     def after(self, key: str, last_event_id: str) -> tuple[int, int, Sequence[Payload]]:
         """The stream of an event, the number of what follows it, and that, which may be nothing.
@@ -41,7 +41,7 @@ class ReplayBuffer:
         :raises Refusal: where the event is not known, or not to this key.
         """
         stream, _, number = last_event_id.partition("-")
-        payloads = self._streams.get(f"{stream} {key}")
+        payloads = self._streams.get(stream, key)
         if payloads is None or not number.isdecimal():
             raise Refusal(404, "unknown_event", f"No event has the id {last_event_id!r}, or it was forgotten.")
         first = int(number) + 1

@@ -22,7 +22,8 @@ which the model goes on with the text as far as it had come. Open blocks are clo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -44,6 +45,7 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
+from ..protocol.url import Target
 from .conversation import Session
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
@@ -53,6 +55,9 @@ from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
+
+#: Events that are remembered though the program clears the list of them, for a resumed stream begins among the last.
+MAX_REMEMBERED = 64
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
@@ -127,12 +132,14 @@ class DurableSession:
         self._streamed = False  # there was a stream, over any connection
         self._heard = False  # and events in it, of this generation
         self._closing = False
-        self._cursor = ""  # of the last event that has one: the list of events may be cleared
+        self._cursor = ""  # of the last event that has one
+        self._latest: deque[StreamEvent] = deque(maxlen=MAX_REMEMBERED)
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
         self._until: float | None = None
         self._total: float | None = None
+        self._lesson: tuple[Target, str] | None = None  # what cannot be had and why, if the other transport can
 
     @property
     def request(self) -> Request:
@@ -160,8 +167,7 @@ class DurableSession:
         if self._row_began is None:
             self._row_began = now
         self._connections += 1
-        target = self._try.request.http.target
-        self._happened("connecting", now, f"{target.scheme}://{target.authority}")
+        self._happened("connecting", now, _place(self._try.request))
         self._attempt.start(now)
 
     def connected(self, now: float) -> None:
@@ -232,6 +238,9 @@ class DurableSession:
         if attempt.head is not None:
             self.head = attempt.head
             self._streamed = self._streamed or attempt.streaming
+            if self._lesson is not None and attempt.streaming:
+                self.hosts.learn(*self._lesson)
+                self._lesson = None
         if events:
             self._arrived(events, now)
         if attempt.ended and not self.ended and not self._closing:
@@ -249,6 +258,7 @@ class DurableSession:
             if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
                 return
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
+        self._latest.extend(events)
         self._heard = True
         self._failures = 0
         self._row_began = None
@@ -259,34 +269,38 @@ class DurableSession:
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
         other = self._falls_back(error)
         if other is not None:
-            self.hosts.learn(self._try.request.http.target, str(error))
+            self._lesson = (self._try.request.http.target, str(error))
             return self._begin(other, 0.0, now)
         following = self._following(error)
-        wait = self._wait(error, now) if following is not None else None
-        if following is None or wait is None:
-            return self._give_up(error, now)
+        if isinstance(following, str):
+            return self._give_up(error, now, following)
+        wait = self._wait(error, now)
+        if isinstance(wait, str):
+            return self._give_up(error, now, wait)
         return self._begin(following, wait, now)
 
-    def _following(self, error: TokenwireError) -> _Try | None:
-        """What to try after that; None for nothing. Reads as the table of phases does."""
+    def _following(self, error: TokenwireError) -> _Try | str:
+        """What to try after that, or why nothing, empty where the error says it. Reads as the table of phases does."""
         nothing_was_asked = not self._attempt.streaming if self._try.request.websocket else not self._sent
         match error:
             case TimeoutExceeded(timer="total"):
-                return None
+                return ""
             case StatusError(status=status) if status in self._policy.statuses:
                 return self._try
             case StatusError() if self._try.again is not None:
-                return self._ask_anew() if error.status != 204 else None
+                return self._ask_anew() if error.status != 204 else ""
             case ConnectionFailed(phase=phase):
-                return self._try if phase in _PASSING else None
+                return self._try if phase in _PASSING else ""
             case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if nothing_was_asked:
                 return self._try
             case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if self._heard:
-                return self._go_on() if self._may_go_on() else None
+                return self._go_on() if self._may_go_on() else "by this code the server closed it for good"
             case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if self._is_repeatable():
                 return self._try
+            case BodyTruncated() | StreamInterrupted() | TimeoutExceeded():
+                return "what was asked may have been received, and is not asked twice"
             case _:
-                return None
+                return ""
 
     def _is_repeatable(self) -> bool:
         """The request may be sent again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
@@ -302,10 +316,10 @@ class DurableSession:
         closed = attempt.closed if isinstance(attempt, WebSocketSession) else None
         return closed is None or closed.code in self._policy.close_codes
 
-    def _go_on(self) -> _Try | None:
+    def _go_on(self) -> _Try | str:
         """Some of the stream had arrived."""
         if self._policy.interrupted == "raise":
-            return None
+            return ""
         again = self._resumption()
         if again is None:
             return self._ask_anew()
@@ -327,7 +341,7 @@ class DurableSession:
             path=request.http.target.path,
             fields=dict(request.http.headers),
             json=request.json,
-            events=self.answer.events,
+            events=self._had_arrived(),
             id=self.answer.start.id if self.answer.start is not None else "",
             cursor=self._cursor,
             last_event_id=self._decoder.last_event_id,
@@ -338,36 +352,49 @@ class DurableSession:
         asked = self._generation.request.http.method
         return self._policy.interrupted == "reconnect" and asked == "GET" and self._decoder.may_end
 
-    def _ask_anew(self) -> _Try | None:
+    def _ask_anew(self) -> _Try | str:
         """The stream cannot be resumed: the model is asked once more, by a policy that wants it so."""
         request, dialect = self._generation.request, self._generation.dialect
         text = self.answer.text
         if self._policy.interrupted == "continue" and text and not self.answer.all_tools:
             longer = dialect.continuing(request.json, text)
-            return None if longer is None else _Try("continuing", asking(request, dialect, longer), dialect)
+            if longer is None:
+                return f"{dialect.name} cannot be asked to go on with a text"
+            return _Try("continuing", self._with_another_key(asking(request, dialect, longer)), dialect)
         if self._policy.interrupted not in ("restart", "continue"):
-            return None
+            return f"{dialect.name} cannot resume this stream"
         json = dialect.asking_again(self._broken()) if request.websocket else request.json
         return _Try("restarting", asking(request, dialect, json), dialect)
 
-    def _wait(self, error: TokenwireError, now: float) -> float | None:
-        """Seconds before the next try; None where there is none any more."""
+    def _with_another_key(self, request: Request) -> Request:
+        """It has another body, with which a key that was used is refused."""
+        field = self._policy.idempotency_field.lower()
+        headers = [
+            (name, f"{value}-{self._connections}" if field and name == field else value)
+            for name, value in request.http.headers
+        ]
+        return replace(request, http=replace(request.http, headers=headers))
+
+    def _wait(self, error: TokenwireError, now: float) -> float | str:
+        """Seconds before the next try, or why there is none any more."""
         policy = self._policy
         self._failures += 1
         if policy.attempts is not None and self._failures >= policy.attempts:
-            return None
+            return f"that was the last of {policy.attempts} tries"
         wait = policy.backoff(self._failures, self._random)
         if isinstance(error, StatusError):
             asked = retry_after(error.headers, self._wall) or 0.0
             if asked > policy.longest:
-                return None
+                return f"to wait {asked:g} s is asked, and no more than {policy.longest:g} s are waited"
             wait = max(wait, asked)
         elif self._retry is not None:
             asked = min(self._retry / 1000, policy.longest)
             wait = asked if self._failures == 1 else max(wait, asked)
         began = now if self._row_began is None else self._row_began
         self._row_began = began
-        return None if policy.elapsed is not None and now + wait - began > policy.elapsed else wait
+        if policy.elapsed is not None and now + wait - began > policy.elapsed:
+            return f"for {policy.elapsed:g} s nothing new has come"
+        return wait
 
     def _begin(self, following: _Try, wait: float, now: float) -> list[StreamEvent]:
         """Makes ready for the next connection."""
@@ -375,7 +402,8 @@ class DurableSession:
         if wait > 0:
             self._happened("waiting", now, seconds=wait)
         if following is not self._try and following.kind != "first":
-            self._happened(following.kind, now, self._decoder.last_event_id or self._cursor)
+            place = _place(following.request) if following.kind == "falling back" else ""
+            self._happened(following.kind, now, place or self._decoder.last_event_id or self._cursor)
         if following.again is None and following is not self._try:
             events = self._leave_the_generation(following)
         self._try = following
@@ -399,6 +427,7 @@ class DurableSession:
             self.answer.add_all(events)
         self._heard = False
         self._cursor = ""
+        self._latest.clear()
         self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
         self._guess = None
         return events
@@ -406,7 +435,11 @@ class DurableSession:
     def _overlap(self, again: Again) -> Overlap:
         dialect = self._decoder.dialect
         cursor = self._decoder.last_event_id or self._cursor
-        return Overlap(self.answer.events, cursor, dialect.cursor, snapshot=again.snapshot)
+        return Overlap(self._had_arrived(), cursor, dialect.cursor, snapshot=again.snapshot)
+
+    def _had_arrived(self) -> Sequence[StreamEvent]:
+        """All events, or the last ones, where the program has cleared the list."""
+        return max(self.answer.events, self._latest, key=len)
 
     def _new_decoder(self) -> Decoder:
         return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
@@ -441,10 +474,10 @@ class DurableSession:
 
     # The end.
 
-    def _give_up(self, error: TokenwireError, now: float) -> list[StreamEvent]:
+    def _give_up(self, error: TokenwireError, now: float, why: str = "") -> list[StreamEvent]:
         """No connection follows: what had arrived is all there is."""
         if not self._streamed or not isinstance(error, _BROKEN_OFF):
-            self._end(error, now)
+            self._end(error, now, why)
             return []
         stopped = isinstance(error, StatusError) and error.status == 204  # WHATWG HTML 9.2.3: no more of it
         cut = not stopped and (self._attempt.cut or not isinstance(error, StreamInterrupted))
@@ -453,20 +486,22 @@ class DurableSession:
         if self._decoder.outcome in ("clean", "error"):
             self._end(None, now)
         elif isinstance(error, StreamInterrupted):
-            self._end(error, now)
+            self._end(error, now, why)
         else:
             words = f"the stream broke off after {len(self.answer.text)} characters of text, and then: {error}"
             interrupted = StreamInterrupted(words, self.answer)
             interrupted.__cause__ = error
-            self._end(interrupted, now)
+            self._end(interrupted, now, why)
         return events
 
-    def _end(self, error: TokenwireError | None, now: float) -> None:
+    def _end(self, error: TokenwireError | None, now: float, why: str = "") -> None:
         self.ended = True
         self.error = error
         if self._wants != "transfer":
             self._wants = "over"
-        self._happened("done", now, error=error)
+        if self._policy.attempts == 1:
+            why = ""  # nobody expects a second one
+        self._happened("done", now, why, error=error)
 
     def _happened(
         self,
@@ -479,6 +514,11 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
+
+
+def _place(request: Request) -> str:
+    """Where to, without what may be secret in a query."""
+    return f"{request.http.target.scheme}://{request.http.target.authority}"
 
 
 #: What the events that tell of a resumed stream are to an observer.

@@ -35,7 +35,7 @@ class Happening:
     :ivar kind: what it was.
     :ivar at: when; monotonic seconds.
     :ivar connection: which, counted from 1.
-    :ivar detail: in words: where to, from which cursor.
+    :ivar detail: in words: where to, from which cursor; of "done", why nothing follows where a policy had to decide.
     :ivar seconds: of "waiting": how long.
     :ivar error: of "failed", and of "done" where it did not end well.
     """
@@ -49,7 +49,7 @@ class Happening:
 
     def __str__(self) -> str:
         what = f"{self.kind} {self.seconds:.1f} s" if self.seconds is not None else self.kind
-        words = str(self.error) if self.error is not None else self.detail
+        words = "; ".join(str(each) for each in (self.error, self.detail) if each)
         return f"{what}: {words}" if words else what
 
 
