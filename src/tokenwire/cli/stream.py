@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     screen = Screen(sys.stdout)
-    plain = opening.dialect.name == "eventsource"
-    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, plain)
+    dialect = "auto" if opening.guess is not None else opening.dialect.name
+    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, dialect)
     clock = _Clock()
     stream = Stream(opening)
     try:
@@ -89,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
 class _TextPrinter:
     """Text as it is; what surrounds it where a person reads it.
 
-    :param plain: the stream has no other text than the data of its events.
+    :param dialect: that of the stream: plain events have no other text than their data.
     """
 
-    def __init__(self, screen: Screen, plain: bool) -> None:
+    def __init__(self, screen: Screen, dialect: str) -> None:
         self._screen = screen
-        self._plain = plain
+        self._dialect = dialect
         self._kinds: dict[int, str] = {}
         self._midline = False
 
@@ -116,7 +116,7 @@ class _TextPrinter:
                 self._stop(self._kinds.get(event.block, ""))
             case Other(type="bytes"):
                 self._write(event.raw)
-            case Other() if self._plain and not event.type.startswith("tokenwire."):
+            case Other() if self._is_text(event):
                 self._write(event.raw + "\n")
             case _:
                 pass
@@ -124,6 +124,11 @@ class _TextPrinter:
     def close(self) -> None:
         if self._screen.for_people:
             self._new_line()
+
+    def _is_text(self, other: Other) -> bool:
+        if self._dialect == "auto":
+            return other.type == "message"  # it may turn out to be a stream of plain events
+        return self._dialect == "eventsource" and not other.type.startswith("tokenwire.")
 
     def _stop(self, kind: str) -> None:
         if kind == "tool":
