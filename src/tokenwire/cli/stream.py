@@ -61,11 +61,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asked = dialect_asked(args).name
-    asks_for_usage = args.usage and asked == "openai-chat"
+    asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
     body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
     screen = Screen(sys.stdout)
-    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, plain=asked == "eventsource")
+    printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, args.dialect)
     teller = _Teller(printer.make_room)
     opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=teller.tell)
     if opening.guess is not None:
@@ -90,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
 class _TextPrinter:
     """Text as it is; what surrounds it where a person reads it.
 
-    :param plain: the stream has no other text than the data of its events.
+    :param dialect: that of the stream: plain events have no other text than their data.
     """
 
-    def __init__(self, screen: Screen, plain: bool) -> None:
+    def __init__(self, screen: Screen, dialect: str) -> None:
         self._screen = screen
-        self._plain = plain
+        self._dialect = dialect
         self._kinds: dict[int, str] = {}
         self._midline = False
 
@@ -117,7 +116,7 @@ class _TextPrinter:
                 self._stop(self._kinds.get(event.block, ""))
             case Other(type="bytes"):
                 self._write(event.raw)
-            case Other() if self._plain and not event.type.startswith("tokenwire."):
+            case Other() if self._is_text(event):
                 self._write(event.raw + "\n")
             case _:
                 pass
@@ -129,6 +128,11 @@ class _TextPrinter:
 
     def close(self) -> None:
         self.make_room()
+
+    def _is_text(self, other: Other) -> bool:
+        if self._dialect == "auto":
+            return other.type == "message"  # it may turn out to be a stream of plain events
+        return self._dialect == "eventsource" and not other.type.startswith("tokenwire.")
 
     def _stop(self, kind: str) -> None:
         if kind == "tool":

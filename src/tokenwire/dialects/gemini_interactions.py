@@ -122,8 +122,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
             self._arguments.pop(index, None)
             return self._blocks.run(index, "tool", arguments, raw, cursor)
         if isinstance(arguments, dict) and self._blocks.kind(index) == "server_tool":
-            self._arguments[index] = self._arguments.get(index, {}) | arguments
-            return None  # given when the step stops
+            self._arguments[index] = self._arguments.get(index, {}) | arguments  # they are given when the step stops
         return None
 
     def _stop(self, index: int, raw: str, cursor: str | None) -> list[StreamEvent]:
