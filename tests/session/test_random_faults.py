@@ -44,7 +44,7 @@ policies = st.builds(
 )
 
 #: Statuses with which a server refuses; mostly it does not.
-refusals = st.sampled_from([0, 0, 0, 0, 0, 204, 404, 426, 503])
+refusals = st.sampled_from([0] * 16 + [204, 404, 426, 503])
 
 #: Of what is on its way, how much arrives in one read.
 shares = st.sampled_from([0.01, 0.2, 0.5, 0.9, 1.0])
@@ -105,7 +105,7 @@ class Faults(RuleBasedStateMachine):
         session = self.session
         may = ["time_passes"]
         if session.wants == "connect":
-            may += ["connects"] * 6 + ["is_refused"]
+            may += ["connects"] * 12 + ["is_refused"]
         if session.wants == "transfer":
             may += ["data_arrives"] * 6 * bool(self.waiting) + ["the_connection_ends"]
         if session.next_deadline() is not None:
