@@ -210,14 +210,17 @@ class Case:
         return next((chat for chat in self.chats if chat.response is response), ChatStream(Stream(response)))
 
     def generation(self, probe: str) -> Generation:
-        """The streamed answer that a probe got, in any dialect.
+        """The streamed answer that a probe got, in any dialect whose framing is text.
 
         :raises Inconclusive: when it got none.
+        :raises NotApplicable: for an answer in Amazon's binary framing.
         """
         response = self.accepted(probe)
         for generation in self.generations:
             if generation.response is response:
                 return generation
+        if response.media_type == DIALECTS["bedrock-converse"].content_type:
+            raise NotApplicable("the answer is framed in binary")
         raise Inconclusive(f"the probe {probe!r} got no stream")
 
 

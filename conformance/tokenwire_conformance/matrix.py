@@ -39,6 +39,8 @@ EXAMINED: tuple[tuple[str, Transport], ...] = (
     ("mistral", "http/1.1"),
     ("cohere-v2", "http/1.1"),
     ("gemini", "http/1.1"),
+    ("gemini-interactions", "http/1.1"),
+    ("bedrock-converse", "http/1.1"),
     ("ollama", "http/1.1"),
     ("eventsource", "http/1.1"),
     ("holysheep", "websocket"),

@@ -73,6 +73,8 @@ ASKED = (
     "mistral",
     "cohere-v2",
     "gemini",
+    "gemini-interactions",
+    "bedrock-converse",
     "ollama",
 )
 
@@ -96,10 +98,13 @@ _CALL_TOOLS: Mapping[str, Mapping[str, Any]] = {
 }
 
 #: What a path ends in, behind the base that it shares with the list of models.
-_TAIL = re.compile(r"/(chat/completions|chat/stream|chat|completions|responses|realtime|messages|models/[^/]+)$")
+_TAIL = re.compile(
+    r"/(chat/completions|chat/stream|chat|completions|responses|realtime|messages|models/[^/]+|interactions"
+    r"|model/[^/]+/converse-stream)$"
+)
 
 #: The model in a path that has it there.
-_MODEL = re.compile(r"/models/[^/:]+:")
+_MODEL = re.compile(r"(?<=/models/)[^/:]+(?=:)|(?<=/model/)[^/]+(?=/converse)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ class Plan:
             body |= _CALL_TOOLS.get(name, {})
         path = self.target.path
         if model is not None:
-            path = _MODEL.sub(lambda _: f"/models/{quote(model, safe='')}:", path)
+            path = _MODEL.sub(lambda _: quote(model, safe=""), path)
         if not stream:
             path = whole_path(path)
         return Asked(path, json.dumps({**body, **(more or {})}, ensure_ascii=False).encode())
@@ -223,7 +228,7 @@ class Plan:
 
 def whole_path(path: str) -> str:
     """Where an answer that is not streamed is asked for, if the path of the stream says that it is one."""
-    return unframed(path).replace(":streamGenerateContent", ":generateContent")
+    return unframed(path).replace(":streamGenerateContent", ":generateContent").replace("/converse-stream", "/converse")
 
 
 def unframed(path: str) -> str:

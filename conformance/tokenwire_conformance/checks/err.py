@@ -52,7 +52,7 @@ def _has_error_object(response: Response) -> bool:
     match dialect:
         case "ollama":
             return isinstance(error, str) and bool(error)
-        case "mistral" | "cohere-v2":
+        case "mistral" | "cohere-v2" | "bedrock-converse":
             return isinstance(DIALECTS[dialect].error_fields(body).get("message"), str)
         case _:
             return isinstance(error, dict) and isinstance(error.get("message"), str)
