@@ -31,7 +31,9 @@ def row(case: str, timings: dict[str, Timing]) -> list[str]:
         ([0.5] * 5, STEADY, "met"),
         ([0.6] * 5, STEADY, "missed"),
         ([0.49, 0.5, 0.5, 0.5, 0.51], STEADY, "too close to tell"),
-        ([0.1, 0.1, 0.2, 0.3, 0.3], STEADY, "worthless"),
+        ([0.1, 0.1, 0.2, 0.3, 0.3], STEADY, "met"),
+        ([0.3, 0.3, 0.5, 0.7, 0.7], STEADY, "worthless"),
+        ([0.7, 0.7, 1.2, 1.7, 1.7], STEADY, "missed"),
         ([taken / 4 for taken in SHAKY], SHAKY, "met"),
     ],
 )
