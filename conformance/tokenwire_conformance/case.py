@@ -289,6 +289,8 @@ def asked_for_stream(response: Response) -> bool:
     path, _, query = request.target.partition("?")
     if path.endswith(":streamGenerateContent"):
         return "alt=sse" in query.split("&")
+    if path.endswith("/converse-stream"):
+        return True
     return _body_of(request).get("stream") is True
 
 

@@ -60,6 +60,12 @@ def _message(findings: Sequence[Finding]) -> str:
 
 def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:
     evidence = [finding.evidence for finding in findings if finding.evidence is not None][:SHOWN]
-    return Result(
-        check.id, check.level, verdict, message, check.clause, check.says, check.breaks if findings else "", evidence
-    )
+    breaks = check.breaks if findings else ""
+    return Result(check.id, check.level, verdict, _harmless(message), check.clause, check.says, breaks, evidence)
+
+
+def _harmless(message: str) -> str:
+    """A message quotes the endpoint: what a terminal would obey instead of showing is escaped."""
+    if message.isprintable():
+        return message
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)

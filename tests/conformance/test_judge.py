@@ -34,6 +34,7 @@ def check(*steps: str | Exception) -> Check:
         ([Inconclusive("no answer")], "INCONCLUSIVE", "no answer"),
         (["broken", Inconclusive("no answer")], "FAIL", "broken"),
         (["broken", NotApplicable("nothing there")], "FAIL", "broken"),
+        (["said \x1b[31mé\0\ufffd\x9b"], "FAIL", "said \\x1b[31mé\\x00\ufffd\\x9b"),
         (["broken", KeyError("x")], "HARNESS-ERROR", "the check itself failed: KeyError: 'x'"),
     ],
 )

@@ -56,13 +56,16 @@ def _speaks_json(stream: Stream) -> bool:
 
 
 def _owes_events(response: Response) -> bool:
-    """A stream was asked for, and the status promises it; and it is no dialect that streams lines of JSON."""
+    """A stream was asked for, and the status promises it; and it is no dialect that streams in another framing."""
     if not (response.head_complete and response.status == 200 and asked_for_stream(response)):
         return False
     path = response.request.target.partition("?")[0]
     if path.endswith("/chat/completions"):
         return True
-    return response.media_type not in JSON_LINES and DIALECTS[dialect_of(response)].framing != "jsonlines"
+    return response.media_type not in JSON_LINES and DIALECTS[dialect_of(response)].framing not in (
+        "jsonlines",
+        "eventstream",
+    )
 
 
 def _uses(name: str) -> Any:
