@@ -337,6 +337,19 @@ def test_duplicates_and_gaps_are_found_though_the_program_has_cleared_the_list_o
     assert told == ["tokenwire.duplicate", "tokenwire.gap", "message"]
 
 
+def test_of_large_events_that_were_cleared_no_more_than_a_few_are_remembered() -> None:
+    run = Run("eventsource", json={})
+    run.connect()
+    run.receive(CHUNKED)
+    for number in range(100):
+        run.receive(chunk(f"id: {number}\ndata: {'x' * 100_000}\n\n".encode()))
+        run.session.answer.events.clear()
+        run.events.clear()
+    remembered = run.session._latest.events
+    assert 1 < len(remembered) <= 3
+    assert remembered[-1].cursor == "99"
+
+
 def test_events_that_share_an_id_are_known_by_their_data() -> None:
     run = Run("eventsource", json={})
     run.answer(CHUNKED + chunk(event("a", "1") + b"data: 2\n\ndata: 3\n\n"))

@@ -59,6 +59,9 @@ __all__ = ["DurableSession"]
 #: Events that are remembered though the program clears the list of them, for a resumed stream begins among the last.
 MAX_REMEMBERED = 64
 
+#: Characters of these together, but for the last event: tokens have some hundred each.
+MAX_REMEMBERED_SIZE = 256 * 1024
+
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
 
@@ -133,7 +136,7 @@ class DurableSession:
         self._heard = False  # and events in it, of this generation
         self._closing = False
         self._cursor = ""  # of the last event that has one
-        self._latest: deque[StreamEvent] = deque(maxlen=MAX_REMEMBERED)
+        self._latest = _Latest()
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
@@ -258,7 +261,7 @@ class DurableSession:
             if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
                 return
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
-        self._latest.extend(events)
+        self._latest.add_all(events)
         self._heard = True
         self._failures = 0
         self._row_began = None
@@ -439,7 +442,7 @@ class DurableSession:
 
     def _had_arrived(self) -> Sequence[StreamEvent]:
         """All events, or the last ones, where the program has cleared the list."""
-        return max(self.answer.events, self._latest, key=len)
+        return max(self.answer.events, self._latest.events, key=len)
 
     def _new_decoder(self) -> Decoder:
         return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
@@ -514,6 +517,25 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
+
+
+class _Latest:
+    """The last events, few and not large."""
+
+    def __init__(self) -> None:
+        self.events: deque[StreamEvent] = deque()
+        self._size = 0
+
+    def add_all(self, events: Sequence[StreamEvent]) -> None:
+        for event in events[-MAX_REMEMBERED:]:
+            self.events.append(event)
+            self._size += len(event.raw)
+        while len(self.events) > MAX_REMEMBERED or (len(self.events) > 1 and self._size > MAX_REMEMBERED_SIZE):
+            self._size -= len(self.events.popleft().raw)
+
+    def clear(self) -> None:
+        self.events.clear()
+        self._size = 0
 
 
 def _place(request: Request) -> str:
