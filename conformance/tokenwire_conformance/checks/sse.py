@@ -62,10 +62,8 @@ def _owes_events(response: Response) -> bool:
     path = response.request.target.partition("?")[0]
     if path.endswith("/chat/completions"):
         return True
-    return response.media_type not in JSON_LINES and DIALECTS[dialect_of(response)].framing not in (
-        "jsonlines",
-        "eventstream",
-    )
+    framing = DIALECTS[dialect_of(response)].framing
+    return response.media_type not in JSON_LINES and framing not in ("jsonlines", "eventstream")
 
 
 def _uses(name: str) -> Any:
