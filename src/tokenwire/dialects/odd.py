@@ -44,11 +44,11 @@ class Odd:
         return self._unless_none(object_of(value), name, {})
 
     def objects(self, value: Any, name: str) -> list[dict[str, Any]]:
-        """The objects of a list; none for what is absent."""
-        found = [(object_of(item), item) for item in items_of(value)]
-        if any(read is None for read, _ in found):
+        """The objects of a list that hold something; none for what is absent."""
+        objects = [object_of(item) for item in items_of(value)]
+        if None in objects:
             self.note(name)
-        return [read for read, item in found if read is not None and item not in (None, "", [])]
+        return [found for found in objects if found]
 
     def members(self, value: dict[str, Any], known: Container[str]) -> None:
         """Looks for members that are not known and say something. Each name is told once a stream: such members tend to
