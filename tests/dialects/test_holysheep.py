@@ -60,7 +60,7 @@ CASES = [
             Other("content_delta", "…"),
             BlockStart(0, "text"),
             TextDelta(0, "7"),
-            Other("thought", "…"),
+            Other("content_delta", "…"),
             BlockStop(0),
             Finish("stop", "stop"),
             End(True),

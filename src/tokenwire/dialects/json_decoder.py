@@ -55,15 +55,14 @@ class JSONDecoder(ABC):
         events = self._object(value, message)
         names = self._odd.take()
         if events is None:
-            kind = word(value.get("type")) or word(value.get("event_type")) or message.event
-            self._heard.add(kind not in ("", "message"))
-            return [Other(kind or "message", raw, self._cursor(value, message))]
-        self._heard.add(bool(events) or not names)
-        if not names:
-            return events
+            kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
+            events, names = [], [kind]
+            self._heard.add(kind != "message")
+        else:
+            self._heard.add(bool(events) or not names)
         others = [Other(name, raw, self._cursor(value, message)) for name in names]
         place = len(events) - self.ended  # nothing comes after the `End`
-        return [*events[:place], *others, *events[place:]]
+        return [*events[:place], *others, *events[place:]] if others else events
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())

@@ -2,8 +2,9 @@
 
 In: messages that are one line each, with a piece of the answer: `message` in a chat, `response` and `thinking` in a
 generation. Out: stream events. The last line has `done: true`, the reason, counts of tokens and durations in
-nanoseconds. Tool calls come whole, with their arguments as an object, which some servers write as JSON text instead, and
-in most versions without an id. Errors are a line `{"error": "words"}` in a stream that began with 200. Ollama reads no key; a proxy before it may want a bearer.
+nanoseconds. Tool calls come whole, in most versions without an id, with their arguments as an object, or as JSON text
+where a server imitates Ollama. Errors are a line `{"error": "words"}` in a stream that began with 200. Ollama reads no
+key; a proxy before it may want a bearer.
 """
 
 from __future__ import annotations
