@@ -91,9 +91,8 @@ UNKNOWN: dict[str, Any] = {"a string": WORD, "a number": MARK, "an object": {"ne
 _BOTH = {
     "openai-chat", "openai-completions", "mistral", "cohere-v1", "cohere-v2",
     "openai-responses", "openai-realtime", "gemini-interactions", "vercel-ui", "ag-ui",
-    "anthropic-messages", "bedrock-converse", "bedrock-invoke",
 }  # fmt: skip
-STILL_TO_COME: dict[str, set[str]] = {"values": _BOTH, "members": {*_BOTH, "holysheep"}}
+STILL_TO_COME: dict[str, set[str]] = {"values": _BOTH, "members": _BOTH}
 
 Place = tuple[str | int, ...]
 

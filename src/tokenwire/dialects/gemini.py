@@ -2,7 +2,7 @@
 
 In: messages that are a `GenerateContentResponse`, as events or as the elements of the array. Out: stream events.
 Nothing marks the end but the end of the body, after a `finishReason`. Some models repeat that in every chunk, so the
-`Finish` is given when nothing can follow it any more: at the end, or before an error. A candidate that goes on after its
+`Finish` is given when nothing can follow it any more: at the end, or before an error. A candidate that goes on after a
 reason has not finished. The reason is STOP also where functions were called. Errors come as bare JSON after the events,
 as an element of the array, or as all of the body. Code Assist wraps each message: `{"response": {"candidates": …}, …}`.
 """

@@ -36,6 +36,7 @@ class HolySheepDecoder(JSONDecoder):
         raw, cursor = message.data, message.id or None
         kind = value.get("type") or ("content_delta" if "content" in value else "")
         fields = error_fields(value)
+        events: list[StreamEvent] | None = None
         match kind:
             case "content_delta" if value.get("content") is not None or fields:
                 events = self._blocks.run(_BLOCK, "text", self._odd.text(value.get("content"), "content"), raw, cursor)
@@ -43,8 +44,6 @@ class HolySheepDecoder(JSONDecoder):
             case "done" if not fields:
                 self._odd.members(value, _DONE)
                 return self._done(value, raw, cursor)
-            case _:
-                events = None
         if kind == "error" or fields:
             at_the_top: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
             failed = self._error(fields or at_the_top, raw, cursor)

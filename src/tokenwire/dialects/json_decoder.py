@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from .blocks import Blocks
@@ -60,9 +61,7 @@ class JSONDecoder(ABC):
             self._heard.add(kind != "message")
         else:
             self._heard.add(bool(events) or not names)
-        others = [Other(name, raw, self._cursor(value, message)) for name in names]
-        place = len(events) - self.ended  # nothing comes after the `End`
-        return [*events[:place], *others, *events[place:]] if others else events
+        return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -81,6 +80,11 @@ class JSONDecoder(ABC):
         """An error, from an error object of the usual members."""
         self._failed = self._failed or fatal
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
+
+    def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
+        """More beside the events of a message; nothing comes after the `End`."""
+        place = len(events) - self.ended
+        return [*events[:place], *more, *events[place:]] if more else events
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a message that was cut, nor where
