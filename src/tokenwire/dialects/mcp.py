@@ -132,6 +132,7 @@ class MCPDecoder(JSONDecoder):
             case Request(method=method) | Notification(method=method):
                 return [Other(method, raw, cursor)]
             case Response():
+                self._heard.add(True)
                 return [Other("response", raw, cursor), *self._end(raw, cursor, clean=True)]
             case ErrorResponse(code=code, message=words):
                 failed = self._error({"code": code, "message": words}, raw, cursor)
