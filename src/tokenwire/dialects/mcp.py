@@ -137,6 +137,8 @@ class MCPDecoder(JSONDecoder):
             case ErrorResponse(code=code, message=words):
                 failed = self._error({"code": code, "message": words}, raw, cursor)
                 return [failed, *self._end(raw, cursor, clean=False)]
+            case _ if fields := error_fields(value):
+                return [self._error(fields, raw, cursor)]  # of a gateway, which knows no JSON-RPC
             case _:
                 return None
 
