@@ -30,8 +30,8 @@ MAX_BODY_SIZE = 8 * 1024 * 1024
 MAX_HEADER_SIZE = 32 * 1024
 
 #: Seconds in which the head of a request must be whole, from when it may begin; and between two reads of its body.
-#: nginx has 60 for both, and 75 for the wait between two requests.
-PATIENCE = 60.0
+#: nginx waits 75 for the next request, and 60 for heads and bodies.
+PATIENCE = 75.0
 
 #: Writes, or messages, that wait for their time before a connection takes no more requests. An answer has forty.
 MAX_WAITING = 10_000
