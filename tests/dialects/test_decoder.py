@@ -93,6 +93,14 @@ def test_a_line_that_was_cut_is_no_error_of_the_servers(dialect: str) -> None:
     assert decoded(dialect, [b'{"message": {"content": "b'])[1] == "interrupted"
 
 
+@pytest.mark.parametrize("dialect", ["anthropic-messages", "gemini", "holysheep", "cohere-v2", "gemini-interactions"])
+@pytest.mark.parametrize("words", ["error: upstream is gone", "[ERROR] upstream is gone", "Error"])
+def test_an_error_in_words_where_json_belongs_is_an_error(dialect: str, words: str) -> None:
+    events, outcome = decoded(dialect, [b"data: %s\n\n" % words.encode()])
+    assert [event.raw for event in events if isinstance(event, Error) and event.fatal] == [words]
+    assert outcome == "error"
+
+
 # After the end.
 
 ENDED = {
