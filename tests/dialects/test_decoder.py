@@ -93,6 +93,16 @@ def test_a_line_that_was_cut_is_no_error_of_the_servers(dialect: str) -> None:
     assert decoded(dialect, [b'{"message": {"content": "b'])[1] == "interrupted"
 
 
+def test_deltas_that_went_the_short_way_on_a_new_connection_are_messages() -> None:
+    decoder = Decoder("holysheep")
+    delta = b'data: {"type": "content_delta", "content": "a"}\n\n'
+    decoder.receive_data(delta * 3)
+    decoder.resume()
+    events = decoder.receive_data(b"x\n\n" + delta * 3) + decoder.receive_eof()
+    assert not any(isinstance(event, Error) for event in events)
+    assert decoder.outcome == "interrupted"
+
+
 @pytest.mark.parametrize("dialect", ["anthropic-messages", "gemini", "holysheep", "cohere-v2", "gemini-interactions"])
 @pytest.mark.parametrize("words", ["error: upstream is gone", "[ERROR] upstream is gone", "Error"])
 def test_an_error_in_words_where_json_belongs_is_an_error(dialect: str, words: str) -> None:

@@ -7,8 +7,7 @@ after `messageStop`, and then the connection ends, which is the only end there i
 mid-stream, and end it.
 
 Signatures and encrypted reasoning, citations, images, the results of the server's own tools, and what a guardrail found
-are `Other`. A key is
-sent as a bearer token, which Bedrock calls an API key: requests are not signed here.
+are `Other`. A key is sent as a bearer token, which Bedrock calls an API key: requests are not signed here.
 """
 
 from __future__ import annotations

@@ -163,6 +163,7 @@ class Decoder:
         if self._shortcut is not None and self._waiting:
             self._through_framing(self._shortcut, self._waiting, events)
             self._waiting = b""
+        self._catch_up()
         events += self._decode(self._frames.receive_eof())
         if self.ended:
             return events
@@ -255,13 +256,17 @@ class Decoder:
         """The long way. What is no message, such as an id alone, may change things too."""
         if not data or self.ended:
             return
-        if self._passed_over:
-            self._frames.pass_over(self._passed_over)
-            self._passed_over = 0
+        self._catch_up()
         self._aligned = False
         events += self._decode(self._frames.receive_data(data))
         self._aligned = self._frames.between_messages
         shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id
+
+    def _catch_up(self) -> None:
+        """Tells the framing what went the short way."""
+        if self._passed_over:
+            self._frames.pass_over(self._passed_over)
+            self._passed_over = 0
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []

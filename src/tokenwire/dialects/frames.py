@@ -143,6 +143,7 @@ class _SSEFrames:
         return self._parser.between_events
 
     def pass_over(self, size: int) -> None:
+        self._unread.read((size,))
         self._parser.pass_over(size)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
@@ -247,6 +248,7 @@ class _JSONFrames:
 
     def pass_over(self, size: int) -> None:
         assert isinstance(self._parser, JSONLinesParser)
+        self._unread.read((size,))
         self._parser.pass_over(size)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
