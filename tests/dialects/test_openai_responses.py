@@ -118,6 +118,7 @@ START = Start("resp_1", "m")
 COUNTED = Usage({"total_tokens": 3}, True)
 STOP: list[StreamEvent] = [COUNTED, Finish("stop", "completed"), End(True)]
 CALLS: list[StreamEvent] = [COUNTED, Finish("tool_calls", "completed"), End(True)]
+ANEW = Error("whole_differs", "the whole of the call in block 0 is not what its deltas said: the call is given anew", False)
 ADDED, PART, PART_DONE, ITEM_DONE = (
     Other(f"response.{kind}", "…")
     for kind in ("output_item.added", "content_part.added", "content_part.done", "output_item.done")
@@ -189,7 +190,7 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             item("done", "message", 1, content=[{"type": "output_text", "text": "Hello"}, {"type": "hologram"},
                                                 {"type": "refusal", "refusal": "no"}, 7]),
         ],
-        [*thought(0, "s"), *thought(1, "c"), *spoken(2, "Hello"), *spoken(3, "no", kind="refusal"), *STOP],
+        [*thought(0, "s"), *thought(1, "c"), *spoken(2, "Hello"), *spoken(3, "no", kind="refusal"), ITEM_DONE, *STOP],
     ),
     "an empty text": (
         [text(""), done("output_text", content_index=0, text="")],
@@ -240,7 +241,8 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
                                       [*called(0, "{}"), ITEM_DONE, *CALLS]),
     "arguments of a call that was not announced": (
         [delta("function_call_arguments", "{}", item_id="f1"), call("done", arguments="{}")],
-        [*called(0, "{}", tool_id="f1", name=""), *CALLS],
+        [*called(0, "{}", tool_id="f1", name=""), ANEW,
+         BlockStart(1, "tool", "c1", "add", replaces=0), ToolCallDelta(1, "{}"), BlockStop(1), *CALLS],
     ),
     "a call without arguments": ([call("added"), call("done")], [*called(0), *CALLS]),
     "arguments as an object": ([call("done", arguments={"a": 1})], [*called(0, '{"a": 1}'), *CALLS]),
@@ -266,7 +268,6 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [
             item("added", "web_search_call"),
             event("web_search_call.searching", output_index=0),
-            event("code_interpreter_call_code.delta", output_index=1, delta="import"),
             event("image_generation_call.partial_image", partial_image_b64="UklG"),
             event("output_text.annotation.added", annotation={"type": "url_citation"}),
             event("shell_call_output_content.delta", delta={"stdout": "x"}),
@@ -275,13 +276,13 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             {"type": "keepalive", "sequence_number": 3},
         ],
         [ADDED, *(Other(kind, "…") for kind in (
-            "response.web_search_call.searching", "response.code_interpreter_call_code.delta",
-            "response.image_generation_call.partial_image", "response.output_text.annotation.added",
+            "response.web_search_call.searching", "response.image_generation_call.partial_image", "response.output_text.annotation.added",
             "response.shell_call_output_content.delta", "response.steer.accepted", "response.telepathy.delta",
             "keepalive")), *STOP],
     ),
-    "deltas that are none": ([text(None), text(7), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],
-                             [*[Other("response.output_text.delta", "…")] * 3, *spoken(0, "a"), *STOP]),
+    "deltas that are none": ([text(None), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],
+                             [*[Other("response.output_text.delta", "…")] * 2, *spoken(0, "a"), *STOP]),
+    "a delta that is a number": ([text(7), text("a")], [*spoken(0, "7", "a"), *STOP]),
     "more after the end of a part": (
         [text("a"), done("output_text", content_index=0, text="a"), text("b")],
         [*spoken(0, "a"), BlockStart(1, "text"), TextDelta(1, "b"), BlockStop(1), *STOP],

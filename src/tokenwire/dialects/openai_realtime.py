@@ -15,7 +15,7 @@ A session that translates has no responses: its `session.output_transcript.delta
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Dialect, Prompt
@@ -52,8 +52,8 @@ class RealtimeDecoder(OutputDecoder):
         super().__init__(_RUNS)
         self._response = ""
 
-    def _item(self, value: dict[str, Any]) -> Hashable:
-        return word(value.get("item_id")) or word(member(value, "item", "id"))
+    def _place(self, value: dict[str, Any]) -> tuple[int | None, str]:
+        return None, word(value.get("item_id")) or word(member(value, "item", "id"))
 
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         named = word(value.get("response_id")) or word(member(value, "response", "id"))

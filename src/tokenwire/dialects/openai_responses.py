@@ -18,13 +18,13 @@ carries a file, cannot be made here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
-from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, percent_encoded, value_of, word
+from .openai_output import CALL, COMMAND, OutputDecoder, Run, function_tools
+from .values import error_fields, index_of, mapping, member, percent_encoded, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
@@ -41,6 +41,9 @@ _RUNS = {
     "response.function_call_arguments": Run("tool", CALL, "arguments"),
     "response.custom_tool_call_input": Run("tool", CALL, "input"),
     "response.mcp_call_arguments": Run("server_tool", CALL, "arguments"),
+    "response.code_interpreter_call_code": Run("server_tool", CALL, "code"),
+    "response.shell_call_command": Run("tool", COMMAND, "command"),
+    "response.apply_patch_call_operation_diff": Run("tool", CALL, "diff"),
     "transcript.text": Run("text", "content_index", "text"),
 }
 
@@ -60,9 +63,8 @@ class ResponsesDecoder(OutputDecoder):
         number = value.get("sequence_number")
         return str(number) if isinstance(number, int) else message.id or None
 
-    def _item(self, value: dict[str, Any]) -> Hashable:
-        index = value.get("output_index")
-        return index if isinstance(index, int) else word(value.get("item_id")) or word(member(value, "item", "id"))
+    def _place(self, value: dict[str, Any]) -> tuple[int | None, str]:
+        return index_of(value.get("output_index")), word(value.get("item_id")) or word(member(value, "item", "id"))
 
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         return word(value.get("stream_id")) not in ("", self._lane)
