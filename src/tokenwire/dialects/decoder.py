@@ -167,7 +167,7 @@ class Decoder:
         for event in last:
             if isinstance(event, End):
                 event.clean = event.clean and not cut and not self._frames.cut
-        return events + self._note(last, terminated=False)
+        return events + self._note(last)
 
     def _take_guess(self, guesser: Guesser) -> bytes:
         """What has been held back, once it is clear what it is; nothing before."""
@@ -261,7 +261,7 @@ class Decoder:
             given = self._decoder.receive_message(message)
             if self._shortcut is not None:
                 self._shortcut.note(message, given)
-            events += self._note(given, terminated=True)
+            events += self._note(given)
             if self.ended:
                 break
         return events
@@ -272,15 +272,10 @@ class Decoder:
             self._overlap = None
         return new, told
 
-    def _note(self, events: list[StreamEvent], *, terminated: bool) -> list[StreamEvent]:
+    def _note(self, events: list[StreamEvent]) -> list[StreamEvent]:
         for event in events:
             if isinstance(event, Error):
                 self._failed = self._failed or event.fatal
             elif isinstance(event, End):
-                self.outcome = self._outcome(event, terminated)
+                self.outcome = "clean" if event.clean else "error" if self._failed else "interrupted"
         return events
-
-    def _outcome(self, end: End, terminated: bool) -> Outcome:
-        if end.clean:
-            return "clean"
-        return "error" if self._failed or terminated else "interrupted"
