@@ -316,7 +316,7 @@ def test_the_type_may_stand_in_the_name_of_the_event_alone() -> None:
     [
         (response("completed"), Finish("stop", "completed")),
         (response("completed", output=[{"type": "function_call"}]), Finish("tool_calls", "completed")),
-        (response("completed", output=[7, {"type": ["x"]}, {"type": "message"}]), Finish("stop", "completed")),
+        (response("completed", output=[{"type": ["x"]}, {"type": "message"}]), Finish("stop", "completed")),
         (response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
          Finish("length", "max_output_tokens")),
         (response("incomplete", incomplete_details={"reason": "content_filter"}),
@@ -329,11 +329,23 @@ def test_the_type_may_stand_in_the_name_of_the_event_alone() -> None:
         (response("cancelled"), Finish("cancelled", "cancelled")),
         (response("completed", "in_progress"), Finish("stop", "completed")),
         (event("completed"), Finish("stop", "completed")),
-        (event("incomplete", response="x"), Finish("other", "incomplete")),
+        (event("incomplete", response=None), Finish("other", "incomplete")),
     ],
 )  # fmt: skip
 def test_how_a_response_ends(message: Any, finish: Finish) -> None:
     assert read(CREATED, message) == [START, finish, End(True)]
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "name"),
+    [
+        (response("completed", output=[7]), Finish("stop", "completed"), "output"),
+        (response("completed", usage=7), Finish("stop", "completed"), "usage"),
+        (event("incomplete", response="x"), Finish("other", "incomplete"), "response"),
+    ],
+)
+def test_an_end_that_holds_what_has_no_meaning_tells_so(message: Any, finish: Finish, name: str) -> None:
+    assert read(CREATED, message) == [START, finish, Other(name, "…"), End(True)]
 
 
 def test_a_call_that_was_cut_off_by_the_limit_is_no_tool_call() -> None:

@@ -95,6 +95,26 @@ _PART_ENDS = {
 _Sort = tuple[BlockKind, int]
 
 
+#: Members of messages and of items that need no `Other`.
+_MESSAGE = frozenset({
+    "agent", "annotation", "annotation_index", "arguments", "audio_duration_ms", "audio_end_ms", "audio_start_ms",
+    "background", "call_id", "channels", "code", "command", "command_index", "content", "content_index", "conversation",
+    "copilot_usage", "delta", "diff", "elapsed_ms", "error", "event_id", "format", "input", "item", "item_id",
+    "latency", "logprobs", "message", "name", "obfuscation", "output", "output_format", "output_index", "param", "part",
+    "partial_image_b64", "partial_image_index", "previous_item_id", "quality", "rate_limits", "refusal", "response",
+    "response_id", "rid", "sample_rate", "sequence_number", "session", "size", "start_time", "status", "steer",
+    "stream_id", "summary_index", "text", "timestamp", "transcript", "ts", "type", "usage",
+})  # fmt: skip
+_ITEM = frozenset({
+    "acknowledged_safety_checks", "action", "actions", "agent", "approval_request_id", "approve", "arguments", "async",
+    "author", "background", "call_id", "caller", "code", "container_id", "content", "created_by", "encrypted_content",
+    "environment", "error", "execution", "fingerprint", "id", "input", "max_output_length", "name", "namespace",
+    "object", "operation", "output", "output_format", "outputs", "pending_safety_checks", "phase", "quality", "queries",
+    "reason", "recipient", "result", "results", "revised_prompt", "role", "server_label", "size", "status", "summary",
+    "svg_usage", "tools", "type",
+})  # fmt: skip
+
+
 class _Part(NamedTuple):
     """A part as a whole has it."""
 
@@ -137,6 +157,7 @@ class OutputDecoder(JSONDecoder):
         kind = "error" if message.event == "error" else word(value.get("type")) or message.event
         if self._started and self._is_of_another(value):
             return None
+        self._look_for_unknown(value, _MESSAGE)
         name, _, step = kind.rpartition(".")
         run = self._runs.get(name)
         if run is not None and step == "delta" and (text := _delta(run, value.get("delta"))) is not None:
@@ -145,6 +166,11 @@ class OutputDecoder(JSONDecoder):
         if run is not None and step == "done":
             events += self._done(kind, run, value, raw, cursor)
         return events + self._event(kind, value, raw, cursor) or None
+
+    def _look_for_unknown(self, value: dict[str, Any], known: frozenset[str]) -> None:
+        """Has what nobody knows told, without a look at each member where all are known."""
+        if not value.keys() <= known:
+            self._odd.members(value, known)
 
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """What a message says that is no part of a run."""
@@ -254,18 +280,20 @@ class OutputDecoder(JSONDecoder):
     # Items.
 
     def _item_added(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        described = object_of(value.get("item")) or {}
+        described = self._odd.object(value.get("item"), "item")
+        self._look_for_unknown(described, _ITEM)
         known = len(self._items.all)
         item = self._items.added(*self._place(value), described)
         item.name_agent(value)
         if item.type not in _CALLS or (item.number < known and item.runs):
             return []
-        return self._open_call(item, _call_kind(described), described, raw, cursor)
+        return self._open_call(item, _call_kind(item, described), described, raw, cursor)
 
     def _item_done(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         described = object_of(value.get("item"))
         if not described:
             return []
+        self._look_for_unknown(described, _ITEM)
         item = self._items.of(*self._place(value))
         item.describe(described)
         events, understood = self._item_whole(item, described, raw, cursor)
@@ -282,9 +310,7 @@ class OutputDecoder(JSONDecoder):
         if item.type in _CALLS:
             call = _CALLS[item.type]
             value = _input(call, described)
-            if not item.runs and not (value or word(described.get("name")) or item.call_id or item.id):
-                return [], True
-            events = self._call_whole(item, _call_kind(described), described, value, raw, cursor)
+            events = self._call_whole(item, _call_kind(item, described), described, value, raw, cursor)
             for address in item.runs:
                 events += self._blocks.close(address, raw, cursor)
             return events, not call.name
@@ -357,9 +383,9 @@ class OutputDecoder(JSONDecoder):
 
     def _names(self, item: Item, call: Mapping[str, Any]) -> tuple[str, str]:
         """The id and the name of a call."""
-        known = (name_of(call.get(name)) for name in ("call_id", "id", "item_id"))
-        tool_id = item.call_id or next(filter(None, known), "")
-        return tool_id, name_of(call.get("name")) or (_CALLS[item.type].name if item.type in _CALLS else "")
+        known = (self._odd.name(call.get(name), name) for name in ("call_id", "id", "item_id"))
+        tool_id = next(filter(None, known), "")
+        return item.call_id or tool_id, self._odd.name(call.get("name"), "name") or (_CALLS[item.type].name if item.type in _CALLS else "")
 
     def _call_whole(
         self, item: Item, kind: BlockKind, call: Mapping[str, Any], value: Any, raw: str, cursor: str | None
@@ -367,6 +393,8 @@ class OutputDecoder(JSONDecoder):
         """All of a call: what is new of its arguments, and of its name where it began without one."""
         address = (item.number, 0, 0)
         told = self._blocks.told(address)
+        if told is None and not value and not name_of(call.get("name")):
+            return []  # it says nothing
         opening = self._open_call(item, kind, call, raw, cursor) if told is None else []
         tool_id, name = self._names(item, call)
         if told is not None and name and not told.start.name:
@@ -386,10 +414,11 @@ class OutputDecoder(JSONDecoder):
         :param why: the provider's word for what the status leaves open; empty for none.
         :param error: of a response that failed. Where a message of type `error` told of it before, it counts once.
         """
-        events = self._output(listed(items_of(response.get("output"))), raw, cursor)
+        events = self._output(self._odd.objects(response.get("output"), "output"), raw, cursor)
         events += self._blocks.close_all(raw, cursor)
-        if isinstance(response.get("usage"), dict):
-            events.append(Usage(response["usage"], True, raw, cursor))
+        counts = self._odd.object(response.get("usage"), "usage")
+        if counts or response.get("usage") == {}:
+            events.append(Usage(counts, True, raw, cursor))
         if status == "failed" and not self._failed:
             events.append(self._error(error or {"message": status}, raw, cursor))
         events.append(Finish(self._reason(status, why, response), why or status, raw=raw, cursor=cursor))
@@ -438,9 +467,9 @@ def _reader(kind: BlockKind) -> str:
     return "text" if kind == "refusal" else kind
 
 
-def _call_kind(described: Mapping[str, Any]) -> BlockKind:
+def _call_kind(item: Item, described: Mapping[str, Any]) -> BlockKind:
     """Who runs a call: the shell of a container is the server's, any other the client's."""
-    kind = _CALLS[word(described.get("type"))].kind
+    kind = _CALLS[item.type].kind
     in_container = word(member(described, "environment", "type")).startswith("container")
     return "server_tool" if in_container else kind
 

@@ -24,7 +24,7 @@ from typing import Any
 from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
 from .openai_output import CALL, COMMAND, OutputDecoder, Run, function_tools
-from .values import error_fields, index_of, mapping, member, percent_encoded, value_of, word
+from .values import error_fields, index_of, mapping, member, name_of, percent_encoded, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
@@ -64,7 +64,8 @@ class ResponsesDecoder(OutputDecoder):
         return str(number) if isinstance(number, int) else message.id or None
 
     def _place(self, value: dict[str, Any]) -> tuple[int | None, str]:
-        return index_of(value.get("output_index")), word(value.get("item_id")) or word(member(value, "item", "id"))
+        known_by = self._odd.name(value.get("item_id"), "item_id") or name_of(member(value, "item", "id"))
+        return index_of(value.get("output_index")), known_by or ""
 
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         return word(value.get("stream_id")) not in ("", self._lane)
@@ -76,7 +77,7 @@ class ResponsesDecoder(OutputDecoder):
 
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if kind in _TERMINALS:
-            return self._terminal(_TERMINALS[kind], mapping(value.get("response")), raw, cursor)
+            return self._terminal(_TERMINALS[kind], self._odd.object(value.get("response"), "response"), raw, cursor)
         if kind == "transcript.text.done":
             counted = [Usage(value["usage"], True, raw, cursor)] if isinstance(value.get("usage"), dict) else []
             return [*counted, *self._end(raw, cursor, clean=True)]
