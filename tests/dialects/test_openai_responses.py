@@ -118,7 +118,9 @@ START = Start("resp_1", "m")
 COUNTED = Usage({"total_tokens": 3}, True)
 STOP: list[StreamEvent] = [COUNTED, Finish("stop", "completed"), End(True)]
 CALLS: list[StreamEvent] = [COUNTED, Finish("tool_calls", "completed"), End(True)]
-ANEW = Error("whole_differs", "the whole of the call in block 0 is not what its deltas said: the call is given anew", False)
+ANEW = Error(
+    "whole_differs", "the whole of the call in block 0 is not what its deltas said: the call is given anew", False
+)
 ADDED, PART, PART_DONE, ITEM_DONE = (
     Other(f"response.{kind}", "…")
     for kind in ("output_item.added", "content_part.added", "content_part.done", "output_item.done")
@@ -276,8 +278,8 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             {"type": "keepalive", "sequence_number": 3},
         ],
         [ADDED, *(Other(kind, "…") for kind in (
-            "response.web_search_call.searching", "response.image_generation_call.partial_image", "response.output_text.annotation.added",
-            "response.shell_call_output_content.delta", "response.steer.accepted", "response.telepathy.delta",
+            "response.web_search_call.searching", "response.image_generation_call.partial_image",
+            "response.output_text.annotation.added", "response.shell_call_output_content.delta", "response.steer.accepted", "response.telepathy.delta",
             "keepalive")), *STOP],
     ),
     "deltas that are none": ([text(None), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],

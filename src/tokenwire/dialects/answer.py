@@ -92,7 +92,7 @@ class Answer:
 
     def text_of(self, choice: int) -> str:
         """The text of one choice, counted from 0."""
-        return "".join(self._text.get(choice) or self._asides.get(choice, ()))
+        return "".join(self._text.get(choice) or self._asides.get(choice) or ())
 
     def add_all(self, events: Iterable[StreamEvent]) -> None:
         for event in events:

@@ -18,7 +18,7 @@ from .events import BlockKind, Error, Finish, FinishReason, Other, Start, Stream
 from .json_decoder import JSONDecoder
 from .output_items import Address, Item, Items
 from .values import arguments_of, index_of, items_of, listed, mapping, member, name_of, object_of, text_of, word
-from .wholes import DIFFERS, WholeBlocks, rest_of
+from .wholes import WholeBlocks, paired, rest_of, too_late
 
 __all__ = ["CALL", "COMMAND", "OutputDecoder", "Run", "function_tools"]
 
@@ -233,9 +233,7 @@ class OutputDecoder(JSONDecoder):
         item.part, item.mark = number, len(told.text) + len(between)
         return between
 
-    def _done(
-        self, kind: str, run: Run, value: dict[str, Any], raw: str, cursor: str | None
-    ) -> list[StreamEvent]:
+    def _done(self, kind: str, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         item = self._items.of(*self._place(value))
         item.name_agent(value)
         address = _address(item, run, value)
@@ -273,8 +271,7 @@ class OutputDecoder(JSONDecoder):
             events = self._more_text(item, part.address, part.kind, part.text, raw, cursor)
         place = (*item.order, *part.address)
         if events and not isinstance(events[0], Error) and place < self._furthest.get(_reader(part.kind), ()):
-            words = "a whole says more than its deltas said, and what follows it was told before"
-            events.append(Error(DIFFERS, words, False, raw, cursor))
+            events.append(too_late(raw, cursor))
         return events
 
     # Items.
@@ -345,19 +342,12 @@ class OutputDecoder(JSONDecoder):
 
     def _parts_whole(self, item: Item, parts: list[_Part], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The parts of one sort. They may be cut and numbered otherwise than their deltas were."""
-        told = sorted(address for address in item.runs if self._sort_told(address) == parts[0].sort)
-        rest = rest_of("".join(map(self._text, told)), "".join(part.text for part in parts))
-        if rest == "":
-            return []
-        if len(told) == len(parts):
-            parts = [part._replace(address=address) for part, address in zip(parts, told, strict=True)]
-        if told and not set(told) <= {part.address for part in parts}:
-            whole = self._text(told[-1]) + rest if rest is not None else "".join(part.text for part in parts)
-            parts = [_Part(told[-1], parts[0].kind, whole)]
+        kind, sort = parts[0].kind, parts[0].sort
+        told = {address: self._text(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
         events: list[StreamEvent] = []
-        for part in parts:
-            new = self._whole(item, part, raw, cursor)
-            events += [*new, *self._blocks.close(part.address, raw, cursor)] if new else []
+        for address, text in paired(told, [(part.address, part.text) for part in parts]):
+            new = self._whole(item, _Part(address, kind, text), raw, cursor)
+            events += [*new, *self._blocks.close(address, raw, cursor)] if new else []
         return events
 
     def _text(self, address: Address) -> str:
@@ -385,7 +375,9 @@ class OutputDecoder(JSONDecoder):
         """The id and the name of a call."""
         known = (self._odd.name(call.get(name), name) for name in ("call_id", "id", "item_id"))
         tool_id = next(filter(None, known), "")
-        return item.call_id or tool_id, self._odd.name(call.get("name"), "name") or (_CALLS[item.type].name if item.type in _CALLS else "")
+        return item.call_id or tool_id, self._odd.name(call.get("name"), "name") or (
+            _CALLS[item.type].name if item.type in _CALLS else ""
+        )
 
     def _call_whole(
         self, item: Item, kind: BlockKind, call: Mapping[str, Any], value: Any, raw: str, cursor: str | None
@@ -428,7 +420,8 @@ class OutputDecoder(JSONDecoder):
         """What is new in the output of a response that is over, and in the items that were begun and not ended."""
         items = self._items.in_output(output)
         wholes = list(zip(items, output, strict=True))
-        begun = [it for it in self._items.all if it.described and not it.ended and it not in items]
+        known = {item.number for item in items}
+        begun = [it for it in self._items.all if it.described and not it.ended and it.number not in known]
         wholes += [(it, it.described) for it in begun if not any(map(self._text, it.runs))]
         parts = [part for item, described in wholes for part in self._parts(item, described)[0]]
         told = [address for item in sorted(self._items.all, key=lambda it: it.order) for address in sorted(item.runs)]

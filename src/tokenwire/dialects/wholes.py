@@ -16,15 +16,17 @@ as the whole is long.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from .blocks import Blocks
 from .events import BlockKind, BlockStart, Error, StreamEvent
 from .surrogates import whole as repaired
 from .values import json_text, parse
 
-__all__ = ["DIFFERS", "Told", "WholeBlocks"]
+__all__ = ["DIFFERS", "Told", "WholeBlocks", "paired", "rest_of", "too_late"]
+
+_Address = TypeVar("_Address", bound=Hashable)
 
 #: The code of the error that tells of a whole that is not what its pieces said.
 DIFFERS = "whole_differs"
@@ -74,7 +76,9 @@ class WholeBlocks(Blocks):
         events = super().open(address, kind, raw, cursor, **more)
         start = events[-1]
         assert isinstance(start, BlockStart)
-        told = self._told.setdefault(address, Told(start))
+        told = self._told.get(address)
+        if told is None or told.start.kind != kind:
+            told = self._told[address] = Told(start)
         told.start = start
         self._in_block[start.block] = told
         return events
@@ -132,6 +136,29 @@ class WholeBlocks(Blocks):
             return []
         more = {"agent": start.agent, "phase": start.phase, "choice": start.choice}
         return self.open(address, start.kind, raw, cursor, **more)
+
+
+def paired(told: Mapping[_Address, str], parts: Sequence[tuple[_Address, str]]) -> list[tuple[_Address, str]]:
+    """Which text is the whole of which block, where a server may cut and number parts otherwise than their deltas.
+
+    :param told: what was told at each address, in order.
+    :param parts: the wholes, with the addresses that they would have.
+    :returns: addresses and their wholes; nothing where nothing is new.
+    """
+    rest = rest_of("".join(told.values()), "".join(text for _, text in parts))
+    if rest == "":
+        return []
+    if len(told) == len(parts):
+        return [(address, text) for address, (_, text) in zip(told, parts, strict=True)]
+    if told.keys() <= {address for address, _ in parts}:
+        return list(parts)
+    last = list(told)[-1]
+    return [(last, "".join(text for _, text in parts) if rest is None else told[last] + rest)]
+
+
+def too_late(raw: str, cursor: str | None) -> Error:
+    """Tells that what a whole says more than its deltas comes after what follows it."""
+    return _differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
 
 
 def rest_of(told: str, whole: str) -> str | None:
