@@ -9,8 +9,8 @@ gets a member that nobody knows. What must hold, whatever came:
 - What was put at a place that says something comes out again, or an `Other` or an `Error` has the message in its `raw`.
 - The same holds for what the other places of the stream tell, up to the end that the server said itself.
 
-`null`, `false` and what is empty say nothing. A test run takes a sample. All of it, over all cores, or only the dialects
-that are named, with the number of scenarios and of what goes wrong where:
+`null`, `false` and what is empty say nothing. A test run takes a sample of the values. All of them, over all cores, or
+only those of the dialects that are named, with the number of scenarios and with what goes wrong where:
 
     python tests/dialects/test_every_value.py [DIALECT ...]
 """
@@ -29,9 +29,10 @@ from typing import Any
 
 import pytest
 
-sys.path += [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+sys.path.append(str(Path(__file__).parents[1]))  # for the command
 
 from test_invariants import check_blocks, messages_in
+
 from test_vectors import OF_DIALECTS
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.events import (
