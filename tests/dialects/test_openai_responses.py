@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cutting import cut_at, cuts, every_way
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.dialect import Prompt, Tool
+from tokenwire.dialects.dialect import Again, Broken, Prompt, Tool
 from tokenwire.dialects.events import (
     BlockStart,
     BlockStop,
@@ -451,6 +451,23 @@ def test_a_resumed_stream_may_begin_without_created() -> None:
     assert read(text("a"), COMPLETED) == [
         BlockStart(0, "text"), TextDelta(0, "a"), START, BlockStop(0), *STOP,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "resumed"),
+    [
+        ({"background": True}, True),
+        ({"background": True, "store": True}, True),
+        ({"background": True, "store": None}, True),
+        ({"background": True, "store": False}, False),
+        ({"background": False, "store": True}, False),
+        ({"store": True}, False),
+    ],
+)
+def test_only_what_is_stored_and_runs_in_the_background_is_resumed(asked: dict[str, Any], resumed: bool) -> None:
+    assert OPENAI_RESPONSES.resuming is not None
+    again = OPENAI_RESPONSES.resuming(Broken("/v1/responses", {}, asked, id="resp_1", cursor="7"))
+    assert again == (Again("/v1/responses/resp_1?stream=true&starting_after=7") if resumed else None)
 
 
 def lane(message: dict[str, Any], name: Any) -> dict[str, Any]:
