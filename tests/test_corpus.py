@@ -278,8 +278,8 @@ DELIBERATE |= {
         "tools": [
             {
                 "name": "code_interpreter",
-                "arguments": "import random, math\nN=10000\nsums=[]\ns=0\nfor _ in range(N):\n    a=random.randint(1,6)\n"
-                "    b=random.randint(1,6)\n    sm=a+b\n    sums.append(sm)\n    s+=sm\n"
+                "arguments": "import random, math\nN=10000\nsums=[]\ns=0\nfor _ in range(N):\n"
+                "    a=random.randint(1,6)\n    b=random.randint(1,6)\n    sm=a+b\n    sums.append(sm)\n    s+=sm\n"
                 "min(sums), max(sums), sum(sums), sum(sums)/N\n",
             },
             {

@@ -279,7 +279,8 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         ],
         [ADDED, *(Other(kind, "…") for kind in (
             "response.web_search_call.searching", "response.image_generation_call.partial_image",
-            "response.output_text.annotation.added", "response.shell_call_output_content.delta", "response.steer.accepted", "response.telepathy.delta",
+            "response.output_text.annotation.added", "response.shell_call_output_content.delta",
+            "response.steer.accepted", "response.telepathy.delta",
             "keepalive")), *STOP],
     ),
     "deltas that are none": ([text(None), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],

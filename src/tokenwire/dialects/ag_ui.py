@@ -8,8 +8,8 @@ A `_CHUNK` opens, continues and, when something else comes, closes what `_START`
 message that is not the assistant's (`role`) is no answer: it is given as `Other`. `THINKING_TEXT_MESSAGE_…`, which
 version 1.0 removed, is read as the reasoning that it was.
 
-`MESSAGES_SNAPSHOT` has all messages whole, those of earlier runs too. What it says of the messages of this run is compared
-with what was told, and what is new of the agent's at its end is given; it stays an `Other` besides.
+`MESSAGES_SNAPSHOT` has all messages whole, those of earlier runs too. Messages of this run are compared with what was
+told of them, and new ones of the agent at the end of the snapshot are given; it stays an `Other` besides.
 """
 
 from __future__ import annotations
