@@ -70,6 +70,14 @@ _DELTA = frozenset({
 #: Members of an event that may have usage; `total_usage` stands in `metadata`.
 _USAGE = (("usage",), ("metadata", "usage"), ("metadata", "total_usage"), ("interaction", "usage"))
 
+_INTERACTION = frozenset({
+    "agent", "agent_config", "cached_content", "continuation_ids", "continuation_token", "created", "environment",
+    "environment_id", "error", "errors", "generation_config", "id", "input", "labels", "model", "object",
+    "previous_interaction_id", "response_format", "response_mime_type", "response_modalities", "role",
+    "safety_settings", "service_tier", "status", "steps", "system_instruction", "tools", "updated", "usage",
+    "webhook_config",
+})  # fmt: skip
+
 
 class _Step(NamedTuple):
     """A step that has a block: its type, its id, and the address of the block."""
@@ -217,6 +225,8 @@ class GeminiInteractionsDecoder(JSONDecoder):
     def _wholes(self, steps: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:
         """What is new in the steps of an interaction that is completed."""
         events: list[StreamEvent] = []
+        if not all(word(it.get("type")) for it in steps):
+            self._odd.note("steps")
         for kind, name in _TEXTS.items():
             of_kind = [(-1 - place, it) for place, it in enumerate(steps) if it.get("type") == kind]
             told = {it.address: self._text(it.address) for it in self._steps if it.kind == kind}
@@ -267,6 +277,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         if self._completed:
             return []
         self._completed = True
+        self._odd.members(interaction, _INTERACTION)
         events = self._start(interaction, raw, cursor)
         for index in (*list(self._arguments), *list(self._begun)):
             events += self._stop(index, raw, cursor)

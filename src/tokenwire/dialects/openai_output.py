@@ -114,6 +114,8 @@ _ITEM = frozenset({
     "svg_usage", "tools", "type",
 })  # fmt: skip
 
+_SAYS_NOTHING = frozenset({"id", "object", "role", "status", "type"})
+
 
 class _Part(NamedTuple):
     """A part as a whole has it."""
@@ -418,6 +420,7 @@ class OutputDecoder(JSONDecoder):
 
     def _output(self, output: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:
         """What is new in the output of a response that is over, and in the items that were begun and not ended."""
+        heard = len(self._items.all)
         items = self._items.in_output(output)
         wholes = list(zip(items, output, strict=True))
         known = {item.number for item in items}
@@ -432,7 +435,12 @@ class OutputDecoder(JSONDecoder):
                 said.add(sort)
         events: list[StreamEvent] = []
         for item, described in wholes:
-            events += self._item_whole(item, described, raw, cursor, said)[0]
+            self._look_for_unknown(described, _ITEM)
+            new, understood = self._item_whole(item, described, raw, cursor, said)
+            unheard = item.number >= heard and bool(described.keys() - _SAYS_NOTHING)
+            if new or unheard or not (understood or item.type in _CALLS):
+                self._odd.note("output")  # the `Other` has what stands beside, and what was not understood
+            events += new
         return events
 
     def _reason(self, status: str, why: str, response: dict[str, Any]) -> FinishReason:

@@ -31,6 +31,9 @@ __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 _STATUSES = ("completed", "incomplete", "failed", "cancelled")
 _TERMINALS = {f"response.{status}": status for status in _STATUSES}
 
+#: Members of these that need no `Other`.
+_TERMINAL = ("type", "sequence_number", "response", "stream_id", "event_id", "agent", "copilot_usage")
+
 #: What comes in deltas, by the type of its messages.
 _RUNS = {
     "response.output_text": Run("text", "content_index", "text"),
@@ -77,6 +80,7 @@ class ResponsesDecoder(OutputDecoder):
 
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if kind in _TERMINALS:
+            self._odd.members(value, _TERMINAL)
             return self._terminal(_TERMINALS[kind], self._odd.object(value.get("response"), "response"), raw, cursor)
         if kind == "transcript.text.done":
             counted = [Usage(value["usage"], True, raw, cursor)] if isinstance(value.get("usage"), dict) else []
@@ -89,6 +93,8 @@ class ResponsesDecoder(OutputDecoder):
     def _terminal(self, status: str, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """Some servers say `response.completed` of a response whose status is another."""
         own = word(response.get("status"))
+        if response and "status" not in response:
+            self._odd.note("response")
         status = own if own in _STATUSES else status
         why = word(member(response, "incomplete_details", "reason"))
         return self._finish(status, why, mapping(response.get("error")), response, raw, cursor)

@@ -157,5 +157,5 @@ def _is_repeated(heard: Item, known_by: str, item: dict[str, Any]) -> bool:
 def _may_be(heard: Item, item: dict[str, Any]) -> bool:
     """Whether a description may be of an item that was heard of."""
     call_id = word(mapping(item).get("call_id"))
-    same_type = heard.type in ("", word(item.get("type")))
+    same_type = not heard.type or word(item.get("type")) in ("", heard.type)
     return same_type and (not heard.call_id or not call_id or heard.call_id == call_id)
