@@ -12,6 +12,7 @@ themselves, such as the type of a message, and for those whose loss is told othe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "arguments_of",
     "error_code",
     "error_fields",
+    "error_in_words",
     "error_message",
     "index_of",
     "items_of",
@@ -204,6 +206,26 @@ def error_fields(body: Any) -> dict[str, Any]:
     if body.get("type") == "error":
         return {name: value for name, value in body.items() if name != "type"}
     return {}
+
+
+#: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
+_ERROR_WORDS = re.compile(
+    r"\W{0,3}(?:[\w/-]+ ){0,4}?(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded"
+    r"|exceeded|denied|unauthorized|forbidden)\b(?:\W{0,2}:)?",
+    re.IGNORECASE,
+)
+
+
+def error_in_words(data: str) -> dict[str, Any]:
+    """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
+    found = _ERROR_WORDS.match(data)
+    if found is None or data.startswith(":"):
+        return {}
+    value = value_of(data[found.end() :])
+    if isinstance(value, dict) and value:
+        return error_fields(value) or value
+    only_a_label = found[0].lower() == "error:"
+    return {"message": whole(data[found.end() :].strip() if only_a_label else data.strip()) or data}
 
 
 def error_code(fields: Mapping[str, Any], *names: str) -> str:
