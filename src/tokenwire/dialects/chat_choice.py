@@ -23,7 +23,7 @@ from .events import (
     ToolCallDelta,
 )
 from .surrogates import SurrogateJoiner, whole
-from .values import items_of, json_text, object_of, text_of, word
+from .values import items_of, json_text, object_of, text_of, unknown_members, word
 
 __all__ = ["Choice", "Members"]
 
@@ -68,6 +68,7 @@ _TOLD_AT_EVERY_CHANGE = frozenset(
         "logprobs",
         "moderation",
         "search_results",
+        "x_groq",
     }
 )
 
@@ -261,7 +262,7 @@ class Choice:
         else:
             yield Other(kind or "part", raw)
             return
-        if _has_others(part, {"type", "index", "closed", kind}):
+        if unknown_members(part, {"type", "index", "closed", "text", kind}):
             yield Other(kind, raw)
 
     def _run(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
@@ -311,8 +312,4 @@ def _more_than_text(detail: Any) -> bool:
     """Whether one of `reasoning_details` has something that is no text."""
     if not isinstance(detail, dict):
         return True
-    return _has_others(detail, _DETAIL) or any(text_of(detail.get(name)) is None for name in _DETAIL_TEXTS)
-
-
-def _has_others(value: dict[str, Any], known: frozenset[str] | set[str]) -> bool:
-    return any(name not in known and it not in (None, "", [], {}) for name, it in value.items())
+    return bool(unknown_members(detail, _DETAIL)) or any(text_of(detail.get(name)) is None for name in _DETAIL_TEXTS)

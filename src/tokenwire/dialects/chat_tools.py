@@ -7,14 +7,14 @@ index, or by its id where several calls share an index or have none. Where there
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .events import BlockStart, BlockStop, Other, StreamEvent, ToolCallDelta
 from .surrogates import SurrogateJoiner
-from .values import arguments_of, index_of, name_of, object_of, value_of
+from .values import arguments_of, index_of, name_of, object_of, unknown_members, value_of
 
-__all__ = ["MAX_WAITING", "ToolCalls", "may_repeat"]
+__all__ = ["MAX_WAITING", "ToolCalls"]
 
 #: Characters of a tool call's arguments that wait for its name. Where a name comes late, it comes in the next chunk or
 #: the one after; a call that still has none then opens without. So many are also kept to know a repetition by.
@@ -23,9 +23,9 @@ MAX_WAITING = 64 * 1024
 #: Pieces of arguments that are kept until they are looked at.
 _MANY = 256
 
-#: Members of a call, and of its function, that are read.
-_CALL = frozenset({"index", "id", "type", "function", "custom", "name", "arguments", "input", "parameters"})
-_FUNCTION = frozenset({"name", "arguments", "input", "parameters"})
+#: Members of a call and of its function that are read: those that hold arguments, and all.
+_ARGUMENTS = ("arguments", "input", "parameters")
+_CALL = frozenset({"index", "id", "type", "function", "custom", "name", *_ARGUMENTS})
 
 #: What changes the depth of a JSON text, outside a string and inside one.
 _OUTSIDE = re.compile(r'["{}\[\]]')
@@ -62,11 +62,9 @@ class ToolCalls:
         if function is None:
             yield Other("tool_calls", raw)
             return
-        if (function is not call and _has_more(function, _FUNCTION)) or _has_more(call, _CALL):
+        if unknown_members(call, _CALL, _ARGUMENTS):
             yield Other("tool_calls", raw)
-        given = next(
-            (function[it] for it in ("arguments", "input", "parameters") if function.get(it) is not None), None
-        )
+        given = next((function[it] for it in _ARGUMENTS if function.get(it) is not None), None)
         tool_id, name, arguments = name_of(call.get("id")), name_of(function.get("name")), arguments_of(given)
         if None in (tool_id, name, arguments):
             yield Other("tool_calls", raw)
@@ -95,10 +93,16 @@ class ToolCalls:
             arguments = ""
         yield from tool.receive(tool_id, name, arguments, raw)
 
-    def note(self, arguments: str) -> None:
-        """Arguments that went the short way: they are of the call to which the last piece belonged."""
-        if self._last is not None:
-            self._last.arguments.add(arguments)
+    def note(self, pieces: Sequence[str]) -> bool:
+        """Takes pieces of the call to which the last piece belonged, unless one of them may be a repetition.
+
+        :returns: whether they were taken.
+        """
+        if self._last is None or self._last.arguments.may_be_repeated_in(pieces):
+            return False
+        for piece in pieces:
+            self._last.arguments.add(piece)
+        return True
 
     def settle(self, raw: str) -> Iterator[StreamEvent]:
         """The choice is finished: what is whole closes. The rest of the others may still come."""
@@ -249,10 +253,16 @@ class _Arguments:
 
     def repeats(self, text: str) -> bool:
         """Whether the text is what has been said already, whole: a second one cannot follow it."""
-        if not may_repeat(text) or not self.whole or self._size > MAX_WAITING:
+        if not _begins_anew(text) or not self.whole or self._size > MAX_WAITING:
             return False
         value = value_of(text)
         return value is not None and value == value_of("".join(self._said))
+
+    def may_be_repeated_in(self, pieces: Sequence[str]) -> bool:
+        """Whether one of the pieces may be all of the arguments once more, should they be whole before it."""
+        if not any(map(_begins_anew, pieces)):
+            return False
+        return self.whole or any("}" in piece or "]" in piece for piece in pieces[:-1])
 
     def _look(self) -> None:
         for piece in self._new:
@@ -285,11 +295,6 @@ class _Arguments:
                     self._depth -= 1
 
 
-def may_repeat(arguments: str) -> bool:
+def _begins_anew(piece: str) -> bool:
     """Whether a piece of arguments may be all of them once more: it begins as they do."""
-    return arguments.lstrip().startswith(("{", "["))
-
-
-def _has_more(value: dict[str, Any], known: frozenset[str]) -> bool:
-    """Whether it has a member that nobody reads and that is not empty."""
-    return any(name not in known and it not in (None, "", [], {}) for name, it in value.items())
+    return piece.lstrip().startswith(("{", "["))

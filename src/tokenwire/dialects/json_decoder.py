@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from .blocks import Blocks
-from .dialect import Message
+from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
-from .values import error_code, error_message, parse, word
+from .values import error_code, error_in_words, error_message, parse, word
 
 __all__ = ["JSONDecoder"]
 
@@ -16,9 +16,13 @@ __all__ = ["JSONDecoder"]
 class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
+    #: `[DONE]` ends a stream of the dialect.
+    done_ends: ClassVar[bool] = False
+
     def __init__(self) -> None:
         self.ended = False
         self._failed = False
+        self._lost = False  # a message was cut or garbled, and with it what it said
         self._blocks = Blocks()
 
     @abstractmethod
@@ -40,6 +44,8 @@ class JSONDecoder(ABC):
         try:
             value = parse(raw)
         except ValueError as error:
+            if self.done_ends and is_done(raw):
+                return self._end(raw, message.id or None, clean=not self._blocks.tools_open)
             return self._not_json(message, error)
         if not isinstance(value, dict):
             return [Other("not-an-object", raw, message.id or None)]
@@ -57,7 +63,10 @@ class JSONDecoder(ABC):
         raw, cursor = message.data, message.id or None
         if message.event == "error":
             return [self._error({"message": raw}, raw, cursor)]
+        if fields := error_in_words(raw):
+            return [self._error(fields, raw, cursor)]
         if raw.lstrip().startswith(("{", "[{")):
+            self._lost = True
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
@@ -67,6 +76,6 @@ class JSONDecoder(ABC):
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
-        """The last events of the stream. After a fatal error it is never clean."""
+        """The last events of the stream. After a fatal error or a loss it is never clean."""
         self.ended = True
-        return [*self._blocks.close_all(raw, cursor), End(clean and not self._failed, raw, cursor)]
+        return [*self._blocks.close_all(raw, cursor), End(clean and not self._failed and not self._lost, raw, cursor)]

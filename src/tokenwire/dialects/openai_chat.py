@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .chat_choice import Choice, Members
-from .chat_tools import MAX_WAITING, may_repeat
+from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, ToolCallDelta, Usage
 from .values import (
@@ -24,7 +24,6 @@ from .values import (
     error_message,
     index_of,
     items_of,
-    member,
     object_of,
     value_of,
     word,
@@ -35,7 +34,7 @@ __all__ = ["MAX_WAITING", "OPENAI_CHAT", "ChatDecoder"]
 #: Members of a chunk that are read, and those that say nothing to a user.
 _CHUNK = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "error", "system_fingerprint", "service_tier"}
-    | {"obfuscation", "p", "provider", "x_groq", "response", "tool_calls", "type", "message", "code", "param", "status"}
+    | {"obfuscation", "p", "provider", "response", "tool_calls", "type", "message", "code", "param", "status"}
 )
 
 
@@ -81,11 +80,7 @@ class ChatDecoder:
 
     def note_arguments(self, deltas: Sequence[ToolCallDelta]) -> bool:
         """Whether pieces of arguments may go the short way: not where one may be all of them once more."""
-        if self._speaking is None or any(may_repeat(delta.arguments) for delta in deltas):
-            return False
-        for delta in deltas:
-            self._speaking.tools.note(delta.arguments)
-        return True
+        return self._speaking is not None and self._speaking.tools.note([delta.arguments for delta in deltas])
 
     def _not_json(self, message: Message, error: Exception) -> list[StreamEvent]:
         """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
@@ -142,8 +137,8 @@ class ChatDecoder:
         return events
 
     def _usage(self, chunk: dict[str, Any], raw: str) -> list[StreamEvent]:
-        """What was counted; Groq had it in a place of its own."""
-        value = chunk.get("usage") or member(chunk, "x_groq", "usage")
+        """What was counted."""
+        value = chunk.get("usage")
         if value is None:
             return []
         counts = object_of(value)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .surrogates import whole
@@ -36,6 +36,7 @@ __all__ = [
     "percent_encoded",
     "piece",
     "text_of",
+    "unknown_members",
     "value_of",
     "word",
 ]
@@ -166,6 +167,26 @@ def member(value: Any, *names: str) -> Any:
 def listed(value: Any) -> list[dict[str, Any]]:
     """The objects of a JSON array; nothing for anything else."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] = ()) -> list[str]:
+    """The names of members, anywhere in a JSON value, that are neither known nor empty.
+
+    :param opaque: known members whose values are not looked into.
+    """
+    names: list[str] = []
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            for name, it in value.items():
+                if name in known and name not in opaque:
+                    left.append(it)
+                elif name not in known and it not in (None, "", [], {}):
+                    names.append(name)
+    return names
 
 
 def percent_encoded(text: str) -> str:
