@@ -58,6 +58,9 @@ _MEMBERS = frozenset(
 #: Those of the end of version 2.
 _END = ("finish_reason", "usage", "error", "error_type")
 
+#: Those of a tool call of version 1.
+_CALL_V1 = ("index", "name", "parameters")
+
 #: Members that are handed on as they are, or repeat what was told.
 _OPAQUE = frozenset(
     {"usage", "parameters", "arguments", "error", "citations", "meta", "chat_history", "documents"}
@@ -272,12 +275,13 @@ class CohereV1Decoder(_CohereDecoder):
             events = self._blocks.close(_PLAN, raw, cursor)
             events += self._blocks.open(address, "tool", raw, cursor, name=name or "")
         events += self._blocks.delta(address, parameters or "", raw, cursor)
-        return events if None not in (name, parameters) else [*events, Other("tool-calls-chunk", raw, cursor)]
+        odd = name is None or parameters is None or unknown_members(call, _CALL_V1, _OPAQUE)
+        return [*events, Other("tool-calls-chunk", raw, cursor)] if odd else events
 
     def _tool(self, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
         call = object_of(value)
         name, parameters = name_of((call or {}).get("name")), arguments_of((call or {}).get("parameters"))
-        if call is None or name is None or parameters is None:
+        if call is None or name is None or parameters is None or unknown_members(call, _CALL_V1, _OPAQUE):
             return [Other("tool-calls-generation", raw, cursor)]
         events = self._blocks.close(_PLAN, raw, cursor)
         events += self._blocks.open("tool", "tool", raw, cursor, name=name)
