@@ -167,7 +167,7 @@ def test_a_line_that_is_garbled_costs_that_line() -> None:
     events = decode(lines(chat("a")) + b'{"message": {"content": "b}\n' + lines(chat("c"), DONE))
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "c"]
     assert [event.code for event in events if isinstance(event, Error)] == ["invalid_json"]
-    assert events[-1] == End(True)
+    assert events[-1] == End(False)
 
 
 JSON = st.recursive(

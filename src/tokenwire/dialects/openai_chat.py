@@ -124,7 +124,7 @@ class ChatDecoder:
         for position, choice in enumerate(choices):
             events += self._choice(choice, position, raw)
         events += self._usage(chunk, raw)
-        if not chunk.keys() <= _CHUNK:
+        if events and not chunk.keys() <= _CHUNK:
             events += self._members.tell(chunk, _CHUNK, raw, once=True)
         fields = error_fields(chunk) or error_fields(chunk.get("x_groq"))
         if fields or message.event == "error":
