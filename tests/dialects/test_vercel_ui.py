@@ -202,7 +202,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             BlockStart(0, "tool", "c", "f"),
             Other("tool-input-delta", "…"),
             BlockStop(0),
-            End(True),
+            End(False),
         ],
     ),
     "cut": (
