@@ -173,7 +173,11 @@ ENDS: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("stream", "clean"), [it[1:] for it in ENDS], ids=[it[0] for it in ENDS])
 def test_an_end_is_clean_where_nothing_was_lost(stream: bytes, clean: bool) -> None:
     for pieces in every_way(stream):
-        assert decode(stream, pieces)[0][-1] == End(clean), pieces
+        events, outcome = decode(stream, pieces)
+        assert events[-1] == End(clean), pieces
+        failed = any(isinstance(event, Error) and event.fatal for event in events)
+        assert outcome == ("clean" if clean else "error" if failed else "interrupted")
+        assert failed == (not clean and DONE in stream), "an end that the server said is an error, or it is clean"
 
 
 @pytest.mark.parametrize(

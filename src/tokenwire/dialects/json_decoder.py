@@ -10,7 +10,17 @@ from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .values import error_code, error_in_words, error_message, parse, word
 
-__all__ = ["JSONDecoder"]
+__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete"]
+
+
+#: What may be missing of a stream that has come to its end.
+GARBLED = "a message could not be read, and what it said is missing"
+CALL_CUT = "the rest of a tool call did not come"
+
+
+def incomplete(missing: str) -> dict[str, Any]:
+    """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
+    return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
 
 
 class JSONDecoder(ABC):
@@ -22,7 +32,7 @@ class JSONDecoder(ABC):
     def __init__(self) -> None:
         self.ended = False
         self._failed = False
-        self._lost = False  # a message was cut or garbled, and with it what it said
+        self._missing = ""  # what was lost, in words, although the stream went on
         self._blocks = Blocks()
 
     @abstractmethod
@@ -45,7 +55,9 @@ class JSONDecoder(ABC):
             value = parse(raw)
         except ValueError as error:
             if self.done_ends and is_done(raw):
-                return self._end(raw, message.id or None, clean=not self._blocks.tools_open)
+                if self._blocks.tools_open:
+                    self._missing = CALL_CUT
+                return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
         if not isinstance(value, dict):
             return [Other("not-an-object", raw, message.id or None)]
@@ -66,7 +78,7 @@ class JSONDecoder(ABC):
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
         if raw.lstrip().startswith(("{", "[{")):
-            self._lost = True
+            self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
@@ -78,4 +90,7 @@ class JSONDecoder(ABC):
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. After a fatal error or a loss it is never clean."""
         self.ended = True
-        return [*self._blocks.close_all(raw, cursor), End(clean and not self._failed and not self._lost, raw, cursor)]
+        events = self._blocks.close_all(raw, cursor)
+        if clean and self._missing and not self._failed:
+            events.append(self._error(incomplete(self._missing), raw, cursor))
+        return [*events, End(clean and not self._failed, raw, cursor)]

@@ -17,6 +17,7 @@ from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, ToolCallDelta, Usage
+from .json_decoder import CALL_CUT, GARBLED, incomplete
 from .values import (
     error_code,
     error_fields,
@@ -45,7 +46,7 @@ class ChatDecoder:
         self.ended = False
         self._started = False
         self._failed = False
-        self._lost = False  # a chunk was cut or garbled, and with it what it said
+        self._garbled = False  # a chunk was cut or garbled, and with it what it said
         self._strange = False  # a message came that is none of the dialect
         self._understood = False
         self._blocks = 0
@@ -92,7 +93,7 @@ class ChatDecoder:
         if not data.lstrip().startswith(("{", "[")):
             self._strange = self._strange or not data.startswith(":")
             return [Other("not-json", data)]
-        self._lost = True
+        self._garbled = True
         told = Error("invalid_json", f"a chunk is not JSON: {error}", fatal=False, raw=data)
         return [told, *self._merged(message)]
 
@@ -107,10 +108,19 @@ class ChatDecoder:
 
     def _end(self, *, clean: bool, raw: str) -> list[StreamEvent]:
         self.ended = True
-        lost = self._failed or self._lost or any(choice.cut for choice in self._choices.values())
-        unknown = self._strange and not self._understood
-        closing: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
-        return [*closing, End(clean and not lost and not unknown, raw)]
+        missing = self._missing()
+        events: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
+        if clean and missing and not self._failed:
+            events.append(self._error(incomplete(missing), raw))
+        return [*events, End(clean and not self._failed, raw)]
+
+    def _missing(self) -> str:
+        """What was lost of the stream, in words; empty for nothing."""
+        if self._strange and not self._understood:
+            return "no message of it was one of chat completions"
+        if self._garbled:
+            return GARBLED
+        return CALL_CUT if any(choice.cut for choice in self._choices.values()) else ""
 
     def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
         raw = message.data
