@@ -46,10 +46,9 @@ class ToolCalls:
         self._by_id: dict[str, _Tool] = {}
         self._last: _Tool | None = None
 
-    @property
-    def waiting(self) -> bool:
-        """A call has begun whose name may not be whole yet."""
-        return self._last is not None and self._last.block is None
+    def keeps(self, raw: str) -> bool:
+        """Whether the message gave a name that may not be whole yet, and is kept until it is."""
+        return self._last is not None and self._last.block is None and self._last.named_in is raw
 
     @property
     def cut(self) -> bool:
@@ -140,7 +139,7 @@ class _Tool:
         self.has_empty_object = False
         self.closed = False
         self._tool_id = ""
-        self._named_in = ""  # the message that gave the name
+        self.named_in = ""  # the message that gave the name
         self._choice = choice
         self._new_block = new_block
         self._waiting: list[str] = []
@@ -163,7 +162,7 @@ class _Tool:
             return False
         if tool_id and self._tool_id:
             return tool_id != self._tool_id
-        return not self.goes_on(name, raw) if name == self.name else self.arguments.some or self._named_in is raw
+        return not self.goes_on(name, raw) if name == self.name else self.arguments.some or self.named_in is raw
 
     def is_over_for(self, arguments: str) -> bool:
         """Whether the arguments are no longer its own: it has closed, and they are not the same once more."""
@@ -171,14 +170,14 @@ class _Tool:
 
     def goes_on(self, name: str, raw: str) -> bool:
         """Whether the same name once more is that of this call."""
-        return name == self.name and not self.settled and self._named_in is not raw
+        return name == self.name and not self.settled and self.named_in is not raw
 
     def receive(self, tool_id: str, name: str, arguments: str, raw: str) -> Iterator[StreamEvent]:
         self._tool_id = self._tool_id or tool_id
         if name and name != self.name:
             if self.block is None:
                 self.name = name if name.startswith(self.name) else self.name + name
-                self._named_in = raw
+                self.named_in = raw
             else:
                 yield Other("tool_calls", raw)
         if not arguments or self.arguments.repeats(arguments):

@@ -139,7 +139,7 @@ class ChatDecoder:
         fields = error_fields(chunk) or error_fields(chunk.get("x_groq"))
         if fields or message.event == "error":
             events.append(self._error(fields or chunk, raw))
-        elif not events and (self._speaking is None or not self._speaking.tools.waiting):
+        elif not events and (self._speaking is None or not self._speaking.tools.keeps(raw)):
             events.append(Other(word(chunk.get("object")) or "chunk", raw))
         known = bool(choices) or "choices" in chunk or "usage" in chunk
         self._understood = self._understood or known
