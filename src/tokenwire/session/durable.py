@@ -49,7 +49,8 @@ from ..protocol.url import Target
 from .conversation import Session
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
-from .policy import DEFAULT, Policy, retry_after
+from .policy import DEFAULT, MIN_RECONNECTION_TIME, Policy, retry_after
+from .progress import Progress
 from .request import Request, Want, asking, going_on
 from .timers import Timeouts
 from .websocket import WebSocketSession
@@ -125,8 +126,10 @@ class DurableSession:
         self._fallback = fallback
         self._wants: Want = "connect"
         self._try = _Try("first", request, dialect)
+        self._skipped: Target | None = None  # a transport that is not tried because of a lesson
         if fallback is not None and self._allows_fallback() and self.hosts.lacks(request.http.target):
             self._try = _Try("falling back", *fallback)
+            self._skipped = request.http.target
         self._generation = self._try  # what was asked of the model last
         self._decoder = self._new_decoder()
         self._attempt = self._new_attempt()
@@ -137,6 +140,9 @@ class DurableSession:
         self._closing = False
         self._cursor = ""  # of the last event that has one
         self._latest = _Latest()
+        self._progress = Progress()
+        self._generations = 0  # that were asked for besides the first
+        self._resumptions = 0
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
@@ -253,7 +259,7 @@ class DurableSession:
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
-        """An event that had not arrived before proves that the connection is healthy."""
+        """New progress resets the failure count; a generation that only catches up does not."""
         if self._try.again is not None:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
@@ -263,8 +269,9 @@ class DurableSession:
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
         self._latest.add_all(events)
         self._heard = True
-        self._failures = 0
-        self._row_began = None
+        if self._progress.receive_events(events):
+            self._failures = 0
+            self._row_began = None
 
     def _failed(self, error: TokenwireError, now: float) -> list[StreamEvent]:
         """The connection is lost, or could not be had. Decides what comes next."""
@@ -326,6 +333,9 @@ class DurableSession:
         again = self._resumption()
         if again is None:
             return self._ask_anew()
+        limit = self._policy.resumptions
+        if limit is not None and self._resumptions >= limit:
+            return f"it was resumed {limit} times, and no more than that are allowed"
         request = going_on(self._generation.request, again)
         return _Try("resuming", request, self._generation.dialect, again)
 
@@ -359,13 +369,15 @@ class DurableSession:
         """The stream cannot be resumed: the model is asked once more, by a policy that wants it so."""
         request, dialect = self._generation.request, self._generation.dialect
         text = self.answer.text
+        if self._policy.interrupted not in ("restart", "continue"):
+            return f"{dialect.name} cannot resume this stream"
+        if self._generations >= self._policy.generations:
+            return f"the model was asked anew {self._generations} times, and no more than that are allowed"
         if self._policy.interrupted == "continue" and text and not self.answer.all_tools:
             longer = dialect.continuing(request.json, text)
             if longer is None:
                 return f"{dialect.name} cannot be asked to go on with a text"
             return _Try("continuing", self._with_another_key(asking(request, dialect, longer)), dialect)
-        if self._policy.interrupted not in ("restart", "continue"):
-            return f"{dialect.name} cannot resume this stream"
         json = dialect.asking_again(self._broken()) if request.websocket else request.json
         return _Try("restarting", asking(request, dialect, json), dialect)
 
@@ -391,7 +403,7 @@ class DurableSession:
                 return f"to wait {asked:g} s is asked, and no more than {policy.longest:g} s are waited"
             wait = max(wait, asked)
         elif self._retry is not None:
-            asked = min(self._retry / 1000, policy.longest)
+            asked = min(max(self._retry / 1000, MIN_RECONNECTION_TIME), policy.longest)
             wait = asked if self._failures == 1 else max(wait, asked)
         began = now if self._row_began is None else self._row_began
         self._row_began = began
@@ -407,6 +419,8 @@ class DurableSession:
         if following is not self._try and following.kind != "first":
             place = _place(following.request) if following.kind == "falling back" else ""
             self._happened(following.kind, now, place or self._decoder.last_event_id or self._cursor)
+        if following is not self._try:
+            self._count(following)
         if following.again is None and following is not self._try:
             events = self._leave_the_generation(following)
         self._try = following
@@ -419,6 +433,20 @@ class DurableSession:
         self._until = now + wait
         self._wants = "wait" if wait > 0 else "connect"
         return events
+
+    def _count(self, following: _Try) -> None:
+        """What the policy bounds over the whole conversation, and from where the next events count as progress."""
+        self._resumptions += following.kind == "resuming"
+        self._generations += following.kind in ("restarting", "continuing")
+        match following.kind:
+            case "restarting":
+                self._progress.restarted()
+            case "continuing":
+                self._progress.continued()
+            case "resuming" if following.again is not None and following.again.snapshot:
+                self._progress.resumed_by_picture(self._had_arrived())
+            case "resuming":
+                self._progress.resumed()
 
     def _leave_the_generation(self, following: _Try) -> list[StreamEvent]:
         """What is asked next is another generation, or the first one over another transport."""
@@ -500,6 +528,8 @@ class DurableSession:
     def _end(self, error: TokenwireError | None, now: float, why: str = "") -> None:
         self.ended = True
         self.error = error
+        if self._skipped is not None and not self._streamed:
+            self.hosts.forget(self._skipped)
         if self._wants != "transfer":
             self._wants = "over"
         if self._policy.attempts == 1:
