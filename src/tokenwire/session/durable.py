@@ -191,7 +191,7 @@ class DurableSession:
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
-        if self._closing and not self._attempt.streaming:
+        if self._wants != "transfer" or (self._closing and not self._attempt.streaming):
             return b""
         data = self._attempt.data_to_send()
         self._sent = self._sent or bool(data)
