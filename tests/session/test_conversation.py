@@ -32,7 +32,7 @@ from tokenwire.errors import (
 )
 from tokenwire.framing.sse import MAX_EVENT_SIZE
 from tokenwire.session import Session, Timeouts, build_request, endpoint_url
-from tokenwire.session.conversation import MAX_ERROR_BODY
+from tokenwire.session.conversation import MAX_ERROR_BODY, MAX_ERROR_TEXT
 
 CHAT, PLAIN, RAW = DIALECTS["openai-chat"], DIALECTS["eventsource"], DIALECTS["raw"]
 
@@ -279,6 +279,24 @@ def test_a_refusal_without_end_is_kept_only_in_part() -> None:
     assert played.ended
     assert isinstance(played.error, StatusError)
     assert len(played.error.body) == MAX_ERROR_BODY
+
+
+@pytest.mark.parametrize("size", [MAX_ERROR_BODY - 1, MAX_ERROR_BODY, MAX_ERROR_BODY + 1])
+def test_a_refusals_body_is_read_up_to_the_limit_and_not_beyond(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\n\r\n" + b"x" * size, 0)
+    assert made.ended == (size >= MAX_ERROR_BODY), "what is longer is not waited for"
+    made.receive_eof(0)
+    assert isinstance(made.error, StatusError)
+    assert len(made.error.body) == min(size, MAX_ERROR_BODY)
+
+
+@pytest.mark.parametrize("size", [MAX_ERROR_TEXT - 1, MAX_ERROR_TEXT, MAX_ERROR_TEXT + 1])
+def test_a_refusals_words_are_cut_to_the_limit(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size, 0)
+    assert isinstance(made.error, StatusError)
+    assert made.error.message == "x" * min(size, MAX_ERROR_TEXT) + "…" * (size > MAX_ERROR_TEXT)
 
 
 # Timers.

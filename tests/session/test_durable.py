@@ -37,6 +37,7 @@ from tokenwire.session import (
     build_request,
     over_the_other_transport,
 )
+from tokenwire.session.generation import MAX_REMEMBERED, MAX_REMEMBERED_SIZE
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -359,6 +360,29 @@ def test_of_large_events_that_were_cleared_no_more_than_a_few_are_remembered() -
     remembered = run.session._generation.had_arrived()
     assert 1 < len(remembered) <= 3
     assert remembered[-1].cursor == "99"
+
+
+@pytest.mark.parametrize("count", [MAX_REMEMBERED - 1, MAX_REMEMBERED, MAX_REMEMBERED + 1])
+def test_so_many_events_are_remembered_and_no_more(count: int) -> None:
+    run = Run("eventsource", json={})
+    run.connect()
+    run.receive(CHUNKED)
+    for number in range(count):
+        run.receive(chunk(event(str(number))))
+        run.session.answer.events.clear()
+    remembered = [each.cursor for each in run.session._generation.had_arrived()]
+    assert remembered == [str(number) for number in range(count)][-MAX_REMEMBERED:]
+
+
+@pytest.mark.parametrize(("more", "remembered"), [(-1, 2), (0, 2), (1, 1)])
+def test_events_of_so_many_characters_are_remembered_and_no_more(more: int, remembered: int) -> None:
+    run = Run("eventsource", json={})
+    run.connect()
+    run.receive(CHUNKED)
+    for size in (1000, MAX_REMEMBERED_SIZE - 1000 + more):
+        run.receive(chunk(event("1", "x" * size)))
+        run.session.answer.events.clear()
+    assert len(run.session._generation.had_arrived()) == remembered
 
 
 def test_events_that_share_an_id_are_known_by_their_data() -> None:
