@@ -17,8 +17,9 @@ from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.dialect import Prompt
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.endpoint.story import MODELS
-from tokenwire.errors import StatusError, StreamInterrupted, TimeoutExceeded
+from tokenwire.errors import ConnectionFailed, StatusError, StreamInterrupted, TimeoutExceeded
 from tokenwire.framing.websocket import FrameWriter
+from tokenwire.protocol.websocket import WebSocketConnection
 from tokenwire.session import (
     BROWSER,
     DEFAULT,
@@ -468,6 +469,55 @@ def test_whatever_a_server_does_the_policy_bounds_requests_and_time() -> None:
         reached.update(from_seed(seed))
     counts = {kind: reached[kind] for kind in ("resuming", "restarting", "continuing", "falling back", "duplicate")}
     assert min(counts.values()) >= 20, f"it comes as far as all of these: {counts}"
+
+
+def calls_from_seed(seed: int) -> None:
+    """A driver that tells what it likes, in any order, also when it is over."""
+    random = Random(seed)
+    name, websocket = random.choice(SPOKEN)
+    dialect = DIALECTS[name]
+    asked = ASKED.get(name) or dialect.ask(Prompt("go", "m"))
+    url = "ws://host" if websocket else "http://host"
+    session = session_of(
+        name,
+        "ws" if websocket else "http",
+        policy=draw_policy(random),
+        timeouts=Timeouts(total=random.choice([None, 5.0])),
+        fallback=over_the_other_transport(url, dialect, json=asked),
+    )
+    now, events, given = 0.0, [], None
+    refused = ConnectionFailed("refused", phase="connect")
+    calls: list[Callable[[], Any]] = [
+        lambda: session.start(now),
+        lambda: session.connected(now),
+        lambda: session.connection_failed(refused, now),
+        lambda: session.receive_data(status(random.choice([204, 426, 503])), now),
+        lambda: session.receive_data(stream(told(name, 0), told(name, 1)), now),
+        lambda: session.receive_data(chunk(told(name, 2).encode() + b"\n\n"), now),
+        lambda: session.receive_eof(now, reset=random.choice([True, False])),
+        lambda: session.handle_deadline(now),
+        lambda: session.handle_deadline(session.next_deadline() or now),
+        lambda: session.close(now) and None,
+    ]
+    for _ in range(30):
+        now += random.random()
+        data = session.data_to_send()
+        if data.startswith(b"GET") and session.request.websocket and random.random() < 0.7:
+            peer = WebSocketConnection.server(compression=False)
+            peer.receive_data(data)
+            peer.accept()
+            events += session.receive_data(peer.data_to_send() + frame(name, 0), now)
+        events += random.choice(calls[:6] if random.random() < 0.8 else calls)() or []
+        assert session.answer.events == events, seed
+        if given is not None:
+            assert (session.error, session.ended) == given, "an end is for ever"
+        if session.ended:
+            given = session.error, session.ended
+
+
+def test_a_driver_that_tells_things_in_any_order_breaks_nothing() -> None:
+    for seed in range(SEEDS // 4):
+        calls_from_seed(seed)
 
 
 # Falling back, and what is learned from it.

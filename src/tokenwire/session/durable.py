@@ -181,11 +181,11 @@ class DurableSession:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them; none once the connection was given up."""
-        return self._take(self._exchange.receive_data(data, now), now) if self._connects else []
+        return self._take(self._exchange.receive_data(data, now), now) if self._listens else []
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended, or was reset."""
-        return self._take(self._exchange.receive_eof(now, reset=reset), now) if self._connects else []
+        return self._take(self._exchange.receive_eof(now, reset=reset), now) if self._listens else []
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
@@ -230,6 +230,11 @@ class DurableSession:
     def _connects(self) -> bool:
         """There is a connection, of use or not."""
         return STATES[self._state].wants == "transfer"
+
+    @property
+    def _listens(self) -> bool:
+        """What comes over the connection matters: the conversation was not given up in the middle of it."""
+        return self._connects and (self._state is not State.ENDED or self._exchange.ended)
 
     def _move(self, move: Move) -> None:
         self._state = STATES[self._state].moves[move]
