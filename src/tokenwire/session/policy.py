@@ -73,8 +73,6 @@ class Policy:
     :ivar attempts: give up after this many failed connections with no new progress in between, the first included.
         None for no limit.
     :ivar elapsed: seconds from the first of them after which no other is begun; None for no limit.
-    :ivar generations: restarts and continuations of the whole conversation; each is paid for.
-    :ivar resumptions: of the whole conversation; they cost requests and no generation. None for no limit.
     :ivar base: seconds of the first wait at most, or exactly, without jitter.
     :ivar factor: by which each further wait is longer.
     :ivar cap: seconds of a wait at most.
@@ -90,13 +88,13 @@ class Policy:
     :ivar fallback: a WebSocket that cannot be had is done without, "both" also the other way round, where the dialect
         can say the same over the other transport.
     :ivar no_transport: statuses that say that a transport cannot be had.
+    :ivar generations: restarts and continuations over the whole conversation; each is paid for.
+    :ivar resumptions: over the whole conversation; they cost requests and no generation. None for no limit.
     """
 
     name: str
     attempts: int | None = 3
     elapsed: float | None = 300.0
-    generations: int = 3
-    resumptions: int | None = 1000
     base: float = 0.5
     factor: float = 2.0
     cap: float = 30.0
@@ -108,6 +106,8 @@ class Policy:
     idempotency_field: str = ""
     fallback: Literal["never", "to HTTP", "both"] = "to HTTP"
     no_transport: frozenset[int] = _NO_UPGRADE
+    generations: int = 3
+    resumptions: int | None = 1000
 
     def backoff(self, failures: int, random: Callable[[], float]) -> float:
         """Seconds to wait after so many failures in a row, at least one.

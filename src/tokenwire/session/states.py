@@ -1,16 +1,16 @@
 """The states of a conversation: what a driver does in each, what follows when its connection breaks, what comes next.
 
-    state       wants     when the connection breaks    the conversation
-    CONNECTING  connect   ask again                     has no connection
-    CONNECTED   transfer  ask again                     has one, over which nothing was asked: no byte of a request was
-                                                        sent, or no WebSocket opened
-    ASKED       transfer  ask again if it is harmless   was asked for, and no event of it has come
-    HEARD       transfer  go on                         has come in part, over this connection or an earlier one
-    WAITING     wait      nothing                       waits before its next connection
-    ENDED       transfer  nothing                       has come, as far as it will: wants "over" once the connection is
-                                                        of no more use
-    CLOSING     transfer  nothing                       is closed by the user, who waits for the peer's half: so too
-    OVER        over      nothing                       has no connection any more, and gets none
+    state       wants     when the connection breaks    what it means
+    CONNECTING  connect   ask again                     There is no connection yet.
+    CONNECTED   transfer  ask again                     Nothing was asked over it: no byte of the request was sent, or
+                                                        the WebSocket is not open.
+    ASKED       transfer  ask again if it is harmless   The request went out, and no event of the answer has come.
+    HEARD       transfer  go on                         Part of the answer has come, over this connection or another.
+    WAITING     wait      nothing                       The next connection is made later.
+    ENDED       transfer  nothing                       No more events come. Wants "over" once both sides have closed.
+    CLOSING     transfer  nothing                       The user has closed and waits for the peer to close. Wants
+                                                        "over" as ENDED does.
+    OVER        over      nothing                       There is no connection, and none follows.
 
     stateDiagram-v2
         [*] --> CONNECTING
