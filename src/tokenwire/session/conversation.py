@@ -117,8 +117,10 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        self._timers.set("idle", self._timers.timeouts.idle, now)
+        heads = self.head is None
         events = self._receive(partial(self._exchange.receive_data, data))
+        if self.head is not None and (heads or self._is_stream()):
+            self._timers.set("idle", self._timers.timeouts.idle, now)
         if events:
             self._timers.event(now)
         return events

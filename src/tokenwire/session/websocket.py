@@ -153,11 +153,11 @@ class MessageSession:
     # What follows from it.
 
     def _await_more(self, now: float) -> None:
-        """Something came, and any byte is a sign of life."""
+        """Something came, and once the connection is open any byte is a sign of life."""
         timeouts = self._timers.timeouts
         if self.streaming and timeouts.keepalive is not None:
             self._timers.set("silence", timeouts.keepalive, now)
-        else:
+        elif self.streaming:
             self._timers.set("idle", timeouts.idle, now)
 
     def _ping(self, now: float) -> None:
