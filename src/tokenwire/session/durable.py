@@ -181,7 +181,7 @@ class DurableSession:
 
     def connection_failed(self, error: ConnectionFailed, now: float) -> list[StreamEvent]:
         """No connection could be made."""
-        return self._failed(error, now)
+        return self._failed(self._try.request.secrets.redact(error), now)
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
