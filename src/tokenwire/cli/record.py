@@ -11,7 +11,7 @@ from ..dialects.raw import RAW
 from ..drivers.blocking import Stream
 from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, TokenwireError
 from ..recording import Recording, load
-from ..recording.file import RecordingFile
+from ..recording.beside import FileBeside
 from ..session import Session
 from .exits import FINDINGS, FINE, USAGE, complain, message_of
 from .request import add_request_options, dialect_asked, guess_asked, open_request
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     # Read as raw bytes, the response is read to its end, and not only to the terminator of the dialect. A WebSocket
     # has no other end than the terminator: after it we close.
     to_the_end = replace(dialect, framing="raw", decoder=RAW.decoder, content_type="")
-    RecordingFile(Path(args.output)).discard()  # what cannot be written is said before anything is asked
+    FileBeside(Path(args.output)).discard()  # what cannot be written is said before anything is asked
     opening = open_request(args, dialect=dialect if websocket else to_the_end, record=args.output)
     stream = Stream(opening)
     recording = Recording()

@@ -29,6 +29,11 @@ class Screen:
         self._stream = stream
         self._styled = self.for_people and not console.is_dumb_terminal and not os.environ.get("NO_COLOR")
 
+    def line(self, text: str, style: str = "") -> None:
+        """A line of what the verb says itself: harmless, for its words may be a server's."""
+        self.write(harmless(text), style)
+        self.write("\n")
+
     def write(self, text: str, style: str = "") -> None:
         """Writes and flushes: a token must not wait for the next."""
         if self.for_people:

@@ -27,7 +27,7 @@ from ..protocol.http import ResponseHead
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 from ..recording import RecordingWriter
-from ..recording.file import RecordingFile
+from ..recording.beside import FileBeside
 from ..secrecy.secrets import redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
 from ..session import (
     NEVER,
@@ -192,7 +192,7 @@ class Opening:
         self.writer: RecordingWriter | None = None
         self._record = Path(record) if record is not None else None
         self._recorded = 0
-        self._file: RecordingFile | None = None
+        self._file: FileBeside | None = None
 
     def conversation(self) -> DurableSession:
         """The session that reads the dialect's stream events, over the transport that the URL names."""
@@ -258,7 +258,7 @@ class Opening:
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
         try:
-            self._file = RecordingFile(path)
+            self._file = FileBeside(path)
         except OSError as error:
             self.mishaps.append(error)
             return

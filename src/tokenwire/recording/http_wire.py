@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import DecodingError
+from ..secrecy.search import MARK
 from ..secrecy.secrets import REDACTED_FIELDS, Secrets, mask_query, secrets_in_json
 from .coded import Coded
 from .runs import Channel, Runs, Through
@@ -296,3 +297,14 @@ def _fields_of(head: bytes) -> dict[str, str]:
     lines = head.decode("latin-1").split("\n")[1:]
     pairs = (line.partition(":") for line in lines)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def secrets_sent(sent: bytes) -> tuple[str, ...]:
+    """What was secret in the request with which the bytes begin: of a recording that somebody else made.
+
+    What this package has recorded has marks in its place, which are no secrets.
+    """
+    head = sent.partition(b"\r\n\r\n")[0]
+    line = head.partition(b"\r\n")[0].decode("latin-1")
+    found = Secrets.of_request(path=line.partition(" ")[2].partition(" ")[0], headers=_fields_of(head).items())
+    return tuple(value for value in found.values if MARK.decode() not in value)

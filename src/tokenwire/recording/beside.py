@@ -1,7 +1,7 @@
-"""The file of a recording: written beside its name, flushed as it goes, and renamed at the end.
+"""A file that is written beside its name, and renamed at the end: a recording, a report.
 
-So a recording that was there before stays until there is a new one, and a program that is killed leaves what had come
-so far, in a file of the same name that ends in `.part`.
+So what was there before stays until there is something new, and a program that is killed leaves what had come so far,
+in a file of the same name that ends in `.part`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from itertools import count
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["RecordingFile"]
+__all__ = ["FileBeside"]
 
 
-class RecordingFile:
+class FileBeside:
     """A file that is there under its name when it is complete.
 
     :param path: its name. Symbolic links are not followed, and what is no regular file is not replaced.
@@ -64,7 +64,7 @@ def _check_replaceable(path: Path) -> None:
     if stat.S_ISDIR(kind):
         raise OSError(errno.EISDIR, "it is a folder: name a file in it", str(path))
     if not stat.S_ISREG(kind):
-        raise OSError(errno.EEXIST, "it is no regular file, and recordings replace nothing else", str(path))
+        raise OSError(errno.EEXIST, "it is no regular file, and nothing else is replaced", str(path))
 
 
 def _open_beside(path: Path) -> tuple[Path, TextIO]:
