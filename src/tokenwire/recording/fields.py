@@ -23,7 +23,7 @@ _WORD = re.compile(rb"[A-Za-z]*")
 _LINE = re.compile(rb"[^\n]*")
 
 #: "name": at the beginning of a line. "colon": the name is a secret field's. "scheme": after the colon. "gap": after
-#: the scheme. "value": to be masked. "fold": the line has ended, and the next may go on with it (RFC 9112, 5.2).
+#: the scheme, or at the beginning of a line that goes on. "value": to be masked. "fold": the line has ended, and the next may go on with it (RFC 9112, 5.2).
 #: "line": the rest of one that matters not.
 _State = Literal["name", "colon", "scheme", "gap", "value", "fold", "line"]
 
@@ -51,6 +51,12 @@ class FieldMask:
         while at < len(data):
             at = self._advance(data, at, out)
         return b"".join(out)
+
+    def begin(self) -> bytes:
+        """What comes now is the beginning of a line. Gives what was waited for."""
+        rest = self.finish()
+        self._state = self._new_line()
+        return rest
 
     def finish(self) -> bytes:
         """There is no more, or no more is waited for: what was no scheme yet is a value."""
@@ -86,7 +92,10 @@ class FieldMask:
                 blank = data[at : at + 1] in (b" ", b"\t")
                 if self._state == "gap" and blank:
                     return self._read(_BLANKS, data, at, out)
-                self._state = "value" if blank or self._state == "gap" else self._new_line()
+                if self._state == "fold":
+                    self._state = "gap" if blank else self._new_line()
+                else:
+                    self._state = "value"
                 return at
         end_of_line = _LINE.match(data, at)
         assert end_of_line is not None

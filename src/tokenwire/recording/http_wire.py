@@ -29,6 +29,13 @@ _METHOD = re.compile(rb"[A-Z]{1,24}(?: |\Z)")
 _STATUS = re.compile(rb"HTTP/\d\.\d (\d{3})")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 
+#: What the lines of the chunked coding begin with.
+_BEGINS: Mapping[str, frozenset[bytes]] = {
+    "size": frozenset(bytes([digit]) for digit in b"0123456789abcdefABCDEF"),
+    "chunk end": frozenset({b"\r", b"\n"}),
+    "trailer": frozenset(bytes([octet]) for octet in range(256)),
+}
+
 #: "head": of a message. "size", "chunk", "chunk end", "trailer": of a chunked body. "length": a body of that many
 #: bytes. "rest": up to the end of the connection. "upgraded": no HTTP any more.
 _State = Literal["head", "size", "chunk", "chunk end", "trailer", "length", "rest", "upgraded"]
@@ -73,7 +80,8 @@ class HTTPWire:
         self._fields = REDACTED_FIELDS | exchange.secrets.fields if client else REDACTED_FIELDS
         self._state: _State = "head"
         self._head = b""
-        self._lines = self._body = self._new_channel()
+        self._text = self._new_channel()  # heads, and bodies without their framing
+        self._framing = self._new_channel()
         self._coded: Coded | None = None
         self._left = 0  # of the body, or of the chunk
         self._line = b""
@@ -89,16 +97,16 @@ class HTTPWire:
         self._give_up_head()
         if self._coded is not None:
             self._coded.force()
-        self._lines.force()
-        self._body.force()
+        self._text.force()
+        self._framing.force()
 
     def finish(self) -> None:
         """There is no more."""
         self._give_up_head()
         if self._coded is not None:
             self._end_body("rest")
-        self._lines.finish()
-        self._body.finish()
+        self._text.finish()
+        self._framing.finish()
 
     def _new_channel(self) -> Channel:
         return Channel(self._exchange.secrets.needles, self._fields)
@@ -124,7 +132,7 @@ class HTTPWire:
         """A head of the server's is kept until it is whole, for it may have to be changed; of a client's only the
         first line, for its query."""
         if not self._head and data[:1] in (b"\r", b"\n"):
-            self._give(self._lines, data[:1])
+            self._give(self._text, data[:1])
             return data[1:]
         before = len(self._head)
         self._head += data
@@ -141,7 +149,7 @@ class HTTPWire:
         if end is None:
             return b""
         head, rest, self._head = self._head[:stop], self._head[stop:], b""
-        self._body = self._new_channel()
+        self._text.begin()
         if self._client:
             self._begin_request(head)
         else:
@@ -156,10 +164,10 @@ class HTTPWire:
     def _give_request_head(self, before: int, stop: int) -> None:
         first = self._head.find(b"\n") + 1
         if first and before < first:
-            self._give(self._lines, mask_query(self._head[:first]))
+            self._give(self._text, mask_query(self._head[:first]))
             before = first
         if first:
-            self._give(self._lines, self._head[before:stop])
+            self._give(self._text, self._head[before:stop])
 
     def _give_up_head(self, before: int | None = None) -> None:
         """It is no head, or will never be a whole one.
@@ -172,8 +180,7 @@ class HTTPWire:
         first = head.find(b"\n", 0, before) + 1
         given = (len(head) if before is None else before) if self._client and first else 0
         self._state = "rest"
-        self._body = self._lines
-        self._give(self._lines, head[given:])
+        self._give(self._text, head[given:])
 
     def _begin_request(self, head: bytes) -> None:
         fields = _fields_of(head)
@@ -187,11 +194,11 @@ class HTTPWire:
         code = int(status[1]) if status is not None else 0
         if code == 101:
             self._exchange.extensions = fields.get("sec-websocket-extensions", "")
-            self._give(self._lines, head)
+            self._give(self._text, head)
             self._state = "upgraded"
             return
         if 100 <= code < 200:
-            self._give(self._lines, head)
+            self._give(self._text, head)
             return
         self._exchange.upgrade = False
         method = self._exchange.methods.popleft() if self._exchange.methods else ""
@@ -199,7 +206,7 @@ class HTTPWire:
             self._begin_body(fields, "rest")
         self._coded = self._new_coded(head, fields) if self._state != "head" else None
         if self._coded is None:
-            self._give(self._lines, head)
+            self._give(self._text, head)
 
     def _begin_body(self, fields: Mapping[str, str], otherwise: _State) -> None:
         length = fields.get("content-length", "")
@@ -219,7 +226,7 @@ class HTTPWire:
         shown.feed(head)
         shown.finish()
         try:
-            coded = Coded(shown.take(len(head)), coding, self._body, delimited=self._state != "rest")
+            coded = Coded(shown.take(len(head)), coding, self._new_channel(), delimited=self._state != "rest")
         except DecodingError:  # nobody can read it here
             return None
         self._runs.add(coded)
@@ -239,14 +246,17 @@ class HTTPWire:
         return rest
 
     def _read_line(self, data: bytes) -> bytes:
-        """A line of the chunked coding (RFC 9112, 7.1)."""
+        """A line of the chunked coding (RFC 9112, 7.1). Where there is none, what comes belongs to the text."""
+        if not self._line and data[:1] not in _BEGINS[self._state]:
+            self._end_body("rest")
+            return data
         end = data.find(b"\n") + 1
         piece, rest = (data[:end], data[end:]) if end else (data, b"")
         self._line += piece
         if self._coded is not None:
             self._coded.framing(piece)
         else:
-            self._give(self._lines, piece)
+            self._give(self._framing, piece)
         if end:
             line, self._line = self._line.strip(), b""
             self._framed(line)
@@ -258,15 +268,13 @@ class HTTPWire:
         match self._state:
             case "size":
                 size = _SIZE.match(line)
-                if size is None:
-                    self._end_body("rest")
-                    return
+                assert size is not None
                 self._left = int(size[0], 16)
                 self._state = "chunk" if self._left else "trailer"
-            case "chunk end":
+            case "chunk end" if not line:
                 self._state = "size"
-                if line:  # it is not what the size had said
-                    self._end_body("rest")
+            case "chunk end":  # there is more than the size had said
+                self._end_body("rest")
             case "trailer" if not line:
                 self._end_body()
 
@@ -276,16 +284,13 @@ class HTTPWire:
         if self._coded is not None:
             self._coded.finish(complete=state == "head")
             self._coded = None
-        else:
-            self._body.finish()
-        if state == "rest":
-            self._body = self._new_channel()
+        self._text.begin()
 
     def _give_content(self, data: bytes) -> None:
         if self._coded is not None:
             self._coded.content(data)
         else:
-            self._give(self._body, data)
+            self._give(self._text, data)
 
     def _give(self, channel: Channel, data: bytes) -> None:
         if data:

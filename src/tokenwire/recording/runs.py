@@ -62,6 +62,11 @@ class Channel:
         self._fed += len(data)
         self._ready += self._search.feed(self._lines.feed(data) if self._lines is not None else data)
 
+    def begin(self) -> None:
+        """Another message begins."""
+        if self._lines is not None:
+            self._ready += self._search.feed(self._lines.begin())
+
     def finish(self) -> None:
         """There is no more of it."""
         if self._lines is not None:
