@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canary import CANARY, FORMS, sings
@@ -30,6 +30,8 @@ def test_every_form_is_masked_in_place_wherever_it_is_cut(form: str) -> None:
     assert b"[redacted]" in whole
     assert len(whole) == len(data)
     assert whole.endswith(b'", "b": 1}')
+    if "ase64" not in form and form != "Basic":  # which has bits of its neighbours in its first and last letter
+        assert whole == data.replace(FORMS[form], (b"[redacted]" * 40)[: len(FORMS[form])])
     for pieces in every_way(data):
         assert searched(pieces) == whole, pieces
 
@@ -49,6 +51,7 @@ _PIECES = [
 ]
 
 
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(_PIECES), max_size=8), cuts)
 def test_no_cut_changes_what_is_masked(parts: list[bytes], places: list[int]) -> None:
     data = b"".join(parts)
@@ -61,6 +64,7 @@ def test_no_cut_changes_what_is_masked(parts: list[bytes], places: list[int]) ->
 OVERLAPPING = ["abcabcabcabc", "bcabcabcabca", "aaaaaaaa", "\\u0041\\u0041", "%41%41%41", "&amp;&amp;", "ü€😀ü€😀"]
 
 
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from([*OVERLAPPING, "a", "bc", "\\", "%25", "&#97;", "u0041"]), max_size=8), cuts)
 def test_secrets_that_overlap_and_that_hold_escapes_are_masked_alike_however_cut(
     parts: list[str], places: list[int]

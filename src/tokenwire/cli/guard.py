@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from ..secrecy.search import Search
-from ..secrecy.secrets import Secrets, secrets_in_url
+from ..secrecy.secrets import Secrets, is_path, is_plain_name, secrets_in_url
 
 __all__ = ["GuardedStream", "clean", "end_output", "guarded", "know", "known"]
 
@@ -109,8 +109,8 @@ def secrets_in_arguments(arguments: Sequence[str]) -> Iterator[str]:
         if argument.startswith("--") and equals:
             option, argument = name, value
         if option.startswith("--key") and not argument.startswith("-"):
-            if argument not in os.environ and not _is_file(argument):
-                yield from Secrets.of_request(headers=[("x-given", argument)]).values
+            if not (argument in os.environ or is_plain_name(argument) or is_path(argument) or _is_file(argument)):
+                yield argument
         elif option.startswith("--head"):
             for separator in "=:":
                 field, _, content = argument.partition(separator)

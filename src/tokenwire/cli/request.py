@@ -16,7 +16,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
-from ..secrecy.secrets import is_harmless_field, is_secret_name
+from ..secrecy.secrets import is_harmless_field, is_path, is_secret_name
 from ..session import Observe, Timeouts
 from .guard import know
 
@@ -174,9 +174,18 @@ def key_of(args: argparse.Namespace) -> str | None:
 def _key_of_file(args: argparse.Namespace) -> str | None:
     if args.key_file is None:
         return None
-    text = (
-        sys.stdin.read() if args.key_file == "-" else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
-    )
+    try:
+        text = (
+            sys.stdin.read()
+            if args.key_file == "-"
+            else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
+        )
+    except FileNotFoundError:
+        if is_path(args.key_file):
+            raise
+        raise LocalProtocolError(
+            "there is no file of the name that was given for the key's. It is not shown, for it may be the key itself"
+        ) from None
     key = text.strip()
     if not key:
         where = "standard input" if args.key_file == "-" else args.key_file

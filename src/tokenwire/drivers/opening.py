@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +27,7 @@ from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 from ..recording import RecordingWriter
 from ..recording.beside import FileBeside
-from ..secrecy.secrets import redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
+from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
 from ..session import (
     NEVER,
     DurableSession,
@@ -57,9 +56,6 @@ __all__ = [
 ]
 
 _Item = TypeVar("_Item")
-
-#: A name that is no key, whoever gave it: capitals in words, as the names of environment variables are.
-_PLAIN_NAME = re.compile(r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?")
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
@@ -294,7 +290,7 @@ def key_from_environment(name: str) -> str:
     key = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
     if key:
         return key
-    if _PLAIN_NAME.fullmatch(name):
+    if is_plain_name(name):
         raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
     raise LocalProtocolError(
         "no environment variable has the name that was given for the key's. It is not shown, for it may be the key "

@@ -28,9 +28,8 @@ _TOLD = b"X-Recorded-Content-Encoding: "
 
 @dataclass(slots=True)
 class _Read:
-    """What came of the body in one read: bytes, kept as long as they may be given as they are; and what they hold."""
+    """What came of the body in one read: how many bytes, and how many they hold."""
 
-    raw: bytes = b""
     size: int = 0
     decoded: int = 0
 
@@ -42,14 +41,16 @@ class Coded:
     :param coding: the value of Content-Encoding.
     :param delimited: the body has an end of its own, by its length or its last chunk.
     :param channel: redacts what the body holds.
+    :param plain: redacts the bytes as they come, which need not be coded as the head says.
     :raises DecodingError: when the coding is not known here.
     """
 
-    def __init__(self, head: bytes, coding: str, channel: Channel, *, delimited: bool) -> None:
+    def __init__(self, head: bytes, coding: str, channel: Channel, plain: Channel, *, delimited: bool) -> None:
         self._head: bytes | None = head  # until it is given
         self._coding = coding
         self._decoder: ContentDecoder | None = ContentDecoder(coding)
         self._channel = channel
+        self._plain = plain
         self._chunked = delimited and not head.startswith(b"HTTP/1.0")
         self._reads = deque([_Read()])
         self._raw = self._decoded = 0
@@ -72,7 +73,7 @@ class Coded:
         read.size += len(data)
         self._raw += len(data)
         if not self._rewrites:
-            read.raw += data
+            self._plain.feed(data)
 
     def content(self, data: bytes) -> None:
         """Coded bytes."""
@@ -92,6 +93,7 @@ class Coded:
     def finish(self, *, complete: bool) -> None:
         """There is no more; `complete` where the body says so."""
         self._channel.finish()
+        self._plain.finish()
         self._rewrites = self._rewrites or self._channel.changed
         self._over = True
         self._complete = complete
@@ -105,7 +107,7 @@ class Coded:
         while self._reads and (len(self._reads) > 1 or self._over):
             read = self._reads[0]
             if not self._rewrites:
-                yield Piece(read.size, read.raw)
+                yield Piece(read.size, self._plain.take(read.size))
             elif self._channel.ready >= read.decoded:
                 last = self._complete and len(self._reads) == 1
                 yield Piece(read.size, self._framed(self._channel.take(read.decoded), last=last))

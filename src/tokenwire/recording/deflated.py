@@ -154,9 +154,9 @@ class Deflated:
         except OverflowError:
             self.leave_out()
             return
-        cleaned = self._window.clean(text) if text is not None else None
-        self._window.rewritten = self._window.rewritten or cleaned != text
-        if cleaned is None or not self._window.rewritten:
+        cleaned = self._window.clean(text) if text is not None else b""
+        self._window.rewritten = self._window.rewritten or cleaned != (text or b"")
+        if text is None or not self._window.rewritten:
             self._out = [self._as_it_came(frame) for frame in self.frames]
             return
         payload = _stored(cleaned)
@@ -174,11 +174,8 @@ class Deflated:
         self._out = [frame.header + mark(len(frame.payload)) for frame in self.frames]
 
     def _as_it_came(self, frame: Frame) -> bytes:
-        """Without what may stand in a control frame, such as the reason of a Close."""
-        payload = bytes(frame.payload)
-        if frame.opcode >= CLOSE:
-            payload = frame.unmasked(self._window.clean(frame.unmasked(payload)))
-        return frame.header + payload
+        """Without what stands in it in the clear: in the reason of a Close, in what is not deflated though it says so."""
+        return frame.header + frame.unmasked(self._window.clean(frame.unmasked(bytes(frame.payload))))
 
 
 def _stored(text: bytes) -> bytes:

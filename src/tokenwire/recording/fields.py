@@ -23,8 +23,8 @@ _WORD = re.compile(rb"[A-Za-z]*")
 _LINE = re.compile(rb"[^\n]*")
 
 #: "name": at the beginning of a line. "colon": the name is a secret field's. "scheme": after the colon. "gap": after
-#: the scheme, or at the beginning of a line that goes on. "value": to be masked. "fold": the line has ended, and the next may go on with it (RFC 9112, 5.2).
-#: "line": the rest of one that matters not.
+#: the scheme, or at the beginning of a line that goes on. "value": to be masked. "fold": the line has ended, and the
+#: next may go on with it (RFC 9112, 5.2). "line": the rest of one that matters not.
 _State = Literal["name", "colon", "scheme", "gap", "value", "fold", "line"]
 
 

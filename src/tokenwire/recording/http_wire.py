@@ -226,7 +226,8 @@ class HTTPWire:
         shown.feed(head)
         shown.finish()
         try:
-            coded = Coded(shown.take(len(head)), coding, self._new_channel(), delimited=self._state != "rest")
+            shown_head, delimited = shown.take(len(head)), self._state != "rest"
+            coded = Coded(shown_head, coding, self._new_channel(), self._new_channel(), delimited=delimited)
         except DecodingError:  # nobody can read it here
             return None
         self._runs.add(coded)

@@ -255,22 +255,21 @@ def _escape_pattern(characters: str) -> re.Pattern[bytes]:
     octets = sorted({octet for character in characters for octet in _bytes(character)})
     entities = sorted(name.encode() for name, value in html5.items() if name.endswith(";") and value in characters)
     signs = b"".join(re.escape(bytes([octet])) for octet in b"\"'/" if octet in octets)
+    small = [point for point in points if point <= 0xFFFF]
+    large = [point for point in points if point > 0xFFFF]
+    # What may hold the beginning of another one stands before it.
     kinds = [
-        _PERCENT + rb"(?P<octet>" + _hexes(octets, 2) + rb")",
-        _SLASHES + rb"u(?P<unit>" + _hexes([point for point in points if point <= 0xFFFF], 4) + rb")",
-        _SLASHES + rb"x(?P<latin>" + _hexes([point for point in points if point <= 0xFF], 2) + rb")",
         _AMPERSAND + rb"#0{0,6}(?P<decimal>" + b"|".join(b"%d" % point for point in points) + rb");",
         _AMPERSAND + rb"#[xX]0{0,5}(?P<hex>" + _hexes(points, 1) + rb");",
-        *([_AMPERSAND + rb"(?P<entity>" + b"|".join(map(re.escape, entities)) + rb")"] if entities else []),
-        *([_SLASHES + rb"(?P<sign>[" + signs + rb"])"] if signs else []),
-        *(
-            [_SLASHES + rb"u(?P<pair>" + b"|".join(map(_pair, (p for p in points if p > 0xFFFF))) + rb")"]
-            if points[-1] > 0xFFFF
-            else []
-        ),
-        *([rb"(?P<backslash>" + _SLASHES + rb")"] if ord("\\") in octets else []),
+        _AMPERSAND + rb"(?P<entity>" + b"|".join(entities) + rb")" if entities else b"",
+        _PERCENT + rb"(?P<octet>" + _hexes(octets, 2) + rb")",
+        _SLASHES + rb"u(?P<pair>" + b"|".join(map(_pair, large)) + rb")" if large else b"",
+        _SLASHES + rb"u(?P<unit>" + _hexes(small, 4) + rb")",
+        _SLASHES + rb"x(?P<latin>" + _hexes([point for point in points if point <= 0xFF], 2) + rb")",
+        _SLASHES + rb"(?P<sign>[" + signs + rb"])" if signs else b"",
+        rb"(?P<backslash>" + _SLASHES + rb")" if ord("\\") in octets else b"",
     ]
-    return re.compile(b"|".join(rb"(?:" + kind + rb")" for kind in kinds))
+    return re.compile(b"|".join(filter(None, kinds)))
 
 
 def _hexes(numbers: Iterable[int], digits: int) -> bytes:

@@ -20,6 +20,8 @@ __all__ = [
     "REDACTED_FIELDS",
     "Secrets",
     "is_harmless_field",
+    "is_path",
+    "is_plain_name",
     "is_secret_name",
     "mask_query",
     "redact_headers",
@@ -103,6 +105,8 @@ _LONG = 16
 
 #: Text that is made of words: runs of letters as they are written, none longer than words are, and small numbers.
 _WORDS = re.compile(r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-z0-9]))*[^A-Za-z0-9]*")
+
+_PLAIN_NAME = re.compile(r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?")
 
 _PARAMETER = re.compile(r"(?<=[?&;])([^=&;#]*)=([^&;#]*)")
 
@@ -189,6 +193,16 @@ def is_secret_name(name: str) -> bool:
     """Whether a field, a parameter or a member of this name carries a key: `api_key`, `X-Amz-Signature`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name)
     return _SECRET_NAME.search(re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether it is the name of a variable, and no key in its place: capitals in words."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def is_path(name: str) -> bool:
+    """Whether it is the name of a file, and no key in its place."""
+    return name.startswith(("/", "./", "../", "~")) or (re.search(r"[/.]", name) is not None and _is_words(name))
 
 
 def is_harmless_field(name: str) -> bool:
