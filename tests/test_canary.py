@@ -296,7 +296,6 @@ def test_lint_shows_no_secret_of_a_recording_that_somebody_else_made(
     form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     request = f"GET /v1?key={quote(CANARY, safe='')} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {CANARY}\r\n\r\n"
-    recording = tokenwire.recording.Recording({}, []) if hasattr(tokenwire, "recording") else None
     from tokenwire.recording import Entry, Recording, dump
 
     recording = Recording(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
@@ -127,8 +127,8 @@ class Plan:
     target: Target
     dialect: Dialect
     model: str = ""
-    key: str | None = None
-    fields: Sequence[tuple[str, str]] = ()
+    key: str | None = field(default=None, repr=False)
+    fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     failing_model: str = ""
     cut_model: str = ""
 

@@ -174,7 +174,7 @@ class Deflated:
         self._out = [frame.header + mark(len(frame.payload)) for frame in self.frames]
 
     def _as_it_came(self, frame: Frame) -> bytes:
-        """Without what stands in it in the clear: in the reason of a Close, in what is not deflated though it says so."""
+        """Without what stands in it in the clear: the reason of a Close, or what is called deflated and is not."""
         return frame.header + frame.unmasked(self._window.clean(frame.unmasked(bytes(frame.payload))))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -119,7 +119,7 @@ class Secrets:
     :ivar fields: names, in lower case, of fields of the request that are masked where they stand.
     """
 
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] = field(default=(), repr=False)
     fields: frozenset[str] = frozenset()
 
     @classmethod

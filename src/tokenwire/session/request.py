@@ -27,7 +27,7 @@ _OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked.
+    """What is asked. Its repr does not tell, for it would tell the key.
 
     :ivar http: the HTTP request; over WebSocket that of the handshake.
     :ivar messages: what is said first over WebSocket: the first one at once, each further one after the server's next.
@@ -35,10 +35,10 @@ class Request:
     :ivar json: from what it was made, before the dialect added its part.
     """
 
-    http: HTTPRequest
-    messages: Sequence[str] = ()
+    http: HTTPRequest = field(repr=False)
+    messages: Sequence[str] = field(default=(), repr=False)
     secrets: Secrets = field(default_factory=Secrets)
-    json: Mapping[str, Any] = field(default_factory=dict)
+    json: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def websocket(self) -> bool:
