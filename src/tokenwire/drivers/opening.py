@@ -221,7 +221,7 @@ class Opening:
             self._begin_recording(self._record, request)
 
     def close(self) -> None:
-        """The connection is gone: its recording is complete, and gets its name. One without an entry is not kept."""
+        """The connection is gone: its recording gets its name. One without an entry replaces nothing."""
         writer, self.writer = self.writer, None
         file, self._file = self._file, None
         if writer is not None:
@@ -232,7 +232,7 @@ class Opening:
             if writer.failure is not None:
                 file.leave()
                 raise writer.failure
-            if writer.zero is None:
+            if writer.zero is None and file.path.exists():
                 file.discard()
             else:
                 file.keep()
