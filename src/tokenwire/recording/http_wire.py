@@ -17,7 +17,7 @@ from ..errors import DecodingError
 from ..secrecy.search import MARK
 from ..secrecy.secrets import REDACTED_FIELDS, Secrets, mask_query, secrets_in_json
 from .coded import Coded
-from .runs import Channel, Runs, Through
+from .runs import Channel, Plain, Runs, Through
 
 __all__ = ["MAX_HEAD", "Exchange", "HTTPWire"]
 
@@ -28,6 +28,7 @@ _HEAD_END = re.compile(rb"\n\r?\n")
 _METHOD = re.compile(rb"[A-Z]{1,24}(?: |\Z)")
 _STATUS = re.compile(rb"HTTP/\d\.\d (\d{3})")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_BARE = re.compile(rb"[0-9A-Fa-f]{0,15}\r?\n")
 
 #: What the lines of the chunked coding begin with.
 _BEGINS: Mapping[str, frozenset[bytes]] = {
@@ -253,11 +254,13 @@ class HTTPWire:
             return data
         end = data.find(b"\n") + 1
         piece, rest = (data[:end], data[end:]) if end else (data, b"")
-        self._line += piece
         if self._coded is not None:
             self._coded.framing(piece)
+        elif not self._line and _BARE.fullmatch(piece):  # nothing to look for, and there are two of them a chunk
+            self._runs.add(Plain(len(piece), piece))
         else:
             self._give(self._framing, piece)
+        self._line += piece
         if end:
             line, self._line = self._line.strip(), b""
             self._framed(line)

@@ -94,16 +94,15 @@ class Needles:
 
     def open(self, data: bytes) -> int:
         """Where the longest beginning of a secret begins with which the data ends, or the end."""
-        return min((self._opens(form, data) for _, form in self._forms), default=len(data))
-
-    @staticmethod
-    def _opens(form: bytes, data: bytes) -> int:
-        at = data.find(form[:1], max(len(data) - len(form) + 1, 0))
-        while at >= 0:
-            if form.startswith(data[at:]):
-                return at
-            at = data.find(form[:1], at + 1)
-        return len(data)
+        size = least = len(data)
+        for _, form in self._forms:
+            at = data.find(form[:1], max(size - len(form) + 1, 0), least)
+            while at >= 0:
+                if form.startswith(data[at:]):
+                    least = at
+                    break
+                at = data.find(form[:1], at + 1, least)
+        return least
 
 
 @lru_cache(maxsize=32)
