@@ -32,7 +32,7 @@ class FramesWire:
         self._header = b""
         self._frame: Frame | None = None
         self._place = 0  # in its payload
-        self._kept: bytes | None = None  # of it, while it is looked at
+        self._kept: bytearray | None = None  # of it, while it is looked at
         self._message = self._control = self._new_channel()
         self._deflated: Deflated | None = None  # a message that is coming
         self._left_out = False  # of the message that is coming
@@ -83,7 +83,7 @@ class FramesWire:
             self._deflated.frames.append(frame)
         else:
             self._runs.add(Plain(size, header))
-            self._kept = b"" if self._is_looked_at(frame) else None
+            self._kept = bytearray() if self._is_looked_at(frame) else None
         if not frame.size:
             self._end_frame(frame)
         return rest
@@ -135,9 +135,9 @@ class FramesWire:
         kept, self._kept, frame = self._kept, None, self._frame
         if kept and frame is not None:
             if whole and frame.first & FIN and frame.opcode != CONTINUATION:
-                self._exchange.look_at(frame.unmasked(kept))
+                self._exchange.look_at(frame.unmasked(bytes(kept)))
                 self._message = self._new_channel()
-            self._give(frame, kept, 0)
+            self._give(frame, bytes(kept), 0)
 
     def _give(self, frame: Frame, data: bytes, place: int) -> None:
         channel = self._control if frame.opcode >= CLOSE else self._message

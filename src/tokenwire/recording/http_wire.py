@@ -80,12 +80,12 @@ class HTTPWire:
         self._upgraded = upgraded
         self._fields = REDACTED_FIELDS | exchange.secrets.fields if client else REDACTED_FIELDS
         self._state: _State = "head"
-        self._head = b""
+        self._head = bytearray()  # as far as it has come
         self._text = self._new_channel()  # heads, and bodies without their framing
         self._framing = self._new_channel()
         self._coded: Coded | None = None
         self._left = 0  # of the body, or of the chunk
-        self._line = b""
+        self._line = bytearray()
 
     def receive_data(self, data: bytes) -> None:
         if self._coded is not None:
@@ -138,8 +138,8 @@ class HTTPWire:
         before = len(self._head)
         self._head += data
         if self._client and self._exchange.upgrade and not _METHOD.match(self._head):
-            rest, self._head, self._state = self._head, b"", "upgraded"
-            return rest
+            self._state = "upgraded"
+            return self._take_head()
         if not self._is_head() or len(self._head) > MAX_HEAD:
             self._give_up_head(before)
             return b""
@@ -149,13 +149,18 @@ class HTTPWire:
             self._give_request_head(before, stop)
         if end is None:
             return b""
-        head, rest, self._head = self._head[:stop], self._head[stop:], b""
+        whole = self._take_head()
+        head, rest = whole[:stop], whole[stop:]
         self._text.begin()
         if self._client:
             self._begin_request(head)
         else:
             self._begin_response(head)
         return rest
+
+    def _take_head(self) -> bytes:
+        head, self._head = bytes(self._head), bytearray()
+        return head
 
     def _is_head(self) -> bool:
         if self._client:
@@ -165,17 +170,17 @@ class HTTPWire:
     def _give_request_head(self, before: int, stop: int) -> None:
         first = self._head.find(b"\n") + 1
         if first and before < first:
-            self._give(self._text, mask_query(self._head[:first]))
+            self._give(self._text, mask_query(bytes(self._head[:first])))
             before = first
         if first:
-            self._give(self._text, self._head[before:stop])
+            self._give(self._text, bytes(self._head[before:stop]))
 
     def _give_up_head(self, before: int | None = None) -> None:
         """It is no head, or will never be a whole one.
 
         :param before: bytes of it that had come before; all of them by default.
         """
-        head, self._head = self._head, b""
+        head = self._take_head()
         if not head:
             return
         first = head.find(b"\n", 0, before) + 1
@@ -262,8 +267,8 @@ class HTTPWire:
             self._give(self._framing, piece)
         self._line += piece
         if end:
-            line, self._line = self._line.strip(), b""
-            self._framed(line)
+            line, self._line = self._line, bytearray()
+            self._framed(bytes(line.strip()))
         elif len(self._line) > MAX_HEAD:
             self._end_body("rest")
         return rest
