@@ -398,3 +398,12 @@ def test_entries_are_given_once_each_with_work_that_grows_as_they_do(monkeypatch
         return looked
 
     assert work(4000) < 4.1 * work(1000)
+
+
+def test_a_coded_body_does_not_wait_for_what_ended_like_the_beginning_of_a_secret() -> None:
+    redactor = Redactor(SECRETS)
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nsk-"
+    coded = zlib.compress(b"hello")
+    second = b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(coded) + coded
+    assert redactor.feed(Entry(0, "<", first)) == []
+    assert redactor.feed(Entry(1, "<", second)) == [Entry(0, "<", first), Entry(1, "<", second)]

@@ -236,6 +236,7 @@ class HTTPWire:
             coded = Coded(shown_head, coding, self._new_channel(), self._new_channel(), delimited=delimited)
         except DecodingError:  # nobody can read it here
             return None
+        self._text.finish()  # which goes on only after this body, and must not keep it waiting
         self._runs.add(coded)
         return coded
 
