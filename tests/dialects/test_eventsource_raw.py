@@ -42,7 +42,7 @@ def test_eventsource_is_the_parser_and_nothing_else(parts: list[bytes], places: 
     events = decoded("eventsource", cut_at(stream, places))
     if isinstance(events[0], Error):  # a body without any field is no event stream
         assert wanted == []
-        assert not re.search(rb"(?m)^(data|event|id):", stream.replace(b"\r", b"\n"))
+        assert not re.match(rb"(data|event|id):", stream)
         assert events[1:] == [End(False)]
     else:
         assert events == [*wanted, End(True)]

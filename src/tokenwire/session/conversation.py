@@ -82,6 +82,7 @@ class Session:
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut = False
+        self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word
@@ -231,7 +232,7 @@ class Session:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self._secrets.redact(error)
 
     def _is_stream(self) -> bool:
         head = self.head

@@ -168,7 +168,9 @@ class DurableSession:
 
     def connection_failed(self, error: ConnectionFailed, now: float) -> list[StreamEvent]:
         """No connection could be made."""
-        return self._failed(error, now) if self._state is State.CONNECTING else []
+        if self._state is not State.CONNECTING:
+            return []
+        return self._failed(self.request.secrets.redact(error), now)
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""

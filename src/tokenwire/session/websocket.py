@@ -192,7 +192,7 @@ class MessageSession:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self.request.secrets.redact(error)
 
 
 class WebSocketSession:
@@ -297,11 +297,12 @@ class WebSocketSession:
             events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):
-            self._error = StreamInterrupted(
+            interrupted = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
             )
+            self._error = self._messages.request.secrets.redact(interrupted)
         return events
 
 
