@@ -20,7 +20,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cutting import cut_at, cuts
 from tokenwire.errors import EventTooLarge, RemoteProtocolError
 from tokenwire.framing.chunked import ChunkedParser
 
@@ -144,6 +143,11 @@ STRICTER: dict[str, Deviates] = {
 DEVIATIONS: list[Deviates] = [*STRICTER.values(), blanks_before_a_semicolon, a_length_or_coding_as_a_trailer]
 
 
+def cut_at(stream: bytes, places: list[int]) -> list[bytes]:
+    ends = [*sorted(place % (len(stream) + 1) for place in places), len(stream)]
+    return [stream[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
 def judge(stream: bytes, pieces: list[bytes]) -> str:
     """What is wrong; empty where nothing is."""
     ours, theirs = our_reading(pieces), their_reading([stream])
@@ -214,6 +218,7 @@ def both(seed: int) -> tuple[Read, Read]:
 
 
 sound_chunks = st.builds(chunk, st.binary(min_size=1, max_size=30), st.sampled_from(EXTENSIONS))
+cuts = st.lists(st.integers(0, 10_000), max_size=8)
 lines = st.builds(lambda line, end: line + end, st.sampled_from(LINES), st.sampled_from(ENDS))
 
 
