@@ -155,6 +155,11 @@ class DurableSession:
         return self._streamed or self._attempt.streaming
 
     @property
+    def reusable(self) -> bool:
+        """The conversation is over, and this connection can carry another; see `Session.reusable`."""
+        return self.ended and isinstance(self._attempt, Session) and self._attempt.reusable
+
+    @property
     def wants(self) -> Want:
         """What a driver is to do now."""
         if self._wants == "transfer" and (self.ended or self._closing) and self._attempt.gone:
