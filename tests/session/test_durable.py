@@ -350,6 +350,22 @@ def test_of_large_events_that_were_cleared_no_more_than_a_few_are_remembered() -
     assert remembered[-1].cursor == "99"
 
 
+@pytest.mark.parametrize("keep_events", [False, True])
+@pytest.mark.parametrize("name", ["{}", "id-{:03}-x"])
+def test_a_server_that_begins_anew_is_seen_through_however_long_the_stream_was(name: str, keep_events: bool) -> None:
+    """The cursors in its middle are not remembered: that it begins with the first of them says what they are."""
+    run = Run("eventsource", json={}, keep_events=keep_events)
+    sent = [event(name.format(number), str(number)) for number in range(300)]
+    run.answer(CHUNKED + chunk(b"".join(sent[:200])))
+    run.answer(CHUNKED, *map(chunk, sent[:100]))  # it breaks before it has come as far
+    assert run.session.wants in ("connect", "wait")
+    run.answer(CHUNKED + chunk(b"".join(sent)) + b"0\r\n\r\n")
+    messages = [each.raw for each in run.events if isinstance(each, Other) and each.type == "message"]
+    assert messages == [str(number) for number in range(300)]
+    assert run.kinds.count("duplicate") == 300
+    assert run.error is None
+
+
 def test_events_that_share_an_id_are_known_by_their_data() -> None:
     run = Run("eventsource", json={})
     run.answer(CHUNKED + chunk(event("a", "1") + b"data: 2\n\ndata: 3\n\n"))

@@ -152,6 +152,7 @@ class Opening:
         policy: str | Policy = NEVER,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
     ) -> None:
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess = guess_dialect(url) if dialect == "auto" else None
@@ -170,6 +171,7 @@ class Opening:
             self._fallback = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers)
         self._observe = observe
         self._hosts = hosts
+        self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
         self._record = Path(record) if record is not None else None
         self._recorded = 0
@@ -190,6 +192,7 @@ class Opening:
             wall=time,
             observe=self._observe,
             hosts=self._hosts,
+            keep_events=self._keep_events,
         )
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:

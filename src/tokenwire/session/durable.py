@@ -22,7 +22,6 @@ which the model goes on with the text as far as it had come. Open blocks are clo
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -32,6 +31,7 @@ from ..dialects.decoder import Decoder
 from ..dialects.dialect import Again, Broken, Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
 from ..dialects.guess import Guess
+from ..dialects.latest import Latest
 from ..dialects.overlap import Overlap
 from ..errors import (
     BodyTruncated,
@@ -55,12 +55,6 @@ from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
-
-#: Events that are remembered though the program clears the list of them, for a resumed stream begins among the last.
-MAX_REMEMBERED = 64
-
-#: Characters of these together, but for the last event: tokens have some hundred each.
-MAX_REMEMBERED_SIZE = 256 * 1024
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
@@ -89,6 +83,7 @@ class DurableSession:
     :param wall: seconds since 1970, for a Retry-After that is a date in a response without Date.
     :param observe: is told what happens, as it happens.
     :param hosts: what was learned about hosts, and what will be.
+    :param keep_events: as in `Answer`.
     :raises LocalProtocolError: when the request cannot be sent as it is.
     """
 
@@ -105,9 +100,10 @@ class DurableSession:
         wall: Callable[[], float] | None = None,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
     ) -> None:
         #: What has arrived so far.
-        self.answer = Answer()
+        self.answer = Answer(keep_events=keep_events)
         #: There are no more events to come.
         self.ended = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
@@ -136,7 +132,7 @@ class DurableSession:
         self._heard = False  # and events in it, of this generation
         self._closing = False
         self._cursor = ""  # of the last event that has one
-        self._latest = _Latest()
+        self._latest = Latest()
         self._failures = 0  # in a row
         self._row_began: float | None = None
         self._retry: int | None = None
@@ -263,7 +259,8 @@ class DurableSession:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
                 self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
-            if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
+            events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
+            if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
         self._latest.add_all(events)
@@ -435,7 +432,7 @@ class DurableSession:
             self.answer.add_all(events)
         self._heard = False
         self._cursor = ""
-        self._latest.clear()
+        self._latest = Latest()
         self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
         self._guess = None
         return events
@@ -443,11 +440,12 @@ class DurableSession:
     def _overlap(self, again: Again) -> Overlap:
         dialect = self._decoder.dialect
         cursor = self._decoder.last_event_id or self._cursor
-        return Overlap(self._had_arrived(), cursor, dialect.cursor, snapshot=again.snapshot)
+        first = self.answer.first_cursor
+        return Overlap(self._had_arrived(), cursor, dialect.cursor, first=first, snapshot=again.snapshot)
 
     def _had_arrived(self) -> Sequence[StreamEvent]:
-        """All events, or the last ones, where the program has cleared the list."""
-        return max(self.answer.events, self._latest.events, key=len)
+        """The last events of this generation."""
+        return self._latest.events
 
     def _new_decoder(self) -> Decoder:
         return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
@@ -522,25 +520,6 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
-
-
-class _Latest:
-    """The last events, few and not large."""
-
-    def __init__(self) -> None:
-        self.events: deque[StreamEvent] = deque()
-        self._size = 0
-
-    def add_all(self, events: Sequence[StreamEvent]) -> None:
-        for event in events[-MAX_REMEMBERED:]:
-            self.events.append(event)
-            self._size += len(event.raw)
-        while len(self.events) > MAX_REMEMBERED or (len(self.events) > 1 and self._size > MAX_REMEMBERED_SIZE):
-            self._size -= len(self.events.popleft().raw)
-
-    def clear(self) -> None:
-        self.events.clear()
-        self._size = 0
 
 
 def _place(request: Request) -> str:
