@@ -54,6 +54,9 @@ class ToolCall:
 class Answer:
     """What a stream has said so far. Where several choices were asked for, `text` is that of choice 0.
 
+    `text` is the answer: what the provider marks as commentary, or as said by a sub-agent, is `commentary`. Where the
+    agent that was asked has said nothing but commentary, as it does before it calls tools, `text` is that.
+
     :param keep_events: `events` has all events and not only the last: some 500 bytes each.
     """
 
@@ -110,6 +113,11 @@ class Answer:
         return self.text_of(0)
 
     @property
+    def commentary(self) -> str:
+        """What was said on the way to the answer, and by sub-agents, in the order in which it came."""
+        return _joined(self._fold().commentary)
+
+    @property
     def reasoning(self) -> str:
         return _joined(self._fold().reasoning.get(0))
 
@@ -121,14 +129,15 @@ class Answer:
     @property
     def all_tools(self) -> list[ToolCall]:
         """These and those that the server makes itself, in the order in which they began."""
-        tools = self._fold().tools.values()
-        for call, pieces in tools:
-            call.arguments = _joined(pieces)
-        return [call for call, _ in tools]
+        calls = self._fold().calls
+        for it in calls:
+            it.call.arguments = _joined(it.pieces)
+        return [it.call for it in calls]
 
     def text_of(self, choice: int) -> str:
         """The text of one choice, counted from 0."""
-        return _joined(self._fold().text.get(choice))
+        said = self._fold()
+        return _joined(said.text.get(choice)) or _joined(said.asides.get(choice))
 
     def add_all(self, events: Iterable[StreamEvent]) -> None:
         """Takes the next events of the stream."""
@@ -151,7 +160,7 @@ class Answer:
             self._kept += events
         self._latest.add_all(events)
         if _is_one_text(events):
-            self._said.say_all(events)
+            self._said.add_text(events)
             return self._said
         for event in events:
             if isinstance(event, Other) and event.type == "tokenwire.restart":
@@ -167,7 +176,7 @@ def _is_one_text(events: list[StreamEvent]) -> bool:
 
 
 class _Said:
-    """What the events of a stream add up to. Text is kept in pieces, of each choice, and of each call by its block."""
+    """What the events of a stream add up to. Text is kept in pieces: of each choice, and of each call."""
 
     def __init__(self) -> None:
         self.first_cursor = ""
@@ -177,35 +186,36 @@ class _Said:
         self.error: Error | None = None
         self.end: End | None = None
         self.text: dict[int, list[str]] = {}
+        self.asides: dict[int, list[str]] = {}  # commentary of the agent that was asked
+        self.commentary: list[str] = []
         self.reasoning: dict[int, list[str]] = {}
-        self.tools: dict[int, tuple[ToolCall, list[str]]] = {}
+        self.calls: list[_Call] = []  # in the order in which they began
+        self._tools: dict[int, _Call] = {}  # the same, by their blocks
         self._choices: dict[int, int] = {}
+        self._marked: dict[int, BlockStart] = {}  # the blocks that are commentary
 
-    def say_all(self, deltas: list[StreamEvent]) -> None:
+    def add_text(self, deltas: list[StreamEvent]) -> None:
         """Deltas of one block of text."""
         first = deltas[0]
         assert isinstance(first, TextDelta)
         self.first_cursor = self.first_cursor or next(filter(None, map(_CURSOR, deltas)), "")
-        self.say(self.text, first.block, "".join(map(_TEXT, deltas)))
-
-    def say(self, where: dict[int, list[str]], block: int, text: str) -> None:
-        """More of the text, or of the reasoning, of the choice to which the block belongs."""
-        _extend(where.setdefault(self._choices.get(block, 0), []), text)
+        self._say(first.block, "".join(map(_TEXT, deltas)))
 
     def add(self, event: StreamEvent) -> None:
         self.first_cursor = self.first_cursor or event.cursor or ""
         match event:
             case TextDelta():
-                self.say(self.text, event.block, event.text)
+                self._say(event.block, event.text)
             case ReasoningDelta():
-                self.say(self.reasoning, event.block, event.text)
+                _extend(self.reasoning.setdefault(self._choices.get(event.block, 0), []), event.text)
             case ToolCallDelta():
-                _extend(self.tools[event.block][1], event.arguments)
+                _extend(self._tools[event.block].pieces, event.arguments)
             case BlockStart():
                 self._choices[event.block] = event.choice
                 if event.kind in ("tool", "server_tool"):
-                    server = event.kind == "server_tool"
-                    self.tools[event.block] = (ToolCall(event.tool_id, event.name, "", event.choice, server), [])
+                    self._begin_call(event)
+                elif event.agent or event.phase == "commentary":
+                    self._marked[event.block] = event
             case Usage():
                 self.usage = dict(event.counts)
             case Finish():
@@ -221,6 +231,34 @@ class _Said:
                 self.first_cursor = ""  # what follows has cursors of its own
             case _:
                 pass
+
+    def _say(self, block: int, text: str) -> None:
+        start = self._marked.get(block)
+        if start is None:
+            _extend(self.text.setdefault(self._choices.get(block, 0), []), text)
+            return
+        _extend(self.commentary, text)
+        if not start.agent:
+            _extend(self.asides.setdefault(start.choice, []), text)
+
+    def _begin_call(self, start: BlockStart) -> None:
+        """A call, in the place of the one that it replaces."""
+        call = ToolCall(start.tool_id, start.name, "", start.choice, start.kind == "server_tool")
+        replaced = None if start.replaces is None else self._tools.pop(start.replaces, None)
+        if replaced is None:
+            self.calls.append(_Call(call))
+            self._tools[start.block] = self.calls[-1]
+        else:
+            replaced.call, replaced.pieces = call, []
+            self._tools[start.block] = replaced
+
+
+class _Call:
+    __slots__ = ("call", "pieces")
+
+    def __init__(self, call: ToolCall) -> None:
+        self.call = call
+        self.pieces: list[str] = []
 
 
 def _extend(pieces: list[str], text: str) -> None:
