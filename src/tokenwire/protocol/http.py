@@ -117,9 +117,17 @@ class HTTPExchange:
         self._received = 0
         self._head_start = 0  # where the head that is awaited begins, in bytes received
         self._eof = False
+        self._surplus = False  # bytes came after the response
         self._decoder: ContentDecoder | None = None
         self._close_delimited = False
         self._to_send = self._serialise(request)
+
+    @property
+    def reusable(self) -> bool:
+        """The response is complete, the connection is persistent (RFC 9112, 9.3), and nothing is left over."""
+        connection = self._connection
+        done = connection.our_state is h11.DONE and connection.their_state is h11.DONE
+        return done and self.error is None and not self._surplus and not connection.trailing_data[0]
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
@@ -134,6 +142,7 @@ class HTTPExchange:
         if self.error is not None:
             raise self.error
         if self.ended or not data:
+            self._surplus = self._surplus or bool(data)
             return []
         return self._delivered(self._receive(data))
 

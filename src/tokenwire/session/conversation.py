@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -101,6 +102,11 @@ class Session:
         """The connection is of no more use."""
         return self.ended
 
+    @property
+    def reusable(self) -> bool:
+        """The connection can take another request: see `HTTPExchange.reusable`."""
+        return self._exchange.reusable
+
     # What a driver tells.
 
     def start(self, now: float) -> None:
@@ -160,6 +166,7 @@ class Session:
     def _receive(self, receive: Callable[[], list[HTTPEvent]]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         if self.ended:
+            self._read_the_rest(receive)
             return events
         try:
             for event in receive():
@@ -173,6 +180,11 @@ class Session:
         except RemoteProtocolError as error:
             self._break_off(error)
         return events
+
+    def _read_the_rest(self, receive: Callable[[], list[HTTPEvent]]) -> None:
+        """The stream is over, and its body may not be: whether the connection can be used again depends on that."""
+        with suppress(RemoteProtocolError):
+            receive()
 
     def _handle(self, event: HTTPEvent, events: list[StreamEvent]) -> None:
         match event:

@@ -161,6 +161,11 @@ class DurableSession:
             return "over"
         return self._wants
 
+    @property
+    def reusable(self) -> bool:
+        """The connection can take another request: see `HTTPExchange.reusable`."""
+        return isinstance(self._attempt, Session) and self._attempt.reusable
+
     # What a driver tells.
 
     def start(self, now: float) -> None:
