@@ -13,7 +13,7 @@ from ..protocol.url import Target
 from .opening import Conversation, Route
 from .tls import TLS
 
-__all__ = ["IDLE_CONNECTIONS", "IDLE_TIME", "Idle", "Pool", "may_be_reused", "origin_of"]
+__all__ = ["IDLE_CONNECTIONS", "IDLE_TIME", "Connection", "Idle", "Pool", "may_be_reused", "origin_of"]
 
 #: Idle connections that are kept to one origin.
 IDLE_CONNECTIONS = 10
@@ -22,13 +22,15 @@ IDLE_CONNECTIONS = 10
 IDLE_TIME = 30.0
 
 
-class _Connection(Protocol):
+class Connection(Protocol):
+    """What is kept: a link of either driver."""
+
     tls: TLS | None
 
     def close(self) -> None: ...
 
 
-_Link = TypeVar("_Link", bound=_Connection)
+_Link = TypeVar("_Link", bound=Connection)
 
 
 class Idle(Generic[_Link]):

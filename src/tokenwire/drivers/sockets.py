@@ -341,12 +341,11 @@ class Link:
         return plain if plain or tls.ended else None
 
     def _push(self) -> None:
-        """Sends until the socket takes no more."""
+        """Sends a piece, or as much of it as the socket takes: between two pieces is time to read."""
         try:
-            while self.sending:
-                if not self._piece:
-                    self._piece = memoryview(self._next_piece())
-                self._piece = self._piece[self._socket.send(self._piece) :]
+            if not self._piece and self._outgoing:
+                self._piece = memoryview(self._next_piece())
+            self._piece = self._piece[self._socket.send(self._piece) :]
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:

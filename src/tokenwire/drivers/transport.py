@@ -196,7 +196,10 @@ class Link(asyncio.Protocol):
         """Closes the connection at once."""
         self._owner = None
         self.drop()
-        self.transport.abort()
+        if self.loop.is_closed():
+            self._socket.close()
+        else:
+            self.transport.abort()
 
     # What asyncio tells.
 
@@ -276,15 +279,17 @@ class Link(asyncio.Protocol):
         return plain
 
     def _push(self) -> None:
-        """Hands the transport what it takes."""
-        try:
-            while self._writable and self._outgoing:
-                piece = self._outgoing.take()
-                if self._wrote is not None:
-                    self._wrote(piece)
+        """Hands the transport one piece, if it takes any: between two pieces is time to read."""
+        if self._writable and self._outgoing:
+            piece = self._outgoing.take()
+            if self._wrote is not None:
+                self._wrote(piece)
+            try:
                 self.transport.write(piece if self.tls is None else self.tls.encrypt(piece))
-        except OSError:  # of TLS
-            self.drop()
+            except OSError:  # of TLS
+                self.drop()
+            if self._writable and self._outgoing:
+                self.loop.call_soon(self._push)
         self._read_or_not()
         if not self.sending and self._owner is not None:
             self._owner.sent()
