@@ -249,9 +249,10 @@ class _Driver(Generic[_Item]):
                 raise self._failure
             if self._state == "closed":
                 raise LocalProtocolError(CLOSED)
+            wants = self._session.wants
             self._begin()
-            if done():
-                break
+            if done() or self._session.wants != wants:
+                continue
             self._set_timer()
             waiter = asyncio.get_running_loop().create_future()
             self._waiting[waiter] = done
