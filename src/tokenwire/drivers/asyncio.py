@@ -263,11 +263,15 @@ class _Driver(Generic[_Item]):
 
     def _wake(self) -> None:
         """Wakes those who have what they wait for, and all of them where there is something else to do."""
-        link_ended = self._link is not None and self._link.ending is not None
-        stirred = link_ended or self._session.wants != "transfer" or self._failure is not None
         for waiter, done in self._waiting.items():
-            if not waiter.done() and (stirred or self._state == "closed" or done()):
+            if not waiter.done() and (done() or self._has_to_act()):
                 waiter.set_result(None)
+
+    def _has_to_act(self) -> bool:
+        """Something is to be done by whoever waits."""
+        if self._session.wants != "transfer" or self._failure is not None or self._state == "closed":
+            return True
+        return self._link is not None and self._link.ending is not None
 
     # What is done.
 
@@ -325,7 +329,6 @@ class _Driver(Generic[_Item]):
 
     def _take_in(self, link: Link) -> None:
         """What was held for us, and the end that followed it."""
-        self._flush()
         if data := link.take():
             self._receive(link, data)
         if link.ending is not None and link is self._link and self._session.wants == "transfer":

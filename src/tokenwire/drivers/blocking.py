@@ -123,6 +123,7 @@ class _Driver(Generic[_Item]):
         self._origin: Hashable = None  # of the link
         self._earlier: ResponseHead | None = None  # the head that there was before the link
         self._carrier: int | None = None  # the thread that carries bytes now
+        self._others = 0  # threads that wait for what it brings
         self._iterating = False
         self._arrived: list[_Item] = []
         self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
@@ -199,7 +200,7 @@ class _Driver(Generic[_Item]):
             if self._carrier == threading.get_ident():
                 return  # called by an observer, or a signal's handler: what is in progress ends first
             while self._carrier is not None:
-                self._lock.wait()
+                self._wait_for_the_carrier()
             if self._state == "closing":
                 self._leave()
 
@@ -266,12 +267,21 @@ class _Driver(Generic[_Item]):
                     self._step()
                 finally:
                     self._carrier = None
-                    self._lock.notify_all()
+                    if self._others:
+                        self._lock.notify_all()
             else:
                 if not woken and self._poll is not None:
                     self._poll.wake()  # there may be more to send now
                     woken = True
-                self._lock.wait()
+                self._wait_for_the_carrier()
+
+    def _wait_for_the_carrier(self) -> None:
+        """Until it has brought something, or left."""
+        self._others += 1
+        try:
+            self._lock.wait()
+        finally:
+            self._others -= 1
 
     # What is done.
 
@@ -288,7 +298,6 @@ class _Driver(Generic[_Item]):
             case _ if self._link is None:
                 raise LocalProtocolError(CLOSED)
             case _:
-                self._flush()
                 self._transfer(self._link)
 
     def _connect(self) -> None:
@@ -312,6 +321,7 @@ class _Driver(Generic[_Item]):
             self._earlier = session.head
             session.connected(monotonic())
             self._happened("connected")
+            self._flush()
 
     def _link_by(self, route: Route, deadline: float | None) -> Link:
         """A connection that is idle, or a new one."""
@@ -351,6 +361,7 @@ class _Driver(Generic[_Item]):
             self._arrived += session.handle_deadline(now)
             if session.error is not None or session.wants in ("connect", "wait"):
                 self._happened("timeout")
+            self._flush()
 
     def _receive(self, link: Link, data: bytes, now: float) -> None:
         session = self._session

@@ -98,17 +98,21 @@ class Poll:
         :raises LocalProtocolError: when the stream was stopped.
         """
         milliseconds = None if deadline is None else min(max(ceil((deadline - monotonic()) * 1000), 0), _LONGEST)
-        self._check()
+        if self._stopped:
+            raise LocalProtocolError(CLOSED)
         self._lock.release()
         try:
             ready = self._poller.poll(milliseconds)
         finally:
             self._lock.acquire()
-        self._check()
-        if any(fd == self._woken_fd for fd, _ in ready):
-            with suppress(OSError):
-                self._woken.recv(READ_SIZE)
-            ready = [each for each in ready if each[0] != self._woken_fd]
+        if self._stopped:
+            raise LocalProtocolError(CLOSED)
+        for each in ready:
+            if each[0] == self._woken_fd:
+                with suppress(OSError):
+                    self._woken.recv(READ_SIZE)
+                ready.remove(each)
+                break
         return ready
 
     def wake(self) -> None:
@@ -128,10 +132,6 @@ class Poll:
     def close(self) -> None:
         self._woken.close()
         self._waking.close()
-
-    def _check(self) -> None:
-        if self._stopped:
-            raise LocalProtocolError(CLOSED)
 
 
 def dial(host: str, port: int, poll: Poll, deadline: float | None) -> socket.socket:
@@ -243,7 +243,7 @@ class Link:
         """Another stream uses the connection from now on."""
         self._poll = poll
         self._wrote = wrote
-        self._watched = (True, False)
+        self._watched = (True, False)  # to read, to write
         poll.watch(self._fd, read=True)
 
     def detach(self) -> None:
@@ -298,9 +298,10 @@ class Link:
             return early
         if self.tls is not None and self.tls.ended:
             return b""
-        if self._filled and not self._outgoing.crowded:
+        crowded = self._outgoing.crowded
+        if self._filled and not crowded:
             return self._receive()
-        self._watch()
+        self._watch((not crowded, self.sending))
         ready = 0
         for _, events in self._poll.wait(deadline):
             ready |= events
@@ -318,8 +319,7 @@ class Link:
 
     # What follows from it.
 
-    def _watch(self) -> None:
-        wanted = (not self._outgoing.crowded, self.sending)
+    def _watch(self, wanted: tuple[bool, bool]) -> None:
         if wanted != self._watched:
             self._watched = wanted
             self._poll.watch(self._fd, read=wanted[0], write=wanted[1])

@@ -178,6 +178,8 @@ class Link(asyncio.Protocol):
 
     def take(self) -> bytes:
         """What is held, and more will come; empty where nothing is."""
+        if not self._held:
+            return b""
         held, self._held, self._held_size = self._held, [], 0
         self._read_or_not()
         return held[0] if len(held) == 1 else b"".join(held)
