@@ -245,6 +245,7 @@ CLOSED = {
     "no last chunk": CHUNKED + BODY,
     "half a last chunk": CHUNKED + BODY + LAST[:-2],
     "more events after the end": CHUNKED + BODY + chunk(b"data: {}\n\n"),
+    "much more after the end": CHUNKED + BODY + chunk(b": " + b"x" * 2_000_000 + b"\n") + LAST,
     "a broken chunk after the end": CHUNKED + BODY + b"xyz\r\n",
 }
 

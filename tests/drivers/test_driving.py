@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import ssl
 import threading
@@ -30,6 +32,7 @@ from tokenwire import (
     TimeoutExceeded,
     Timeouts,
 )
+from tokenwire.drivers import sockets
 from tokenwire.drivers.addresses import interleaved
 from tokenwire.session import Happening
 
@@ -250,6 +253,22 @@ def test_an_observer_may_close_the_stream() -> None:
         stream = tokenwire.stream(server.url, observe=observe)
         with pytest.raises(LocalProtocolError, match="closed"), stream:
             pass
+
+
+def test_a_signals_handler_may_close_the_stream() -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        peer.wait_for_close()
+
+    with ScriptedServer(script) as server:
+        stream = tokenwire.stream(server.url)
+        before = signal.signal(signal.SIGUSR1, lambda *_: stream.close())
+        try:
+            with pytest.raises(LocalProtocolError, match="closed"), stream:
+                pass
+        finally:
+            signal.signal(signal.SIGUSR1, before)
 
 
 @drives
@@ -613,6 +632,8 @@ def test_a_refusal_of_a_large_prompt_is_seen_and_the_rest_is_not_sent(
     heard: list[int] = []
 
     def script(peer: Peer) -> None:
+        # A refusal that Nagle's algorithm holds back would be lost when the server closes.
+        peer.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         count = len(peer.connection.recv(1000))
         if how == "the body later":
             peer.send(WHOLE[: -len(REFUSAL)])
@@ -714,6 +735,19 @@ def test_families_take_turns_and_the_first_of_the_first_comes_first() -> None:
     assert interleaved(found) == [(six, "a"), (four, "d"), (six, "b"), (four, "e"), (six, "c")]
     assert interleaved(reversed(found)) == [(four, "e"), (six, "c"), (four, "d"), (six, "b"), (six, "a")]
     assert interleaved([]) == []
+
+
+def test_where_there_is_no_poll_select_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+    monkeypatch.setattr(sockets, "_poller", sockets._Select)
+    with blackhole() as silent, ScriptedServer(hello) as server:
+        resolving(monkeypatch, refusing(), silent, server.port)
+        outcome = blocking("http://some.test", policy="never")
+        assert (outcome.events, outcome.error) == ([*HELLO, End(True)], None)
+    with ScriptedServer(echoing) as server, tokenwire.connect(f"ws://127.0.0.1:{server.port}") as websocket:
+        for message in MUCH:
+            websocket.send(message)
+        assert [next(websocket) for _ in MUCH] == MUCH
 
 
 # Timers of a program that takes its time.

@@ -198,9 +198,13 @@ class _Driver(Generic[_Item]):
 
         :raises LocalProtocolError: over HTTP, and when the connection is not open.
         """
+        self._check_open()
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
         self._flush()
         await self._carry_until(self._is_sent)
+        self._check_open()
+
+    def _check_open(self) -> None:
         if self._state == "closed":
             raise LocalProtocolError(CLOSED)
 
@@ -247,8 +251,7 @@ class _Driver(Generic[_Item]):
         while not done():
             if self._failure is not None:
                 raise self._failure
-            if self._state == "closed":
-                raise LocalProtocolError(CLOSED)
+            self._check_open()
             wants = self._session.wants
             self._begin()
             if done() or self._session.wants != wants:
@@ -278,7 +281,7 @@ class _Driver(Generic[_Item]):
     def _begin(self) -> None:
         """Begins what the session wants now, and does what can be done at once."""
         match self._session.wants:
-            case "connect" if self._connecting is None:
+            case "connect" if self._connecting is None or self._connecting.done():
                 self._disconnect()
                 self._connecting = asyncio.create_task(self._connect())
             case "wait":
@@ -312,7 +315,6 @@ class _Driver(Generic[_Item]):
         except Exception as failure:
             self._failure = failure
         finally:
-            self._connecting = None
             self._wake()
 
     async def _link_by(self, route: Route) -> Link:
@@ -494,6 +496,8 @@ class _Keeper:
 
     def received(self, data: bytes) -> bool:
         self._idle.take_in(data)
+        if self._idle.spoilt:
+            self._pool.drop(self._origin, self._idle)
         return True
 
     def ended(self, how: Ending) -> None:

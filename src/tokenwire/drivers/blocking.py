@@ -212,12 +212,16 @@ class _Driver(Generic[_Item]):
         :raises LocalProtocolError: over HTTP, and when the connection is not open.
         """
         with self._lock:
+            self._check_open()
             self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
             self._flush()
             if self._carrier != threading.get_ident():
                 self._carry_until(self._is_sent)
-            if self._state in ("closing", "closed"):
-                raise LocalProtocolError(CLOSED)
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self._state in ("closing", "closed"):
+            raise LocalProtocolError(CLOSED)
 
     # What is waited for.
 
@@ -473,7 +477,7 @@ class WebSocket(_Driver[str | bytes]):
 def _is_fit(idle: Idle[Link]) -> bool:
     """Whether the idle connection can take a request: it has not ended, and all that came belongs to its last body."""
     try:
-        while (data := idle.link.look()) is not None:
+        while not idle.spoilt and (data := idle.link.look()) is not None:
             if not data:
                 return False
             idle.take_in(data)

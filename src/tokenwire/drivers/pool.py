@@ -21,6 +21,9 @@ IDLE_CONNECTIONS = 10
 #: Seconds that one is kept. Servers close idle connections after 5 s (node, uvicorn) to 75 s (nginx).
 IDLE_TIME = 30.0
 
+#: Bytes of a body that may follow the dialect's end: usually it is the last chunk, of five bytes.
+MAX_REST = 64 * 1024
+
 
 class Connection(Protocol):
     """What is kept: a link of either driver."""
@@ -46,25 +49,24 @@ class Idle(Generic[_Link]):
         self.link = link
         #: Monotonic seconds.
         self.since = monotonic()
-        self._rest: Conversation[Any] | None = session
-        self._spoilt = False
+        #: It will never be fit: something came that is not the end of the last body, or too much of that.
+        self.spoilt = False
+        self._rest = None if session.reusable else session
+        self._size = 0
 
     @property
     def fit(self) -> bool:
         """It can take a request: the last body has come whole, and nothing else."""
-        self._drop_the_rest()
-        return self._rest is None and not self._spoilt
+        return self._rest is None and not self.spoilt
 
     def take_in(self, data: bytes) -> None:
-        """Bytes came: they belong to the last body, or else nothing can follow them."""
-        self._drop_the_rest()
-        if self._rest is None:
-            self._spoilt = True
-        else:
-            self._rest.receive_data(data, monotonic())
-
-    def _drop_the_rest(self) -> None:
-        if self._rest is not None and self._rest.reusable:
+        """Bytes came."""
+        self._size += len(data)
+        if self._rest is None or self._size > MAX_REST:
+            self.spoilt = True
+            return
+        self._rest.receive_data(data, monotonic())
+        if self._rest.reusable:
             self._rest = None
 
 
