@@ -30,14 +30,11 @@ from .opening import Conversation, Opening, Route, SoFar, connection_failed, ref
 from .pool import Idle, Pool, may_be_reused, origin_of
 from .sockets import CLOSED
 from .tls import TLS
-from .transport import Ending, Link, dial
+from .transport import Ending, Keeper, Link, Timer, dial, is_fit
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
 
 _Item = TypeVar("_Item")
-
-#: Turns of the event loop in which it reads what lies in a socket: in the first it finds it, in the second it reads it.
-_TURNS = 2
 
 
 def aconnect(
@@ -114,8 +111,7 @@ class _Driver(Generic[_Item]):
         self._origin: Hashable = None  # of the link
         self._earlier: ResponseHead | None = None  # the head that there was before the link
         self._connecting: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
+        self._timer = Timer(self._ring)
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}  # and what for
         self._failure: Exception | None = None  # of what the event loop did for us
         self._iterating = False
@@ -185,8 +181,7 @@ class _Driver(Generic[_Item]):
             self._session.close(monotonic())
         if self._connecting is not None:
             self._connecting.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._disconnect()
         self._opening.close()
         self._wake()
@@ -256,7 +251,7 @@ class _Driver(Generic[_Item]):
             self._begin()
             if done() or self._session.wants != wants:
                 continue
-            self._set_timer()
+            self._timer.set(self._session.next_deadline())
             waiter = asyncio.get_running_loop().create_future()
             self._waiting[waiter] = done
             try:
@@ -296,7 +291,7 @@ class _Driver(Generic[_Item]):
         try:
             self._opening.connecting(session.request)
             session.start(monotonic())
-            self._set_timer()
+            self._timer.set(session.next_deadline())
             route = route_to(session.request.http.target)
             try:
                 link = await self._link_by(route)
@@ -379,7 +374,7 @@ class _Driver(Generic[_Item]):
         """A connection to the same origin which nobody uses, if there is one."""
         while self._pool is not None and (idle := self._pool.take(self._origin)) is not None:
             try:
-                if await _is_fit(idle):
+                if await is_fit(idle):
                     return idle.link
             except BaseException:
                 idle.link.close()
@@ -395,36 +390,23 @@ class _Driver(Generic[_Item]):
         self._link = None
         self._happened("left open")
         idle = Idle(link, session)
-        link.attach(_Keeper(self._pool, self._origin, idle), None)
+        link.attach(Keeper(self._pool, self._origin, idle), None)
         if data := link.take():
             idle.take_in(data)
         self._pool.give(self._origin, idle)
 
-    # The timer. It is moved only when it has to ring earlier: where it rings too early, it is set again then.
-
-    def _set_timer(self) -> None:
-        deadline = self._session.next_deadline()
-        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = deadline
-        self._timer = asyncio.get_running_loop().call_later(max(deadline - monotonic(), 0.0), self._ring)
-
     def _ring(self) -> None:
-        self._timer = None
+        """The timer rang, perhaps too early."""
         deadline, now = self._session.next_deadline(), monotonic()
         if not self._waiting or deadline is None:
             return  # nobody waits; whoever does next sets it
-        if now < deadline:
-            self._set_timer()
-            return
-        try:
-            self._time_is_out(now)
-        except Exception as failure:
-            self._failure = failure
-        self._set_timer()
-        self._wake()
+        if now >= deadline:
+            try:
+                self._time_is_out(now)
+            except Exception as failure:
+                self._failure = failure
+            self._wake()
+        self._timer.set(self._session.next_deadline())
 
     def _time_is_out(self, now: float) -> None:
         session = self._session
@@ -484,35 +466,3 @@ class AsyncWebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
-
-
-class _Keeper:
-    """Owns a link that is idle: feeds what still comes of its last body, and drops it when it ends."""
-
-    def __init__(self, pool: Pool[Link], origin: Hashable, idle: Idle[Link]) -> None:
-        self._pool = pool
-        self._origin = origin
-        self._idle = idle
-
-    def received(self, data: bytes) -> bool:
-        self._idle.take_in(data)
-        if self._idle.spoilt:
-            self._pool.drop(self._origin, self._idle)
-        return True
-
-    def ended(self, how: Ending) -> None:
-        self._pool.drop(self._origin, self._idle)
-
-    def sent(self) -> None:
-        """There is nothing to send."""
-
-
-async def _is_fit(idle: Idle[Link]) -> bool:
-    """Whether the idle connection can take a request: it has not ended, and all that came belongs to its last body."""
-    link = idle.link
-    if link.loop is not asyncio.get_running_loop():
-        return False
-    for _ in range(_TURNS):
-        if link.has_come():
-            await asyncio.sleep(0)
-    return link.ending is None and not link.has_come() and idle.fit

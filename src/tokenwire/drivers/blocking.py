@@ -27,7 +27,7 @@ from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
 from .opening import Conversation, Opening, Route, SoFar, connection_failed, is_our_timeout, refuses, route_to
 from .pool import Idle, Pool, may_be_reused, origin_of
-from .sockets import CLOSED, Link, Poll, dial
+from .sockets import CLOSED, Link, Poll, dial, is_fit
 from .tls import TLS
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
@@ -424,7 +424,7 @@ class _Driver(Generic[_Item]):
     def _take_idle(self) -> Link | None:
         """A connection to the same origin which nobody uses, if there is one."""
         while self._pool is not None and (idle := self._pool.take(self._origin)) is not None:
-            if _is_fit(idle):
+            if is_fit(idle):
                 return idle.link
             idle.link.close()
         return None
@@ -472,15 +472,3 @@ class WebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
-
-
-def _is_fit(idle: Idle[Link]) -> bool:
-    """Whether the idle connection can take a request: it has not ended, and all that came belongs to its last body."""
-    try:
-        while not idle.spoilt and (data := idle.link.look()) is not None:
-            if not data:
-                return False
-            idle.take_in(data)
-    except OSError:
-        return False
-    return idle.fit

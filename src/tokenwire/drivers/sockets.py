@@ -21,9 +21,10 @@ from ..protocol.proxy import ConnectTunnel
 from .addresses import ATTEMPT_DELAY, Address, Addresses, interleaved, known_addresses
 from .opening import READ_SIZE
 from .outgoing import Outgoing
+from .pool import Idle
 from .tls import TLS
 
-__all__ = ["CLOSED", "Link", "Poll", "dial"]
+__all__ = ["CLOSED", "Link", "Poll", "dial", "is_fit"]
 
 #: What is said to a program that goes on with a stream that it has closed.
 CLOSED = "the stream is closed"
@@ -375,3 +376,15 @@ class Link:
             except (BlockingIOError, InterruptedError):
                 self._poll.watch(self._fd, write=True)
                 _ready(self._poll, deadline)
+
+
+def is_fit(idle: Idle[Link]) -> bool:
+    """Whether the idle connection can take a request: it has not ended, and all that came belongs to its last body."""
+    try:
+        while not idle.spoilt and (data := idle.link.look()) is not None:
+            if not data:
+                return False
+            idle.take_in(data)
+    except OSError:
+        return False
+    return idle.fit

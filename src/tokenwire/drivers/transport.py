@@ -1,4 +1,4 @@
-"""One connection for the asyncio driver: to dial, and a `Protocol` that carries bytes, over TLS or without.
+"""What the asyncio driver uses of asyncio: to dial, a `Protocol` that carries bytes, over TLS or without, and a timer.
 
 What comes is given to the link's owner as it comes. What the owner does not want now is held, and beyond a limit not
 read any more, so that a slow consumer slows the server down.
@@ -9,17 +9,22 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
+from time import monotonic
 from typing import Literal, Protocol
 
 from ..protocol.proxy import ConnectTunnel
 from .addresses import ATTEMPT_DELAY, Address, Addresses, interleaved, known_addresses
 from .opening import READ_SIZE
 from .outgoing import Outgoing
+from .pool import Idle, Pool
 from .tls import TLS
 
-__all__ = ["Ending", "Link", "Owner", "dial"]
+__all__ = ["Ending", "Keeper", "Link", "Owner", "Timer", "dial", "is_fit"]
+
+#: Turns of the event loop in which it reads what lies in a socket: in the first it finds it, in the second it reads it.
+_TURNS = 2
 
 #: How a connection ended: as TCP and TLS, if any, announce it, or broken.
 Ending = Literal["eof", "reset"]
@@ -325,3 +330,65 @@ class Link(asyncio.Protocol):
             self._news = self.loop.create_future()
             await self._news
         return answer
+
+
+class Timer:
+    """Rings at the time that was set last, or earlier: it is moved only when it has to ring earlier than it would.
+
+    So nothing is done at each read, which moves a deadline on; whoever is rung too early sets it again.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = 0.0
+
+    def set(self, deadline: float | None) -> None:
+        """Rings at that time at the latest; monotonic seconds, None for never."""
+        if deadline is None or (self._handle is not None and self._at <= deadline):
+            return
+        self.cancel()
+        self._at = deadline
+        self._handle = asyncio.get_running_loop().call_later(max(deadline - monotonic(), 0.0), self._call)
+
+    def cancel(self) -> None:
+        """Does not ring any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _call(self) -> None:
+        self._handle = None
+        self._ring()
+
+
+class Keeper:
+    """Owns a link that is idle: feeds what still comes of its last body, and drops it when it ends."""
+
+    def __init__(self, pool: Pool[Link], origin: Hashable, idle: Idle[Link]) -> None:
+        self._pool = pool
+        self._origin = origin
+        self._idle = idle
+
+    def received(self, data: bytes) -> bool:
+        self._idle.take_in(data)
+        if self._idle.spoilt:
+            self._pool.drop(self._origin, self._idle)
+        return True
+
+    def ended(self, how: Ending) -> None:
+        self._pool.drop(self._origin, self._idle)
+
+    def sent(self) -> None:
+        """There is nothing to send."""
+
+
+async def is_fit(idle: Idle[Link]) -> bool:
+    """Whether the idle connection can take a request: it has not ended, and all that came belongs to its last body."""
+    link = idle.link
+    if link.loop is not asyncio.get_running_loop():
+        return False
+    for _ in range(_TURNS):
+        if link.has_come():
+            await asyncio.sleep(0)
+    return link.ending is None and not link.has_come() and idle.fit
