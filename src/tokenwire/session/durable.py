@@ -155,16 +155,16 @@ class DurableSession:
         return self._streamed or self._attempt.streaming
 
     @property
+    def reusable(self) -> bool:
+        """The conversation is over, and this connection can carry another; see `Session.reusable`."""
+        return self.ended and isinstance(self._attempt, Session) and self._attempt.reusable
+
+    @property
     def wants(self) -> Want:
         """What a driver is to do now."""
         if self._wants == "transfer" and (self.ended or self._closing) and self._attempt.gone:
             return "over"
         return self._wants
-
-    @property
-    def reusable(self) -> bool:
-        """The connection can take another request: see `HTTPExchange.reusable`."""
-        return isinstance(self._attempt, Session) and self._attempt.reusable
 
     # What a driver tells.
 
