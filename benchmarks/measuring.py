@@ -164,7 +164,7 @@ class Ratio:
 
 
 def ratio(ours: Timing, theirs: Timing, floor: Timing | None = None) -> Ratio:
-    """Round by round, for a disturbance lasts longer than one of them; of what stands above a floor, if one is given."""
+    """Round by round, for a disturbance lasts longer than one; of what stands above a floor, if one is given."""
     bare = floor.rounds if floor is not None else [0.0] * len(ours.rounds)
     rounds = zip(ours.rounds, theirs.rounds, bare, strict=True)
     ratios = sorted((a - c) / (b - c) if b > c else inf for a, b, c in rounds)
