@@ -276,6 +276,23 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
+    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+        """The deltas of messages that came without a framing; None where something is else."""
+        whole = "\n".join(messages)
+        if whole.count("\n") >= len(messages):
+            return self._noted(None)  # one of them has lines of its own
+        return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
+
+    def alike(self, messages: Sequence[str | bytes], at: int) -> int:
+        """Where those end that begin at a place among the messages and look like the template's."""
+        first, last = self._template.edges
+        while at < len(messages):
+            message = messages[at]
+            if not isinstance(message, str) or not message.startswith(first) or not message.endswith(last):
+                break
+            at += 1
+        return at
+
     def read_block(self, data: bytes) -> list[StreamEvent] | None:
         """The delta of one whole message in its framing; None where it is something else, or several."""
         text = data.decode("utf-8", "replace")

@@ -295,7 +295,7 @@ class WebSocketSession:
         return self._messages.close(now)
 
     def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
-        events = [event for message in messages for event in self.decoder.receive_message(message)]
+        events = self.decoder.receive_messages(messages)
         closed = self._messages.closed
         self.cut = closed is not None and not self.decoder.ended
         if self.cut and self._last_word:
