@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
+from .odd import Odd
 from .values import error_code, error_in_words, error_message, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete"]
-
-
-#: What may be missing of a stream that has come to its end.
-GARBLED = "a message could not be read, and what it said is missing"
-CALL_CUT = "the rest of a tool call did not come"
-
-
-def incomplete(missing: str) -> dict[str, Any]:
-    """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
-    return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
+__all__ = ["JSONDecoder"]
 
 
 class JSONDecoder(ABC):
@@ -32,8 +24,10 @@ class JSONDecoder(ABC):
     def __init__(self) -> None:
         self.ended = False
         self._failed = False
-        self._missing = ""  # what was lost, in words, although the stream went on
         self._blocks = Blocks()
+        self._odd = Odd()
+        self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
+        self._lost = False  # a message was cut or garbled, or the rest of a tool call never came
 
     @abstractmethod
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
@@ -55,17 +49,21 @@ class JSONDecoder(ABC):
             value = parse(raw)
         except ValueError as error:
             if self.done_ends and is_done(raw):
-                if self._blocks.tools_open:
-                    self._missing = CALL_CUT
+                self._lost = self._lost or self._blocks.tools_open
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
         if not isinstance(value, dict):
+            self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
         events = self._object(value, message)
-        if events is not None:
-            return events
-        name = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
-        return [Other(name, raw, self._cursor(value, message))]
+        names = self._odd.take()
+        if events is None:
+            kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
+            events, names = [], [kind]
+            self._heard.add(kind != "message")
+        else:
+            self._heard.add(bool(events) or not names)
+        return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -78,7 +76,7 @@ class JSONDecoder(ABC):
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
         if raw.lstrip().startswith(("{", "[{")):
-            self._missing = GARBLED
+            self._lost = True
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
@@ -87,10 +85,15 @@ class JSONDecoder(ABC):
         self._failed = self._failed or fatal
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
+    def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
+        """More beside the events of a message; nothing comes after the `End`."""
+        place = len(events) - self.ended
+        return [*events[:place], *more, *events[place:]] if more else events
+
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
-        """The last events of the stream. After a fatal error or a loss it is never clean."""
+        """The last events of the stream. It is never clean after a fatal error or a message that was cut, nor where
+        messages came of which none is the dialect's: a terminator then ends something else than an answer."""
         self.ended = True
-        events = self._blocks.close_all(raw, cursor)
-        if clean and self._missing and not self._failed:
-            events.append(self._error(incomplete(self._missing), raw, cursor))
-        return [*events, End(clean and not self._failed, raw, cursor)]
+        foreign = self._heard == {False} and not self._blocks.opened
+        whole = not self._failed and not self._lost and not foreign
+        return [*self._blocks.close_all(raw, cursor), End(clean and whole, raw, cursor)]

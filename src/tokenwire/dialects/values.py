@@ -170,7 +170,7 @@ def listed(value: Any) -> list[dict[str, Any]]:
 
 
 def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] = ()) -> list[str]:
-    """The names of members, anywhere in a JSON value, that are neither known nor empty.
+    """The names of members, anywhere in a JSON value, that are not known and say something: not null, false or empty.
 
     :param opaque: known members whose values are not looked into.
     """
@@ -184,7 +184,7 @@ def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] 
             for name, it in value.items():
                 if name in known and name not in opaque:
                     left.append(it)
-                elif name not in known and it not in (None, "", [], {}):
+                elif name not in known and it not in (None, False, "", [], {}):
                     names.append(name)
     return names
 
