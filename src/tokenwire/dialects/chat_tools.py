@@ -86,7 +86,7 @@ class ToolCalls:
         if index is not None:
             self._by_index[index] = tool
         if tool_id:
-            self._by_id.setdefault(tool_id, tool)
+            self._by_id[tool_id] = tool
         if given == {}:
             tool.has_empty_object = True  # which may stand where the pieces are still to come
             arguments = ""
