@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from .events import StreamEvent
 
@@ -14,6 +14,7 @@ __all__ = [
     "Dialect",
     "DialectDecoder",
     "Framing",
+    "KeepsTexts",
     "Message",
     "Prompt",
     "Tool",
@@ -55,6 +56,17 @@ class DialectDecoder(Protocol):
 
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
+
+
+@runtime_checkable
+class KeepsTexts(Protocol):
+    """A decoder that remembers the text of its blocks, because its server may repeat it whole."""
+
+    def texts(self, block: int) -> list[str] | None:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list.
+
+        :returns: None for a block whose text is not kept.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +140,12 @@ class Holes:
     :ivar cursor: the number that becomes the cursor of the events.
     :ivar barred: where one of these says something, or more than one of `texts` does, what the message gives depends on
         more than the text, and it is parsed in full.
-    :ivar account: where the decoder keeps an account of deltas of a kind: takes the decoder and deltas that are about
-        to go the short way, and says whether they may.
     """
 
     texts: Sequence[Path]
     free: Sequence[Path] = ()
     cursor: Path | None = None
     barred: Sequence[Path] = ()
-    account: Mapping[type[Any], Callable[[Any, Sequence[Any]], bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +218,7 @@ class Dialect:
     :ivar websocket_path: where it is spoken over WebSocket, if not at `path`.
     :ivar websocket_only: it is not spoken over HTTP.
     :ivar holes: what changes from delta to delta, where the rest of the message stays and its decoder keeps no account
-        of a delta's text; None where there is nothing to gain.
+        of a delta but the text (`KeepsTexts`); None where there is nothing to gain.
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
     :ivar terminator: what ends a stream, in words.
     :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.

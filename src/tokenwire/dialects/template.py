@@ -25,15 +25,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import DialectDecoder, Holes, Message, Path
+from .dialect import Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Shortcut", "Template"]
@@ -143,8 +142,11 @@ class Template:
         delta = self.read_one(raw, event.block, event.cursor)
         return delta == event and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one."""
+    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+
+        :param told: takes the text of the delta.
+        """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
         elif match := self._one.fullmatch(raw):
@@ -156,12 +158,19 @@ class Template:
         text = _string(found[self._text]) if "".join(message) == raw else None
         if not text:
             return None
+        if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, (text,)):
+                return None
+            told.append(text)
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
-    def read(self, whole: str, between: str, block: int, cursor: str | None) -> list[StreamEvent] | None:
+    def read(
+        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+    ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
         :param between: holds a line feed, so that it cannot stand in a message.
+        :param told: takes the texts of the deltas.
         """
         if between != self._between:
             self._set_between(between)
@@ -173,6 +182,10 @@ class Template:
         texts = _strings(found[self._text :: count])
         if texts is None or not all(texts):
             return None
+        if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
+                return None
+            told += texts
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
@@ -206,17 +219,17 @@ class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
     :param holes: of the dialect.
-    :param decoder: of the stream: it may keep an account of what goes the short way.
+    :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
-    def __init__(self, holes: Holes, decoder: DialectDecoder) -> None:
+    def __init__(self, holes: Holes, decoder: object) -> None:
         #: The next messages may go the short way.
         self.ready = False
         #: The last event ID of the message after which it was found ready.
         self.last_event_id = ""
         self._holes = holes
-        self._accounts = {kind: partial(account, decoder) for kind, account in holes.account.items()}
-        self._account: Callable[[Sequence[Any]], bool] | None = None
+        self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
+        self._texts: list[str] | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -249,8 +262,8 @@ class Shortcut:
         self.ready = True
         self.last_event_id = message.id
         self._template = template
-        self._account = self._accounts.get(type(event))
         self._block = event.block
+        self._texts = None if self._keeper is None else self._keeper.texts(event.block)
         self._cursor = event.cursor
         if message.event:
             name = "" if message.event == "message" else f"event: {message.event}\n"
@@ -260,7 +273,7 @@ class Shortcut:
 
     def read_message(self, raw: str) -> list[StreamEvent] | None:
         """The delta of one message; None where it does not fit."""
-        delta = self._template.read_one(raw, self._block, self._cursor)
+        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
     def read_block(self, data: bytes) -> list[StreamEvent] | None:
@@ -269,8 +282,8 @@ class Shortcut:
         if not text.startswith(self._head) or not text.endswith(self._end):
             return None
         raw = text[len(self._head) : -len(self._end)]
-        delta = self._template.read_one(raw, self._block, self._cursor)
-        if delta is None or not (self._account is None or self._account([delta])):
+        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
+        if delta is None:
             return None
         self._failures = 0
         return [delta]
@@ -282,7 +295,7 @@ class Shortcut:
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
         whole = text[len(head) : -len(self._end)]
-        return self._noted(self._template.read(whole, self._between, self._block, self._cursor))
+        return self._noted(self._template.read(whole, self._between, self._block, self._cursor, self._texts))
 
     def first_end(self, data: bytes, at: int = 0) -> int:
         """Where the message ends that begins at a place in the data; the size of the data where it does not."""
@@ -312,8 +325,6 @@ class Shortcut:
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        if events is not None and self._account is not None and not self._account(events):
-            events = None
         self._failures = self._failures + 1 if events is None else 0
         return events
 
@@ -331,6 +342,16 @@ class Shortcut:
             return None
         self._templates.append(template)
         return template
+
+
+def _may_be_repeated(told: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether one of the pieces of arguments may be all of them once more, whole, which only the decoder can tell: it
+    begins as JSON does, and what came before it does not end in the middle of some."""
+    before = ["", *told[-1:], *texts]
+    return any(
+        text.lstrip().startswith(("{", "[")) and piece.rstrip()[-1:] in ("", "}", "]")
+        for piece, text in zip(before[-len(texts) - 1 :], texts, strict=False)
+    )
 
 
 def _text_of(event: _Delta) -> str:
