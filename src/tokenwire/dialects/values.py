@@ -231,8 +231,9 @@ def error_fields(body: Any) -> dict[str, Any]:
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
 _ERROR_WORDS = re.compile(
-    r"\W{0,3}(?:[\w/-]+ ){0,4}?(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded"
-    r"|exceeded|denied|unauthorized|forbidden)\b(?:\W{0,2}:)?",
+    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+    r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
     re.IGNORECASE,
 )
 
