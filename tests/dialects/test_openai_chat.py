@@ -723,11 +723,11 @@ def test_a_garbled_chunk_is_told_and_the_stream_goes_on() -> None:
     stream = text("a") + b'data: {"choices":[{"del\n\ndata: [1,\n\n' + text("b", "stop") + DONE
     events, outcome = decode(stream)
     errors = [event for event in events if isinstance(event, Error)]
-    assert [(error.code, error.fatal) for error in errors] == [("invalid_json", False)] * 2
+    assert [(error.code, error.fatal) for error in errors] == [("invalid_json", False)] * 2 + [("incomplete", True)]
     assert errors[0].raw == '{"choices":[{"del'
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
     assert events[-1] == End(False), "what was lost with the chunk nobody knows"
-    assert outcome == "interrupted"
+    assert outcome == "error"
 
 
 DEEP = 100_000

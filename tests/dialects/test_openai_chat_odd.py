@@ -175,7 +175,9 @@ def test_an_end_is_clean_where_nothing_was_lost(stream: bytes, clean: bool) -> N
     for pieces in every_way(stream):
         events, outcome = decode(stream, pieces)
         assert events[-1] == End(clean), pieces
-        assert outcome == ("clean" if clean else "interrupted")
+        failed = any(isinstance(event, Error) and event.fatal for event in events)
+        assert outcome == ("clean" if clean else "error" if failed else "interrupted")
+        assert failed == (not clean and DONE in stream), "an end that the server said is an error, or it is clean"
 
 
 @pytest.mark.parametrize(

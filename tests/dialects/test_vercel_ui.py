@@ -203,6 +203,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             BlockStart(0, "tool", "c", "f"),
             Other("tool-input-delta", "…"),
             BlockStop(0),
+            Error("incomplete", "the stream came to its end, but the rest of a tool call did not come", True),
             End(False),
         ],
     ),

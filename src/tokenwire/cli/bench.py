@@ -20,7 +20,10 @@ from ..errors import LocalProtocolError, StreamInterrupted
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
+from ..recording.beside import FileBeside
+from ..secrecy import redact_url
 from .exits import FINDINGS, FINE
+from .guard import clean
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
 from .screen import Screen
 
@@ -75,8 +78,20 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.html is not None:
-        _need_the_extra()
+    if args.html is None:
+        return _report(args, None)
+    _need_the_extra()
+    page = FileBeside(args.html)  # what cannot be written is said before anything is asked
+    try:
+        code = _report(args, page)
+    except BaseException:
+        page.discard()
+        raise
+    page.keep()
+    return code
+
+
+def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
     runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
     if args.url is not None:
         runs.append(asyncio.run(_measured(args)))
@@ -87,12 +102,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(runs):
-            screen.write(text, style)
-            screen.write("\n")
-    if args.html is not None:
+            screen.line(text, style)
+    if page is not None:
         from ..measure.page import as_html
 
-        args.html.write_text(as_html(runs), encoding="utf-8")
+        page.stream.write(clean(as_html(runs)))
     return FINDINGS if any(each.doubts for each in runs) else FINE
 
 
@@ -146,7 +160,7 @@ async def _measured(args: argparse.Namespace) -> Run:
     whole = next((each.recording for each in taken if not each.error), None)
     calibration = await calibrate(whole, opening)
     return Run(
-        target=opening.target.url,
+        target=redact_url(opening.target.url),
         dialect=opening.dialect.name,
         concurrency=load.concurrency,
         rate=load.rate,

@@ -20,6 +20,7 @@ from ..measure.compare import TRANSPORTS, Comparison, Transport, as_json, as_tex
 from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
+from ..secrecy import redact_url
 from .bench import machine, positive_number, progress
 from .exits import FINDINGS, FINE
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
@@ -76,8 +77,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(comparison):
-            screen.write(text, style)
-            screen.write("\n")
+            screen.line(text, style)
     return FINDINGS if comparison.doubts else FINE
 
 
@@ -91,7 +91,7 @@ async def _named(args: argparse.Namespace) -> Comparison:
         for scheme in ("http", "ws")
     )
     pair = Pair(*openings)
-    return await _compared(args.runs, pair, pair, args.url, None, None)
+    return await _compared(args.runs, pair, pair, redact_url(args.url), None, None)
 
 
 async def _reference(args: argparse.Namespace) -> Comparison:

@@ -24,8 +24,9 @@ from ..dialects.events import (
     ToolCallDelta,
 )
 from ..drivers.blocking import Stream
+from ..secrecy.shown import escaped, one_line
 from ..session import DEFAULT, POLICIES, Happening
-from .exits import FINDINGS, FINE, complain, one_line
+from .exits import FINDINGS, FINE, complain, message_of
 from .request import add_request_options, dialect_asked, open_request
 from .screen import Screen
 
@@ -83,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
             _tell_usage(stream.usage)
         if args.timing:
             clock.tell(teller.connections)
+        for mishap in opening.mishaps:
+            complain(message_of(mishap))
     return _outcome(stream.answer)
 
 
@@ -174,7 +177,7 @@ def _json_line(event: StreamEvent) -> str:
             shown["name"] = value
         elif (field.name != "raw" or isinstance(event, Other)) and (field.name != "cursor" or value is not None):
             shown[field.name] = value
-    text = json.dumps(shown, ensure_ascii=False)
+    text = escaped(json.dumps(shown, ensure_ascii=False))
     # A lone surrogate has no bytes: escaped, it is still what the server said.
     return text if text.isascii() or _encodes(text) else json.dumps(shown)
 

@@ -336,10 +336,10 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("openai-chat", "a message has choices")
     if isinstance(value.get("done"), bool) and ("message" in value or "response" in value):
         return Guess("ollama", "a message says whether it is done")
-    if isinstance(value.get("response"), str | int | float):
-        return Guess("openai-chat", "a message has a response, as those of Workers AI")
     if "candidates" in mapping(value.get("response")):
         return Guess("gemini", "a message has a response with candidates")
+    if isinstance(value.get("response"), str | int | float):
+        return Guess("openai-chat", "a message has a response, as those of Workers AI")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")

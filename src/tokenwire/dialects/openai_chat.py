@@ -17,6 +17,7 @@ from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
+from .json_decoder import CALL_CUT, GARBLED, incomplete
 from .values import (
     error_code,
     error_fields,
@@ -107,11 +108,19 @@ class ChatDecoder:
 
     def _end(self, *, clean: bool, raw: str) -> list[StreamEvent]:
         self.ended = True
-        foreign = self._strange and not self._understood
-        lost = self._garbled or any(choice.cut for choice in self._choices.values())
+        missing = self._missing()
         events: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
-        whole = not self._failed and not lost and not foreign
-        return [*events, End(clean and whole, raw)]
+        if clean and missing and not self._failed:
+            events.append(self._error(incomplete(missing), raw))
+        return [*events, End(clean and not self._failed, raw)]
+
+    def _missing(self) -> str:
+        """What was lost of the stream, in words; empty for nothing."""
+        if self._strange and not self._understood:
+            return "no message of it was one of chat completions"
+        if self._garbled:
+            return GARBLED
+        return CALL_CUT if any(choice.cut for choice in self._choices.values()) else ""
 
     def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
         raw = message.data

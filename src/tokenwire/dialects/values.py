@@ -241,7 +241,7 @@ _ERROR_WORDS = re.compile(
 def error_in_words(data: str) -> dict[str, Any]:
     """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
     found = _ERROR_WORDS.match(data)
-    if found is None or data.startswith(":"):
+    if found is None or data.startswith((":", '"')):  # a comment, and a line of JSON that was made pretty
         return {}
     value = value_of(data[found.end() :])
     if isinstance(value, dict) and value:

@@ -82,10 +82,11 @@ def stream(
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.
     :param record: a file for the recording of the wire, secrets redacted; each further connection gets one of its own.
+        It is written as `NAME.part` and renamed at the end. Where it cannot be written, `mishaps` says why.
     :param ssl_context: instead of the default, which verifies certificates.
     :param policy: what follows when a connection fails: "default", "patient", "fixed", "never", "browser", or a
         `Policy` of your own.
-    :param observe: is told of each connection that is made, fails, or is waited for; it may not raise.
+    :param observe: is told of each connection that is made, fails, or is waited for. What it raises is in `mishaps`.
     :param hosts: what is learned about hosts, for other streams to go by.
     :raises LocalProtocolError: for what cannot be sent.
     """

@@ -82,6 +82,7 @@ class Session:
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut = False
+        self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word
@@ -117,8 +118,10 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        self._timers.set("idle", self._timers.timeouts.idle, now)
+        heads = self.head is None
         events = self._receive(partial(self._exchange.receive_data, data))
+        if self.head is not None and (heads or self._is_stream()):
+            self._timers.set("idle", self._timers.timeouts.idle, now)
         if events:
             self._timers.event(now)
         return events
@@ -229,7 +232,7 @@ class Session:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self._secrets.redact(error)
 
     def _is_stream(self) -> bool:
         head = self.head
