@@ -18,7 +18,11 @@ __all__ = ["adecode", "decode"]
 
 
 def decode(
-    chunks: Iterable[bytes], dialect: str | Dialect = "openai-chat", *, max_event_size: int = MAX_EVENT_SIZE
+    chunks: Iterable[bytes],
+    dialect: str | Dialect = "openai-chat",
+    *,
+    max_event_size: int = MAX_EVENT_SIZE,
+    keep_events: bool = False,
 ) -> Iterator[StreamEvent]:
     """Decodes the body of a response, in pieces of any size.
 
@@ -27,20 +31,21 @@ def decode(
 
     :param chunks: bytes of the body, content codings removed.
     :param dialect: of the endpoint; "auto" guesses it from the first bytes.
+    :param keep_events: what an interruption carries has all events and not only the last 64.
     :raises StreamInterrupted: when the body ends without the dialect's terminator.
     :raises RemoteProtocolError: when an event passes `max_event_size` (bytes).
     """
     decoder = Decoder(dialect, max_event_size=max_event_size)
-    answer = Answer()
+    answer = Answer(keep_events=keep_events)
     for chunk in chunks:
-        for event in decoder.receive_data(chunk):
-            answer.add(event)
-            yield event
+        events = decoder.receive_data(chunk)
+        answer.add_all(events)
+        yield from events
         if decoder.ended:
             break
-    for event in decoder.receive_eof():
-        answer.add(event)
-        yield event
+    events = decoder.receive_eof()
+    answer.add_all(events)
+    yield from events
     raise_if_interrupted(decoder, answer)
 
 
@@ -49,18 +54,21 @@ async def adecode(
     dialect: str | Dialect = "openai-chat",
     *,
     max_event_size: int = MAX_EVENT_SIZE,
+    keep_events: bool = False,
 ) -> AsyncIterator[StreamEvent]:
     """The same for an asynchronous iterable."""
     decoder = Decoder(dialect, max_event_size=max_event_size)
-    answer = Answer()
+    answer = Answer(keep_events=keep_events)
     async for chunk in chunks:
-        for event in decoder.receive_data(chunk):
-            answer.add(event)
+        events = decoder.receive_data(chunk)
+        answer.add_all(events)
+        for event in events:
             yield event
         if decoder.ended:
             break
-    for event in decoder.receive_eof():
-        answer.add(event)
+    events = decoder.receive_eof()
+    answer.add_all(events)
+    for event in events:
         yield event
     raise_if_interrupted(decoder, answer)
 
@@ -70,6 +78,6 @@ def raise_if_interrupted(decoder: Decoder, answer: Answer) -> None:
     if decoder.outcome == "interrupted":
         raise StreamInterrupted(
             f"the stream ended without the end that {decoder.dialect.name} marks, "
-            f"after {len(answer.events) - 1} events and {len(answer.text)} characters of text",
+            f"after {answer.count - 1} events and {len(answer.text)} characters of text",
             answer,
         )

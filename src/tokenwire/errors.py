@@ -115,7 +115,7 @@ class TimeoutExceeded(TokenwireError):
     """
 
     def __init__(self, timer: str, seconds: float, answer: Answer | None = None) -> None:
-        arrived = f", after {_extent(answer)}" if answer is not None and answer.events else ""
+        arrived = f", after {_extent(answer)}" if answer is not None and answer.count else ""
         super().__init__(f"the {timer} timeout of {seconds:g} s ran out{arrived}")
         self.timer = timer
         self.seconds = seconds
@@ -125,7 +125,7 @@ class TimeoutExceeded(TokenwireError):
 class StreamInterrupted(TokenwireError):
     """The stream ended without the dialect's terminator, so what arrived may not be all.
 
-    :ivar answer: text, reasoning, tools, usage and events as far as they came.
+    :ivar answer: text, reasoning, tools and usage as far as they came, and the last events.
     """
 
     def __init__(self, message: str, answer: Answer) -> None:
@@ -139,12 +139,12 @@ class StreamInterrupted(TokenwireError):
 
     @property
     def events(self) -> list[StreamEvent]:
-        """The events that had arrived."""
+        """The last events that had arrived; all, where the stream was asked for with `keep_events`."""
         return self.answer.events
 
 
 def _extent(answer: Answer) -> str:
-    return f"{len(answer.events)} events and {len(answer.text)} characters of text"
+    return f"{answer.count} events and {len(answer.text)} characters of text"
 
 
 class InvalidRecording(TokenwireError):

@@ -31,7 +31,8 @@ from tokenwire.errors import (
     TokenwireError,
 )
 from tokenwire.framing.sse import MAX_EVENT_SIZE
-from tokenwire.session import Session, Timeouts, build_request, endpoint_url
+from tokenwire.protocol.http import ResponseHead
+from tokenwire.session import POLICIES, DurableSession, Session, Timeouts, build_request, conversation, endpoint_url
 from tokenwire.session.conversation import MAX_ERROR_BODY, MAX_ERROR_TEXT
 
 CHAT, PLAIN, RAW = DIALECTS["openai-chat"], DIALECTS["eventsource"], DIALECTS["raw"]
@@ -199,6 +200,72 @@ def test_a_reset_after_the_finish_is_no_end() -> None:
     assert events == [*A, *STOPPED, End(False)]
     assert isinstance(played.error, StreamInterrupted)
     assert "reset" in str(played.error)
+
+
+# The connection afterwards.
+
+FINISHED = chunk(text("a", "stop") + DONE)
+
+# (what it shows, what comes, whether the connection can be used again)
+CONNECTIONS: list[tuple[str, bytes, bool]] = [
+    ("the last chunk after the terminator", CHUNKED + FINISHED + LAST, True),
+    ("trailers after the terminator", CHUNKED + FINISHED + b"0\r\nX-Cost: 7\r\n\r\n", True),
+    ("more of the body after the terminator", CHUNKED + FINISHED + chunk(b": bye\n\n") + LAST, True),
+    ("an announced end without a terminator", CHUNKED + chunk(text("a")) + LAST, True),
+    ("an error that the server said", CHUNKED + chunk(b'data: {"error": "no"}\n\n' + DONE) + LAST, True),
+    ("a refusal", b"HTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\n{}", True),
+    ("an answer that is no stream", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", True),
+    ("no last chunk after the terminator", CHUNKED + FINISHED, False),
+    ("garbage after the terminator", CHUNKED + FINISHED + b"zz\r\n", False),
+    ("more than the body", CHUNKED + FINISHED + LAST + b"HTTP/1.1", False),
+    ("a body that the close ends", CLOSE + text("a", "stop") + DONE, False),
+    ("a connection that the server closes", OK + b"Connection: close\r\nContent-Length: 14\r\n\r\n" + DONE, False),
+]
+
+
+@pytest.mark.parametrize(("wire", "reusable"), [row[1:] for row in CONNECTIONS], ids=[row[0] for row in CONNECTIONS])
+def test_a_connection_is_reusable_once_the_body_has_come_to_its_end(wire: bytes, reusable: bool) -> None:
+    for pieces in every_way(wire):
+        durable = durable_session()
+        for made in (session(), durable):
+            given_after_the_end = []
+            for piece in pieces:
+                ended = made.ended
+                assert not made.reusable or ended
+                events = made.receive_data(piece, 1)
+                given_after_the_end += events if ended else []
+            assert made.reusable is reusable, (pieces, made)
+            assert given_after_the_end == []
+            made.receive_eof(2)
+            assert not made.reusable, "the connection has ended"
+
+
+def durable_session() -> DurableSession:
+    request = build_request("http://host", CHAT, json={"model": "m"})
+    made = DurableSession(request, CHAT, policy=POLICIES["never"], random=lambda: 0.0)
+    made.start(0)
+    made.connected(0)
+    assert made.data_to_send()
+    return made
+
+
+def test_a_conversation_that_runs_is_not_reusable() -> None:
+    made = session()
+    made.receive_data(CHUNKED, 1)
+    assert not made.reusable
+    made.handle_deadline(1e9)
+    assert made.ended
+    assert not made.reusable
+
+
+def test_what_the_content_type_means_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ResponseHead] = []
+    find = conversation._media_type
+    monkeypatch.setattr(conversation, "_media_type", lambda head: asked.append(head) or find(head))
+    made = session()
+    for piece in (CHUNKED, *[chunk(text("a"))] * 10, chunk(DONE), LAST):
+        made.receive_data(piece, 1)
+    assert (made.answer.text, len(asked)) == ("a" * 10, 1)
 
 
 # Refusals.

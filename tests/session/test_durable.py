@@ -37,7 +37,6 @@ from tokenwire.session import (
     build_request,
     over_the_other_transport,
 )
-from tokenwire.session.generation import MAX_REMEMBERED, MAX_REMEMBERED_SIZE
 
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -362,27 +361,20 @@ def test_of_large_events_that_were_cleared_no_more_than_a_few_are_remembered() -
     assert remembered[-1].cursor == "99"
 
 
-@pytest.mark.parametrize("count", [MAX_REMEMBERED - 1, MAX_REMEMBERED, MAX_REMEMBERED + 1])
-def test_so_many_events_are_remembered_and_no_more(count: int) -> None:
-    run = Run("eventsource", json={})
-    run.connect()
-    run.receive(CHUNKED)
-    for number in range(count):
-        run.receive(chunk(event(str(number))))
-        run.session.answer.events.clear()
-    remembered = [each.cursor for each in run.session._generation.had_arrived()]
-    assert remembered == [str(number) for number in range(count)][-MAX_REMEMBERED:]
-
-
-@pytest.mark.parametrize(("more", "remembered"), [(-1, 2), (0, 2), (1, 1)])
-def test_events_of_so_many_characters_are_remembered_and_no_more(more: int, remembered: int) -> None:
-    run = Run("eventsource", json={})
-    run.connect()
-    run.receive(CHUNKED)
-    for size in (1000, MAX_REMEMBERED_SIZE - 1000 + more):
-        run.receive(chunk(event("1", "x" * size)))
-        run.session.answer.events.clear()
-    assert len(run.session._generation.had_arrived()) == remembered
+@pytest.mark.parametrize("keep_events", [False, True])
+@pytest.mark.parametrize("name", ["{}", "id-{:03}-x"])
+def test_a_server_that_begins_anew_is_seen_through_however_long_the_stream_was(name: str, keep_events: bool) -> None:
+    """The cursors in its middle are not remembered: that it begins with the first of them says what they are."""
+    run = Run("eventsource", json={}, keep_events=keep_events)
+    sent = [event(name.format(number), str(number)) for number in range(300)]
+    run.answer(CHUNKED + chunk(b"".join(sent[:200])))
+    run.answer(CHUNKED, *map(chunk, sent[:100]))  # it breaks before it has come as far
+    assert run.session.wants in ("connect", "wait")
+    run.answer(CHUNKED + chunk(b"".join(sent)) + b"0\r\n\r\n")
+    messages = [each.raw for each in run.events if isinstance(each, Other) and each.type == "message"]
+    assert messages == [str(number) for number in range(300)]
+    assert run.kinds.count("duplicate") == 300
+    assert run.error is None
 
 
 def test_events_that_share_an_id_are_known_by_their_data() -> None:

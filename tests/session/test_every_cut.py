@@ -97,7 +97,7 @@ class Stream:
 
 def play(stream: Stream, policy: Policy, cut: int, *, reset: bool) -> tuple[DurableSession, list[StreamEvent], int]:
     """The first connection is cut after so many bytes, all others stay whole; the number of POSTs."""
-    session = DurableSession(stream.request, stream.dialect, policy=policy, random=_no_jitter)
+    session = DurableSession(stream.request, stream.dialect, policy=policy, random=_no_jitter, keep_events=True)
     events: list[StreamEvent] = []
     now, posts, connections = 0.0, 0, 0
     while not session.ended:

@@ -102,6 +102,7 @@ class Faults(RuleBasedStateMachine):
             policy=policy,
             random=lambda: jitter,
             observe=self.observe,
+            keep_events=True,
             fallback=over_the_other_transport(url, dialect, json=json, headers={"accept-encoding": "identity"}),
         )
 

@@ -73,6 +73,7 @@ def astream(
     policy: str | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    keep_events: bool = False,
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
 
@@ -91,6 +92,7 @@ def astream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            keep_events=keep_events,
         )
     )
 

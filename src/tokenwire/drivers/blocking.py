@@ -72,6 +72,7 @@ def stream(
     policy: str | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    keep_events: bool = False,
 ) -> Stream:
     """Asks an endpoint for a stream; use it in a `with` statement and iterate.
 
@@ -88,6 +89,7 @@ def stream(
         `Policy` of your own.
     :param observe: is told of each connection that is made, fails, or is waited for. What it raises is in `mishaps`.
     :param hosts: what is learned about hosts, for other streams to go by.
+    :param keep_events: `answer.events` has all events and not only the last 64.
     :raises LocalProtocolError: for what cannot be sent.
     """
     return Stream(
@@ -103,6 +105,7 @@ def stream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            keep_events=keep_events,
         )
     )
 

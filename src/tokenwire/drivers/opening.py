@@ -162,6 +162,7 @@ class Opening:
         policy: str | Policy = NEVER,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
     ) -> None:
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess = guess_dialect(url) if dialect == "auto" else None
@@ -185,6 +186,7 @@ class Opening:
         self.kept: list[Path] = []
         #: What went wrong beside the stream.
         self.mishaps: list[Exception] = []
+        self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
         self._record = Path(record) if record is not None else None
         self._recorded = 0
@@ -203,6 +205,7 @@ class Opening:
             wall=time,
             observe=self._tell if self._observe is not None else None,
             hosts=self._hosts,
+            keep_events=self._keep_events,
         )
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:

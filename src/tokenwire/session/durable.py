@@ -80,6 +80,7 @@ class DurableSession:
     :param wall: seconds since 1970, for a Retry-After that is a date in a response without Date.
     :param observe: is told what happens, as it happens.
     :param hosts: what was learned about hosts, and what will be.
+    :param keep_events: as in `Answer`.
     :raises LocalProtocolError: when the request cannot be sent as it is.
     """
 
@@ -96,9 +97,10 @@ class DurableSession:
         wall: Callable[[], float] | None = None,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
     ) -> None:
         #: What has arrived so far.
-        self.answer = Answer()
+        self.answer = Answer(keep_events=keep_events)
         #: There are no more events to come.
         self.ended = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
@@ -141,6 +143,11 @@ class DurableSession:
     def streaming(self) -> bool:
         """A server has answered, and with a stream."""
         return self._streamed or self._exchange.streaming
+
+    @property
+    def reusable(self) -> bool:
+        """The conversation is over, and this connection can carry another; see `Session.reusable`."""
+        return self.ended and isinstance(self._exchange, Session) and self._exchange.reusable
 
     @property
     def wants(self) -> Want:
@@ -270,7 +277,8 @@ class DurableSession:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
                 self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
-            if all(event.type == "tokenwire.duplicate" for event in told) and len(told) == len(events):
+            events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
+            if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
         self._generation.receive_events(events)
         if self._state is not State.HEARD:

@@ -5,7 +5,6 @@ A conversation has one as a rule. A policy may ask for another where the first o
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,18 +12,13 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Again, Broken
 from ..dialects.events import StreamEvent
+from ..dialects.latest import Latest
 from ..dialects.overlap import Overlap
 from .asks import Ask, Stop
 from .policy import Policy
 from .request import Request, asking, going_on
 
-__all__ = ["MAX_REMEMBERED", "MAX_REMEMBERED_SIZE", "Generation"]
-
-#: Events that are remembered though the program clears the list of them, for a resumed stream begins among the last.
-MAX_REMEMBERED = 64
-
-#: Characters of these together, but for the last event: tokens have some hundred each.
-MAX_REMEMBERED_SIZE = 256 * 1024
+__all__ = ["Generation"]
 
 
 class Generation:
@@ -42,9 +36,9 @@ class Generation:
         self._answer = answer
         self._policy = policy
         self._cursor = ""  # of the last event that has one
-        self._latest = _Latest()
+        self._latest = Latest()
 
-    def receive_events(self, events: Sequence[StreamEvent]) -> None:
+    def receive_events(self, events: list[StreamEvent]) -> None:
         """Takes what is new, as it comes."""
         self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
         self._latest.add_all(events)
@@ -55,13 +49,14 @@ class Generation:
         return decoder.last_event_id or self._cursor
 
     def had_arrived(self) -> Sequence[StreamEvent]:
-        """All events, or the last ones, where the program has cleared the list."""
-        return max(self._answer.events, self._latest.events, key=len)
+        """The last events of it."""
+        return self._latest.events
 
     def overlap(self, decoder: Decoder, again: Again) -> Overlap:
         """Knows what of the resumed stream had arrived."""
         cursor_of = decoder.dialect.cursor
-        return Overlap(self.had_arrived(), self.cursor(decoder), cursor_of, snapshot=again.snapshot)
+        first = self._answer.first_cursor
+        return Overlap(self.had_arrived(), self.cursor(decoder), cursor_of, first=first, snapshot=again.snapshot)
 
     def reconnects(self, decoder: Decoder) -> bool:
         """As a browser's EventSource does, for which a stream has no end of its own."""
@@ -119,18 +114,3 @@ class Generation:
             for name, value in request.http.headers
         ]
         return replace(request, http=replace(request.http, headers=headers))
-
-
-class _Latest:
-    """The last events, few and not large."""
-
-    def __init__(self) -> None:
-        self.events: deque[StreamEvent] = deque()
-        self._size = 0
-
-    def add_all(self, events: Sequence[StreamEvent]) -> None:
-        for event in events[-MAX_REMEMBERED:]:
-            self.events.append(event)
-            self._size += len(event.raw)
-        while len(self.events) > MAX_REMEMBERED or (len(self.events) > 1 and self._size > MAX_REMEMBERED_SIZE):
-            self._size -= len(self.events.popleft().raw)
