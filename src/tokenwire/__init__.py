@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .dialects.guess import Guess as Guess
     from .dialects.guess import guess_dialect as guess_dialect
     from .dialects.mcp import MCPReader as MCPReader
+    from .drivers.async_client import AsyncClient as AsyncClient
     from .drivers.asyncio import AsyncStream as AsyncStream
     from .drivers.asyncio import AsyncWebSocket as AsyncWebSocket
     from .drivers.asyncio import aconnect as aconnect
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .drivers.blocking import WebSocket as WebSocket
     from .drivers.blocking import connect as connect
     from .drivers.blocking import stream as stream
+    from .drivers.client import Client as Client
     from .errors import (
         BodyTruncated as BodyTruncated,
     )
@@ -157,8 +159,10 @@ _HOMES = {
     ),
     "dialects.guess": ("Guess", "guess_dialect"),
     "dialects.mcp": ("MCPReader",),
+    "drivers.async_client": ("AsyncClient",),
     "drivers.asyncio": ("AsyncStream", "AsyncWebSocket", "aconnect", "astream"),
     "drivers.blocking": ("Stream", "WebSocket", "connect", "stream"),
+    "drivers.client": ("Client",),
     "errors": (
         "BodyTruncated",
         "ConnectionFailed",

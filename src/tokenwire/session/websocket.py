@@ -62,6 +62,11 @@ class MessageSession:
         return self.head is not None and self.head.status == 101
 
     @property
+    def reusable(self) -> bool:
+        """The connection of a WebSocket serves nobody else."""
+        return False
+
+    @property
     def wants(self) -> Want:
         """What a driver is to do now. The connection is of no more use once both sides have closed, or one cannot."""
         if self.ended:
