@@ -190,7 +190,7 @@ class Decoder:
         if self.ended:
             return events
         words = self._frames.words
-        if words and not self._failed:
+        if words and not self._failed:  # the dialect may have known the error in them
             events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()
         for event in last:
