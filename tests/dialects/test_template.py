@@ -488,7 +488,7 @@ def test_messages_that_came_together_go_the_short_way() -> None:
     original = inner.receive_message
     inner.receive_message = lambda message: slow.append(message) or original(message)  # type: ignore
     assert len(decoder.receive_messages([AMONG[0]] * 500)) == 501  # with the start of the block
-    assert len(slow) <= 3
+    assert len(slow) < 10
 
 
 def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
