@@ -53,6 +53,7 @@ class Shared(Generic[_Link]):
         policy: str | Policy = DEFAULT,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
         idle_connections: int = IDLE_CONNECTIONS,
         idle_time: float = IDLE_TIME,
     ) -> None:
@@ -64,9 +65,12 @@ class Shared(Generic[_Link]):
         self._key = key
         self._headers = dict(headers or {})
         self._timeouts = timeouts
-        self._ssl_context = ssl_context
+        secure = str(base_url).lower().startswith(("https:", "wss:"))
+        # One for all: it takes long to make, and a TLS session goes on only within the context that it began in.
+        self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
         self._policy = policy
         self._observe = observe
+        self._keep_events = keep_events
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
 
     def close(self) -> None:
@@ -86,7 +90,7 @@ class Shared(Generic[_Link]):
         """The parts of one stream; what is None is as the client has it."""
         if self._pool.closed:
             raise LocalProtocolError("the client is closed: make another one")
-        opening = Opening(
+        return Opening(
             self._base_url,
             json=json,
             dialect=self._dialect if dialect is None else dialect,
@@ -99,9 +103,8 @@ class Shared(Generic[_Link]):
             policy=self._policy if policy is None else policy,
             observe=observe or self._observe,
             hosts=self.hosts,
+            keep_events=self._keep_events,
         )
-        self._ssl_context = opening.ssl_context  # it takes long to make, and is the same for all
-        return opening
 
 
 class Client(Shared[Link]):
