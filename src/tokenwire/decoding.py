@@ -1,75 +1,282 @@
 """Any bytes in, stream events out: for people who have an HTTP client already.
 
-for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"): ...
+    for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
+        if isinstance(event, tokenwire.TextDelta):
+            print(event.text, end="")
+
+    answer = tokenwire.collect(response.iter_bytes(), dialect="openai-chat")
+    print(answer.text, answer.usage)
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
+from io import TextIOBase
+from os import PathLike
+from typing import Any, Literal, NoReturn, get_args
 
+from .checking import described, must_be_one_of
 from .dialects.answer import Answer
 from .dialects.decoder import Decoder
 from .dialects.dialect import Dialect
-from .dialects.events import StreamEvent
-from .errors import StreamInterrupted
-from .framing.sse import MAX_EVENT_SIZE
+from .dialects.events import End, Other, StreamEvent
+from .dialects.names import DialectName
+from .errors import DecodingError, LocalProtocolError, RemoteProtocolError, StreamFailed, StreamInterrupted
+from .framing.sse import MAX_EVENT_SIZE, as_bytes
 
-__all__ = ["adecode", "decode"]
+__all__ = ["OnError", "acollect", "adecode", "collect", "decode"]
+
+#: What follows a fatal error of the server's, once its `Error` and the `End` have been given.
+OnError = Literal["raise", "event"]
+
+Chunk = bytes | bytearray | memoryview
+
+#: Bytes of the beginning of a body that are kept while no message has come, to say what it is instead.
+MAX_BEGINNING = 16 * 1024
+
+#: Bytes of it that are shown.
+MAX_SHOWN = 60
+
+#: Content codings by their first bytes (RFC 1952, RFC 8878). Brotli and deflate have none of their own.
+_CODINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def decode(
-    chunks: Iterable[bytes], dialect: str | Dialect = "openai-chat", *, max_event_size: int = MAX_EVENT_SIZE
-) -> Iterator[StreamEvent]:
+    chunks: Iterable[Chunk],
+    dialect: DialectName | Dialect = "openai-chat",
+    *,
+    max_event_size: int = MAX_EVENT_SIZE,
+    on_error: OnError = "raise",
+) -> Generator[StreamEvent, None, None]:
     """Decodes the body of a response, in pieces of any size.
 
-    The last event is the `End`. It is not clean when the server said an error, and when the stream was cut: then
-    `StreamInterrupted` follows, with all that had arrived.
+    The last event is the `End`. It is not clean when the server said a fatal error, and when the stream was cut: then
+    `StreamFailed` or `StreamInterrupted` follows, with all that had arrived.
 
     :param chunks: bytes of the body, content codings removed.
     :param dialect: of the endpoint; "auto" guesses it from the first bytes.
-    :raises StreamInterrupted: when the body ends without the dialect's terminator.
-    :raises RemoteProtocolError: when an event passes `max_event_size` (bytes).
+    :param max_event_size: bytes.
+    :param on_error: "event" leaves a fatal error of the server's among the events, and raises nothing after them.
+    :raises LocalProtocolError: at the call, for what is no iterable of bytes and for an unknown dialect; later, for a
+        piece that is no bytes.
+    :raises StreamFailed: after the `End`, when the server said a fatal error.
+    :raises StreamInterrupted: after the `End`, when the body ends without the dialect's terminator.
+    :raises RemoteProtocolError: when an event passes `max_event_size`.
     """
-    decoder = Decoder(dialect, max_event_size=max_event_size)
-    answer = Answer()
-    for chunk in chunks:
-        for event in decoder.receive_data(chunk):
-            answer.add(event)
-            yield event
-        if decoder.ended:
-            break
-    for event in decoder.receive_eof():
-        answer.add(event)
-        yield event
-    raise_if_interrupted(decoder, answer)
+    if not isinstance(chunks, Iterable) or _is_mistaken(chunks):
+        _refuse(chunks, "decode")
+    return _decoded(chunks, _Reading(dialect, max_event_size, on_error))
 
 
-async def adecode(
-    chunks: AsyncIterable[bytes],
-    dialect: str | Dialect = "openai-chat",
+def adecode(
+    chunks: AsyncIterable[Chunk],
+    dialect: DialectName | Dialect = "openai-chat",
     *,
     max_event_size: int = MAX_EVENT_SIZE,
-) -> AsyncIterator[StreamEvent]:
-    """The same for an asynchronous iterable."""
-    decoder = Decoder(dialect, max_event_size=max_event_size)
-    answer = Answer()
-    async for chunk in chunks:
-        for event in decoder.receive_data(chunk):
-            answer.add(event)
-            yield event
-        if decoder.ended:
+    on_error: OnError = "raise",
+) -> AsyncGenerator[StreamEvent, None]:
+    """The same as `decode` for an asynchronous iterable."""
+    if not isinstance(chunks, AsyncIterable):
+        _refuse(chunks, "adecode")
+    return _adecoded(chunks, _Reading(dialect, max_event_size, on_error))
+
+
+def collect(
+    chunks: Iterable[Chunk],
+    dialect: DialectName | Dialect = "openai-chat",
+    *,
+    max_event_size: int = MAX_EVENT_SIZE,
+    on_error: OnError = "raise",
+) -> Answer:
+    """Decodes the body of a response to its end, and gives what it adds up to.
+
+    Parameters and errors are those of `decode`.
+    """
+    if not isinstance(chunks, Iterable) or _is_mistaken(chunks):
+        _refuse(chunks, "collect")
+    reading = _Reading(dialect, max_event_size, on_error)
+    for _ in _decoded(chunks, reading):
+        pass
+    return reading.answer
+
+
+async def acollect(
+    chunks: AsyncIterable[Chunk],
+    dialect: DialectName | Dialect = "openai-chat",
+    *,
+    max_event_size: int = MAX_EVENT_SIZE,
+    on_error: OnError = "raise",
+) -> Answer:
+    """The same as `collect` for an asynchronous iterable."""
+    if not isinstance(chunks, AsyncIterable):
+        _refuse(chunks, "acollect")
+    reading = _Reading(dialect, max_event_size, on_error)
+    async for _ in _adecoded(chunks, reading):
+        pass
+    return reading.answer
+
+
+def _decoded(chunks: Iterable[Chunk], reading: _Reading) -> Generator[StreamEvent, None, None]:
+    for chunk in chunks:
+        yield from reading.take(chunk)
+        if reading.decoder.ended:
             break
-    for event in decoder.receive_eof():
-        answer.add(event)
+    yield from reading.finish()
+    reading.raise_what_went_wrong()
+
+
+async def _adecoded(chunks: AsyncIterable[Chunk], reading: _Reading) -> AsyncGenerator[StreamEvent, None]:
+    async for chunk in chunks:
+        for event in reading.take(chunk):
+            yield event
+        if reading.decoder.ended:
+            break
+    for event in reading.finish():
         yield event
-    raise_if_interrupted(decoder, answer)
+    reading.raise_what_went_wrong()
 
 
-def raise_if_interrupted(decoder: Decoder, answer: Answer) -> None:
-    """An end of stream that nothing announced is an error, and carries what had arrived."""
-    if decoder.outcome == "interrupted":
-        raise StreamInterrupted(
-            f"the stream ended without the end that {decoder.dialect.name} marks, "
-            f"after {len(answer.events) - 1} events and {len(answer.text)} characters of text",
-            answer,
+class _Reading:
+    """One body as it is read: what decodes it, and what it has said."""
+
+    def __init__(self, dialect: DialectName | Dialect, max_event_size: int, on_error: OnError) -> None:
+        must_be_one_of(on_error, get_args(OnError), "on_error")
+        self.decoder = Decoder(dialect, max_event_size=max_event_size)
+        self.answer = Answer()
+        self._raises = on_error == "raise"
+        self._size = 0
+        self._beginning = b""
+
+    def take(self, chunk: Chunk) -> list[StreamEvent]:
+        """The events that a piece of the body completes."""
+        if type(chunk) is not bytes:
+            chunk = as_bytes(chunk)
+        self._size += len(chunk)
+        if len(self._beginning) < MAX_BEGINNING:
+            self._beginning += chunk[: MAX_BEGINNING - len(self._beginning)]
+        try:
+            events = self.decoder.receive_data(chunk)
+        except RemoteProtocolError as error:
+            coding = _coding_of(self._beginning)
+            if not coding:
+                raise
+            raise DecodingError(_coded(coding), offset=0, clause="RFC 9110 8.4") from error
+        self.answer.add_all(events)
+        return events
+
+    def finish(self) -> list[StreamEvent]:
+        """The events that the end of the body completes."""
+        events = self.decoder.receive_eof()
+        self.answer.add_all(events)
+        return events
+
+    def raise_what_went_wrong(self) -> None:
+        """An end of stream that nothing announced is an error, and carries what had arrived; so is a failure."""
+        failure = self.decoder.failure
+        if failure is not None and self._raises:
+            raise StreamFailed(failure, self.answer)
+        if self.decoder.outcome == "interrupted":
+            raise StreamInterrupted(self._interruption(), self.answer)
+
+    def _interruption(self) -> str:
+        events = self.answer.events
+        name = self.decoder.dialect.name
+        if all(isinstance(event, End) or _is_no_message(event) for event in events):
+            return self._no_message(name)
+        return (
+            f"the stream ended without the end that {name} marks, "
+            f"after {len(events) - 1} events and {len(self.answer.text)} characters of text"
         )
+
+    def _no_message(self, name: str) -> str:
+        """Nothing of the dialect was there: what was there instead, as far as its first bytes tell."""
+        beginning = self._beginning
+        if not self._size:
+            return "no bytes came: was the body read before, or its response closed? A body can be read once"
+        advice = _advice(beginning, self.decoder.dialect, whole=self._size == len(beginning))
+        return (
+            f"{self._size} bytes came, no message of {name} among them; they begin with {beginning[:MAX_SHOWN]!r}"
+            f": {advice}"
+        )
+
+
+def _is_no_message(event: StreamEvent) -> bool:
+    """What the dialects of JSON make of a line of something else."""
+    return isinstance(event, Other) and event.type in ("not-json", "not-an-object")
+
+
+def _advice(beginning: bytes, dialect: Dialect, *, whole: bool) -> str:
+    """What a body is instead of a stream, and what to do about it."""
+    coding = _coding_of(beginning)
+    if coding:
+        return _coded(coding)
+    start = beginning.lstrip()[:1]
+    if start == b"<":
+        return "this is a page of HTML or XML: are the URL and the status of the response right?"
+    if start in (b"{", b"["):
+        said = dialect.error_fields(_json_or_none(beginning)).get("message") if whole else None
+        if said:
+            return f"this is an error of the server's: {said}"
+        return 'this is JSON and no stream: does the request\'s body say "stream": true?'
+    if b"\n" not in beginning and b"\r" not in beginning:
+        return "no line ends: give the bytes as they came, and not lines, whose ends were taken off"
+    return "is the dialect right? With dialect='auto' it is guessed from the bytes"
+
+
+def _coding_of(beginning: bytes) -> str:
+    """The content coding that the bytes begin with; empty where they show none."""
+    return next((coding for magic, coding in _CODINGS.items() if beginning.startswith(magic)), "")
+
+
+def _coded(coding: str) -> str:
+    return f"the content coding {coding} was not removed: give decoded bytes, by iter_bytes() and not by iter_raw()"
+
+
+def _json_or_none(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_mistaken(chunks: object) -> bool:
+    """It can be iterated, and gives no bytes of a body."""
+    return isinstance(chunks, str | bytes | bytearray | memoryview | Mapping | TextIOBase | PathLike)
+
+
+def _refuse(chunks: object, function: str) -> NoReturn:
+    """Says why this is no iterable of bytes, and what to give instead."""
+    raise LocalProtocolError(
+        f"{function} takes an {'asynchronous ' if function.startswith('a') else ''}iterable of bytes, "
+        f"and {described(chunks)} was given: {_instead(chunks, function)}"
+    )
+
+
+def _instead(chunks: object, function: str) -> str:
+    asynchronous = function.startswith("a")
+    match chunks:
+        case bytes() | bytearray() | memoryview():
+            whole = function.removeprefix("a")
+            return f"put it into a list, {whole}([body])"
+        case str():
+            return "give the bytes of the body, as response.iter_bytes() gives them"
+        case Mapping():
+            return "give the bytes of the body before anything has read them as JSON"
+        case TextIOBase():
+            return "open the file in binary mode, 'rb'"
+        case PathLike():
+            return "open the file, open(path, 'rb')"
+        case None:
+            return "give what the HTTP client reads, such as response.iter_bytes()"
+    methods = ("aiter_bytes", "aiter_raw") if asynchronous else ("iter_bytes", "iter_content", "iter_raw")
+    for method in methods:
+        if hasattr(chunks, method):
+            return f"give response.{method}()"
+    if asynchronous and hasattr(getattr(chunks, "content", None), "iter_any"):
+        return "give response.content.iter_any()"
+    if asynchronous and isinstance(chunks, Iterable):
+        return f"for an ordinary iterable there is {function.removeprefix('a')}"
+    if isinstance(chunks, AsyncIterable):
+        return f"for an asynchronous iterable there is a{function}"
+    return "give what the HTTP client reads, such as response.iter_bytes()"

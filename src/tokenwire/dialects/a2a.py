@@ -130,7 +130,7 @@ class A2AReader:
         self._state = _State()
         self._reply = Reply(content_type, max_event_size=max_event_size)
 
-    def receive_data(self, data: bytes) -> list[Update]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Update]:
         """Takes the next bytes of the body.
 
         :raises EventTooLarge: when a message passes `max_event_size`.

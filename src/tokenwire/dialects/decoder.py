@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
+from ..checking import must_be, must_be_number
 from ..errors import RemoteProtocolError
-from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
+from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
 from . import dialect_named
 from .dialect import Dialect
 from .events import End, Error, StreamEvent
 from .frames import frames_for
 from .guess import MAX_HELD, Guess, Guesser
+from .names import DialectName
 from .overlap import Overlap
 from .template import Shortcut
 
@@ -44,17 +46,19 @@ class Decoder:
 
     def __init__(
         self,
-        dialect: str | Dialect,
+        dialect: DialectName | Dialect,
         *,
         last_event_id: str = "",
         max_event_size: int = MAX_EVENT_SIZE,
         hint: Guess | None = None,
     ) -> None:
+        must_be_number(max_event_size, "max_event_size", least=1, whole=True)
+        must_be(last_event_id, str, "last_event_id", "text, empty for none")
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
         self.guess: Guess | None = None
-        self._failed = False
+        self._failure: Error | None = None
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
         self._guesser: Guesser | None = None
@@ -65,7 +69,7 @@ class Decoder:
         self._aligned = False  # the framing is between two messages
         self._passed_over = 0  # bytes that went the short way since the framing was last told
         self._overlap: Overlap | None = None
-        self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
+        self._read_as(dialect_named(dialect))
 
     def _read_as(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -77,6 +81,13 @@ class Decoder:
     def ended(self) -> bool:
         """The `End` has been given: what follows on the wire is of no interest."""
         return self.outcome is not None
+
+    @property
+    def failure(self) -> Error | None:
+        """The fatal error that the server said, once the stream has ended with it."""
+        if self.outcome != "error":
+            return None
+        return self._failure or Error("", "the stream ended in failure", fatal=True)
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -98,11 +109,13 @@ class Decoder:
         """The reconnection time that the stream asked for, in milliseconds."""
         return self._frames.retry
 
-    def receive_data(self, data: bytes) -> list[StreamEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes the next bytes of the body.
 
         :raises RemoteProtocolError: when a limit of the framing is passed, after what came before it was given.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.outcome is not None:
             return []
         if self._guesser is not None:
@@ -275,7 +288,7 @@ class Decoder:
     def _note(self, events: list[StreamEvent], *, terminated: bool) -> list[StreamEvent]:
         for event in events:
             if isinstance(event, Error):
-                self._failed = self._failed or event.fatal
+                self._failure = self._failure or (event if event.fatal else None)
             elif isinstance(event, End):
                 self.outcome = self._outcome(event, terminated)
         return events
@@ -283,4 +296,4 @@ class Decoder:
     def _outcome(self, end: End, terminated: bool) -> Outcome:
         if end.clean:
             return "clean"
-        return "error" if self._failed or terminated else "interrupted"
+        return "error" if self._failure is not None or terminated else "interrupted"

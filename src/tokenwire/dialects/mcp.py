@@ -91,7 +91,7 @@ class MCPReader:
         """How long to wait before that, in milliseconds, where the server said so: then it MUST be kept to."""
         return self._reply.retry
 
-    def receive_data(self, data: bytes) -> list[Envelope | Primed]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Envelope | Primed]:
         """Takes the next bytes of the body.
 
         :raises EventTooLarge: when a message passes `max_event_size`.

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-from .sse import EventTooLarge, LocalProtocolError, RemoteProtocolError
+from .sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, as_bytes
 
 __all__ = ["EventStreamMessage", "EventStreamParser", "HeaderType", "HeaderValue", "encode"]
 
@@ -99,7 +99,7 @@ class EventStreamParser:
         """The stream may end here: no message is unfinished."""
         return not self._unfinished
 
-    def receive_data(self, data: bytes) -> list[EventStreamMessage]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[EventStreamMessage]:
         """Takes the next bytes of the stream, returns the messages that they completed.
 
         :raises EventTooLarge: for a message over the limit; `offset` is that of its first byte.
@@ -107,6 +107,8 @@ class EventStreamParser:
 
         Each is raised at once, or, where messages came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.error is not None:
             raise self.error
         self._unfinished += data

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
     "MAX_EVENT_SIZE",
@@ -29,6 +29,7 @@ __all__ = [
     "SSEParser",
     "ServerSentEvent",
     "TokenwireError",
+    "as_bytes",
     "encode",
 ]
 
@@ -41,7 +42,30 @@ MAX_RETRY_DIGITS = 15
 
 
 class TokenwireError(Exception):
-    """The root of everything that tokenwire raises on purpose."""
+    """The root of everything that tokenwire raises on purpose. It can be copied, pickled and sent between processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The default calls the class with `args`, which fits no class whose constructor takes something else."""
+        state = dict(self.__dict__)
+        if self.__cause__ is not None and _can_be_pickled(self.__cause__):
+            state["__cause__"] = self.__cause__
+        return _remade, (type(self), self.args), state
+
+
+def _remade(kind: type[TokenwireError], args: tuple[Any, ...]) -> TokenwireError:
+    """The error without its attributes, which `pickle` and `copy` set afterwards."""
+    return kind.__new__(kind, *args)
+
+
+def _can_be_pickled(cause: BaseException) -> bool:
+    """Whether a cause, which may be anybody's class, survives. The error itself must survive without it."""
+    import pickle  # rarely needed
+
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - these bytes are our own
+    except Exception:
+        return False
+    return True
 
 
 class LocalProtocolError(TokenwireError):
@@ -85,6 +109,21 @@ class Note(NamedTuple):
     kind: str
     text: str
     position: int
+
+
+def as_bytes(data: object) -> bytes:
+    """The bytes of whatever holds bytes.
+
+    :raises LocalProtocolError: for anything else.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    instead = "give the bytes as they came"
+    if isinstance(data, str):
+        instead += ", by iter_bytes() and not by iter_text() or iter_lines()"
+    elif isinstance(data, tuple):
+        instead += ", and nothing beside them: from aiohttp's content by iter_any() and not by iter_chunks()"
+    raise LocalProtocolError(f"bytes are wanted, and a value of type {type(data).__name__} was given: {instead}")
 
 
 # A tuple made in C: half the cost of calling the class, on the path that every token takes.
@@ -132,11 +171,14 @@ class SSEParser:
         """The line whose end has not come; at the end of the stream, what is discarded of it."""
         return self._unfinished.decode("utf-8", "replace")
 
-    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Takes the next bytes of the stream, returns the events that they completed.
 
         :raises EventTooLarge: at once, or, where events came before it in the same read, at the next call.
+        :raises LocalProtocolError: for what is no bytes.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         size = len(data)
         if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and size <= self._max_event_size:
             self._received += size

@@ -20,7 +20,7 @@ from secrets import token_bytes
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from .sse import LocalProtocolError, RemoteProtocolError
+from .sse import LocalProtocolError, RemoteProtocolError, as_bytes
 
 __all__ = [
     "BINARY",
@@ -135,11 +135,13 @@ class FrameParser:
         self._frame: _Frame | None = None  # a frame whose payload is still coming
         self._message: _Message | None = None  # a message of which fragments are still coming
 
-    def receive_data(self, data: bytes) -> list[Item]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Item]:
         """Takes the next bytes, returns what they completed.
 
         :raises FrameError: at once, or, where something came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         size = len(data)
         if self._idle and size > 4 and data[0] == 0x81:
             # The commonest read is one whole text frame.

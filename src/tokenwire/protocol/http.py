@@ -19,6 +19,7 @@ from typing import Literal
 import h11
 
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..framing.sse import as_bytes
 from .coding import ContentDecoder
 from .url import Target
 
@@ -126,11 +127,13 @@ class HTTPExchange:
         data, self._to_send = self._to_send, b""
         return data
 
-    def receive_data(self, data: bytes) -> list[HTTPEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[HTTPEvent]:
         """Takes the next bytes from the connection.
 
         :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.error is not None:
             raise self.error
         if self.ended or not data:

@@ -45,6 +45,7 @@ from ..framing.websocket import (
     Pong,
     close_payload,
 )
+from ..framing.sse import as_bytes
 from .deflate import Deflate, Deflater, parse_extension
 from .http import MAX_HEADER_SIZE, TOO_LONG, checked_fields
 from .url import parse_url
@@ -199,14 +200,15 @@ class WebSocketConnection:
         self._to_send.clear()
         return data
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Sends a text message (str) or a binary one (bytes).
 
-        :raises LocalProtocolError: when the connection is not open, or the text has a lone surrogate.
+        :raises LocalProtocolError: when the connection is not open, or the text has a lone surrogate, or the message is
+            neither text nor bytes.
         """
         self._require_open()
         try:
-            payload = message.encode() if isinstance(message, str) else message
+            payload = message.encode() if isinstance(message, str) else as_bytes(message)
         except UnicodeEncodeError:
             raise LocalProtocolError("the text has a lone surrogate, which UTF-8 cannot carry") from None
         opcode = TEXT if isinstance(message, str) else BINARY
@@ -266,11 +268,13 @@ class WebSocketConnection:
 
     # What comes in.
 
-    def receive_data(self, data: bytes) -> list[WebSocketEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[WebSocketEvent]:
         """Takes the next bytes from the connection.
 
         :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         self._settle()
         if self.error is not None:
             raise self.error

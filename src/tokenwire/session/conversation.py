@@ -29,6 +29,7 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
@@ -37,7 +38,7 @@ from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, Response
 from .request import Request
 from .timers import Timeouts, Timers
 
-__all__ = ["MAX_ERROR_BODY", "Session", "refusal"]
+__all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
 #: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
 MAX_ERROR_BODY = 64 * 1024
@@ -78,7 +79,7 @@ class Session:
         self.ended = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
-        #: the stream was cut. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
+        #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut = False
@@ -181,6 +182,7 @@ class Session:
             case Body(data) if self._is_stream():
                 self._give(self.decoder.receive_data(data), events)
                 self.ended = self.decoder.ended
+                self.error = failure(self.decoder, self.answer)
                 if self.decoder.error is not None and not self.ended:
                     raise self.decoder.error
             case Body(data):
@@ -209,6 +211,7 @@ class Session:
         self.ended = True
         if self._last_word or (self.decoder.may_end and not cut and not self._reconnects):
             self._give(self.decoder.receive_eof(cut=cut), events)
+        self.error = failure(self.decoder, self.answer)
         if self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
                 f"{how} the end that {self.decoder.dialect.name} marks had not come, "
@@ -252,6 +255,12 @@ class Session:
                 clause="WHATWG HTML 9.2.2",
             )
         return refusal(self._dialect, self.head.status, self.head.headers, body)
+
+
+def failure(decoder: Decoder, answer: Answer) -> StreamFailed | None:
+    """The error of a stream that ended with a fatal one; None for any other end, and before it."""
+    said = decoder.failure
+    return None if said is None else StreamFailed(said, answer)
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

@@ -40,13 +40,14 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from .conversation import Session
+from .conversation import Session, failure
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
 from .policy import DEFAULT, Policy, retry_after
@@ -247,9 +248,9 @@ class DurableSession:
         if events:
             self._arrived(events, now)
         if attempt.ended and not self.ended and not self._closing:
-            if attempt.error is not None:
+            if attempt.error is not None and not isinstance(attempt.error, StreamFailed):
                 return events + self._failed(attempt.error, now)
-            self._end(None, now)
+            self._end(attempt.error, now)
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
@@ -487,7 +488,7 @@ class DurableSession:
         events = self._decoder.receive_eof(cut=cut)
         self.answer.add_all(events)
         if self._decoder.outcome in ("clean", "error"):
-            self._end(None, now)
+            self._end(failure(self._decoder, self.answer), now)
         elif isinstance(error, StreamInterrupted):
             self._end(error, now, why)
         else:

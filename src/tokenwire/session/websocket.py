@@ -20,7 +20,7 @@ from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
-from .conversation import refusal
+from .conversation import failure, refusal
 from .request import Request, Want
 from .timers import Timeouts, Timers
 
@@ -248,7 +248,7 @@ class WebSocketSession:
     @property
     def error(self) -> TokenwireError | None:
         """Why it is over, where it is not as it should be."""
-        if self.decoder.outcome in ("clean", "error"):
+        if self.decoder.outcome == "clean":
             return None
         return self._error or self._messages.error
 
@@ -296,6 +296,7 @@ class WebSocketSession:
         if self.cut and self._last_word:
             events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
+        self._error = self._error or failure(self.decoder, self.answer)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):
             self._error = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
