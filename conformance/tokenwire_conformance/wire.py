@@ -13,7 +13,8 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Protocol
 
-from tokenwire.drivers.opening import connection_failed, route_to
+from tokenwire.drivers.opening import connection_failed
+from tokenwire.drivers.route import route_to
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.errors import ConnectionFailed
 from tokenwire.protocol.url import Target

@@ -1,11 +1,11 @@
 """Any bytes in, stream events out: for people who have an HTTP client already.
 
-    for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
-        if isinstance(event, tokenwire.TextDelta):
-            print(event.text, end="")
+for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
+    if isinstance(event, tokenwire.TextDelta):
+        print(event.text, end="")
 
-    answer = tokenwire.collect(response.iter_bytes(), dialect="openai-chat")
-    print(answer.text, answer.usage)
+answer = tokenwire.collect(response.iter_bytes(), dialect="openai-chat")
+print(answer.text, answer.usage)
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
-from ..session import Observe, Timeouts
+from ..session import Observe, PolicyName, Timeouts
 
 __all__ = [
     "add_key_options",
@@ -112,7 +112,7 @@ def open_request(
     dialect: Dialect | None = None,
     body: Mapping[str, Any] | None = None,
     record: str | Path | None = None,
-    policy: str = "never",
+    policy: PolicyName = "never",
     observe: Observe | None = None,
 ) -> Opening:
     """Everything that a driver needs, from the options.

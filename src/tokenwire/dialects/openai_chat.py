@@ -347,5 +347,6 @@ OPENAI_CHAT = Dialect(
         ],
         free=[("obfuscation",), ("p",)],
     ),
+    usage_members={"stream_options": {"include_usage": True}},
     terminator="[DONE], or the end after finish_reason",
 )

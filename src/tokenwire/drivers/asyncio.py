@@ -1,7 +1,7 @@
 """The asyncio driver. It carries bytes and times; the session decides. What is not asked for is not read, so that
 a slow consumer slows the server down and nothing piles up.
 
-    async with tokenwire.astream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+    async with tokenwire.astream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
         async for event in stream: ...
 
 A cancelled task closes the connection at once, so that the server can stop generating.
@@ -20,13 +20,15 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
-from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
+from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
 
@@ -37,11 +39,13 @@ def aconnect(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = "env",
 ) -> AsyncWebSocket:
     """Opens a WebSocket, to send and receive messages as they are; use it in an `async with` statement and iterate.
 
@@ -51,11 +55,13 @@ def aconnect(
         url,
         json=None,
         dialect="raw",
+        key=key,
         key_env=key_env,
         headers=headers,
         timeouts=timeouts,
         record=record,
         ssl_context=ssl_context,
+        proxy=proxy,
     )
     return AsyncWebSocket(opening, subprotocols)
 
@@ -64,15 +70,19 @@ def astream(
     url: str,
     *,
     json: Mapping[str, Any] | None = None,
-    dialect: str | Dialect = "openai-chat",
+    dialect: DialectName | Dialect = "openai-chat",
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    policy: str | Policy = DEFAULT,
+    policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    proxy: str | None = "env",
+    usage: bool = False,
+    on_error: OnError = "raise",
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
 
@@ -83,6 +93,7 @@ def astream(
             url,
             json=json,
             dialect=dialect,
+            key=key,
             key_env=key_env,
             headers=headers,
             timeouts=timeouts,
@@ -91,6 +102,9 @@ def astream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
         )
     )
 
@@ -140,8 +154,9 @@ class _Driver(Generic[_Item]):
             if self._session.ended:
                 await self._say_goodbye()
                 self.close()
-                if self._session.error is not None:
-                    raise self._session.error
+                error = self._opening.raised(self._session.error)
+                if error is not None:
+                    raise error
                 raise StopAsyncIteration
             try:
                 await self._step()
@@ -190,7 +205,7 @@ class _Driver(Generic[_Item]):
         self._hung_up = False
         self._opening.connecting(self._session.request)
         self._session.start(monotonic())
-        route = route_to(self._session.request.http.target)
+        route = self._opening.route_to(self._session.request.http.target)
         tls = self._opening.ssl_context
         deadline = self._session.next_deadline()
         try:

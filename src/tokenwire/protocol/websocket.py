@@ -28,6 +28,7 @@ from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..framing.sse import as_bytes
 from ..framing.websocket import (
     BINARY,
     CLOSE,
@@ -45,7 +46,6 @@ from ..framing.websocket import (
     Pong,
     close_payload,
 )
-from ..framing.sse import as_bytes
 from .deflate import Deflate, Deflater, parse_extension
 from .http import MAX_HEADER_SIZE, TOO_LONG, checked_fields
 from .url import parse_url

@@ -79,7 +79,8 @@ class Session:
         self.ended = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
-        #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
+        #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out.
+        #: `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut = False

@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Literal, get_args
 
-from ..errors import LocalProtocolError
+from ..checking import must_be_number, must_be_one_of
 
 __all__ = [
     "BROWSER",
@@ -25,8 +25,10 @@ __all__ = [
     "NEVER",
     "PATIENT",
     "POLICIES",
+    "Fallback",
     "Interrupted",
     "Policy",
+    "PolicyName",
     "policy_named",
     "retry_after",
 ]
@@ -38,6 +40,12 @@ __all__ = [
 #: "continue": where it cannot be resumed, ask the model to go on with the text that had arrived, and pay for that.
 #: "reconnect": what a browser's EventSource does: the same GET again, after the end of a body too, until a 204.
 Interrupted = Literal["raise", "resume", "restart", "continue", "reconnect"]
+
+#: When the other transport is taken.
+Fallback = Literal["never", "to HTTP", "both"]
+
+#: The names of the policies here.
+PolicyName = Literal["default", "fixed", "patient", "never", "browser"]
 
 #: 429, and what servers and gateways say that fail for the moment.
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -86,8 +94,16 @@ class Policy:
     close_codes: frozenset[int] = _GOING_AWAY
     interrupted: Interrupted = "resume"
     idempotency_field: str = ""
-    fallback: Literal["never", "to HTTP", "both"] = "to HTTP"
+    fallback: Fallback = "to HTTP"
     no_transport: frozenset[int] = _NO_UPGRADE
+
+    def __post_init__(self) -> None:
+        must_be_number(self.attempts, "Policy.attempts", least=1, whole=True, none="for no limit")
+        must_be_number(self.elapsed, "Policy.elapsed", none="for no limit")
+        for name in ("base", "factor", "cap", "longest"):
+            must_be_number(getattr(self, name), f"Policy.{name}", endless=name in ("cap", "longest"))
+        must_be_one_of(self.interrupted, get_args(Interrupted), "Policy.interrupted")
+        must_be_one_of(self.fallback, get_args(Fallback), "Policy.fallback")
 
     def backoff(self, failures: int, random: Callable[[], float]) -> float:
         """Seconds to wait after so many failures in a row, at least one.
@@ -127,14 +143,15 @@ BROWSER = Policy(
 POLICIES = {policy.name: policy for policy in (DEFAULT, FIXED, PATIENT, NEVER, BROWSER)}
 
 
-def policy_named(name: str) -> Policy:
-    """The ready-made policy of that name.
+def policy_named(name: object) -> Policy:
+    """The ready-made policy of that name; a policy is taken as it is.
 
     :raises LocalProtocolError: when there is none.
     """
-    if name not in POLICIES:
-        raise LocalProtocolError(f"no policy is named {name!r}: there are {', '.join(POLICIES)}")
-    return POLICIES[name]
+    if isinstance(name, Policy):
+        return name
+    must_be_one_of(name, POLICIES, "policy")
+    return POLICIES[str(name)]
 
 
 def retry_after(headers: Sequence[tuple[str, str]], wall: Callable[[], float] | None = None) -> float | None:
