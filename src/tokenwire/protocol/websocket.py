@@ -54,6 +54,7 @@ __all__ = [
     "MAX_REJECTED_BODY",
     "Asked",
     "Closed",
+    "ConnectionState",
     "Opened",
     "Rejected",
     "State",
@@ -84,6 +85,10 @@ class State(Enum):
     OPEN = auto()
     CLOSING = auto()  # our Close was sent, the peer's has not come
     CLOSED = auto()  # nothing more will be sent or read
+
+
+#: The name that it has outside of this module.
+ConnectionState = State
 
 
 @dataclass(frozen=True, slots=True)
