@@ -94,10 +94,10 @@ class StatusError(TokenwireError):
     ) -> None:
         super().__init__(f"the server answered {status}: {message}" if message else f"the server answered {status}")
         self.status = status
-        self.headers = list(headers)
+        self.headers: list[tuple[str, str]] = list(headers)
         self.message = message
         self.body = body
-        self.fields = dict(fields)
+        self.fields: dict[str, Any] = dict(fields)
 
 
 class ConnectionFailed(TokenwireError):

@@ -23,7 +23,7 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         console = Console(file=stream)
-        self.for_people = stream.isatty()
+        self.for_people: bool = stream.isatty()
         self._stream = stream
         self._styled = self.for_people and not console.is_dumb_terminal and not os.environ.get("NO_COLOR")
 

@@ -38,7 +38,7 @@ class Content:
 
     def __init__(self, blocks: Blocks, choice: int = 0) -> None:
         #: Functions were called.
-        self.called = False
+        self.called: bool = False
         self._blocks = blocks
         self._choice = choice
         self._call: _Call | None = None  # one whose arguments are still coming

@@ -82,7 +82,7 @@ class Guesser:
         #: The dialect, once it is clear.
         self.guess: Guess | None = None
         #: The bytes so far: what a decoder of that dialect is to be given.
-        self.held = b""
+        self.held: bytes = b""
         self._hint = hint
         self._max_held = max_held
         self._received = bytearray()

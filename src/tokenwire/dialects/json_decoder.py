@@ -17,7 +17,7 @@ class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._failed = False
         self._blocks = Blocks()
 

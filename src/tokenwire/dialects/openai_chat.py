@@ -58,7 +58,7 @@ class ChatDecoder:
     """Decodes one stream of chat completion chunks."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._started = False
         self._failed = False
         self._blocks = 0

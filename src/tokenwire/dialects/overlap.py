@@ -33,7 +33,7 @@ class Overlap:
         self, events: Sequence[StreamEvent], cursor: str, cursor_of: Callable[[Message], str], *, snapshot: bool = False
     ) -> None:
         #: A message was new: what follows is, too.
-        self.over = False
+        self.over: bool = False
         self._cursor = cursor
         self._cursor_of = cursor_of
         self._seen = {event.cursor for event in events if event.cursor is not None}

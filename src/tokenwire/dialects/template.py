@@ -208,9 +208,9 @@ class Shortcut:
 
     def __init__(self, holes: Holes) -> None:
         #: The next messages may go the short way.
-        self.ready = False
+        self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self._holes = holes
         self._templates: list[Template] = []
         self._failures = 0

@@ -19,7 +19,7 @@ from ..dialects import DialectName, dialect_named
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End
-from ..dialects.guess import guess_dialect
+from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
@@ -146,9 +146,9 @@ class Opening:
         _check_options(timeouts, record, ssl_context, observe, hosts)
         must_be_one_of(on_error, get_args(OnError), "on_error")
         #: With the dialect "auto": what the URL was taken for, and why.
-        self.guess = guess_dialect(url) if dialect == "auto" else None
-        self.dialect = dialect_named(self.guess.dialect if self.guess else dialect)
-        self.policy = policy_named(policy)
+        self.guess: Guess | None = guess_dialect(url) if dialect == "auto" else None
+        self.dialect: Dialect = dialect_named(self.guess.dialect if self.guess else dialect)
+        self.policy: Policy = policy_named(policy)
         key = _one_key(key, key_env)
         headers = checked_headers(headers)
         if self.policy.idempotency_field:
@@ -159,7 +159,8 @@ class Opening:
         self._proxy = proxy
         self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
-        self.ssl_context = (ssl_context or ssl.create_default_context()) if self.target.tls else None
+        default = ssl.create_default_context() if self.target.tls and ssl_context is None else None
+        self.ssl_context: ssl.SSLContext | None = (ssl_context or default) if self.target.tls else None
         self._fallback = None
         if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
             self._fallback = over_the_other_transport(

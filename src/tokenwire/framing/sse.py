@@ -146,13 +146,13 @@ class SSEParser:
         observe: Callable[[Note], None] | None = None,
     ) -> None:
         #: The last event ID string, for the Last-Event-ID header of the next connection (9.2.4).
-        self.last_event_id = last_event_id
+        self.last_event_id: str = last_event_id
         #: The reconnection time that the stream asked for, in milliseconds, or None.
         self.retry: int | None = None
         #: What terminated the parser, and what every further call raises.
         self.error: RemoteProtocolError | None = None
         #: Nothing is pending: the next byte begins an event.
-        self.between_events = False
+        self.between_events: bool = False
         self._max_event_size = max_event_size
         self._observe = observe
         self._received = 0

@@ -124,7 +124,7 @@ class FrameParser:
         #: What ended it; every further call raises it.
         self.error: FrameError | None = None
         #: A Close frame was received: what follows it is not read (5.5.1).
-        self.closed = False
+        self.closed: bool = False
         self._client = client
         self._max_message_size = max_message_size
         self._short = min(126, max_message_size + 1)  # a length below it is that of a frame which may come

@@ -111,7 +111,7 @@ class HTTPExchange:
         self.error: RemoteProtocolError | None = None
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
-        self.ended = False
+        self.ended: bool = False
         self._max_header_size = max_header_size
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
         self._request = request

@@ -179,7 +179,7 @@ class WebSocketConnection:
     def _begin(self, *, client: bool, compression: bool, max_message_size: int) -> None:
         #: What ended the connection early.
         self.error: RemoteProtocolError | None = None
-        self.state = State.CONNECTING
+        self.state: State = State.CONNECTING
         self._client = client
         self._compression = compression
         self._max_message_size = max_message_size

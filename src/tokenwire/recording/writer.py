@@ -21,7 +21,7 @@ class RecordingWriter:
 
     def __init__(self, header: dict[str, Any], *, secrets: Sequence[str] = (), file: IO[str] | None = None) -> None:
         self._redactor = Redactor(secrets)
-        self.recording = Recording(self._redactor.header(header))
+        self.recording: Recording = Recording(self._redactor.header(header))
         #: When the first entry came; None before it.
         self.zero: float | None = None
         self._file = file

@@ -71,19 +71,21 @@ class Session:
         reconnects: bool = False,
     ) -> None:
         begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or begun
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The conversation is over; there is nothing more to send or to receive.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
         #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out.
         #: `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
-        self.cut = False
+        self.cut: bool = False
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word

@@ -108,15 +108,15 @@ class DurableSession:
         hosts: Hosts | None = None,
     ) -> None:
         #: What has arrived so far.
-        self.answer = Answer()
+        self.answer: Answer = Answer()
         #: There are no more events to come.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
         self.error: TokenwireError | None = None
         #: The head of the last response that there was.
         self.head: ResponseHead | None = None
         #: What was learned about hosts.
-        self.hosts = hosts or Hosts()
+        self.hosts: Hosts = hosts or Hosts()
         self._policy = policy
         self._random = random
         self._wall = wall

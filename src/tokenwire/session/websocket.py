@@ -41,7 +41,7 @@ class MessageSession:
         #: The answer to the handshake, once it is there.
         self.head: ResponseHead | None = None
         #: There is nothing more to receive.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; a driver raises it after it has handed on what came.
         self.error: TokenwireError | None = None
         #: How the peer closed, once it has.
@@ -211,10 +211,12 @@ class WebSocketSession:
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
     ) -> None:
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or (Answer(), Decoder(dialect))
         #: The connection ended before the stream did.
-        self.cut = False
+        self.cut: bool = False
         self._messages = MessageSession(request, dialect, timeouts)
         self._dialect = dialect
         self._last_word = last_word
