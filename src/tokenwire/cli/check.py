@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
     own = args.url is None
     options: dict[Given, Any] = {"key": key, "failing-model": args.failing_model, "cut-model": args.cut_model}
-    given = [name for name, value in options.items() if own or value]
+    given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
         return choose_probes(dialect.name, checks, given=given, transport=transport, slow=not own)

@@ -48,12 +48,15 @@ class DialectDecoder(Protocol):
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         """Takes one message. Never raises for what a peer may send."""
+        ...
 
     def finished(self) -> bool:
         """Whether the end of the body would stand for the dialect's terminator now."""
+        ...
 
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

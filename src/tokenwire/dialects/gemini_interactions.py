@@ -56,7 +56,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events = self._event(kind, value, raw, cursor)
         if events is None:
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind
-            events = [Other(name, raw, cursor)]
+            events = list[StreamEvent]([Other(name, raw, cursor)])
         counts = next((found for path in _USAGE if isinstance(found := member(value, *path), dict)), None)
         if counts is not None:
             events.append(Usage(counts, self._completed, raw, cursor))

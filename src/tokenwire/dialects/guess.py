@@ -209,7 +209,7 @@ def _from_url(url: str) -> Guess | None:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    by_host = next((name for pattern, name in _HOSTS if re.search(pattern, host)), None)
+    by_host: DialectName | None = next((name for pattern, name in _HOSTS if re.search(pattern, host)), None)
     for pattern, name in _PATHS:
         if found := re.search(pattern, parts.path):
             reason = f"the path ends in {found[0]}"

@@ -259,7 +259,8 @@ def _encode_header(name: str, value: str | HeaderValue) -> bytes:
 
 
 def _encode_value(header: HeaderValue) -> bytes:
-    match header:
+    kind, value = header
+    match kind, value:
         case "bool", bool(value):
             return bytes([_TRUE if value else _FALSE])
         case "uuid", UUID() as value:
@@ -269,7 +270,7 @@ def _encode_value(header: HeaderValue) -> bytes:
         case "string", str(value):
             data = value.encode()
             return bytes([_STRING]) + _LENGTH.pack(len(data)) + data
-        case kind, int(value) if kind in _INTEGER_TYPES:
+        case _, int(value) if kind in _INTEGER_TYPES:
             number, layout = _INTEGER_TYPES[kind]
             return bytes([number]) + layout.pack(value)
-    raise ValueError(f"{header.value!r} is no {header.type}")
+    raise ValueError(f"{value!r} is no {kind}")

@@ -102,6 +102,7 @@ class Inflater(Protocol):
         :raises OverflowError: when the message inflates to more than `limit` bytes.
         :raises ValueError: when the bytes do not inflate.
         """
+        ...
 
 
 class FrameParser:
