@@ -31,7 +31,7 @@ def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
     known = list(names)
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
     if value not in known:
-        raise LocalProtocolError(f"{name} is {value!r}{nearest(str(value), known)}; there are {', '.join(known)}")
+        raise LocalProtocolError(f"there is no {name} {value!r}{nearest(str(value), known)}; known: {', '.join(known)}")
 
 
 def must_be_number(

@@ -157,7 +157,7 @@ class StreamFailed(TokenwireError):
     def __init__(self, error: Error, answer: Answer) -> None:
         code = f" ({error.code})" if error.code else ""
         words = error.message or error.raw or "without a word"
-        super().__init__(f"the server said an error in the stream{code}: {words}, after {_extent(answer)}")
+        super().__init__(f"the server said an error in the stream{code}: {words}")
         self.error = error
         self.answer = answer
 

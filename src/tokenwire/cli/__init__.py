@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from .._version import __version__
-from .exits import EXIT_CODES, USAGE, complain, exit_code_of, forget_output
+from .exits import EXIT_CODES, USAGE, exit_code_of, forget_output
 
 __all__ = ["main"]
 
@@ -38,9 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
-    if not _rich_is_there():
-        complain("the command line needs the package rich: pip install 'tokenwire[cli]'")
-        return USAGE
     _never_fail_on_a_character()
     try:
         code: int = args.run(args)
@@ -70,14 +67,6 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         else:
             subparsers.add_parser(verb, help=summary)
     return parser
-
-
-def _rich_is_there() -> bool:
-    try:
-        import_module("rich")
-    except ImportError:
-        return False
-    return True
 
 
 def _never_fail_on_a_character() -> None:

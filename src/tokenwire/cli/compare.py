@@ -21,8 +21,9 @@ from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
 from ..recording import Recording
-from .bench import machine, positive_number, progress
+from .bench import machine, positive_number
 from .exits import FINDINGS, FINE
+from .progress import progress
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
 from .screen import Screen
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import LocalProtocolError
 from ..recording import load
 from .check import add_format_options, print_reports
+from .extras import need
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.report import Report
     from tokenwire_conformance.transcript import Transcript
 
+    if args.format == "junit":
+        need("--format junit")
     checks = select(args.only, args.skip, passive_only=True)
     if not checks:
         raise LocalProtocolError("no check that a file can be judged by has an id that begins so")

@@ -17,6 +17,8 @@ from ..drivers.opening import Opening, key_from_environment
 from ..errors import LocalProtocolError
 from ..recording import REDACTED_FIELDS
 from ..session import Observe, PolicyName, Timeouts
+from .exits import one_line
+from .models import first_model, takes_model
 
 __all__ = [
     "add_key_options",
@@ -44,7 +46,7 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
     body = parser.add_mutually_exclusive_group()
     body.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, as the user")
     body.add_argument("--json", metavar="FILE", help="the body of the request; - reads standard input")
-    parser.add_argument("--model", metavar="NAME", help="the model to ask")
+    parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(
         "--dialect",
         choices=[*DIALECTS, "auto"],
@@ -110,7 +112,7 @@ def open_request(
     args: argparse.Namespace,
     *,
     dialect: Dialect | None = None,
-    body: Mapping[str, Any] | None = None,
+    usage: bool = False,
     record: str | Path | None = None,
     policy: PolicyName = "never",
     observe: Observe | None = None,
@@ -118,7 +120,7 @@ def open_request(
     """Everything that a driver needs, from the options.
 
     :param dialect: instead of the one that was asked for.
-    :param body: what the verb adds to the request's body, where that does not say otherwise.
+    :param usage: the usage is asked for.
     :param record: a file for the recording.
     :param policy: what follows when a connection fails.
     :param observe: is told of it.
@@ -129,20 +131,35 @@ def open_request(
         raise LocalProtocolError("--json - and --key-file - cannot both read standard input")
     asked = dialect_asked(args)
     asks = asked.method == "POST" or args.url.lower().startswith(("ws:", "wss:"))
-    model = {} if args.model is None else {"model": args.model}
-    request_body = {**(body or {}), **_body(args, asked), **model} if asks else model
-    headers = {"accept": asked.content_type or "*/*", **header_fields(args.header)}
+    body = _body(args, asked, args.model) if asks else {}
+    key, fields = key_of(args), header_fields(args.header)
+    model = args.model
+    if model is None and asks and "model" not in body and takes_model(asked):
+        model = _found_model(args.url, asked, key, fields)
+    request_body = {**body, **({} if model is None else {"model": model})}
+    headers = {"accept": asked.content_type or "*/*", **fields}
     return Opening(
         args.url,
         json=request_body,
         dialect=dialect or args.dialect,
-        key=key_of(args),
+        key=key,
         headers=headers,
         timeouts=_timeouts(args),
         record=record,
         policy=policy,
         observe=observe,
+        usage=usage,
     )
+
+
+def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
+    """The first model that the endpoint lists, which is told; None where it lists none, for it may need none."""
+    try:
+        model = first_model(url, dialect, key, fields)
+    except LocalProtocolError:
+        return None
+    print(f"model: {one_line(model)}, the first that is listed", file=sys.stderr, flush=True)
+    return model
 
 
 def dialect_asked(args: argparse.Namespace) -> Dialect:
@@ -193,11 +210,11 @@ def header_fields(given: list[str]) -> dict[str, str]:
     return headers
 
 
-def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:
+def _body(args: argparse.Namespace, dialect: Dialect, model: str | None) -> dict[str, Any]:
     if args.json is not None:
         return _json_object(args.json)
     if args.prompt is not None:
-        return dialect.ask(Prompt(args.prompt, args.model or ""))
+        return dialect.ask(Prompt(args.prompt, model or ""))
     raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
 
 
