@@ -1,9 +1,9 @@
 """The bytes of a body in, stream events out: a framing and a dialect put together, without I/O.
 
-decoder = Decoder("openai-chat")
-for event in decoder.receive_data(chunk): ...
-for event in decoder.receive_eof(): ...
-decoder.outcome      # "clean", "error" (the server said so) or "interrupted"; None while it runs
+    decoder = Decoder("openai-chat")
+    for event in decoder.receive_data(chunk): ...
+    for event in decoder.receive_eof(): ...
+    decoder.outcome      # "clean", "error" (the server said so) or "interrupted"; None while it runs
 
 With the dialect "auto" the first bytes are held back until they tell which one it is: see `guess`.
 """

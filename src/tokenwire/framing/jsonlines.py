@@ -1,7 +1,7 @@
 """Streams of JSON values: bytes in, the text of each value out, as soon as its last byte is there.
 
-    parser = JSONLinesParser()        # one value a line: NDJSON, JSON Lines
-    parser = JSONArrayParser()        # the elements of one array that is still being written; or objects in a row
+    parser = JSONLinesParser()        # one value a line: NDJSON, JSON Lines; or
+    array_parser = JSONArrayParser()  # the elements of one array that is still being written; or objects in a row
     for value in parser.receive_data(chunk): ...      # any bytes, cut anywhere
     for value in parser.receive_eof(): ...
     parser.complete, parser.unfinished                # whether the end came where it may, and what it cut off
