@@ -1,11 +1,15 @@
 """Any bytes in, stream events out: for people who have an HTTP client already.
 
-for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
-    if isinstance(event, tokenwire.TextDelta):
-        print(event.text, end="")
+What it reads is taken in pieces of any size, and a stream that does not come to its end well raises after the last event:
 
-answer = tokenwire.collect(response.iter_bytes(), dialect="openai-chat")
-print(answer.text, answer.usage)
+    for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
+        if isinstance(event, tokenwire.TextDelta):
+            print(event.text, end="")
+
+    async for event in tokenwire.adecode(response.aiter_bytes(), dialect="openai-chat"): ...
+
+    answer = tokenwire.collect(response.iter_bytes(), dialect="openai-chat")
+    print(answer.text, answer.usage)
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """The blocking driver: sockets, for programs of threads. It carries bytes and times; the session decides.
 
-with tokenwire.stream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
-    for event in stream: ...
-    stream.text, stream.usage, stream.end
+    with tokenwire.stream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+        for event in stream: ...
+        stream.text, stream.usage, stream.end
+
+`connect` opens a WebSocket, whose messages are taken as they are.
 """
 
 from __future__ import annotations
