@@ -1,6 +1,6 @@
 """Any bytes in, stream events out: for people who have an HTTP client already.
 
-What it reads is taken in pieces of any size, and a stream that does not come to its end well raises after the last event:
+The pieces may be of any size. A stream that ends badly raises after its last event:
 
     for event in tokenwire.decode(response.iter_bytes(), dialect="openai-chat"):
         if isinstance(event, tokenwire.TextDelta):
