@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,13 @@ def as_function(number: int, place: str, module: str, code: str) -> str:
     head = (
         f"{'async ' if asynchronous else ''}def example_{number}({', '.join(f'{n}: {FREE[n]}' for n in free)}) -> None:"
     )
-    lines = [f"from {module} import {name}" for name in imported] + code.splitlines()
+    lines = [f"from {home(module, name)} import {name}" for name in imported] + code.splitlines()
     return "\n".join([f"# {place}", head, *(f"    {line}" for line in lines), ""])
+
+
+def home(module: str, name: str) -> str:
+    """The module itself, or the package that it is in."""
+    return module if hasattr(import_module(module), name) else module.rpartition(".")[0]
 
 
 class Told:
