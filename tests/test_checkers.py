@@ -124,6 +124,7 @@ def as_function(number: int, place: str, module: str, code: str) -> str:
     tree = ast.parse(code)
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     bound = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name}
     used = {name.id for name in names if isinstance(name.ctx, ast.Load)} - bound - set(dir(builtins))
     free = sorted(used & FREE.keys())
     imported = sorted(used - FREE.keys() - {"tokenwire", "random", "replace"})
