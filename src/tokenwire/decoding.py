@@ -14,20 +14,27 @@ The pieces may be of any size. A stream that ends badly raises after its last ev
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from io import TextIOBase
 from os import PathLike
-from typing import Any, Literal, NoReturn, get_args
+from typing import Literal, NoReturn, get_args
 
 from .checking import described, must_be_one_of
 from .dialects.answer import Answer
 from .dialects.decoder import Decoder
 from .dialects.dialect import Dialect
-from .dialects.events import End, Other, StreamEvent
+from .dialects.events import End, Error, Other, StreamEvent
 from .dialects.names import DialectName
-from .errors import DecodingError, LocalProtocolError, RemoteProtocolError, StreamFailed, StreamInterrupted
+from .errors import (
+    DecodingError,
+    EventTooLarge,
+    LocalProtocolError,
+    RemoteProtocolError,
+    StreamFailed,
+    StreamInterrupted,
+)
 from .framing.sse import MAX_EVENT_SIZE, as_bytes
+from .no_stream import coding_of, looks_like_no_stream, shown
 
 __all__ = ["OnError", "acollect", "adecode", "collect", "decode"]
 
@@ -38,12 +45,6 @@ Chunk = bytes | bytearray | memoryview
 
 #: Bytes of the beginning of a body that are kept while no message has come, to say what it is instead.
 MAX_BEGINNING = 16 * 1024
-
-#: Bytes of it that are shown.
-MAX_SHOWN = 60
-
-#: Content codings by their first bytes (RFC 1952, RFC 8878). Brotli and deflate have none of their own.
-_CODINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def decode(
@@ -150,7 +151,7 @@ class _Reading:
         self.answer = Answer()
         self._raises = on_error == "raise"
         self._size = 0
-        self._beginning = b""
+        self._beginning = bytearray()
 
     def take(self, chunk: Chunk) -> list[StreamEvent]:
         """The events that a piece of the body completes."""
@@ -162,10 +163,8 @@ class _Reading:
         try:
             events = self.decoder.receive_data(chunk)
         except RemoteProtocolError as error:
-            coding = _coding_of(self._beginning)
-            if not coding:
-                raise
-            raise DecodingError(_coded(coding), offset=0, clause="RFC 9110 8.4") from error
+            self._raise_what_it_is(error)
+            raise
         self.answer.add_all(events)
         return events
 
@@ -183,65 +182,42 @@ class _Reading:
         if self.decoder.outcome == "interrupted":
             raise StreamInterrupted(self._interruption(), self.answer)
 
+    def _raise_what_it_is(self, error: RemoteProtocolError) -> None:
+        """A framing that fails on the first bytes names a detail of its own: what the bytes are instead says more."""
+        if isinstance(error, EventTooLarge) or self.answer.events or not looks_like_no_stream(self._beginning):
+            return
+        words = f"{error.message}; the bytes begin with {self._shown()}"
+        if coding_of(self._beginning):
+            raise DecodingError(words, offset=error.offset, clause="RFC 9110 8.4") from error
+        raise RemoteProtocolError(words, offset=error.offset, clause=error.clause) from error
+
+    def _shown(self) -> str:
+        return shown(bytes(self._beginning), self.decoder.dialect, whole=self._size == len(self._beginning))
+
     def _interruption(self) -> str:
         events = self.answer.events
         name = self.decoder.dialect.name
-        if all(isinstance(event, End) or _is_no_message(event) for event in events):
+        if self._says_nothing(events):
             return self._no_message(name)
         return (
             f"the stream ended without the end that {name} marks, "
             f"after {len(events) - 1} events and {len(self.answer.text)} characters of text"
         )
 
+    def _says_nothing(self, events: list[StreamEvent]) -> bool:
+        """There was no message, or none that the dialect knows in a body that looks like no stream."""
+        told = [event for event in events if not isinstance(event, End)]
+        dialect = self.decoder.dialect
+        speaks = dialect.tools or dialect.reasoning or dialect.usage  # the events of others are all `Other`
+        if speaks and looks_like_no_stream(self._beginning):
+            return all(isinstance(event, Other) or (isinstance(event, Error) and not event.fatal) for event in told)
+        return all(isinstance(event, Other) and event.type == "not-json" for event in told)
+
     def _no_message(self, name: str) -> str:
         """Nothing of the dialect was there: what was there instead, as far as its first bytes tell."""
-        beginning = self._beginning
         if not self._size:
             return "no bytes came: was the body read before, or its response closed? A body can be read once"
-        advice = _advice(beginning, self.decoder.dialect, whole=self._size == len(beginning))
-        return (
-            f"{self._size} bytes came, no message of {name} among them; they begin with {beginning[:MAX_SHOWN]!r}"
-            f": {advice}"
-        )
-
-
-def _is_no_message(event: StreamEvent) -> bool:
-    """What the dialects of JSON make of a line of something else."""
-    return isinstance(event, Other) and event.type in ("not-json", "not-an-object")
-
-
-def _advice(beginning: bytes, dialect: Dialect, *, whole: bool) -> str:
-    """What a body is instead of a stream, and what to do about it."""
-    coding = _coding_of(beginning)
-    if coding:
-        return _coded(coding)
-    start = beginning.lstrip()[:1]
-    if start == b"<":
-        return "this is a page of HTML or XML: are the URL and the status of the response right?"
-    if start in (b"{", b"["):
-        said = dialect.error_fields(_json_or_none(beginning)).get("message") if whole else None
-        if said:
-            return f"this is an error of the server's: {said}"
-        return 'this is JSON and no stream: does the request\'s body say "stream": true?'
-    if b"\n" not in beginning and b"\r" not in beginning:
-        return "no line ends: give the bytes as they came, and not lines, whose ends were taken off"
-    return "is the dialect right? With dialect='auto' it is guessed from the bytes"
-
-
-def _coding_of(beginning: bytes) -> str:
-    """The content coding that the bytes begin with; empty where they show none."""
-    return next((coding for magic, coding in _CODINGS.items() if beginning.startswith(magic)), "")
-
-
-def _coded(coding: str) -> str:
-    return f"the content coding {coding} was not removed: give decoded bytes, by iter_bytes() and not by iter_raw()"
-
-
-def _json_or_none(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+        return f"{self._size} bytes came, no message of {name} among them; they begin with {self._shown()}"
 
 
 def _is_mistaken(chunks: object) -> bool:
