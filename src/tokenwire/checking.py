@@ -6,12 +6,12 @@ repeated, for it may be mistyped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 
 from .errors import LocalProtocolError
 
-__all__ = ["described", "must_be", "must_be_number", "must_be_one_of", "nearest"]
+__all__ = ["described", "must_be", "must_be_number", "must_be_one_of", "must_be_texts", "nearest"]
 
 
 def must_be(value: object, kinds: type | tuple[type, ...], name: str, wanted: str, instead: str = "") -> None:
@@ -32,6 +32,17 @@ def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
     if value not in known:
         raise LocalProtocolError(f"there is no {name} {value!r}{nearest(str(value), known)}; known: {', '.join(known)}")
+
+
+def must_be_texts(values: object, name: str) -> None:
+    """The value is a sequence of texts. A text alone is one too, for Python, and never what was meant."""
+    wanted = "a list of names"
+    if isinstance(values, str):
+        raise LocalProtocolError(f"{name} takes {wanted}, and {described(values)} was given: put it into a list")
+    must_be(values, Sequence, name, wanted)
+    assert isinstance(values, Sequence)
+    for value in values:
+        must_be(value, str, name, "names that are text")
 
 
 def must_be_number(

@@ -240,15 +240,13 @@ def _instead(chunks: object, function: str) -> str:
             whole = function.removeprefix("a")
             return f"put it into a list, {whole}([body])"
         case str():
-            return "give the bytes of the body, as response.iter_bytes() gives them"
+            return "give the bytes of the body, as they came"
         case Mapping():
             return "give the bytes of the body before anything has read them as JSON"
         case TextIOBase():
             return "open the file in binary mode, 'rb'"
         case PathLike():
             return "open the file, open(path, 'rb')"
-        case None:
-            return "give what the HTTP client reads, such as response.iter_bytes()"
     methods = ("aiter_bytes", "aiter_raw") if asynchronous else ("iter_bytes", "iter_content", "iter_raw")
     for method in methods:
         if hasattr(chunks, method):
@@ -259,4 +257,4 @@ def _instead(chunks: object, function: str) -> str:
         return f"for an ordinary iterable there is {function.removeprefix('a')}"
     if isinstance(chunks, AsyncIterable):
         return f"for an asynchronous iterable there is a{function}"
-    return "give what the HTTP client reads, such as response.iter_bytes()"
+    return f"give what the HTTP client reads, such as response.{methods[0]}()"

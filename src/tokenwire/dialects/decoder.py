@@ -131,9 +131,9 @@ class Decoder:
                 return events
         return self._receive(shortcut, data)
 
-    def receive_message(self, data: str | bytes) -> list[StreamEvent]:
+    def receive_message(self, data: str | bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
-        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        text = data if isinstance(data, str) else as_bytes(data).decode("utf-8", "replace")
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)

@@ -33,7 +33,7 @@ def event_from_dict(members: Mapping[str, Any]) -> StreamEvent:
     """
     must_be(members, Mapping, "event_from_dict", "a dict that event_to_dict made")
     name = members.get("event")
-    must_be_one_of(name, _CLASSES, "the member 'event'")
+    must_be_one_of(name, _CLASSES, "event")
     kind = _CLASSES[str(name)]
     given = {member: value for member, value in members.items() if member != "event"}
     known = {field.name: field for field in fields(kind)}

@@ -23,8 +23,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..checking import must_be
 from ..errors import RemoteProtocolError
-from ..framing.sse import ServerSentEvent
+from ..framing.sse import ServerSentEvent, as_bytes
 from .dialect import Framing
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
@@ -57,15 +58,17 @@ class Guess:
     reason: str
 
 
-def guess_dialect(url: str = "", content_type: str = "", first_bytes: bytes = b"") -> Guess:
+def guess_dialect(url: str = "", content_type: str = "", first_bytes: bytes | bytearray | memoryview = b"") -> Guess:
     """Guesses the dialect of a stream from what is known of it: the more, the better.
 
     :param url: of the endpoint; needed where the request is still to be made.
     :param content_type: of the response.
     :param first_bytes: of the response's body, content codings removed.
     """
+    must_be(url, str, "url", "the URL as text")
+    must_be(content_type, str, "content_type", "text, empty for none")
     guesser = Guesser(_from_url(url) or _from_content_type(content_type))
-    guesser.receive_data(first_bytes)
+    guesser.receive_data(as_bytes(first_bytes))
     return guesser.receive_eof()
 
 

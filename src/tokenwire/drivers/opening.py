@@ -13,7 +13,7 @@ from typing import Any, Protocol, TextIO, TypeVar, get_args
 from uuid import uuid4
 
 from .._version import __version__
-from ..checking import must_be, must_be_one_of
+from ..checking import must_be, must_be_one_of, must_be_texts
 from ..decoding import OnError
 from ..dialects import DialectName, dialect_named
 from ..dialects.answer import Answer
@@ -143,7 +143,7 @@ class Opening:
         usage: bool = False,
         on_error: OnError = "raise",
     ) -> None:
-        _check_options(timeouts, record, ssl_context, observe, hosts)
+        _check_options(timeouts, record, ssl_context, observe, hosts, usage)
         must_be_one_of(on_error, get_args(OnError), "on_error")
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess: Guess | None = guess_dialect(url) if dialect == "auto" else None
@@ -192,6 +192,7 @@ class Opening:
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""
+        must_be_texts(subprotocols, "subprotocols")
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
     def route_to(self, target: Target) -> Route:
@@ -241,7 +242,9 @@ class Opening:
         }
 
 
-def _check_options(timeouts: object, record: object, ssl_context: object, observe: object, hosts: object) -> None:
+def _check_options(
+    timeouts: object, record: object, ssl_context: object, observe: object, hosts: object, usage: object
+) -> None:
     """What each option may be, None always being the default."""
     none = type(None)
     must_be(timeouts, (Timeouts, none), "timeouts", "Timeouts", "write Timeouts(total=30), in seconds")
@@ -249,6 +252,7 @@ def _check_options(timeouts: object, record: object, ssl_context: object, observ
     trust = "to trust another authority, give ssl.create_default_context(cafile=…)"
     must_be(ssl_context, (ssl.SSLContext, none), "ssl_context", "an ssl.SSLContext", trust)
     must_be(hosts, (Hosts, none), "hosts", "tokenwire.Hosts")
+    must_be(usage, bool, "usage", "True or False")
     if observe is not None and not callable(observe):
         must_be(observe, (), "observe", "a function that takes a Happening")
 

@@ -136,6 +136,7 @@ class SSEParser:
     :param last_event_id: where an earlier connection stopped; kept until the stream sets another.
     :param max_event_size: the limit in bytes on a line and on the data of an event.
     :param observe: called with a `Note` for each comment, `retry`, id-only block and ignored line.
+    :raises LocalProtocolError: for arguments of another kind.
     """
 
     def __init__(
@@ -145,6 +146,10 @@ class SSEParser:
         max_event_size: int = MAX_EVENT_SIZE,
         observe: Callable[[Note], None] | None = None,
     ) -> None:
+        if not isinstance(max_event_size, int) or max_event_size < 1:
+            raise LocalProtocolError("max_event_size takes a number of bytes, 1 or more")
+        if not isinstance(last_event_id, str):
+            raise LocalProtocolError("last_event_id takes text, empty for none")
         #: The last event ID string, for the Last-Event-ID header of the next connection (9.2.4).
         self.last_event_id: str = last_event_id
         #: The reconnection time that the stream asked for, in milliseconds, or None.

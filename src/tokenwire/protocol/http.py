@@ -18,6 +18,7 @@ from typing import Literal
 
 import h11
 
+from ..checking import must_be
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
 from ..framing.sse import as_bytes
 from .coding import ContentDecoder
@@ -57,6 +58,14 @@ class HTTPRequest:
     target: Target
     headers: Headers
     body: bytes = b""
+
+    def __post_init__(self) -> None:
+        must_be(self.method, str, "method", "a method as text")
+        must_be(self.target, Target, "target", "what parse_url gives")
+        must_be(self.body, (bytes, bytearray, memoryview), "body", "bytes", "encode it")
+        for name, value in self.headers:
+            must_be(name, str, "headers", "names that are text")
+            must_be(value, str, f"the field {name!r} of headers", "text")
 
 
 @dataclass(frozen=True, slots=True)

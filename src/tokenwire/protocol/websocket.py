@@ -27,6 +27,7 @@ from wsproto.events import AcceptConnection, Event, RejectConnection, RejectData
 from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
+from ..checking import must_be_texts
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
 from ..framing.sse import as_bytes
 from ..framing.websocket import (
@@ -524,6 +525,7 @@ def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
 
 def _check_subprotocols(names: Sequence[str]) -> None:
     """What is offered are tokens, each of them once (4.1)."""
+    must_be_texts(names, "subprotocols")
     for name in names:
         if not _TOKEN.fullmatch(name):
             raise LocalProtocolError(f"the subprotocol {name!r} is not a token (RFC 6455 4.1)")

@@ -10,13 +10,13 @@ the policy says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal, get_args
 
-from ..checking import must_be_number, must_be_one_of
+from ..checking import must_be, must_be_number, must_be_one_of
 
 __all__ = [
     "BROWSER",
@@ -98,6 +98,10 @@ class Policy:
     no_transport: frozenset[int] = _NO_UPGRADE
 
     def __post_init__(self) -> None:
+        must_be(self.name, str, "Policy.name", "text")
+        must_be(self.idempotency_field, str, "Policy.idempotency_field", "the name of a field, empty for none")
+        for name in ("statuses", "close_codes", "no_transport"):
+            must_be(getattr(self, name), Set, f"Policy.{name}", "a frozenset of numbers")
         must_be_number(self.attempts, "Policy.attempts", least=1, whole=True, none="for no limit")
         must_be_number(self.elapsed, "Policy.elapsed", none="for no limit")
         for name in ("base", "factor", "cap", "longest"):

@@ -78,7 +78,6 @@ def build_request(
     :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, for a URL of a transport over
         which the dialect is not spoken, and for arguments of another kind than is wanted.
     """
-    must_be(url, str, "url", "the URL as text")
     dialect = dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)
     json = _checked_json(json)
     if usage and dialect.usage_members and json is not None:
@@ -176,6 +175,7 @@ def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = No
 
 
 def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Target:
+    must_be(url, str, "url", "the URL as text")
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
         raise LocalProtocolError(
@@ -258,7 +258,7 @@ def checked_headers(headers: object) -> dict[str, str]:
 def _checked_json(json: object) -> Mapping[str, Any] | None:
     if isinstance(json, str | bytes):
         raise LocalProtocolError(f"json takes the body as a dict, and {described(json)} was given: use json.loads")
-    must_be(json, (Mapping, type(None)), "json", "the body of the request as a dict", "call its method that makes one")
+    must_be(json, (Mapping, type(None)), "json", "the body of the request as a dict", "write {'model': …}")
     assert json is None or isinstance(json, Mapping)
     return json
 
