@@ -14,6 +14,36 @@ settings.register_profile("tokenwire", deadline=None, max_examples=200, suppress
 settings.load_profile("tokenwire")
 
 
+#: Directories and files of `pytest -m quick`. Left out is what needs sockets, processes, other people's servers, or
+#: many samples.
+QUICK = (
+    "dialects",
+    "framing",
+    "protocol",
+    "recording",
+    "session/test_conversation.py",
+    "session/test_durable.py",
+    "session/test_request.py",
+    "drivers/test_route.py",
+    "test_decode.py",
+    "test_face.py",
+    "test_mistakes.py",
+)
+
+#: What is in these directories and takes long all the same.
+SLOW = ("dialects/test_invariants.py", "protocol/test_websocket_against_wsproto.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the quick ones by where they are, so that no test has to say so."""
+    here = Path(__file__).parent
+    quick, slow = ([here / name for name in names] for names in (QUICK, SLOW))
+    for item in items:
+        places = {item.path, *item.path.parents}
+        if places.intersection(quick) and not places.intersection(slow):
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The recordings of public endpoints and of servers, which are not part of the repository."""

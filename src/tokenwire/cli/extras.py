@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from importlib import import_module
 
 from ..errors import LocalProtocolError
 
@@ -25,6 +25,7 @@ def need(option: str) -> None:
 
 def _is_there(name: str) -> bool:
     try:
-        return find_spec(name) is not None
-    except ValueError:  # something stands in its place
+        import_module(name)
+    except ImportError:
         return False
+    return True
