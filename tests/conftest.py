@@ -11,7 +11,13 @@ from hypothesis import HealthCheck, settings
 
 # A deadline for one example would measure the machine; the number of examples is set where a test needs another.
 settings.register_profile("tokenwire", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("tokenwire"), max_examples=25)
 settings.load_profile("tokenwire")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("markexpr") == "quick":
+        settings.load_profile("quick")
 
 
 #: Directories and files of `pytest -m quick`. Left out is what needs sockets, processes, other people's servers, or
@@ -31,7 +37,12 @@ QUICK = (
 )
 
 #: What is in these directories and takes long all the same.
-SLOW = ("dialects/test_invariants.py", "protocol/test_websocket_against_wsproto.py")
+SLOW = (
+    "dialects/test_invariants.py",
+    "dialects/test_template.py",
+    "protocol/test_websocket_against_wsproto.py",
+    "recording/test_replay_websocket.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -268,9 +268,9 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
 ASKED: list[tuple[dict[str, Any], str]] = [
     ({"dialect": None}, "dialect takes one of openai-chat, "),
     ({"dialect": 7}, "a number (int) was given"),
-    ({"dialect": "openai"}, "there is no dialect 'openai': do you mean 'openai-chat'?"),
-    ({"dialect": "anthropic"}, "do you mean 'anthropic-messages'?"),
-    ({"dialect": "OpenAI-Chat"}, "do you mean 'openai-chat'?"),
+    ({"dialect": "openai"}, "Do you mean 'openai-chat'?"),
+    ({"dialect": "anthropic"}, "Do you mean 'anthropic-messages'?"),
+    ({"dialect": "OpenAI-Chat"}, "Do you mean 'openai-chat'?"),
     ({"json": '{"model": "m"}'}, "json takes the body as a dict, and text (str) was given: use json.loads"),
     ({"json": b"{}"}, "use json.loads"),
     ({"json": [1]}, "a value of type list was given"),
@@ -297,12 +297,12 @@ DRIVEN: list[tuple[dict[str, Any], str]] = [
 
 STREAMED: list[tuple[dict[str, Any], str]] = [
     ({"policy": None}, "policy takes one of default, "),
-    ({"policy": "pateint"}, "there is no policy 'pateint': do you mean 'patient'?"),
+    ({"policy": "pateint"}, "there is no policy 'pateint'; known: default, "),
     ({"policy": 3}, "a number (int) was given"),
     ({"observe": 7}, "observe takes a function"),
     ({"hosts": {}}, "hosts takes tokenwire.Hosts"),
     ({"on_error": None}, "on_error takes 'raise' or 'event'"),
-    ({"on_error": "rise"}, "do you mean 'raise'?"),
+    ({"on_error": "rise"}, "Do you mean 'raise'?"),
     ({"usage": None}, "usage takes True or False"),
 ]
 
@@ -346,7 +346,7 @@ OTHERS: list[tuple[Callable[[], Any], str]] = [
     (lambda: tokenwire.decode([b""], max_event_size=None), "max_event_size takes a whole number"),  # type: ignore[arg-type]
     (lambda: tokenwire.decode([b""], on_error=None), "on_error takes 'raise' or 'event'"),  # type: ignore[arg-type]
     (lambda: Decoder(None), "dialect takes one of"),  # type: ignore[arg-type]
-    (lambda: Decoder("raw", max_event_size=0), "from 1 up, and 0 was given"),
+    (lambda: Decoder("raw", max_event_size=-1), "from 0 up, and -1 was given"),
     (lambda: Decoder("raw", last_event_id=None), "last_event_id takes text"),  # type: ignore[arg-type]
     (lambda: SSEParser(max_event_size=None), "max_event_size takes a number of bytes"),  # type: ignore[arg-type]
     (lambda: SSEParser(max_event_size=-1), "max_event_size takes a number of bytes"),
@@ -370,11 +370,11 @@ OTHERS: list[tuple[Callable[[], Any], str]] = [
     (lambda: Policy("p", elapsed=-0.1), "None for no limit"),
     (lambda: Policy("p", attempts=0), "Policy.attempts takes a whole number from 1 up"),
     (lambda: Policy("p", attempts=2.5), "Policy.attempts takes a whole number"),  # type: ignore[arg-type]
-    (lambda: Policy("p", interrupted="resumes"), "do you mean 'resume'?"),  # type: ignore[arg-type]
+    (lambda: Policy("p", interrupted="resumes"), "Do you mean 'resume'?"),  # type: ignore[arg-type]
     (lambda: Policy("p", fallback="http"), "there is no Policy.fallback 'http'"),  # type: ignore[arg-type]
     (lambda: Policy("p", statuses=429), "Policy.statuses takes a frozenset"),  # type: ignore[arg-type]
     (lambda: tokenwire.event_to_dict({"event": "End"}), "takes a stream event"),  # type: ignore[arg-type]
-    (lambda: tokenwire.event_from_dict({"event": "TextDetla"}), "do you mean 'TextDelta'?"),
+    (lambda: tokenwire.event_from_dict({"event": "TextDetla"}), "Do you mean 'TextDelta'?"),
     (lambda: tokenwire.event_from_dict({"event": "TextDelta", "block": 0}), "TextDelta has the members block, text"),
     (lambda: tokenwire.event_from_dict({"event": "End", "clean": "yes"}), "the member 'clean' of End is text (str)"),
     (lambda: tokenwire.event_from_dict(None), "None was given"),  # type: ignore[arg-type]

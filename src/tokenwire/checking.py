@@ -31,7 +31,7 @@ def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
     known = list(names)
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
     if value not in known:
-        raise LocalProtocolError(f"there is no {name} {value!r}{nearest(str(value), known)}; known: {', '.join(known)}")
+        raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
 
 
 def must_be_texts(values: object, name: str) -> None:
@@ -86,11 +86,11 @@ def described(value: object) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that was probably meant, as the end of a sentence; empty where none is near."""
+    """The name that was probably meant, as a sentence of its own; empty where none is near."""
     from difflib import get_close_matches  # only when something is wrong
 
     known = list(names)
     lower = name.lower()
     begun = [each for each in known if lower and each.startswith(lower)]
     near = begun or get_close_matches(lower, known, 1)
-    return f": do you mean {near[0]!r}?" if near else ""
+    return f". Do you mean {near[0]!r}?" if near else ""

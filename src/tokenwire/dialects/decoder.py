@@ -52,7 +52,7 @@ class Decoder:
         max_event_size: int = MAX_EVENT_SIZE,
         hint: Guess | None = None,
     ) -> None:
-        must_be_number(max_event_size, "max_event_size", least=1, whole=True)
+        must_be_number(max_event_size, "max_event_size", whole=True)
         must_be(last_event_id, str, "last_event_id", "text, empty for none")
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None

@@ -146,8 +146,8 @@ class SSEParser:
         max_event_size: int = MAX_EVENT_SIZE,
         observe: Callable[[Note], None] | None = None,
     ) -> None:
-        if not isinstance(max_event_size, int) or max_event_size < 1:
-            raise LocalProtocolError("max_event_size takes a number of bytes, 1 or more")
+        if not isinstance(max_event_size, int) or max_event_size < 0:
+            raise LocalProtocolError("max_event_size takes a number of bytes, 0 or more")
         if not isinstance(last_event_id, str):
             raise LocalProtocolError("last_event_id takes text, empty for none")
         #: The last event ID string, for the Last-Event-ID header of the next connection (9.2.4).
