@@ -45,13 +45,24 @@ SLOW = (
 )
 
 
+_HERE = Path(__file__).parent
+
+
+def _is_quick(path: Path) -> bool:
+    places = {place.relative_to(_HERE).as_posix() for place in (path, *path.parents) if place.is_relative_to(_HERE)}
+    return bool(places.intersection(QUICK)) and not places.intersection(SLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where only the quick ones run, the others are not even imported: the SDKs that they want take their time."""
+    wanted = collection_path.is_dir() or collection_path.suffix != ".py" or _is_quick(collection_path)
+    return None if wanted or config.getoption("markexpr") != "quick" else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the quick ones by where they are, so that no test has to say so."""
-    here = Path(__file__).parent
-    quick, slow = ([here / name for name in names] for names in (QUICK, SLOW))
     for item in items:
-        places = {item.path, *item.path.parents}
-        if places.intersection(quick) and not places.intersection(slow):
+        if _is_quick(item.path):
             item.add_marker("quick")
 
 
