@@ -110,7 +110,7 @@ def test_eof_without_the_finish_is_an_interruption_that_carries_what_came(decode
 
 @both
 def test_an_empty_body_is_an_interruption(decode: Decode) -> None:
-    for chunks in ([], [b""], [b"\n"], [b"<html>"]):
+    for chunks in ([], [b""], [b"\n"], [b": ping\n"], [b"da"]):
         events, error = decode(chunks)
         assert events == [End(False)]
         assert isinstance(error, StreamInterrupted)

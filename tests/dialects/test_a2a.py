@@ -13,7 +13,7 @@ from cutting import every_way
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.a2a import A2AReader, AgentMessage, ArtifactUpdate, StatusUpdate, Task, Update
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.dialect import Prompt
+from tokenwire.dialects.dialect import Broken, Prompt
 from tokenwire.dialects.events import End, Error, Finish, Other, StreamEvent
 from tokenwire.dialects.jsonrpc import ErrorResponse, Unreadable
 from tokenwire.session import build_request
@@ -254,3 +254,42 @@ def test_whatever_comes_is_an_update_or_unreadable(messages: list[Any]) -> None:
     assert len(read) == len(messages) or reader.ended
     events = decoded(body)
     assert [isinstance(event, End) for event in events] == [False] * (len(events) - 1) + [True]
+
+
+OF_03 = {
+    "task": {"kind": "task", "id": "t", "contextId": "c", "status": {"state": "submitted"}},
+    "artifact": {
+        "kind": "artifact-update", "taskId": "t", "contextId": "c",
+        "artifact": {"artifactId": "a", "parts": [{"kind": "text", "text": "hi"}]},
+    },
+    "not final": {"kind": "status-update", "taskId": "t", "status": {"state": "completed"}, "final": False},
+    "final": {"kind": "status-update", "taskId": "t", "status": {"state": "working"}, "final": True},
+}  # fmt: skip
+
+
+def test_the_updates_of_03_are_typed_as_those_of_1_0_and_say_themselves_which_is_the_last() -> None:
+    stream = sse(*[rpc(update) for update in OF_03.values()])
+    for pieces in every_way(stream):
+        reader = A2AReader()
+        updates = [update for piece in pieces for update in reader.receive_data(piece)]
+        assert [type(update) for update in updates] == [Task, ArtifactUpdate, StatusUpdate, StatusUpdate]
+        assert isinstance(updates[1], ArtifactUpdate)
+        assert updates[1].text == "hi"
+        assert reader.ended
+        assert reader.task_id == "t"
+    reader = A2AReader()
+    reader.receive_data(sse(rpc(OF_03["task"]), rpc(OF_03["not final"])))
+    assert not reader.ended
+
+
+@pytest.mark.parametrize(
+    ("asked", "again"),
+    [("SendStreamingMessage", "SubscribeToTask"), ("message/stream", "tasks/resubscribe")],
+)
+def test_a_stream_is_gone_on_with_by_the_method_of_its_version(asked: str, again: str) -> None:
+    dialect = dialect_named("a2a")
+    events = Decoder(dialect).receive_data(sse(rpc(OF_03["task"])))
+    assert dialect.resuming is not None
+    request = dialect.resuming(Broken("/", {}, {"method": asked}, events))
+    assert request is not None
+    assert request.json == {"jsonrpc": "2.0", "id": 1, "method": again, "params": {"id": "t"}}

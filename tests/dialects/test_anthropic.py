@@ -125,7 +125,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     ),
     "a tool whose arguments are in the start and in pieces: the pieces count": (
         [start(0, "tool_use", id="t1", name="add", input={"a": 1}), piece('{"a":2}'), stop()],
-        [BlockStart(0, "tool", "t1", "add"), ToolCallDelta(0, '{"a":2}'), BlockStop(0)],
+        [BlockStart(0, "tool", "t1", "add"), Other("input", "…"), ToolCallDelta(0, '{"a":2}'), BlockStop(0)],
     ),
     "a tool of the server, and its result": (
         [start(0, "server_tool_use", id="s1", name="web_search", input={}), piece('{"q":1}'), stop(),
@@ -136,8 +136,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "a tool of an MCP server": (
         [start(0, "mcp_tool_use", id="m1", name="echo", server_name="x", input={"a": 1}), stop(),
          start(1, "mcp_tool_result", tool_use_id="m1", is_error=False, content=[]), stop(1)],
-        [BlockStart(0, "server_tool", "m1", "echo"), ToolCallDelta(0, '{"a": 1}'), BlockStop(0),
-         BlockStart(1, "other"), Other("mcp_tool_result", "…"), BlockStop(1)],
+        [BlockStart(0, "server_tool", "m1", "echo"), Other("server_name", "…"), ToolCallDelta(0, '{"a": 1}'),
+         BlockStop(0), BlockStart(1, "other"), Other("mcp_tool_result", "…"), BlockStop(1)],
     ),
     "citations": (
         [start(0, "text", text="", citations=[]), delta(0, "citations_delta", citation={}), text_delta("a"), stop()],
@@ -193,8 +193,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "indexes and members of no use": (
         [start(None, "text"), text_delta("a", [0]), text_delta(7), text_delta(None), stop({}), delta(0, "text_delta"),
          {"type": "content_block_delta", "index": 0, "delta": "x"}],
-        [BlockStart(0, "text"), TextDelta(0, "a"), Other("text_delta", "…"), Other("text_delta", "…"), BlockStop(0),
-         Other("text_delta", "…"), Other("content_block_delta", "…")],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"), Other("text_delta", "…"),
+         BlockStop(0), Other("text_delta", "…"), Other("content_block_delta", "…"), BlockStop(1)],
     ),
     "deltas of which nothing is known but the type": (
         [start(0, "text"), delta(0, "text_delta", words="a"), delta(0, "thinking_delta", thought="hm"),
@@ -276,8 +276,32 @@ def test_blocks_of_a_message_that_starts_with_content() -> None:
         TextDelta(1, "hi"),
         BlockStop(1),
         BEGUN[1],
+        Other("content", "…"),  # the "x" among the blocks
         End(True),
     ]
+
+
+def test_a_whole_message_is_read_where_a_stream_was_asked_for() -> None:
+    block = {"type": "text", "text": "Hi"}
+    message = {"type": "message", "id": "m1", "model": "m", "role": "assistant", "content": [block]}
+    finished = {**message, "stop_reason": "end_turn", "usage": {"output_tokens": 2}}
+    told = [Start("m1", "m"), BlockStart(0, "text"), TextDelta(0, "Hi"), BlockStop(0)]
+    assert read(finished) == [*told, Usage({"output_tokens": 2}, True), Finish("stop", "end_turn"), End(True)]
+    assert read(message) == [*told, End(False)]
+
+
+def test_an_error_beside_a_piece_of_text_keeps_the_text() -> None:
+    events = read(message_start(), start(0, "text"), {**text_delta("a"), "error": {"type": "x", "message": "no"}})
+    told = [BlockStart(0, "text"), TextDelta(0, "a"), Error("x", "no", True), BlockStop(0), End(False)]
+    assert events == [*BEGUN, *told]
+    assert read(message_start(), {**MESSAGE_STOP, "error": "no"}) == [*BEGUN, Error("", "no", True), End(False)]
+
+
+def test_members_that_nobody_knows_are_told_once_beside_the_text() -> None:
+    events = read(message_start(), start(0, "text"), delta(0, "text_delta", text="a", mood=1), MESSAGE_STOP)
+    assert events == [
+        *BEGUN, BlockStart(0, "text"), TextDelta(0, "a"), Other("mood", "…"), BlockStop(0), End(True),
+    ]  # fmt: skip
 
 
 OVERLOADED = {"type": "overloaded_error", "message": "Overloaded"}

@@ -130,8 +130,9 @@ CASES: dict[str, tuple[list[Event], list[StreamEvent]]] = {
     ),
     "members of no use": (
         [delta([], text="a"), delta(0, text=7), delta(0, reasoningContent=7), ("contentBlockStart", {"start": 7})],
-        [BlockStart(0, "text"), TextDelta(0, "a"), Other("text", "…"), Other("reasoningContent", "…"),
-         BlockStop(0), BlockStart(1, "other"), Other("contentBlockStart", "…"), BlockStop(1)],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"),
+         Other("reasoningContent", "…"), BlockStop(0), BlockStart(2, "other"), Other("contentBlockStart", "…"),
+         BlockStop(1), BlockStop(2)],
     ),
 }  # fmt: skip
 
@@ -367,7 +368,35 @@ VENDORS: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     ),
     "what nobody knows": (
         [{"x": 1}, {"generation": "a", "outputs": "x", "index": [], "stop_reason": 7}, {"generation": "b"}],
-        [Other("message", "…"), *HELLO, End(False)],
+        [Other("message", "…"), BlockStart(0, "text"), TextDelta(0, "a"), Other("outputs", "…"), TextDelta(0, "b"),
+         BlockStop(0), End(False)],
+    ),
+    "a guardrail, without the vendor's end": (
+        [{"outputText": "Blocked.", "index": 0, "amazon-bedrock-guardrailAction": "INTERVENED"}],
+        [BlockStart(0, "text"), TextDelta(0, "Blocked."), BlockStop(0), Finish("content_filter", "INTERVENED"),
+         End(True)],
+    ),
+    "a guardrail, beside the vendor's reason": (
+        [{"generation": "Blocked.", "stop_reason": "stop", "amazon-bedrock-guardrailAction": "INTERVENED"}],
+        [BlockStart(0, "text"), TextDelta(0, "Blocked."), BlockStop(0), Finish("content_filter", "stop"), End(True)],
+    ),
+    "a guardrail that the last of Anthropic's events tells of": (
+        [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+         {"type": "message_stop", "amazon-bedrock-guardrailAction": "INTERVENED"}],
+        [Finish("stop", "end_turn"), Other("amazon-bedrock-guardrailAction", "…"),
+         Finish("content_filter", "INTERVENED"), End(True)],
+    ),
+    "a guardrail, and then an error": (
+        [{"outputText": "a", "amazon-bedrock-guardrailAction": "INTERVENED"}, {"error": "no"}],
+        [BlockStart(0, "text"), TextDelta(0, "a"), Error("", "no", True), BlockStop(0), End(False)],
+    ),
+    "a guardrail that did nothing": (
+        [{"outputText": "a", "amazon-bedrock-guardrailAction": "NONE"}],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStop(0), End(False)],
+    ),
+    "a completion whose objects say what they are": (
+        [{"type": "completion", "completion": "a", "stop_reason": "stop_sequence", "stop": "\n\nHuman:"}],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStop(0), Finish("stop", "stop_sequence"), End(True)],
     ),
 }  # fmt: skip
 

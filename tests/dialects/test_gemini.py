@@ -189,7 +189,30 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [chunk(text("a"), None, 1, {"text": 1}, {"text": "b", "thought": "yes"}, {"functionCall": "f"}, index="0"),
          {"candidates": [None, 1, {"content": []}], "usageMetadata": 1},
          {"candidates": [{"content": {"parts": {}}}]}, STOP],
-        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "b"), BlockStop(0), *STOPPED],
+        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "1"), TextDelta(0, "b"), Other("parts", "…"),
+         Other("functionCall", "…"), Other("candidates", "…"), BlockStop(0), *STOPPED],
+    ),
+    (
+        "arguments as JSON text, in pieces of it, and as a list",
+        [chunk({"functionCall": {"name": "f", "args": '{"a": 1}'}}),
+         chunk({"functionCall": {"name": "g", "args": '{"b"', "willContinue": True}}),
+         chunk({"functionCall": {"args": ": 2}"}}), chunk({"functionCall": {"name": "h", "args": [3]}}), STOP],
+        [BlockStart(0, "tool", name="f"), ToolCallDelta(0, '{"a": 1}'), BlockStop(0),
+         BlockStart(1, "tool", name="g"), ToolCallDelta(1, '{"b": 2}'), BlockStop(1),
+         BlockStart(2, "tool", name="h"), ToolCallDelta(2, "[3]"), BlockStop(2),
+         Finish("tool_calls", "STOP"), End(True)],
+    ),
+    (
+        "members that nobody knows, told once, beside the text",
+        [{**chunk(text("a")), "shard": 1}, {**chunk(text("b")), "shard": 2}, STOP],
+        [BlockStart(0, "text"), TextDelta(0, "a"), Other("shard", "…"), TextDelta(0, "b"), BlockStop(0), *STOPPED],
+    ),
+    (
+        "the wrapper of Code Assist, with an error beside the text",
+        [{"response": chunk(text("a")), "traceId": "t"},
+         {"response": chunk(text("b")), "error": {"code": 503, "message": "busy"}}],
+        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "b"), Error("503", "busy", True), BlockStop(0),
+         End(False)],
     ),
 ]  # fmt: skip
 

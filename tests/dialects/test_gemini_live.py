@@ -165,7 +165,12 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         "values of the wrong type",
         [{"setupComplete": 1}, {"serverContent": []}, content(modelTurn=1, outputTranscription="a", turnComplete="yes"),
          {"toolCall": {"functionCalls": {}}}, {"usageMetadata": 1}, {"sessionResumptionUpdate": 1}, TURN],
-        [Start("", ""), *STOPPED],
+        [Start("", ""), Other("content", "…"), Other("outputTranscription", "…"), *STOPPED],
+    ),
+    (
+        "an error beside text in one message",
+        [{**content(outputTranscription={"text": "a"}), "error": {"message": "no"}}],
+        [Start("", ""), BlockStart(0, "text"), TextDelta(0, "a"), Error("", "no", True), BlockStop(0), End(False)],
     ),
 ]  # fmt: skip
 

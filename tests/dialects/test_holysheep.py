@@ -56,7 +56,15 @@ CASES = [
     ([delta(""), DONE], [Finish("stop", "stop"), End(True)]),
     (
         [delta(None), delta(7), {"type": "content_delta", "thought": "hm"}, DONE],
-        [*[Other("content_delta", "…")] * 3, Finish("stop", "stop"), End(True)],
+        [
+            Other("content_delta", "…"),
+            BlockStart(0, "text"),
+            TextDelta(0, "7"),
+            Other("content_delta", "…"),
+            BlockStop(0),
+            Finish("stop", "stop"),
+            End(True),
+        ],
     ),
     (
         [delta("\ud83d"), delta("\ude00!"), DONE],
@@ -69,7 +77,7 @@ CASES = [
     ([{"type": "error", "message": "no"}, DONE], [Error("", "no", True), End(False)]),
     ([{"error": "no"}, delta("late")], [Error("", "no", True), End(False)]),
     ([{"type": "context_updated"}, DONE], [Other("context_updated", "…"), Finish("stop", "stop"), End(True)]),
-    ([[1, 2], DONE], [Other("not-an-object", "…"), Finish("stop", "stop"), End(True)]),
+    ([[1, 2], DONE], [Other("not-an-object", "…"), Finish("stop", "stop"), End(False)]),
     ([delta("cut")], [*text("cut"), End(False)]),
 ]
 

@@ -47,7 +47,9 @@ def _has_type(stream: Stream) -> bool:
 
 
 def _ended(stream: Stream) -> bool:
-    return stream.complete and bool(stream.content)
+    """It was read to its end. Where its chunks cannot be read, nobody knows where that is."""
+    broken = any(problem.rule == "chunk-syntax" for problem in stream.response.problems)
+    return stream.complete and bool(stream.content) and not broken
 
 
 def _speaks_json(stream: Stream) -> bool:

@@ -1,4 +1,4 @@
-"""A2A 1.0, the Agent2Agent protocol: what an agent says about one task while it works on it.
+"""A2A 1.0 and 0.3, the Agent2Agent protocol: what an agent says about one task while it works on it.
 
 `A2AReader` gives the updates typed, from either binding over HTTP: JSON-RPC, where each is the `result` of a response,
 and HTTP+JSON, where each stands alone:
@@ -12,6 +12,9 @@ and HTTP+JSON, where each stands alone:
 A stream ends with a message, with a state that is final, or with one in which the agent waits. A task that is sent as a
 snapshot, as the first thing after SubscribeToTask, may be waiting already: then more may follow, or the end. No event
 is replayed: the snapshot holds what was missed.
+
+In 0.3 the result of a response is the update itself, whose `kind` names it; states are written in lower case; and a
+status update says by itself whether it is the last: `final`.
 
 The dialect "a2a" gives the same as stream events: each update an `Other` named for its kind, then the `Finish` and the
 `End`. The text of artifacts is no `TextDelta`: an update may replace what an earlier one said, which no delta can.
@@ -33,23 +36,33 @@ from .values import error_fields, listed, mapping, member, percent_encoded, valu
 
 __all__ = ["A2A", "A2ADecoder", "A2AReader", "AgentMessage", "ArtifactUpdate", "StatusUpdate", "Task", "Update"]
 
-#: The states after which nothing comes, and what they mean (A2A 1.0, TaskState).
+#: The states after which nothing comes, and what they mean (A2A 1.0 and 0.3, TaskState).
 _FINAL: dict[str, FinishReason] = {
     "TASK_STATE_COMPLETED": "stop",
     "TASK_STATE_FAILED": "error",
     "TASK_STATE_CANCELED": "cancelled",
     "TASK_STATE_REJECTED": "refusal",
+    "completed": "stop",
+    "failed": "error",
+    "canceled": "cancelled",
+    "rejected": "refusal",
 }
+_FAILED = ("TASK_STATE_FAILED", "failed")
 
 #: The states in which the agent waits for its user.
-_WAITING: dict[str, FinishReason] = {"TASK_STATE_INPUT_REQUIRED": "pause", "TASK_STATE_AUTH_REQUIRED": "pause"}
+_WAITING: dict[str, FinishReason] = {
+    "TASK_STATE_INPUT_REQUIRED": "pause",
+    "TASK_STATE_AUTH_REQUIRED": "pause",
+    "input-required": "pause",
+    "auth-required": "pause",
+}
 
 _REASONS = _FINAL | _WAITING
 
 
 @dataclass(slots=True)
 class Task:
-    """The whole task, as it stands. `state` is as on the wire: TASK_STATE_…; `task` has all members."""
+    """The whole task, as it stands. `state` is as on the wire: TASK_STATE_…, in 0.3 a word; `task` has all members."""
 
     id: str
     context_id: str
@@ -80,13 +93,15 @@ class AgentMessage:
 
 @dataclass(slots=True)
 class StatusUpdate:
-    """The task has another state, or more to say about it; `parts` are those of the status message."""
+    """The task has another state, or more to say about it; `parts` are those of the status message. `final` is what 0.3
+    says about the end of the stream, and None in 1.0."""
 
     task_id: str
     context_id: str
     state: str
     parts: Sequence[Mapping[str, Any]]
     raw: str = field(default="", repr=False, compare=False)
+    final: bool | None = None
 
     @property
     def text(self) -> str:
@@ -171,14 +186,15 @@ class A2ADecoder(JSONDecoder):
         ends = self._state.ends_with(update)
         if isinstance(update, Unreadable):
             return None
+        self._heard.add(True)
         if isinstance(update, ErrorResponse):
             failed = self._error({"code": update.code, "message": update.message}, raw)
             return [failed, *self._end(raw, clean=False)]
         events: list[StreamEvent] = [Other(_KINDS[type(update)], raw)]
-        if isinstance(update, Task | StatusUpdate) and update.state == "TASK_STATE_FAILED":
+        if isinstance(update, Task | StatusUpdate) and update.state in _FAILED:
             events.append(self._error({"code": update.state, "message": update.text or update.state}, raw))
-        if ends and self._state.may_end:
-            events.append(Finish(_REASONS[self._state.name], self._state.name, raw=raw))
+        if ends and (self._state.may_end or isinstance(update, StatusUpdate)):
+            events.append(Finish(_REASONS.get(self._state.name, "other"), self._state.name, raw=raw))
         return events + (self._end(raw, clean=True) if ends else [])
 
     def finished(self) -> bool:
@@ -206,8 +222,10 @@ class _State:
                 return True
             case Task():
                 return self.name in _FINAL
-            case StatusUpdate():
+            case StatusUpdate(final=None):
                 return self.name in _REASONS
+            case StatusUpdate():
+                return update.final is True
             case _:
                 return False
 
@@ -218,7 +236,7 @@ def _update(value: dict[str, Any], raw: str) -> Update:
         return _error_of_http(value, raw) if error_fields(value) else _stream_response(value, raw)
     answer = envelope(value, raw)
     if isinstance(answer, Response):
-        return _stream_response(mapping(answer.result), raw)
+        return _stream_response(_by_kind(mapping(answer.result)), raw)
     return answer if isinstance(answer, ErrorResponse | Unreadable) else Unreadable("an agent asks nothing", raw)
 
 
@@ -228,7 +246,10 @@ def _stream_response(value: dict[str, Any], raw: str) -> Update:
         case {"statusUpdate": dict(update)}:
             status = mapping(update.get("status"))
             parts = listed(member(status, "message", "parts"))
-            return StatusUpdate(*_ids(update), word(status.get("state")), parts, raw)
+            final = update.get("final")
+            return StatusUpdate(
+                *_ids(update), word(status.get("state")), parts, raw, final if isinstance(final, bool) else None
+            )
         case {"artifactUpdate": dict(update)}:
             artifact = mapping(update.get("artifact"))
             append, last = update.get("append") is True, update.get("lastChunk") is True
@@ -242,6 +263,13 @@ def _stream_response(value: dict[str, Any], raw: str) -> Update:
             parts = listed(said.get("parts"))
             return AgentMessage(word(said.get("messageId")), word(said.get("contextId")), parts, raw)
     return Unreadable("it is no task, message, statusUpdate or artifactUpdate", raw)
+
+
+def _by_kind(result: dict[str, Any]) -> dict[str, Any]:
+    """The result of a response of 0.3 as one of 1.0: a `StreamResponse`, whose member has the name of the kind."""
+    names = {"status-update": "statusUpdate", "artifact-update": "artifactUpdate", "task": "task", "message": "message"}
+    name = names.get(word(result.get("kind")))
+    return result if name is None else {name: result}
 
 
 def _error_of_http(value: dict[str, Any], raw: str) -> ErrorResponse:
@@ -281,14 +309,20 @@ def _body(body: Mapping[str, Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, **body} if "method" in body else dict(body)
 
 
+#: How 0.3 asks for a stream.
+_METHODS_OF_03 = ("message/stream", "tasks/resubscribe")
+
+
 def _resuming(broken: Broken) -> Again | None:
-    """In the binding of the request: JSON-RPC by a method, HTTP+JSON by a path beside `/message:stream`."""
+    """In the binding of the request: JSON-RPC by a method, which 0.3 calls otherwise, HTTP+JSON by a path beside
+    `/message:stream`."""
     updates = [_update(mapping(value_of(event.raw)), event.raw) for event in broken.events]
     task = next((found for update in reversed(updates) if (found := _task_id(update))), "")
     if not task:
         return None
     if "method" in broken.json:
-        json = {"jsonrpc": "2.0", "id": 1, "method": "SubscribeToTask", "params": {"id": task}}
+        method = "tasks/resubscribe" if broken.json["method"] in _METHODS_OF_03 else "SubscribeToTask"
+        json = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"id": task}}
         return Again(broken.path, "POST", json=json, snapshot=True)
     path = broken.path.removesuffix("/message:stream") + f"/tasks/{percent_encoded(task)}:subscribe"
     return Again(path, "POST", json={}, snapshot=True)

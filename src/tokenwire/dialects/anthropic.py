@@ -4,7 +4,8 @@ In: messages whose data is an object with a `type`, which is also the name of th
 block of content `content_block_start`, `content_block_delta`…, `content_block_stop`, then `message_delta` with the
 reason and the usage, then `message_stop`, without which the stream was cut. Out: stream events.
 The format is that of Anthropic's streaming guide and of its SDK. What is read here beyond them was seen behind proxies:
-data without the event's name, a `message_start` that comes twice, and one of a second message inside the first.
+data without the event's name, a `message_start` that comes twice, one of a second message inside the first, a whole
+`message` where a stream was asked for, and an `error` beside what an event says.
 
 Signatures, redacted thinking, citations, compactions and the results of the server's own tools are `Other`, their text
 in `raw`: a turn that is sent back needs them unchanged. A tool call without arguments has no piece, which means `{}`.
@@ -18,7 +19,7 @@ from typing import Any
 from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, json_text, listed, mapping, piece, word
+from .values import error_fields, index_of, object_of, word
 
 __all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
 
@@ -42,8 +43,28 @@ _KINDS: dict[str, BlockKind] = {
     "mcp_tool_use": "server_tool",
 }
 
-#: Blocks whose start says all that there is to say in stream events; of the others it is handed on as `Other`.
-_PLAIN = ("text", "thinking", "tool_use", "server_tool_use", "mcp_tool_use")
+#: Members that need no `Other`: of the events, of a message, and of blocks by their type. The start of any other block
+#: says more than stream events can, and is handed on.
+_EVENTS = {
+    "content_block_delta": ("type", "index", "delta", "error"),
+    "content_block_start": ("type", "index", "content_block", "error"),
+    "content_block_stop": ("type", "index", "error"),
+    "message_start": ("type", "message", "error"),
+    "message_delta": ("type", "delta", "usage", "error"),
+    # Bedrock adds what it counted, which Anthropic's own usage has too.
+    "message_stop": ("type", "error", "amazon-bedrock-invocationMetrics"),
+}
+_MESSAGE = ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage", "error")
+_BLOCKS = {
+    "text": ("type", "text", "citations"),
+    "thinking": ("type", "thinking", "signature"),
+    "tool_use": ("type", "id", "name", "input"),
+    "server_tool_use": ("type", "id", "name", "input"),
+    "mcp_tool_use": ("type", "id", "name", "input"),
+}
+
+#: Where the piece of a delta is, by its type.
+_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
 
 #: Tokens of an answer when nobody says: the API demands a number, and this is the largest that every model since
 #: Claude 3 takes.
@@ -58,27 +79,41 @@ class AnthropicDecoder(JSONDecoder):
         self._id: str | None = None
         self._has_reason = False
         self._usage: dict[str, Any] = {}
-        self._inputs: dict[int | None, str] = {}  # of tools that had their arguments in the start already
+        self._inputs: dict[int | None, tuple[str, str]] = {}  # arguments in the start of a tool, and that message
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        match value.get("type") or message.event:
+        kind, fields = value.get("type") or message.event, error_fields(value)
+        failed = [self._error(fields or value, raw, cursor)] if fields or kind == "error" else []
+        events = self._event(kind, value, raw, cursor)
+        if events is not None:
+            self._odd.members(value, _EVENTS.get(kind, _MESSAGE))
+        return self._with(events or [], failed) if failed else events
+
+    def _event(self, kind: Any, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        match kind:
             case "content_block_delta":
-                return self._delta(_index(value), mapping(value.get("delta")), raw, cursor)
+                return self._delta(_index(value), object_of(value.get("delta")) or {}, raw, cursor)
             case "content_block_start":
-                return self._block(_index(value), mapping(value.get("content_block")), raw, cursor)
+                return self._block(_index(value), object_of(value.get("content_block")) or {}, raw, cursor)
             case "content_block_stop":
                 return self._close(_index(value), raw, cursor) or None
             case "message_start":
-                return self._message(mapping(value.get("message")), raw, cursor)
+                return self._message(self._odd.object(value.get("message"), "message"), raw, cursor)
             case "message_delta":
                 return self._message_delta(value, raw, cursor) or None
             case "message_stop":
                 return self._end(raw, cursor, clean=True)
-            case kind if kind == "error" or error_fields(value):
-                return [self._error(error_fields(value) or value, raw, cursor)]
+            case "message" if value.get("type"):  # which is also how an event is called that has no name
+                return self._whole(value, raw, cursor)
             case _:
                 return None
+
+    def _whole(self, message: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """A message that does not come in pieces: the server was not asked for a stream, or does not know any."""
+        events = self._message({**message, "usage": None}, raw, cursor)
+        events += self._message_delta({"delta": message, "usage": message.get("usage")}, raw, cursor)
+        return events + self._end(raw, cursor, clean=self._has_reason)
 
     def _message(self, message: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The first begins the stream. The same again is a repetition; another one starts over, in new blocks."""
@@ -89,54 +124,51 @@ class AnthropicDecoder(JSONDecoder):
         self._has_reason = False
         self._usage = {}
         events.append(Start(self._id, word(message.get("model")), raw, cursor))
-        for block in listed(message.get("content")):
+        self._odd.members(message, _MESSAGE)
+        for block in self._odd.objects(message.get("content"), "content"):
             events += self._block(None, block, raw, cursor) + self._close(None, raw, cursor)
         return events + self._count(message.get("usage"), raw, cursor, complete=False)
 
     def _block(self, index: int | None, block: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         kind = word(block.get("type"))
+        tool_id, name = self._odd.name(block.get("id"), "id"), self._odd.name(block.get("name"), "name")
         events = self._close(index, raw, cursor)
-        events += self._blocks.open(
-            index,
-            _KINDS.get(kind, "other"),
-            raw,
-            cursor,
-            tool_id=word(block.get("id")),
-            name=word(block.get("name")),
-        )
-        text = piece(block.get("thinking" if kind == "thinking" else "text"))
-        if kind in ("text", "thinking") and text:
+        events += self._blocks.open(index, _KINDS.get(kind, "other"), raw, cursor, tool_id=tool_id, name=name)
+        if kind in ("text", "thinking") and (text := self._odd.text(block.get(kind), kind)):
             events += self._blocks.delta(index, text, raw, cursor)
         if block.get("input") and self._is_tool(index):
-            self._inputs[index] = json_text(block["input"])
-        if kind not in _PLAIN or block.get("signature") or block.get("citations"):
+            self._inputs[index] = self._odd.arguments(block["input"], "input"), raw
+        if kind not in _BLOCKS or block.get("signature") or block.get("citations"):
             events.append(Other(kind or "content_block", raw, cursor))
+        else:
+            self._odd.members(block, _BLOCKS[kind])
         return events
 
-    def _delta(
-        self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None
-    ) -> list[StreamEvent] | None:
-        match delta:
-            case {"type": "text_delta", "text": str(text)}:
-                return self._blocks.run(index, "text", text, raw, cursor)
-            case {"type": "thinking_delta", "thinking": str(text)}:
-                return self._blocks.run(index, "reasoning", text, raw, cursor)
-            case {"type": "input_json_delta", "partial_json": str(text)} if self._is_tool(index):
-                return self._arguments(index, text, raw, cursor)
-            case _:
-                return [Other(word(delta.get("type")) or "content_block_delta", raw, cursor)]
+    def _delta(self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        kind = word(delta.get("type"))
+        name = _DELTAS.get(kind, "")
+        if delta.get(name) is None or (kind == "input_json_delta" and not self._is_tool(index)):
+            return [Other(kind or "content_block_delta", raw, cursor)]
+        self._odd.members(delta, ("type", name))
+        if kind == "input_json_delta":
+            return self._arguments(index, self._odd.arguments(delta[name], name), raw, cursor)
+        of_kind: BlockKind = "text" if kind == "text_delta" else "reasoning"
+        return self._blocks.run(index, of_kind, self._odd.text(delta[name], name), raw, cursor)
 
     def _is_tool(self, index: int | None) -> bool:
         return self._blocks.kind(index) in ("tool", "server_tool")
 
     def _arguments(self, index: int | None, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
-        """Arguments in pieces stand for those in the start of the block."""
-        if text:
-            self._inputs.pop(index, None)
-        return self._blocks.delta(index, text, raw, cursor)
+        """Arguments in pieces stand for those in the start of the block, which is then handed on."""
+        if not text or index not in self._inputs:
+            return self._blocks.delta(index, text, raw, cursor)
+        _, start = self._inputs.pop(index)
+        return [Other("input", start, cursor), *self._blocks.delta(index, text, raw, cursor)]
 
     def _message_delta(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        reason = word(mapping(value.get("delta")).get("stop_reason"))
+        delta = self._odd.object(value.get("delta"), "delta")
+        self._odd.members(delta, _MESSAGE)
+        reason = word(delta.get("stop_reason"))
         events = self._close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
         if reason and not self._has_reason:
@@ -152,7 +184,7 @@ class AnthropicDecoder(JSONDecoder):
         return [Usage(self._usage, complete, raw, cursor)]
 
     def _close(self, index: int | None, raw: str, cursor: str | None) -> list[StreamEvent]:
-        arguments = self._inputs.pop(index, "")
+        arguments, _ = self._inputs.pop(index, ("", ""))
         given = self._blocks.delta(index, arguments, raw, cursor) if arguments and self._is_tool(index) else []
         return given + self._blocks.close(index, raw, cursor)
 
@@ -165,8 +197,7 @@ class AnthropicDecoder(JSONDecoder):
 
 
 def _index(value: dict[str, Any]) -> int | None:
-    index = value.get("index")
-    return index if isinstance(index, int) else None
+    return index_of(value.get("index"))
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:

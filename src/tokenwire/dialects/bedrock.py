@@ -6,8 +6,8 @@ The format is that of the Bedrock Runtime API reference. Blocks of text have no 
 after `messageStop`, and then the connection ends, which is the only end there is. `p` is padding. Exceptions come in
 mid-stream, and end it.
 
-Signatures and encrypted reasoning, citations, images and the results of the server's own tools are `Other`. A key is
-sent as a bearer token, which Bedrock calls an API key: requests are not signed here.
+Signatures and encrypted reasoning, citations, images, the results of the server's own tools, and what a guardrail found
+are `Other`. A key is sent as a bearer token, which Bedrock calls an API key: requests are not signed here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, mapping, word
+from .values import error_fields, index_of, object_of, word
 
 __all__ = ["BEDROCK_CONVERSE", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
 
@@ -33,6 +33,17 @@ _REASONS: dict[str, FinishReason] = {
     "malformed_model_output": "error",
     "malformed_tool_use": "error",
 }
+
+#: Members that need no `Other`, of the events and of what they hold. `p` is padding.
+_MEMBERS = {
+    "contentBlockDelta": ("contentBlockIndex", "delta", "p"),
+    "contentBlockStart": ("contentBlockIndex", "start", "p"),
+    "contentBlockStop": ("contentBlockIndex", "p"),
+    "messageStart": ("role", "p"),
+    "messageStop": ("stopReason", "p"),
+    "metadata": ("usage", "metrics", "p"),
+}
+_TOOL = ("toolUseId", "name", "type")
 
 _EVENTS = (
     "contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata",
@@ -54,11 +65,23 @@ class BedrockDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         name, body = _named(value, message)
+        events = self._event(name, body, raw, cursor)
+        fields = error_fields(value)
+        if fields or name == "error":
+            return [*(events or ()), self._error(fields or value, raw, cursor)]
+        if name.endswith("Exception"):
+            return [self._error({**body, "type": name}, raw, cursor)]
+        if events is None:
+            return [Other(name or "message", raw, cursor)]
+        self._odd.members(body, _MEMBERS[name])
+        return events
+
+    def _event(self, name: str, body: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match name:
             case "contentBlockDelta":
-                return self._delta(_index(body), mapping(body.get("delta")), raw, cursor)
+                return self._delta(_index(body), object_of(body.get("delta")) or {}, raw, cursor)
             case "contentBlockStart":
-                return self._start(_index(body), mapping(body.get("start")), raw, cursor)
+                return self._start(_index(body), object_of(body.get("start")) or {}, raw, cursor)
             case "contentBlockStop" if _index(body) in self._blocks:
                 return self._blocks.close(_index(body), raw, cursor)
             case "messageStart":
@@ -70,35 +93,40 @@ class BedrockDecoder(JSONDecoder):
                 return [*self._blocks.close_all(raw, cursor), finish]
             case "metadata" if isinstance(body.get("usage"), dict):
                 return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]
-            case "error":
-                return [self._error(error_fields(value) or value, raw, cursor)]
-            case _ if name.endswith("Exception"):
-                return [self._error({**body, "type": name}, raw, cursor)]
             case _:
-                return [Other(name or "message", raw, cursor)]
+                return None
 
     def _start(self, index: int | None, start: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         tool = start.get("toolUse")
         if isinstance(tool, dict):
             kind: BlockKind = "server_tool" if tool.get("type") == "server_tool_use" else "tool"
-            return self._blocks.open(
-                index, kind, raw, cursor, tool_id=word(tool.get("toolUseId")), name=word(tool.get("name"))
-            )
+            self._odd.members(start, ("toolUse",))
+            self._odd.members(tool, _TOOL)
+            tool_id, name = self._odd.name(tool.get("toolUseId"), "toolUseId"), self._odd.name(tool.get("name"), "name")
+            return self._blocks.open(index, kind, raw, cursor, tool_id=tool_id, name=name)
         opened = self._blocks.open(index, "media" if "image" in start else "other", raw, cursor)
         return [*opened, Other(_only(start, "contentBlockStart"), raw, cursor)]
 
     def _delta(self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         match delta:
-            case {"text": str(text)}:
-                return self._blocks.run(index, "text", text, raw, cursor)
-            case {"toolUse": {"input": str(arguments)}} if self._blocks.kind(index) in ("tool", "server_tool"):
-                return self._blocks.delta(index, arguments, raw, cursor)
-            case {"reasoningContent": {"text": str(text)}}:
-                return self._blocks.run(index, "reasoning", text, raw, cursor)
+            case {"text": text} if text is not None:
+                self._odd.members(delta, ("text",))
+                return self._blocks.run(index, "text", self._odd.text(text, "text"), raw, cursor)
+            case {"toolUse": {"input": arguments} as tool} if arguments is not None and self._is_tool(index):
+                self._odd.members(delta, ("toolUse",))
+                self._odd.members(tool, ("input",))
+                return self._blocks.delta(index, self._odd.arguments(arguments, "input"), raw, cursor)
+            case {"reasoningContent": {"text": text} as reasoning} if text is not None:
+                self._odd.members(delta, ("reasoningContent",))
+                self._odd.members(reasoning, ("text",))
+                return self._blocks.run(index, "reasoning", self._odd.text(text, "text"), raw, cursor)
             case {"reasoningContent": dict(reasoning)}:
                 return [Other(_only(reasoning, "reasoningContent"), raw, cursor)]
             case _:
                 return [Other(_only(delta, "contentBlockDelta"), raw, cursor)]
+
+    def _is_tool(self, index: int | None) -> bool:
+        return self._blocks.kind(index) in ("tool", "server_tool")
 
 
 def _named(value: dict[str, Any], message: Message) -> tuple[str, dict[str, Any]]:
@@ -112,8 +140,7 @@ def _named(value: dict[str, Any], message: Message) -> tuple[str, dict[str, Any]
 
 
 def _index(body: dict[str, Any]) -> int | None:
-    index = body.get("contentBlockIndex")
-    return index if isinstance(index, int) else None
+    return index_of(body.get("contentBlockIndex"))
 
 
 def _only(value: dict[str, Any], otherwise: str) -> str:

@@ -4,6 +4,8 @@ In: messages of an event stream named `chunk`, whose data is `{"bytes": base64 o
 events, with the vendor's JSON as `raw`. Whose it is shows in the first chunk: Anthropic's messages, chat completions,
 Cohere's chat and Nova's (which are those of Converse) go to their own decoders; Llama's, Titan's, Mistral's, Cohere's
 and Anthropic's older completions, which are text and a reason, are read here. The last chunk has what Bedrock counted.
+A guardrail that intervened says so in any vendor's chunk, and what it gives instead of an answer is complete: it was
+seen without the vendor's own end.
 """
 
 from __future__ import annotations
@@ -17,10 +19,11 @@ from .anthropic import ANTHROPIC_MESSAGES, AnthropicDecoder
 from .bedrock import BedrockDecoder, bedrock_error_fields
 from .cohere import CohereV1Decoder
 from .dialect import Dialect, DialectDecoder, Message, Prompt, chat_body
-from .events import End, Finish, FinishReason, Other, StreamEvent, Usage
+from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
 from .json_decoder import JSONDecoder
+from .odd import Odd
 from .openai_chat import ChatDecoder
-from .values import error_fields, listed, member, parse, piece, word
+from .values import error_fields, index_of, member, parse, value_of, word
 
 __all__ = ["BEDROCK_INVOKE", "BedrockInvokeDecoder"]
 
@@ -43,8 +46,15 @@ _REASONS: dict[str, FinishReason] = {
 _TEXTS = ("generation", "outputText", "completion", "text")
 _STOPS = ("stop_reason", "completionReason", "finish_reason")
 
-#: What Bedrock counted, in the last chunk of any vendor.
+#: What Bedrock counted, in the last chunk of any vendor, and whether a guardrail did something: INTERVENED or NONE.
 _METRICS = "amazon-bedrock-invocationMetrics"
+_GUARDRAIL = "amazon-bedrock-guardrailAction"
+
+#: Members of a completion that need no `Other`: read here, or counted in `_METRICS` too.
+_MEMBERS = (
+    *_TEXTS, *_STOPS, "outputs", "index", "type", "stop", "is_finished", "error", _METRICS, _GUARDRAIL,
+    "prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount",
+)  # fmt: skip
 
 
 class BedrockInvokeDecoder:
@@ -52,20 +62,46 @@ class BedrockInvokeDecoder:
 
     def __init__(self) -> None:
         self._vendors: DialectDecoder | None = None
+        self._odd = Odd()
+        self._intervened = False
+        self._filtered = False  # a `Finish` has said so
+        self._failed = False
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
-        inner = message if message.event == "error" else _unwrapped(message)
+        if message.event == "error":
+            return self._read(message)
+        inner = _unwrapped(message)
         if inner is None:
             return [Other(message.event or "message", message.data)]
+        self._odd.members(parse(message.data), ("bytes", "p"))
+        others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
+        return [*others, *self._read(inner)]
+
+    def _read(self, message: Message) -> list[StreamEvent]:
         if self._vendors is None:
-            self._vendors = _decoder_for(inner)
-        return self._vendors.receive_message(inner)
+            self._vendors = _decoder_for(message)
+        if _GUARDRAIL in message.data and member(value_of(message.data), _GUARDRAIL) == "INTERVENED":
+            self._intervened = True
+        return self._note(self._vendors.receive_message(message))
 
     def finished(self) -> bool:
-        return self._vendors is not None and self._vendors.finished()
+        return self._intervened or (self._vendors is not None and self._vendors.finished())
 
     def receive_eof(self) -> list[StreamEvent]:
-        return [End(clean=False)] if self._vendors is None else self._vendors.receive_eof()
+        return [End(clean=False)] if self._vendors is None else self._note(self._vendors.receive_eof())
+
+    def _note(self, events: list[StreamEvent]) -> list[StreamEvent]:
+        """The events of the vendor's decoder, with what the guardrail changes in them."""
+        for event in events:
+            if isinstance(event, Error):
+                self._failed = self._failed or event.fatal
+            elif isinstance(event, Finish) and self._intervened:
+                event.reason = "content_filter"
+                self._filtered = True
+        if not self._intervened or self._failed or not events or not isinstance(events[-1], End):
+            return events
+        told: list[StreamEvent] = [] if self._filtered else [Finish("content_filter", "INTERVENED", raw=events[-1].raw)]
+        return [*events[:-1], *told, End(clean=True, raw=events[-1].raw)]
 
 
 def _unwrapped(message: Message) -> Message | None:
@@ -83,6 +119,8 @@ def _unwrapped(message: Message) -> Message | None:
 def _decoder_for(message: Message) -> DialectDecoder:
     """By what its first message has: that is where the vendors differ."""
     value = {} if message.event == "error" else parse(message.data)
+    if "completion" in value:
+        return _CompletionDecoder()
     if "choices" in value or "object" in value:
         return ChatDecoder()
     if "event_type" in value:
@@ -103,19 +141,20 @@ class _CompletionDecoder(JSONDecoder):
         return self._stopped
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw = message.data
-        if message.event == "error":
-            return [self._error(error_fields(value) or value, raw)]
-        events = [event for output in listed(value.get("outputs")) or [value] for event in self._output(output, raw)]
+        raw, fields = message.data, error_fields(value)
+        outputs = self._odd.objects(value.get("outputs"), "outputs")
+        events = [event for output in outputs or [value] for event in self._output(output, raw)]
         if isinstance(value.get(_METRICS), dict):
             events.append(Usage(value[_METRICS], complete=True, raw=raw))
-        known = ("outputs", _METRICS, *_TEXTS, *_STOPS)
-        return events if any(name in value for name in known) else None
+        if fields or message.event == "error":
+            return [*events, self._error(fields or value, raw)]
+        self._odd.members(value, _MEMBERS)
+        return events if any(name in value for name in ("outputs", _METRICS, *_TEXTS, *_STOPS)) else None
 
     def _output(self, output: dict[str, Any], raw: str) -> list[StreamEvent]:
-        index = output.get("index")
-        choice = index if isinstance(index, int) else 0
-        text = "".join(piece(output.get(name)) for name in _TEXTS)
+        choice = index_of(output.get("index")) or 0
+        text = "".join(self._odd.text(output.get(name), name) for name in _TEXTS)
+        self._odd.members(output, _MEMBERS)
         events = self._blocks.run(choice, "text", text, raw, choice=choice)
         for reason in filter(None, (word(output.get(name)) for name in _STOPS)):
             self._stopped = True

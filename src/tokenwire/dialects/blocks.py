@@ -37,6 +37,11 @@ class Blocks:
         self._open: dict[Hashable, _Block] = {}
         self._count = 0
 
+    @property
+    def opened(self) -> bool:
+        """A block was opened, whether or not it still is."""
+        return self._count > 0
+
     def __contains__(self, address: Hashable) -> bool:
         """Whether the block is open."""
         return address in self._open

@@ -24,6 +24,7 @@ from .guess import MAX_HELD, Guess, Guesser
 from .names import DialectName
 from .overlap import Overlap
 from .template import Shortcut
+from .values import error_code, mapping, value_of, word
 
 __all__ = ["Decoder", "Outcome"]
 
@@ -59,6 +60,7 @@ class Decoder:
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
         self.guess: Guess | None = None
         self._failure: Error | None = None
+        self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
         self._guesser: Guesser | None = None
@@ -85,14 +87,12 @@ class Decoder:
     @property
     def failure(self) -> Error | None:
         """The fatal error that the server said, once the stream has ended with it."""
-        if self.outcome != "error":
-            return None
-        return self._failure or Error("", "the stream ended in failure", fatal=True)
+        return self._failure if self.outcome == "error" else None
 
     @property
     def error(self) -> RemoteProtocolError | None:
-        """What terminated the framing, and what the next call raises."""
-        return self._frames.error
+        """What terminated the framing, and what the next call raises; None once the stream has ended."""
+        return None if self.ended else self._frames.error
 
     @property
     def may_end(self) -> bool:
@@ -101,8 +101,9 @@ class Decoder:
 
     @property
     def last_event_id(self) -> str:
-        """For the Last-Event-ID header of the next connection; empty where there is none."""
-        return self._frames.last_event_id
+        """For the Last-Event-ID header of the next connection; empty where there is none. What comes after the message
+        that ended the stream does not count, be it in the same read or not."""
+        return self._frames.last_event_id if self._final_id is None else self._final_id
 
     @property
     def retry(self) -> int | None:
@@ -173,14 +174,25 @@ class Decoder:
         if self._shortcut is not None and self._waiting:
             self._through_framing(self._shortcut, self._waiting, events)
             self._waiting = b""
+        self._catch_up()
         events += self._decode(self._frames.receive_eof())
         if self.ended:
             return events
+        words = self._frames.words
+        if words:
+            events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()
         for event in last:
             if isinstance(event, End):
-                event.clean = event.clean and not cut and not self._frames.cut
-        return events + self._note(last, terminated=False)
+                event.clean = event.clean and not cut and not self._frames.cut and not words
+        return events + self._note(last)
+
+    def _in_place_of_a_stream(self, words: str) -> Error:
+        """The error that a body is which is no stream: an error object, as of a refusal, or words, or a page."""
+        body = value_of(words)
+        fields = self.dialect.error_fields(body) or mapping(body)
+        code, message = error_code(fields, "code", "type", "status_code"), word(fields.get("message"))
+        return Error(code, message or words, fatal=True, raw=words)
 
     def _take_guess(self, guesser: Guesser) -> bytes:
         """What has been held back, once it is clear what it is; nothing before."""
@@ -255,13 +267,17 @@ class Decoder:
         """The long way. What is no message, such as an id alone, may change things too."""
         if not data or self.ended:
             return
-        if self._passed_over:
-            self._frames.pass_over(self._passed_over)
-            self._passed_over = 0
+        self._catch_up()
         self._aligned = False
         events += self._decode(self._frames.receive_data(data))
         self._aligned = self._frames.between_messages
         shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id
+
+    def _catch_up(self) -> None:
+        """Tells the framing what went the short way."""
+        if self._passed_over:
+            self._frames.pass_over(self._passed_over)
+            self._passed_over = 0
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -274,8 +290,9 @@ class Decoder:
             given = self._decoder.receive_message(message)
             if self._shortcut is not None:
                 self._shortcut.note(message, given)
-            events += self._note(given, terminated=True)
+            events += self._note(given)
             if self.ended:
+                self._final_id = message.id
                 break
         return events
 
@@ -285,15 +302,10 @@ class Decoder:
             self._overlap = None
         return new, told
 
-    def _note(self, events: list[StreamEvent], *, terminated: bool) -> list[StreamEvent]:
+    def _note(self, events: list[StreamEvent]) -> list[StreamEvent]:
         for event in events:
             if isinstance(event, Error):
                 self._failure = self._failure or (event if event.fatal else None)
             elif isinstance(event, End):
-                self.outcome = self._outcome(event, terminated)
+                self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
         return events
-
-    def _outcome(self, end: End, terminated: bool) -> Outcome:
-        if end.clean:
-            return "clean"
-        return "error" if self._failure is not None or terminated else "interrupted"

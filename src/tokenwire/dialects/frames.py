@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..errors import RemoteProtocolError
@@ -14,13 +14,24 @@ from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
 from .surrogates import whole
-from .values import json_text
+from .values import json_text, value_of
 
 __all__ = ["Frames", "frames_for"]
 
 #: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
 #: write into a stream are a few kilobytes at most.
 MAX_STRAY_TEXT = 64 * 1024
+
+#: Bytes at the beginning of a body that are kept while no message has come: an error object, or an HTML page.
+MAX_UNREAD = 64 * 1024
+
+#: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
+_FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
+
+#: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
+#: message is as large as four letters say.
+_PRELUDE_SIZE = 12
+_CONTROL = re.compile(rb"[^\t\r\n\x20-\xff]")
 
 #: Bytes before the first that tells JSON from server-sent events. What servers send there is nothing, or a line end.
 MAX_BLANK = 1024
@@ -54,6 +65,11 @@ class Frames(Protocol):
         ...
 
     @property
+    def words(self) -> str:
+        """After the end: what was said in place of a stream, such as an error object or an HTML page; empty where
+        messages came, or nothing did."""
+
+    @property
     def between_messages(self) -> bool:
         """Nothing is pending, and whole messages may be read by somebody else, who then tells `pass_over`."""
         ...
@@ -68,6 +84,30 @@ def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Fra
     return _FRAMES[dialect.framing](dialect, last_event_id, max_event_size)
 
 
+class _Unread:
+    """The beginning of a body, as long as no message has come in it."""
+
+    def __init__(self) -> None:
+        self._bytes: bytearray | None = bytearray()  # None once a message has come
+
+    def receive_data(self, data: bytes) -> None:
+        if self._bytes is not None:
+            self._bytes += data[: MAX_UNREAD - len(self._bytes)]
+
+    def read(self, messages: Sequence[object]) -> None:
+        """Takes the messages that came; with the first there is nothing to keep any more."""
+        if messages:
+            self._bytes = None
+
+    @property
+    def pending(self) -> bool:
+        return self._bytes is not None
+
+    @property
+    def text(self) -> str:
+        return (self._bytes or b"").decode("utf-8", "replace").strip()
+
+
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
@@ -77,6 +117,7 @@ class _SSEFrames:
         self._notes: list[Note] = []
         self._looking = dialect.stray_errors
         self._strays = _Strays()
+        self._unread = _Unread()
         self._parser = SSEParser(
             last_event_id=last_event_id,
             max_event_size=max_event_size,
@@ -96,36 +137,56 @@ class _SSEFrames:
         return self._parser.retry
 
     @property
+    def words(self) -> str:
+        text = self._unread.text
+        return "" if _FIELD.match(text) else text
+
+    @property
     def between_messages(self) -> bool:
         return self._parser.between_events
 
     def pass_over(self, size: int) -> None:
+        self._unread.read((size,))
         self._parser.pass_over(size)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        self._unread.receive_data(data)
+        last_event_id = self.last_event_id
         try:
             events = self._parser.receive_data(data)
         except RemoteProtocolError:
-            if strays := self._with_strays([]):
-                return strays  # the error takes effect after what came before it
-            raise
-        return self._with_strays(events) if self._notes else events
+            events = self._with_strays([], last_event_id)
+            if not events:
+                raise
+            return events  # the error takes effect after what came before it
+        if self._notes:
+            events = self._with_strays(events, last_event_id)
+        self._unread.read(events)
+        return events
 
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
         error = self._strays.receive_line(self._parser.unfinished_line) if self._looking else None
-        return events if error is None else [*events, ServerSentEvent("error", error, "")]
+        if error is not None:
+            events = [*events, ServerSentEvent("error", error, self.last_event_id)]
+        self._unread.read(events)
+        return events
 
-    def _with_strays(self, events: list[ServerSentEvent]) -> list[ServerSentEvent]:
+    def _with_strays(self, events: list[ServerSentEvent], last_event_id: str) -> list[ServerSentEvent]:
+        """The events of a read with the errors between them, each with the last event ID as it was there.
+
+        :param last_event_id: before the read.
+        """
         merged: list[ServerSentEvent] = []
         taken = 0
         for note in self._notes:
+            merged += events[taken : note.position]
+            taken = note.position
+            last_event_id = note.text if note.kind == "id" else merged[-1].id if merged else last_event_id
             error = self._strays.receive_line(note.text) if note.kind == "ignored" else None
             if error is not None:
-                merged += events[taken : note.position]
-                merged.append(ServerSentEvent("error", error, ""))
-                taken = note.position
+                merged.append(ServerSentEvent("error", error, last_event_id))
         self._notes.clear()
         return merged + events[taken:]
 
@@ -167,6 +228,7 @@ class _JSONFrames:
 
     def __init__(self, parser: JSONLinesParser | JSONArrayParser) -> None:
         self._parser = parser
+        self._unread = _Unread()
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -177,20 +239,33 @@ class _JSONFrames:
         return not self._parser.complete
 
     @property
+    def words(self) -> str:
+        """Lines of which none is a JSON value, though all together may be one: an error that was made pretty."""
+        text = self._unread.text
+        lost = text.startswith(("{", "[")) and value_of(text) is None
+        return "" if lost or not isinstance(self._parser, JSONLinesParser) else text
+
+    @property
     def between_messages(self) -> bool:
         return isinstance(self._parser, JSONLinesParser) and self._parser.between_values
 
     def pass_over(self, size: int) -> None:
         assert isinstance(self._parser, JSONLinesParser)
+        self._unread.read((size,))
         self._parser.pass_over(size)
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
-        return [ServerSentEvent("", value, "") for value in self._parser.receive_data(data)]
+        self._unread.receive_data(data)
+        return self._messages(self._parser.receive_data(data))
 
     def receive_eof(self) -> list[ServerSentEvent]:
         values = self._parser.receive_eof()
-        unfinished = self._parser.unfinished
-        return [ServerSentEvent("", value, "") for value in [*values, unfinished] if value]
+        return self._messages([value for value in [*values, self._parser.unfinished] if value])
+
+    def _messages(self, values: list[str]) -> list[ServerSentEvent]:
+        if self._unread.pending:
+            self._unread.read([value for value in values if value_of(value) is not None])
+        return [ServerSentEvent("", value, "") for value in values]
 
 
 class _EitherFrames:
@@ -216,6 +291,10 @@ class _EitherFrames:
     @property
     def cut(self) -> bool:
         return self._frames.cut
+
+    @property
+    def words(self) -> str:
+        return self._frames.words
 
     @property
     def between_messages(self) -> bool:
@@ -258,6 +337,7 @@ class _EventStreamFrames(_Opaque):
     retry: int | None = None
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
+        self._head: bytearray | None = bytearray()  # all that came, as long as it is text; None once it is not
         self._parser = EventStreamParser(max_message_size=max_event_size)
 
     @property
@@ -268,7 +348,20 @@ class _EventStreamFrames(_Opaque):
     def cut(self) -> bool:
         return not self._parser.complete
 
+    @property
+    def words(self) -> str:
+        return (self._head or b"").decode("utf-8", "replace").strip()
+
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+        if self._head is not None and len(self._head) >= _PRELUDE_SIZE:
+            self._head += data[: MAX_UNREAD - len(self._head)]
+            return []
+        if self._head is not None:
+            data = bytes(self._head) + data
+            is_text = not _CONTROL.search(data, 0, _PRELUDE_SIZE)
+            self._head = bytearray(data[:MAX_UNREAD]) if is_text else None
+            if is_text:
+                return []
         return [_event_of(message) for message in self._parser.receive_data(data)]
 
     def receive_eof(self) -> list[ServerSentEvent]:
@@ -295,6 +388,7 @@ class _RawFrames(_Opaque):
     last_event_id = ""
     retry: int | None = None
     cut = False
+    words = ""
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")

@@ -2,8 +2,9 @@
 
 In: messages that are a `GenerateContentResponse`, as events or as the elements of the array. Out: stream events.
 Nothing marks the end but the end of the body, after a `finishReason`. Some models repeat that in every chunk, so the
-`Finish` is given when nothing can follow it any more: at the end, or before an error. It says STOP also where functions
-were called. Errors come as bare JSON after the events, as an element of the array, or as all of the body.
+`Finish` is given when nothing can follow it any more: at the end, or before an error. A candidate that goes on after a
+reason has not finished. The reason is STOP also where functions were called. Errors come as bare JSON after the events,
+as an element of the array, or as all of the body. Code Assist wraps each message: `{"response": {"candidates": …}, …}`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import Any
 
 from .blocks import Blocks
 from .dialect import Dialect, Message, Prompt
-from .events import Finish, FinishReason, Start, StreamEvent, Usage
+from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
-from .values import error_fields, listed, mapping, word
+from .odd import Odd
+from .values import error_fields, index_of, word
 
 __all__ = ["GEMINI", "GeminiDecoder"]
 
@@ -50,6 +52,11 @@ _REASONS: dict[str, FinishReason] = {
 #: The enum's value for none, which means that the model goes on.
 _UNSPECIFIED = ("", "0", "FINISH_REASON_UNSPECIFIED", "BLOCKED_REASON_UNSPECIFIED")
 
+#: Members of a message that need no `Other`.
+_MESSAGE = (
+    "candidates", "promptFeedback", "usageMetadata", "modelVersion", "responseId", "createTime", "traceId", "error",
+)  # fmt: skip
+
 #: Members of a candidate that need no `Other`: read here, or about the chunk that its raw text shows.
 _CANDIDATE = ("content", "finishReason", "finishMessage", "index", "safetyRatings", "tokenCount", "avgLogprobs")
 
@@ -63,8 +70,9 @@ class GeminiDecoder(JSONDecoder):
         self._candidates: dict[int, _Candidate] = {}
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw = message.data
-        candidates, feedback = listed(value.get("candidates")), mapping(value.get("promptFeedback"))
+        raw, value = message.data, _unwrapped(value)
+        candidates = self._odd.objects(value.get("candidates"), "candidates")
+        feedback = self._odd.object(value.get("promptFeedback"), "promptFeedback")
         events = self._start(value, raw)
         for position, candidate in enumerate(candidates):
             events += self._candidate(_number(candidate, position)).receive(candidate, raw)
@@ -76,7 +84,10 @@ class GeminiDecoder(JSONDecoder):
         fields = error_fields(value)
         if fields or message.event == "error":
             events += [*self._finishes(), self._error(fields or value, raw)]
-        return events if events or candidates or feedback else None
+        if not events and not candidates and not feedback:
+            return None
+        self._odd.members(value, _MESSAGE)
+        return events
 
     def finished(self) -> bool:
         """All candidates, or the prompt was blocked and there are none."""
@@ -96,7 +107,7 @@ class GeminiDecoder(JSONDecoder):
 
     def _candidate(self, number: int) -> _Candidate:
         if number not in self._candidates:
-            self._candidates[number] = _Candidate(number, self._blocks)
+            self._candidates[number] = _Candidate(number, self._blocks, self._odd)
         return self._candidates[number]
 
     def _finishes(self) -> list[StreamEvent]:
@@ -109,13 +120,15 @@ class GeminiDecoder(JSONDecoder):
 class _Candidate:
     """One of the answers: its content, and how it finished, as far as is known."""
 
-    def __init__(self, number: int, blocks: Blocks) -> None:
+    def __init__(self, number: int, blocks: Blocks, odd: Odd) -> None:
         self.finish: Finish | None = None
         self._number = number
-        self._content = Content(blocks, number)
+        self._content = Content(blocks, odd, number)
 
     def receive(self, candidate: dict[str, Any], raw: str) -> list[StreamEvent]:
         events = self._content.receive(candidate.get("content"), raw)
+        if any(not isinstance(event, Other) for event in events):
+            self.finish = None
         events += others(candidate, _CANDIDATE, raw)
         word_for_it = _enum(candidate.get("finishReason"))
         if word_for_it:
@@ -126,9 +139,17 @@ class _Candidate:
         return events
 
 
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """The message that Code Assist wraps, with what stands beside it."""
+    wrapped = value.get("response")
+    if "candidates" in value or not isinstance(wrapped, dict):
+        return value
+    return {**{name: held for name, held in value.items() if name != "response"}, **wrapped}
+
+
 def _number(candidate: dict[str, Any], position: int) -> int:
-    index = candidate.get("index")
-    return index if isinstance(index, int) and not isinstance(index, bool) else position
+    index = index_of(candidate.get("index"))
+    return position if index is None else index
 
 
 def _enum(value: Any) -> str:

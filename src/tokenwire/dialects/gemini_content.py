@@ -15,7 +15,8 @@ from typing import Any
 from .blocks import Blocks
 from .dialect import Prompt
 from .events import BlockKind, Error, Other, StreamEvent
-from .values import json_text, listed, mapping, piece, word
+from .odd import Odd
+from .values import arguments_of, listed, name_of, object_of, piece, word
 
 __all__ = ["Content", "goog_key", "others", "setting", "user_turn"]
 
@@ -36,27 +37,33 @@ def others(value: dict[str, Any], known: tuple[str, ...], raw: str) -> list[Stre
 class Content:
     """Reads the parts of one candidate, or of one turn, into one block after the other."""
 
-    def __init__(self, blocks: Blocks, choice: int = 0) -> None:
+    def __init__(self, blocks: Blocks, odd: Odd, choice: int = 0) -> None:
         #: Functions were called.
         self.called: bool = False
         self._blocks = blocks
+        self._odd = odd
         self._choice = choice
         self._call: _Call | None = None  # one whose arguments are still coming
 
     def receive(self, content: Any, raw: str) -> list[StreamEvent]:
-        """Takes a content; anything else is none."""
-        events = [event for part in listed(mapping(content).get("parts")) for event in self._part(part, raw)]
-        return events + others(mapping(content), _CONTENT, raw)
+        """Takes a content; what is none is odd."""
+        read = self._odd.object(content, "content")
+        parts = self._odd.objects(read.get("parts"), "parts")
+        events = [event for part in parts for event in self._part(part, raw)]
+        return events + others(read, _CONTENT, raw)
 
     def _part(self, part: dict[str, Any], raw: str) -> list[StreamEvent]:
         events: list[StreamEvent] = []
-        text = piece(part.get("text"))
+        text = self._odd.text(part.get("text"), "text")
         if text:
             kind: BlockKind = "reasoning" if part.get("thought") is True else "text"
             events = self.settle(raw)
             events += self._blocks.run(self._choice, kind, text, raw, choice=self._choice)
-        if isinstance(part.get("functionCall"), dict):
-            events += self.receive_call(part["functionCall"], raw)
+        call = object_of(part.get("functionCall"))
+        if call is None:
+            self._odd.note("functionCall")
+        elif "functionCall" in part:
+            events += self.receive_call(call, raw)
         return events + others(part, _PART, raw)
 
     def receive_call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
@@ -70,7 +77,8 @@ class Content:
         if "partialArgs" in call:
             events.append(Other("partialArgs", raw))
         events += others(call, _CALL, raw)
-        self._call.receive(call)
+        if not self._call.receive(call):
+            self._odd.note("args")
         return events if call.get("willContinue") is True else events + self.settle(raw)
 
     def settle(self, raw: str) -> list[StreamEvent]:
@@ -83,12 +91,12 @@ class Content:
             message = f"the patches of the arguments of {name or 'a function'} make no object"
             events: list[StreamEvent] = [Error("invalid_arguments", message, False, raw)]
         else:
-            events = self._blocks.delta(self._choice, json_text(arguments), raw)
+            events = self._blocks.delta(self._choice, arguments, raw)
         return events + self._blocks.close(self._choice, raw)
 
     def _open(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
         self.called = True
-        self._call = _Call(word(call.get("id")), word(call.get("name")))
+        self._call = _Call(self._odd.name(call.get("id"), "id"), self._odd.name(call.get("name"), "name"))
         choice, tool_id, name = self._choice, self._call.tool_id, self._call.name
         return self._blocks.open(choice, "tool", raw, tool_id=tool_id, name=name, choice=choice)
 
@@ -99,6 +107,7 @@ class _Call:
     def __init__(self, tool_id: str, name: str) -> None:
         self.tool_id = tool_id
         self.name = name
+        self._text = ""  # arguments that are no object, as they came
         self._whole: dict[str, Any] = {}
         self._leaves: dict[str, Any] = {}  # by JSON path; a string as the list of its pieces
         self._unfinished: set[str] = set()  # the paths of strings that go on
@@ -106,24 +115,32 @@ class _Call:
 
     def is_another(self, call: dict[str, Any]) -> bool:
         """Whether it is not more of this one, which repeats name and id or leaves them out."""
-        tool_id, name = word(call.get("id")), word(call.get("name"))
+        tool_id, name = name_of(call.get("id")) or "", name_of(call.get("name")) or ""
         if not name:
             return False
         return name != self.name or (tool_id != "" and tool_id != self.tool_id) or "partialArgs" not in call
 
-    def receive(self, call: dict[str, Any]) -> None:
-        self._whole |= mapping(call.get("args"))
+    def receive(self, call: dict[str, Any]) -> bool:
+        """Whether its arguments could be read."""
+        args = object_of(call.get("args"))
+        if args is None:
+            self._text += arguments_of(call["args"]) or ""
+        else:
+            self._whole |= args
         for patch in listed(call.get("partialArgs")):
             self._patch(patch)
+        return args is not None or bool(self._text and not self._whole and not self._leaves)
 
-    def arguments(self) -> dict[str, Any] | None:
-        """All of them; None where the patches do not fit together."""
+    def arguments(self) -> str | None:
+        """The JSON text of all of them; None where the patches do not fit together."""
+        if self._text and not self._whole and not self._leaves:
+            return self._text
         try:
             for path, value in self._leaves.items():
                 _put(self._whole, path, "".join(value) if isinstance(value, list) else value)
         except LookupError:
             return None
-        return self._whole if self._readable else None
+        return arguments_of(self._whole) if self._readable and not self._text else None
 
     def _patch(self, patch: dict[str, Any]) -> None:
         path = word(patch.get("jsonPath"))

@@ -20,7 +20,7 @@ from .dialect import Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
-from .values import error_fields, listed, mapping, piece, word
+from .values import error_fields, mapping, word
 
 __all__ = ["GEMINI_LIVE", "GeminiLiveDecoder"]
 
@@ -53,15 +53,16 @@ class GeminiLiveDecoder(JSONDecoder):
         self._started = False
         self._interrupted = False
         self._calling = False  # the last that was said is a call
-        self._content = Content(self._blocks)
+        self._content = Content(self._blocks, self._odd)
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
         known = [name for name in _MESSAGE if name in value]
-        if not known and (error_fields(value) or "code" in value):
-            return [self._error(error_fields(value) or value, raw), *self._end(raw, clean=False)]
-        content = mapping(value.get("serverContent"))
+        fields = error_fields(value) or (value if "code" in value and not known else {})
+        content = self._odd.object(value.get("serverContent"), "serverContent")
         events = self._start(value, raw) + self._said(content, raw) + self._calls(value.get("toolCall"), raw)
+        if fields:
+            return [*events, self._error(fields, raw), *self._end(raw, clean=False)]
         if isinstance(value.get("sessionResumptionUpdate"), dict):
             handle = word(value["sessionResumptionUpdate"].get("newHandle"))
             events.append(Other("sessionResumptionUpdate", raw, handle or None))
@@ -81,8 +82,9 @@ class GeminiLiveDecoder(JSONDecoder):
 
     def _said(self, content: dict[str, Any], raw: str) -> list[StreamEvent]:
         events = self._content.receive(content.get("modelTurn"), raw)
-        transcription = mapping(content.get("outputTranscription"))
-        events += self._blocks.run(_TRANSCRIPTION, "text", piece(transcription.get("text")), raw)
+        transcription = self._odd.object(content.get("outputTranscription"), "outputTranscription")
+        text = self._odd.text(transcription.get("text"), "outputTranscription")
+        events += self._blocks.run(_TRANSCRIPTION, "text", text, raw)
         aside = others(transcription, _TRANSCRIBED, raw)
         if events:
             self._calling = False
@@ -92,10 +94,11 @@ class GeminiLiveDecoder(JSONDecoder):
         return events + aside + others(content, _SERVER_CONTENT, raw)
 
     def _calls(self, value: Any, raw: str) -> list[StreamEvent]:
-        calls = listed(mapping(value).get("functionCalls"))
+        asked = self._odd.object(value, "toolCall")
+        calls = self._odd.objects(asked.get("functionCalls"), "functionCalls")
         self._calling = self._calling or bool(calls)
         events = [event for call in calls for event in self._content.receive_call(call, raw)]
-        return events + others(mapping(value), ("functionCalls",), raw)
+        return events + others(asked, ("functionCalls",), raw)
 
     def _finish(self, word_for_it: str, raw: str) -> list[StreamEvent]:
         word_for_it = word_for_it or ("interrupted" if self._interrupted else "turnComplete")

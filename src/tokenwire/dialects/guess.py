@@ -338,6 +338,8 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("openai-chat", "a message has choices")
     if isinstance(value.get("done"), bool) and ("message" in value or "response" in value):
         return Guess("ollama", "a message says whether it is done")
+    if "candidates" in mapping(value.get("response")):
+        return Guess("gemini", "a message has a response with candidates")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")
@@ -345,7 +347,9 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
 
 
 def _is_stream_response(value: Mapping[str, Any]) -> bool:
-    """A2A's updates. MCP has tasks too, whose status is a word."""
+    """A2A's updates, those of 0.3 by their kind. MCP has tasks too, whose status is a word."""
+    if value.get("kind") in ("status-update", "artifact-update", "task", "message"):
+        return True
     task = mapping(mapping(value.get("task")).get("status"))
     return (
         "statusUpdate" in value

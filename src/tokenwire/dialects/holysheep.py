@@ -21,6 +21,10 @@ __all__ = ["HOLYSHEEP", "HolySheepDecoder"]
 
 _REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length", "cancelled": "cancelled"}
 
+#: Members that need no `Other`, of a delta and of the end.
+_DELTA = ("type", "content", "error")
+_DONE = ("type", "finish_reason", "usage", "cancelled")
+
 #: The only block there is: the dialect knows nothing but text.
 _BLOCK = 0
 
@@ -31,17 +35,20 @@ class HolySheepDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         kind = value.get("type") or ("content_delta" if "content" in value else "")
+        fields = error_fields(value)
+        events: list[StreamEvent] | None = None
         match kind:
-            case "content_delta" if isinstance(value.get("content"), str):
-                return self._blocks.run(_BLOCK, "text", value["content"], raw, cursor)
-            case "done":
+            case "content_delta" if value.get("content") is not None or fields:
+                events = self._blocks.run(_BLOCK, "text", self._odd.text(value.get("content"), "content"), raw, cursor)
+                self._odd.members(value, _DELTA)
+            case "done" if not fields:
+                self._odd.members(value, _DONE)
                 return self._done(value, raw, cursor)
-            case _ if kind == "error" or error_fields(value):
-                at_the_top: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
-                failed = self._error(error_fields(value) or at_the_top, raw, cursor)
-                return [failed, *self._end(raw, cursor, clean=False)]
-            case _:
-                return None
+        if kind == "error" or fields:
+            at_the_top: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
+            failed = self._error(fields or at_the_top, raw, cursor)
+            return [*(events or ()), failed, *self._end(raw, cursor, clean=False)]
+        return events
 
     def _done(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         reason = "cancelled" if value.get("cancelled") else word(value.get("finish_reason")) or "stop"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from .blocks import Blocks
 from .dialect import Message
 from .events import End, Error, Other, StreamEvent
+from .odd import Odd
 from .values import error_code, error_message, parse, word
 
 __all__ = ["JSONDecoder"]
+
+#: An error in words, which gateways write where JSON belongs.
+_ERROR = re.compile(r"\s*\[?error\b", re.IGNORECASE)
 
 
 class JSONDecoder(ABC):
@@ -20,6 +26,9 @@ class JSONDecoder(ABC):
         self.ended: bool = False
         self._failed = False
         self._blocks = Blocks()
+        self._odd = Odd()
+        self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
+        self._lost = False  # a message was cut or garbled
 
     @abstractmethod
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
@@ -42,12 +51,17 @@ class JSONDecoder(ABC):
         except ValueError as error:
             return self._not_json(message, error)
         if not isinstance(value, dict):
+            self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
         events = self._object(value, message)
-        if events is not None:
-            return events
-        name = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
-        return [Other(name, raw, self._cursor(value, message))]
+        names = self._odd.take()
+        if events is None:
+            kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
+            events, names = [], [kind]
+            self._heard.add(kind != "message")
+        else:
+            self._heard.add(bool(events) or not names)
+        return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -55,9 +69,10 @@ class JSONDecoder(ABC):
     def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
         """An error in words, or a message that was cut or garbled; a keepalive that was sent as data."""
         raw, cursor = message.data, message.id or None
-        if message.event == "error":
+        if message.event == "error" or _ERROR.match(raw):
             return [self._error({"message": raw}, raw, cursor)]
         if raw.lstrip().startswith(("{", "[{")):
+            self._lost = True
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
@@ -66,7 +81,15 @@ class JSONDecoder(ABC):
         self._failed = self._failed or fatal
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
+    def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
+        """More beside the events of a message; nothing comes after the `End`."""
+        place = len(events) - self.ended
+        return [*events[:place], *more, *events[place:]] if more else events
+
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
-        """The last events of the stream. After a fatal error it is never clean."""
+        """The last events of the stream. It is never clean after a fatal error or a message that was cut, nor where
+        messages came of which none is the dialect's: a terminator then ends something else than an answer."""
         self.ended = True
-        return [*self._blocks.close_all(raw, cursor), End(clean and not self._failed, raw, cursor)]
+        foreign = self._heard == {False} and not self._blocks.opened
+        whole = not self._failed and not self._lost and not foreign
+        return [*self._blocks.close_all(raw, cursor), End(clean and whole, raw, cursor)]

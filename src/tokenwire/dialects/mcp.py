@@ -132,10 +132,13 @@ class MCPDecoder(JSONDecoder):
             case Request(method=method) | Notification(method=method):
                 return [Other(method, raw, cursor)]
             case Response():
+                self._heard.add(True)
                 return [Other("response", raw, cursor), *self._end(raw, cursor, clean=True)]
             case ErrorResponse(code=code, message=words):
                 failed = self._error({"code": code, "message": words}, raw, cursor)
                 return [failed, *self._end(raw, cursor, clean=False)]
+            case _ if fields := error_fields(value):
+                return [self._error(fields, raw, cursor)]  # of a gateway, which knows no JSON-RPC
             case _:
                 return None
 

@@ -2,8 +2,9 @@
 
 In: messages that are one line each, with a piece of the answer: `message` in a chat, `response` and `thinking` in a
 generation. Out: stream events. The last line has `done: true`, the reason, counts of tokens and durations in
-nanoseconds. Tool calls come whole, with their arguments as an object, and in most versions without an id. Errors are
-a line `{"error": "words"}` in a stream that began with 200. Ollama reads no key; a proxy before it may want a bearer.
+nanoseconds. Tool calls come whole, in most versions without an id, with their arguments as an object, or as JSON text
+where a server imitates Ollama. Errors are a line `{"error": "words"}` in a stream that began with 200. Ollama reads no
+key; a proxy before it may want a bearer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, json_text, listed, mapping, member, piece, word
+from .values import error_fields, word
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
 
@@ -35,6 +36,15 @@ _COUNTS = (
 #: Members that have no place among the stream events, in a message and at the top: handed on as `Other`.
 _OTHER_MEMBERS = ("images", "logprobs", "context", "image")
 
+#: Members that need no `Other`: at the top, in a message, in a tool call, and in its function.
+_TOP = (
+    "message", "response", "thinking", "tool_calls", "error", "model", "created_at", "remote_model", "remote_host",
+    "done", "done_reason", *_COUNTS, *_OTHER_MEMBERS,
+)  # fmt: skip
+_MESSAGE = ("role", "content", "thinking", "tool_calls", *_OTHER_MEMBERS)
+_CALL = ("id", "type", "index", "function")
+_FUNCTION = ("index", "name", "arguments")
+
 #: The block that is open: there is one at a time.
 _BLOCK = 0
 
@@ -48,14 +58,16 @@ class OllamaDecoder(JSONDecoder):
         self._called = False
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw = message.data
-        if error_fields(value):
-            return [self._error(error_fields(value), raw)]
-        if "message" not in value and "response" not in value and value.get("done") is not True:
+        raw, fields = message.data, error_fields(value)
+        if not fields and "message" not in value and "response" not in value and value.get("done") is not True:
             return None  # the progress of a download, or of an image
-        events = self._start(value, raw)
-        events += self._piece(mapping(value.get("message")), "content", raw)
-        events += self._piece(value, "response", raw)
+        said = self._odd.object(value.get("message"), "message")
+        self._odd.members(said, _MESSAGE)
+        events = self._piece(said, "content", raw) + self._piece(value, "response", raw)
+        if fields:
+            return [*events, self._error(fields, raw)]
+        self._odd.members(value, _TOP)
+        events = self._start(value, raw) + events
         return (events + self._done(value, raw) if value.get("done") is True else events) or None
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
@@ -65,17 +77,20 @@ class OllamaDecoder(JSONDecoder):
         return [Start("", word(value.get("model")), raw)]
 
     def _piece(self, said: dict[str, Any], text: str, raw: str) -> list[StreamEvent]:
-        events = self._blocks.run(_BLOCK, "reasoning", piece(said.get("thinking")), raw)
-        events += self._blocks.run(_BLOCK, "text", piece(said.get(text)), raw)
-        for call in listed(said.get("tool_calls")):
+        events = self._blocks.run(_BLOCK, "reasoning", self._odd.text(said.get("thinking"), "thinking"), raw)
+        events += self._blocks.run(_BLOCK, "text", self._odd.text(said.get(text), text), raw)
+        for call in self._odd.objects(said.get("tool_calls"), "tool_calls"):
             events += self._call(call, raw)
         return events + [Other(name, raw) for name in _OTHER_MEMBERS if said.get(name)]
 
     def _call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
         self._called = True
-        name = word(member(call, "function", "name"))
-        arguments = json_text(mapping(member(call, "function", "arguments")))
-        events = self._blocks.open(_BLOCK, "tool", raw, tool_id=word(call.get("id")), name=name)
+        function = self._odd.object(call.get("function"), "function")
+        self._odd.members(call, _CALL)
+        self._odd.members(function, _FUNCTION)
+        tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
+        arguments = self._odd.arguments(function.get("arguments"), "arguments") or "{}"
+        events = self._blocks.open(_BLOCK, "tool", raw, tool_id=tool_id, name=name)
         return events + self._blocks.delta(_BLOCK, arguments, raw) + self._blocks.close(_BLOCK, raw)
 
     def _done(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:

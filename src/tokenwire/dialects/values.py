@@ -1,4 +1,13 @@
-"""Values out of JSON that a peer wrote, which may be of any type: what has the wrong one counts as absent."""
+"""Values out of JSON that a peer wrote, which may be of any type.
+
+A value of another type than the format demands is not an absent one: what a server said must not vanish. The functions
+whose names end in `_of` read every value that has one meaning where it stands (a number where text belongs, an object
+where the JSON text of arguments belongs). For a value that has none they return None: the caller then gives an `Other`.
+None and empty values are absent.
+
+`word`, `piece`, `mapping` and `listed` take a wrong type for an absent value. They are for members that say nothing by
+themselves, such as the type of a message, and for those whose loss is told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +18,22 @@ from typing import Any
 from .surrogates import whole
 
 __all__ = [
+    "arguments_of",
     "error_code",
     "error_fields",
     "error_message",
+    "index_of",
+    "items_of",
     "json_text",
     "listed",
     "mapping",
     "member",
+    "name_of",
+    "object_of",
     "parse",
     "percent_encoded",
     "piece",
+    "text_of",
     "value_of",
     "word",
 ]
@@ -39,8 +54,93 @@ def parse(text: str) -> Any:
         raise ValueError("the JSON is nested too deeply") from None
 
 
+def text_of(value: Any) -> str | None:
+    """The text that a value means where text belongs. A piece of a longer text may end in half a surrogate pair.
+
+    A number or a boolean means its JSON text, a list of text parts means their texts joined, one part means its text.
+
+    :returns: empty for what is absent; None for what is no text, such as an object or a part of another kind.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    pieces = [_text_of_part(part) for part in items_of(value)]
+    texts = [text for text in pieces if text is not None]
+    return "".join(texts) if len(texts) == len(pieces) else None
+
+
+def _text_of_part(part: Any) -> str | None:
+    """A part is a text itself, or an object with the member `text` whose type, if it has one, is a kind of text."""
+    if isinstance(part, dict) and "text" in part and word(part.get("type") or "text").endswith("text"):
+        part = part["text"]
+    if part is None:
+        return ""
+    if isinstance(part, str):
+        return part
+    return json_text(part) if isinstance(part, int | float) else None
+
+
+def arguments_of(value: Any) -> str | None:
+    """The JSON text of the arguments of a tool call, which may come as text, whole or in pieces, or as a JSON value.
+
+    :returns: a string as it is; empty for what is absent; None for a value that is nested too deeply to write.
+    """
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json_text(value) or None
+
+
+def object_of(value: Any) -> dict[str, Any] | None:
+    """The object that a value means where an object belongs: also the only one of a list, and one as JSON text.
+
+    :returns: an empty one for what is absent or empty; None for what is no object.
+    """
+    if value is None or value in ("", []):
+        return {}
+    if isinstance(value, str):
+        value = value_of(value)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, dict) else None
+
+
+def items_of(value: Any) -> list[Any]:
+    """The items where a list belongs, of whatever type: what stands there alone is the only item.
+
+    :returns: nothing for what is absent.
+    """
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def index_of(value: Any) -> int | None:
+    """The whole number that a value means where an index belongs: also as text, or as a float.
+
+    :returns: None for what is absent, and for what is no whole number.
+    """
+    if isinstance(value, str):
+        value = value_of(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def name_of(value: Any) -> str | None:
+    """The name, id or code that a value means, whole in itself: a string, or a number as its JSON text.
+
+    :returns: empty for what is absent; None for anything else.
+    """
+    if isinstance(value, str):
+        return whole(value)
+    if value is None:
+        return ""
+    return json_text(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def word(value: Any) -> str:
-    """A string that is whole in itself, such as a name or an id; empty for anything else."""
+    """A string that is whole in itself, such as the type of a message; empty for anything else."""
     return whole(value) if isinstance(value, str) else ""
 
 

@@ -21,13 +21,17 @@ from .replies import refusal_reply
 from .seams import Call, Ending, Exchange, Piece, Reply, Seams, Write
 from .wanted import Refusal
 
-__all__ = ["MAX_BODY_SIZE", "MAX_WAITING", "EndpointConnection"]
+__all__ = ["MAX_BODY_SIZE", "MAX_WAITING", "PATIENCE", "EndpointConnection", "internal_error", "parts_of"]
 
 #: Bytes of a request's body. OpenAI takes 50 MB with images; text alone stays far below this.
 MAX_BODY_SIZE = 8 * 1024 * 1024
 
 #: Bytes of a request's head, as nginx and node allow by default, more or less.
 MAX_HEADER_SIZE = 32 * 1024
+
+#: Seconds in which the head of a request must be whole, from when it may begin; and between two reads of its body.
+#: nginx waits 75 for the next request, and 60 for heads and bodies.
+PATIENCE = 75.0
 
 #: Writes, or messages, that wait for their time before a connection takes no more requests. An answer has forty.
 MAX_WAITING = 10_000
@@ -61,6 +65,7 @@ class EndpointConnection:
         self._queue: deque[tuple[float, bytes]] = deque()
         self._last_due = 0.0
         self._pending_ending: Ending = ""
+        self._patient_until: float | None = None  # while a request is awaited, or the rest of one
 
     @property
     def ending(self) -> Ending:
@@ -75,6 +80,8 @@ class EndpointConnection:
         """Takes bytes from the client."""
         if self._pending_ending:
             return
+        if self._reads_a_body:
+            self._patient_until = now + PATIENCE
         self._http.receive_data(data)
         self._read_requests(now)
 
@@ -84,14 +91,34 @@ class EndpointConnection:
 
     def data_to_send(self, now: float) -> bytes:
         """Drains what is due by now."""
+        self._stop_waiting_in_time(now)
         due = []
         while self._queue and self._queue[0][0] <= now:
             due.append(self._queue.popleft()[1])
+        if self._patient_until is None and not self._queue:
+            self._patient_until = now + PATIENCE
         return b"".join(due)
 
     def next_deadline(self) -> float | None:
-        """When more is due; None where nothing waits."""
-        return self._queue[0][0] if self._queue else None
+        """When more is due, or a request has taken too long; None where nothing waits."""
+        if self._queue:
+            return self._queue[0][0]
+        return None if self._pending_ending else self._patient_until
+
+    @property
+    def _reads_a_body(self) -> bool:
+        return self._http.their_state is h11.SEND_BODY
+
+    def _stop_waiting_in_time(self, now: float) -> None:
+        """A client that has said nothing is left without a word: a request on its way would take a 408 for its answer
+        (RFC 9110 15.5.9)."""
+        if self._queue or self._pending_ending or self._patient_until is None or now < self._patient_until:
+            return
+        if not self._reads_a_body and not self._http.trailing_data[0]:
+            self._pending_ending = "close"
+            return
+        reply = refusal_reply(Refusal(408, "request_timeout", f"The request was not complete after {PATIENCE:g} s."))
+        self._schedule(self._call() if self._reads_a_body else None, self._serialise(reply, close=True), now)
 
     def _read_requests(self, now: float) -> None:
         while not self._pending_ending:
@@ -116,6 +143,10 @@ class EndpointConnection:
     def _begin(self, request: h11.Request, now: float) -> None:
         self._request = request
         self._body = bytearray()
+        self._patient_until = now + PATIENCE
+        if parts_of(request.target.decode("latin-1")) is None:
+            self._refuse(400, "bad_target", "The target of the request is neither a path nor a URL.", now)
+            return
         hosts = [value.decode("latin-1") for name, value in request.headers if name == b"host"]
         if any(not _HOST.fullmatch(host) for host in hosts):
             self._refuse(400, "bad_host", "The Host field is not valid.", now)
@@ -130,22 +161,31 @@ class EndpointConnection:
             self._schedule(self._call(), Exchange([Write(0.0, data or b"", "informational")]), now)
 
     def _end(self, now: float) -> None:
+        self._patient_until = None
         call = self._seams.call(self._call())
-        reply = self._seams.reply(call, _negotiated(call, self._answer(call)))
+        reply = self._seams.reply(call, _negotiated(call, self._answered(call)))
         names = {name.decode() for name, _ in self._request.headers} if self._request else set()
         # RFC 9112 6.1: whoever sends both may be smuggling, so the connection does not outlive the answer.
         ambiguous = {"transfer-encoding", "content-length"} <= names
         self._schedule(call, self._serialise(reply, close=reply.close or ambiguous), now)
         if not self._pending_ending:
             self._http.start_next_cycle()
+            self._request = None
+
+    def _answered(self, call: Call) -> Reply:
+        """A fault of the endpoint's own is told as such: the client is not left with a connection that ends."""
+        try:
+            return self._answer(call)
+        except Exception as error:
+            return refusal_reply(internal_error(error))
 
     def _call(self) -> Call:
         assert self._request is not None
-        target = urlsplit(self._request.target.decode("latin-1"))
+        path, query = parts_of(self._request.target.decode("latin-1")) or ("", "")
         return Call(
             method=self._request.method.decode("ascii"),
-            path=target.path,
-            query=dict(parse_qsl(target.query, keep_blank_values=True)),
+            path=path,
+            query=dict(parse_qsl(query, keep_blank_values=True)),
             headers=[(name.decode("ascii"), value.decode("latin-1")) for name, value in self._request.headers],
             body=bytes(self._body),
             http_version=self._request.http_version.decode("ascii"),
@@ -170,11 +210,16 @@ class EndpointConnection:
             headers.append(("Content-Length", str(len(reply.body))))
         head = h11.Response(status_code=reply.status, headers=headers)
         writes = [Write(0.0, self._http.send(head) or b"", "head")]
-        for delay, data in self._body_parts(reply):
+        for delay, data in self._body_parts(reply) if not self._asks_for_the_head else ():
             writes.append(Write(delay, self._http.send(h11.Data(data)) or b"", "body"))
         writes.append(Write(0.0, self._http.send(h11.EndOfMessage()) or b"", "end"))
         stays = self._http.our_state is h11.DONE
         return Exchange(writes, "" if stays else "close")
+
+    @property
+    def _asks_for_the_head(self) -> bool:
+        """The answer to a HEAD is that to a GET, without its body (RFC 9110 9.3.2)."""
+        return self._request is not None and self._request.method == b"HEAD"
 
     def _body_parts(self, reply: Reply) -> Iterator[tuple[float, bytes]]:
         if reply.pieces is None:
@@ -193,6 +238,23 @@ class EndpointConnection:
                 self._queue.append((due, write.data))
         self._last_due = due
         self._pending_ending = exchange.ending
+
+
+def internal_error(error: Exception) -> Refusal:
+    """What is said where the endpoint itself failed."""
+    return Refusal(500, "internal_error", f"The endpoint failed by a fault of its own: {type(error).__name__}.")
+
+
+def parts_of(target: str) -> tuple[str, str] | None:
+    """Path and query of a request's target (RFC 9112 3.2), of a URL too; None for a URL that is none."""
+    if target.startswith("/"):
+        path, _, query = target.partition("?")
+        return path, query
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return None
+    return parts.path, parts.query
 
 
 def _negotiated(call: Call, reply: Reply) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from .connection import MAX_HEADER_SIZE, EndpointConnection
@@ -9,6 +10,9 @@ from .seams import Ending, Seams
 from .websocket import WebSocketEndpoint, asks_for_websocket
 
 __all__ = ["FrontDoor"]
+
+#: A bare LF ends a line too (RFC 9112 2.2).
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class FrontDoor:
@@ -47,13 +51,21 @@ class FrontDoor:
             if not self._decided():
                 return
             data, self._head = self._head, b""
-            self._chosen = self._websocket() if asks_for_websocket(data.partition(b"\r\n\r\n")[0]) else self._http
+            head = _END_OF_HEAD.split(data, maxsplit=1)[0]
+            self._chosen = self._websocket() if asks_for_websocket(head) else self._http
         self._chosen.receive_data(data, now)
 
     def receive_eof(self, now: float) -> None:
+        self._choose_http(now).receive_eof(now)
+
+    def _choose_http(self, now: float) -> EndpointConnection | WebSocketEndpoint:
+        """No more of the head is awaited: what there is of it goes to HTTP."""
         if self._chosen is None:
             self._chosen = self._http
-        self._chosen.receive_eof(now)
+            data, self._head = self._head, b""
+            if data:  # to h11, no bytes are the end of the connection
+                self._http.receive_data(data, now)
+        return self._chosen
 
     def shut_down(self, now: float) -> None:
         """The endpoint goes away: whoever is on a WebSocket is told."""
@@ -61,11 +73,15 @@ class FrontDoor:
             self._chosen.shut_down()
 
     def data_to_send(self, now: float) -> bytes:
-        return self._chosen.data_to_send(now) if self._chosen is not None else b""
+        if self._chosen is None:
+            deadline = self._http.next_deadline()
+            if deadline is None or now < deadline:
+                return self._http.data_to_send(now)
+        return self._choose_http(now).data_to_send(now)
 
     def next_deadline(self) -> float | None:
-        return self._chosen.next_deadline() if self._chosen is not None else None
+        return (self._chosen or self._http).next_deadline()
 
     def _decided(self) -> bool:
         may_be_get = self._head[:4] == b"GET "[: len(self._head)]
-        return not may_be_get or b"\r\n\r\n" in self._head or len(self._head) > MAX_HEADER_SIZE
+        return not may_be_get or bool(_END_OF_HEAD.search(self._head)) or len(self._head) > MAX_HEADER_SIZE

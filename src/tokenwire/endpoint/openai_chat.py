@@ -169,6 +169,6 @@ OPENAI_CHAT = Service(
     key=_key,
     routes={
         "/v1/chat/completions": {"POST": _answer},
-        "/v1/models": {"GET": _models, "HEAD": _models},
+        "/v1/models": {"GET": _models},
     },
 )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from email.utils import formatdate
 from itertools import count
 from time import time
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from ..protocol.websocket import Asked
 from .a2a import a2a
@@ -21,7 +21,7 @@ from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
 from .bedrock import BEDROCK_CONVERSE
 from .cohere import COHERE_V2
-from .connection import EndpointConnection
+from .connection import EndpointConnection, parts_of
 from .front import FrontDoor
 from .gemini import GEMINI
 from .gemini_interactions import gemini_interactions
@@ -126,27 +126,28 @@ class ReferenceEndpoint:
             self._authorise(call, route.service)
             if not route.methods:
                 raise Refusal(404, "not_found", f"Nothing is at {call.path}.")
-            if call.method not in route.methods:
-                allow = ", ".join([*route.methods, "OPTIONS"])
+            method = "GET" if call.method == "HEAD" else call.method  # the connection leaves the body out
+            if method not in route.methods:
+                allow = ", ".join(_allowed(route.methods))
                 raise Refusal(405, "method_not_allowed", f"{call.method} is not for this.", [("Allow", allow)])
-            reply = route.methods[call.method](replace(call, place=place), seams, self._identify(), self._pace)
+            reply = route.methods[method](replace(call, place=place), seams, self._identify(), self._pace)
             return reply if self._keepalive is None else with_keepalive(reply, self._keepalive)
         except Refusal as refusal:
             return refused(route.service.refuse(refusal), refusal)
 
     def _admit(self, asked: Asked) -> Application | Reply:
-        target = urlsplit(asked.target)
-        query = dict(parse_qsl(target.query))
-        if target.path == "/echo":
+        path, query_text = parts_of(asked.target) or ("", "")
+        query = dict(parse_qsl(query_text))
+        if path == "/echo":
             return Echo()
-        service = next((service for service in self._services if target.path in service.sockets), _FALLBACK)
+        service = next((service for service in self._services if path in service.sockets), _FALLBACK)
         try:
-            self._authorise(Call("GET", target.path, query, list(asked.headers)), service)
-            if target.path not in service.sockets:
-                raise Refusal(404, "not_found", f"No WebSocket is at {target.path}.")
+            self._authorise(Call("GET", path, query, list(asked.headers)), service)
+            if path not in service.sockets:
+                raise Refusal(404, "not_found", f"No WebSocket is at {path}.")
         except Refusal as refusal:
             return refused(service.refuse(refusal), refusal)
-        return service.sockets[target.path](query, self._identify, self._pace)
+        return service.sockets[path](query, self._identify, self._pace)
 
     def _route(self, path: str) -> tuple[_Route, dict[str, str]]:
         for route in self._routes:
@@ -155,7 +156,8 @@ class ReferenceEndpoint:
         return _Route(_FALLBACK, re.compile(""), {}), {}
 
     def _authorise(self, call: Call, service: Service) -> None:
-        if self._key is not None and not hmac.compare_digest(service.key(call).encode(), self._key.encode()):
+        given = service.key(call).encode("utf-8", "replace")
+        if self._key is not None and not hmac.compare_digest(given, self._key.encode()):
             challenge = [("WWW-Authenticate", 'Bearer realm="tokenwire"')]
             raise Refusal(401, "invalid_api_key", "The key is missing or wrong.", challenge)
 
@@ -178,12 +180,18 @@ def _routes(services: Iterable[Service]) -> Iterable[_Route]:
             yield _Route(service, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/:]+)", re.escape(path))), methods)
 
 
+def _allowed(methods: Iterable[str]) -> list[str]:
+    """The methods of a path. Whoever answers a GET answers a HEAD (RFC 9110 9.1)."""
+    own = list(methods)
+    return [*own, *(["HEAD"] if "GET" in own else []), "OPTIONS"]
+
+
 def _preflight(methods: Iterable[str]) -> Reply:
     """CORS: a page from anywhere may ask (the Fetch standard, 3.2)."""
     return Reply(
         204,
         [
-            ("Access-Control-Allow-Methods", ", ".join([*methods, "OPTIONS"])),
+            ("Access-Control-Allow-Methods", ", ".join(_allowed(methods))),
             ("Access-Control-Allow-Headers", _ALLOWED_FIELDS),
             ("Access-Control-Max-Age", "600"),
         ],

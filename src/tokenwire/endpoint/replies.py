@@ -48,10 +48,11 @@ _GOOGLE_STATUSES = {
 
 
 def compact(value: Any) -> bytes:
-    """JSON without blanks."""
+    """JSON without blanks. Half a surrogate pair, which no UTF-8 can have, stays an escape (RFC 8259 8.2)."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # Legal as they are, and still taken for line ends by many readers of streams.
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085").encode()
+    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085")
+    return text.encode("utf-8", "backslashreplace")
 
 
 def unnamed_events(payloads: Iterable[Payload]) -> list[bytes]:

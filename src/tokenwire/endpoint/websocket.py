@@ -106,10 +106,16 @@ class WebSocketEndpoint:
                 case Closed():
                     self._drop_the_rest()
                 case str() | bytes() if self._application is not None:
-                    turn = self._application.received(event, self._pending)
-                    self._say(self._seams.turn(event, turn), now)
+                    self._say(self._seams.turn(event, self._received(self._application, event)), now)
                 case _:
                     pass
+
+    def _received(self, application: Application, message: str | bytes) -> Turn:
+        """What the application says; where it fails by a fault of its own, the client is told so (RFC 6455 7.4.1)."""
+        try:
+            return application.received(message, self._pending)
+        except Exception:
+            return Turn([], close=1011)
 
     def receive_eof(self, now: float) -> None:
         """The client is gone: nothing more is said."""
