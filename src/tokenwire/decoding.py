@@ -163,7 +163,7 @@ class _Reading:
         try:
             events = self.decoder.receive_data(chunk)
         except RemoteProtocolError as error:
-            self._raise_what_it_is(error)
+            self._raise_if_coded(error)
             raise
         self.answer.add_all(events)
         return events
@@ -178,29 +178,26 @@ class _Reading:
         """An end of stream that nothing announced is an error, and carries what had arrived; so is a failure."""
         failure = self.decoder.failure
         if failure is not None and self._raises:
-            raise StreamFailed(failure, self.answer)
+            has_words = not self.decoder.no_stream or failure.message != failure.raw
+            raise StreamFailed(failure, self.answer, "" if has_words else self._no_message())
         if self.decoder.outcome == "interrupted":
             raise StreamInterrupted(self._interruption(), self.answer)
 
-    def _raise_what_it_is(self, error: RemoteProtocolError) -> None:
-        """A framing that fails on the first bytes names a detail of its own: what the bytes are instead says more."""
-        if isinstance(error, EventTooLarge) or self.answer.events or not looks_like_no_stream(self._beginning):
-            return
-        words = f"{error.message}; the bytes begin with {self._shown()}"
-        if coding_of(self._beginning):
+    def _raise_if_coded(self, error: RemoteProtocolError) -> None:
+        """A framing that fails on coded bytes names a detail of its own: that they are coded says more."""
+        if coding_of(self._beginning) and not isinstance(error, EventTooLarge):
+            words = f"{error.message}; the bytes begin with {self._shown()}"
             raise DecodingError(words, offset=error.offset, clause="RFC 9110 8.4") from error
-        raise RemoteProtocolError(words, offset=error.offset, clause=error.clause) from error
 
     def _shown(self) -> str:
         return shown(bytes(self._beginning), self.decoder.dialect, whole=self._size == len(self._beginning))
 
     def _interruption(self) -> str:
         events = self.answer.events
-        name = self.decoder.dialect.name
         if self._says_nothing(events):
-            return self._no_message(name)
+            return self._no_message()
         return (
-            f"the stream ended without the end that {name} marks, "
+            f"the stream ended without the end that {self.decoder.dialect.name} marks, "
             f"after {len(events) - 1} events and {len(self.answer.text)} characters of text"
         )
 
@@ -213,10 +210,11 @@ class _Reading:
             return all(isinstance(event, Other) or (isinstance(event, Error) and not event.fatal) for event in told)
         return all(isinstance(event, Other) and event.type == "not-json" for event in told)
 
-    def _no_message(self, name: str) -> str:
+    def _no_message(self) -> str:
         """Nothing of the dialect was there: what was there instead, as far as its first bytes tell."""
         if not self._size:
             return "no bytes came: was the body read before, or its response closed? A body can be read once"
+        name = self.decoder.dialect.name
         return f"{self._size} bytes came, no message of {name} among them; they begin with {self._shown()}"
 
 

@@ -49,6 +49,10 @@ __all__ = [
 ]
 
 
+#: Characters of what a server said that stand in a message; the error itself has all of it.
+MAX_WORDS = 500
+
+
 class InvalidURL(LocalProtocolError):
     """Not a URL that can be asked for a stream."""
 
@@ -152,12 +156,14 @@ class StreamFailed(TokenwireError):
 
     :ivar error: what the server said.
     :ivar answer: text, reasoning, tools, usage and events as far as they came.
+
+    :param instead: the message, where the server said no error in words and something else came in place of a stream.
     """
 
-    def __init__(self, error: Error, answer: Answer) -> None:
+    def __init__(self, error: Error, answer: Answer, instead: str = "") -> None:
         code = f" ({error.code})" if error.code else ""
-        words = error.message or error.raw or "without a word"
-        super().__init__(f"the server said an error in the stream{code}: {words}")
+        words = (error.message or error.raw or "without a word")[:MAX_WORDS]
+        super().__init__(instead or f"the server said an error in the stream{code}: {words}")
         self.error = error
         self.answer = answer
 

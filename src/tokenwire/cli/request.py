@@ -14,7 +14,7 @@ from ..dialects import DIALECTS, dialect_named
 from ..dialects.dialect import Dialect, Prompt
 from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
-from ..errors import LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..recording import REDACTED_FIELDS
 from ..session import Observe, PolicyName, Timeouts
 from .exits import one_line
@@ -153,10 +153,13 @@ def open_request(
 
 
 def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
-    """The first model that the endpoint lists, which is told; None where it lists none, for it may need none."""
+    """The first model that the endpoint lists, which is told; None where it lists none, for it may need none.
+
+    Where there is no connection, the request itself says so.
+    """
     try:
         model = first_model(url, dialect, key, fields)
-    except LocalProtocolError:
+    except (ConnectionFailed, LocalProtocolError):
         return None
     print(f"model: {one_line(model)}, the first that is listed", file=sys.stderr, flush=True)
     return model

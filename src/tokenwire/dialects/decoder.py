@@ -59,6 +59,8 @@ class Decoder:
         self.outcome: Outcome | None = None
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
         self.guess: Guess | None = None
+        #: At the end: the body was no stream, and a fatal `Error` stands in its place.
+        self.no_stream: bool = False
         self._failure: Error | None = None
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
@@ -180,6 +182,7 @@ class Decoder:
             return events
         words = self._frames.words
         if words:
+            self.no_stream = True
             events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()
         for event in last:

@@ -68,6 +68,7 @@ class Frames(Protocol):
     def words(self) -> str:
         """After the end: what was said in place of a stream, such as an error object or an HTML page; empty where
         messages came, or nothing did."""
+        ...
 
     @property
     def between_messages(self) -> bool:
