@@ -155,11 +155,15 @@ def open_request(
 def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
     """The first model that the endpoint lists, which is told; None where it lists none, for it may need none.
 
-    Where there is no connection, the request itself says so.
+    Where there is no connection, the request itself says so; but a certificate stays as it is.
     """
     try:
         model = first_model(url, dialect, key, fields)
-    except (ConnectionFailed, LocalProtocolError):
+    except ConnectionFailed as failure:
+        if failure.phase == "tls":
+            raise
+        return None
+    except LocalProtocolError:
         return None
     print(f"model: {one_line(model)}, the first that is listed", file=sys.stderr, flush=True)
     return model
