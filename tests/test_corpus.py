@@ -263,6 +263,52 @@ DELIBERATE |= {
 }
 
 
+#: The index counts function calls and those of MCP only. Code, commands and patches are the input of calls too.
+DELIBERATE |= {
+    "openai-responses/vercel-openai-apply-patch-tool-1.payloads.jsonl": {
+        "tools": [
+            {
+                "name": "apply_patch",
+                "arguments": "+## Shopping Checklist\n+\n+- [ ] Milk\n+- [ ] Bread\n+- [ ] Eggs\n+- [ ] Fresh fruit\n"
+                "+- [ ] Coffee\n",
+            }
+        ],
+    },
+    "openai-responses/vercel-openai-code-interpreter-tool-1.payloads.jsonl": {
+        "tools": [
+            {
+                "name": "code_interpreter",
+                "arguments": "import random, math\nN=10000\nsums=[]\ns=0\nfor _ in range(N):\n"
+                "    a=random.randint(1,6)\n    b=random.randint(1,6)\n    sm=a+b\n    sums.append(sm)\n    s+=sm\n"
+                "min(sums), max(sums), sum(sums), sum(sums)/N\n",
+            },
+            {
+                "name": "code_interpreter",
+                "arguments": "import csv, pathlib\npath = pathlib.Path('/mnt/data/roll2dice_sums_10000.csv')\n"
+                "with open(path, 'w', newline='') as f:\n    writer = csv.writer(f)\n    writer.writerow(['sum'])\n"
+                "    for val in sums:\n        writer.writerow([val])\npath, path.exists(), len(sums)\n",
+            },
+            {"name": "code_interpreter", "arguments": "sums[:20]\n"},
+        ],
+    },
+    "openai-responses/vercel-openai-local-shell-tool-1.payloads.jsonl": {
+        "tools": [{"name": "local_shell", "arguments": '{"type": "exec", "command": ["ls", "-a", "~"], "env": {}}'}],
+    },
+    "openai-responses/vercel-openai-shell-skills-1.payloads.jsonl": {
+        "tools": [
+            {"name": "shell", "arguments": "ls -R /home/oai/skills/island-rescue-ab6238cd308ce72a5ae69fd3ba1e3aeb"},
+            {
+                "name": "shell",
+                "arguments": "sed -n '1,200p' /home/oai/skills/island-rescue-ab6238cd308ce72a5ae69fd3ba1e3aeb/SKILL.md",
+            },
+        ],
+    },
+    "openai-responses/vercel-openai-shell-tool-1.payloads.jsonl": {
+        "tools": [{"name": "shell", "arguments": "ls -a ~/Desktop"}],
+    },
+}
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the index: what a recording says."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenwire.dialects import dialect_named
+from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.dialects.events import (
@@ -326,3 +327,81 @@ def test_whatever_comes_the_blocks_and_the_end_are_in_order(messages: list[Any],
     assert len(set(opened)) == len(opened)
     if any(isinstance(event, Error) and event.fatal for event in events):
         assert events[-1] == End(False)
+
+
+# Snapshots, and who speaks.
+
+
+def snapshot(*messages: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "MESSAGES_SNAPSHOT", "messages": list(messages)}
+
+
+def say(known_by: str, *pieces: str, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {"type": "TEXT_MESSAGE_START", "messageId": known_by, **more},
+        *({"type": "TEXT_MESSAGE_CONTENT", "messageId": known_by, "delta": piece} for piece in pieces),
+        {"type": "TEXT_MESSAGE_END", "messageId": known_by},
+    ]
+
+
+def assistant(known_by: str, content: Any, **more: Any) -> dict[str, Any]:
+    return {"id": known_by, "role": "assistant", "content": content, **more}
+
+
+STARTED = {"type": "RUN_STARTED", "threadId": "t", "runId": "r"}
+USER = {"id": "u", "role": "user", "content": "hi"}
+OLD = assistant("old", "earlier")
+CALL_WHOLE = {"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
+CALL_BEGUN = [
+    {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "add"},
+    {"type": "TOOL_CALL_ARGS", "toolCallId": "c", "delta": '{"a"'},
+]
+CALL_ENDS = {"type": "TOOL_CALL_END", "toolCallId": "c"}
+
+# name: (messages, text, calls, errors)
+SNAPSHOTS: dict[str, tuple[list[Any], str, list[tuple[str, str]], int]] = {
+    "all of it was told": ([*say("m", "He", "llo"), snapshot(OLD, USER, assistant("m", "Hello"))], "Hello", [], 0),
+    "the rest": ([*say("m", "He"), snapshot(USER, assistant("m", "Hello"))], "Hello", [], 0),
+    "only the snapshot": ([snapshot(OLD, USER, assistant("m", "Hello"))], "Hello", [], 0),
+    "what was said before the run": ([snapshot(OLD, USER), *say("m", "Hello")], "Hello", [], 0),
+    "a run that begins with its messages": (
+        [{**STARTED, "input": {"messages": [USER, OLD]}}, snapshot(USER, OLD), *say("m", "Hello")], "Hello", [], 0),
+    "other text": ([*say("m", "Hxl"), snapshot(USER, assistant("m", "Hello"))], "Hxl", [], 1),
+    "a message that is still open": (
+        [*say("m", "He")[:2], snapshot(USER, assistant("m", "He")),
+         {"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "llo"}], "Hello", [], 0),
+    "a message that is open at the end": ([*say("m", "He")[:2], snapshot(USER, assistant("m", "Hello"))],
+                                          "Hello", [], 0),
+    "text that follows was told": ([*say("m", "a"), *say("n", "b"), snapshot(assistant("m", "aA"))], "abA", [], 1),
+    "the rest of arguments": ([*CALL_BEGUN, snapshot(assistant("m", "", toolCalls=[CALL_WHOLE])), CALL_ENDS],
+                              "", [("add", '{"a":1}')], 0),
+    "other arguments": ([*CALL_BEGUN, CALL_ENDS, snapshot(assistant("m", "", toolCalls=[CALL_WHOLE]))],
+                        "", [("add", '{"a":1}')], 1),
+    "a call only in the snapshot": ([snapshot(USER, assistant("m", "", toolCalls=[CALL_WHOLE]))],
+                                    "", [("add", '{"a":1}')], 0),
+    "numbers": ([*say("m", "1"), snapshot(assistant("m", 12))], "12", [], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SNAPSHOTS)
+def test_what_only_a_snapshot_says_is_told(name: str) -> None:
+    messages, text, calls, errors = SNAPSHOTS[name]
+    answer = Answer()
+    answer.add_all(read(STARTED, *messages, FINISHED))
+    assert answer.text == text
+    assert [(call.name, call.arguments) for call in answer.tools] == calls
+    assert sum(isinstance(event, Error) for event in answer.events) == errors
+    assert answer.end == End(True)
+
+
+def test_a_sub_agent_is_named_and_is_not_the_answer() -> None:
+    began = {"type": "SUBAGENT_STARTED", "subagentRunId": "s1", "name": "researcher"}
+    call = {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "add", "parentMessageId": "m"}
+    answer = Answer()
+    answer.add_all(
+        read(STARTED, began, *say("m", "Found.", subagentRunId="s1"), call, *say("n", "x", subagentRunId="s2"),
+             *say("o", "42"), FINISHED)
+    )  # fmt: skip
+    assert (answer.text, answer.commentary) == ("42", "Found.x")
+    starts = [event for event in answer.events if isinstance(event, BlockStart)]
+    assert [start.agent for start in starts] == ["researcher", "researcher", "s2", ""]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_invariants import check
 
 from cutting import cut_at, cuts, every_way
+from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.dialects.events import (
@@ -188,8 +189,9 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [event("interaction.created", interaction=1), event("step.start", index="0", step=[]),
          event("step.delta", index=[], delta=1), start({}, "model_output"), delta(None, "text", text=1),
          delta(0, "arguments_delta", arguments={}), stop("x"), interaction("completed", status=1)],
-        [Start("", ""), Other("step.start", "…"), Other("step.delta", "…"), BlockStart(0, "text"), Other("text", "…"),
-         Other("arguments_delta", "…"), BlockStop(0), Finish("other", ""), End(True)],
+        [Start("", ""), Other("interaction", "…"), Other("step.start", "…"), Other("step.delta", "…"),
+         BlockStart(0, "text"), TextDelta(0, "1"), BlockStop(0), BlockStart(1, "tool"), ToolCallDelta(1, "{}"),
+         BlockStop(1), Finish("other", ""), End(True)],
     ),
 ]  # fmt: skip
 
@@ -289,3 +291,64 @@ def test_what_is_asked() -> None:
     assert http.target.path == "/v1beta/interactions"
     assert dict(http.headers)["x-goog-api-key"] == "k"
     assert json.loads(http.body) == {**asked, "stream": True}
+
+
+# Steps that are whole.
+
+
+def output(words: Any, kind: str = "model_output") -> dict[str, Any]:
+    part = [{"type": "text", "text": words}]
+    return {"type": kind, "summary" if kind == "thought" else "content": part}
+
+
+def ended(*steps: dict[str, Any]) -> dict[str, Any]:
+    return interaction("completed", status="completed", steps=list(steps))
+
+
+ASKED = {"type": "user_input", "content": [{"type": "text", "text": "hi"}]}
+CALLED = {"type": "function_call", "id": "c1", "name": "f", "arguments": {"a": 1}}
+
+# name: (messages, text, reasoning, calls, errors)
+WHOLES: dict[str, tuple[list[Any], str, str, list[tuple[str, str]], int]] = {
+    "all of it was told": ([start(0, "model_output"), delta(0, "text", text="Hello"), stop(0),
+                            ended(ASKED, output("Hello"))], "Hello", "", [], 0),
+    "the rest": ([start(0, "model_output"), delta(0, "text", text="He"), stop(0), ended(ASKED, output("Hello"))],
+                 "Hello", "", [], 0),
+    "only in the end": ([ended(ASKED, output("hm", "thought"), output("Hello"), CALLED)],
+                        "Hello", "hm", [("f", '{"a": 1}')], 0),
+    "only in the start": ([event("step.start", index=0, step=output("Hello")), stop(0), ended()], "Hello", "", [], 0),
+    "the start, and deltas that repeat it": (
+        [event("step.start", index=0, step=output("He")), delta(0, "text", text="He"), delta(0, "text", text="llo"),
+         stop(0), ended()], "Hello", "", [], 0),
+    "other text": ([start(0, "model_output"), delta(0, "text", text="Hxl"), stop(0), ended(output("Hello"))],
+                   "Hxl", "", [], 1),
+    "text that follows was told": ([start(0, "model_output"), delta(0, "text", text="a"), stop(0),
+                                    start(1, "model_output"), delta(1, "text", text="b"), stop(1),
+                                    ended(output("aA"), output("b"))], "abA", "", [], 1),
+    "the rest of thoughts": ([start(0, "thought"), delta(0, "thought_summary", content={"type": "text", "text": "h"}),
+                              stop(0), ended(output("hm", "thought"))], "", "hm", [], 0),
+    "a call that was told": ([event("step.start", index=0, step=CALLED), stop(0), ended(CALLED)],
+                             "", "", [("f", '{"a": 1}')], 0),
+    "a call without its arguments": (
+        [event("step.start", index=0, step={**CALLED, "arguments": None}),
+         delta(0, "arguments_delta", arguments='{"a":1'), ended(CALLED)],
+        "", "", [("f", '{"a":1}')], 0),
+    "two calls without ids": (
+        [start(0, "function_call", name="f"), delta(0, "arguments_delta", arguments="[1]"), stop(0),
+         ended({"type": "function_call", "name": "f", "arguments": [1]},
+               {"type": "function_call", "name": "f", "arguments": [2]})],
+        "", "", [("f", "[1]"), ("f", "[2]")], 0),
+    "arguments as text": ([event("step.start", index=0, step={**CALLED, "arguments": '{"a":1}'}), stop(0),
+                           ended({**CALLED, "arguments": '{"a":1}'})], "", "", [("f", '{"a":1}')], 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLES)
+def test_what_only_a_whole_step_says_is_told_once(name: str) -> None:
+    messages, text, reasoning, calls, errors = WHOLES[name]
+    answer = Answer()
+    answer.add_all(read(CREATED, *messages))
+    assert (answer.text, answer.reasoning) == (text, reasoning)
+    assert [(call.name, call.arguments) for call in answer.all_tools] == calls
+    assert sum(isinstance(event, Error) for event in answer.events) == errors
+    assert answer.end == End(True)

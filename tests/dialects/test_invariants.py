@@ -161,10 +161,12 @@ def check_answer(events: list[StreamEvent]) -> None:
     answer = tokenwire.Answer()
     answer.add_all(events)
     assert answer.events == events
-    of_choice = {event.block: event.choice for event in events if isinstance(event, BlockStart)}
-    for choice in {0, *of_choice.values()}:
-        wanted = "".join(e.text for e in events if isinstance(e, TextDelta) and of_choice[e.block] == choice)
-        assert answer.text_of(choice) == wanted
+    starts = {event.block: event for event in events if isinstance(event, BlockStart)}
+    texts = [(starts[event.block], event.text) for event in events if isinstance(event, TextDelta)]
+    for choice in {0, *(start.choice for start in starts.values())}:
+        of_it = [(start, text) for start, text in texts if start.choice == choice and not start.agent]
+        said = "".join(text for start, text in of_it if start.phase != "commentary")
+        assert answer.text_of(choice) == (said or "".join(text for _, text in of_it))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

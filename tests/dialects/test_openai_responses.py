@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cutting import cut_at, cuts, every_way
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.dialect import Prompt, Tool
+from tokenwire.dialects.dialect import Again, Broken, Prompt, Tool
 from tokenwire.dialects.events import (
     BlockStart,
     BlockStop,
@@ -118,6 +118,9 @@ START = Start("resp_1", "m")
 COUNTED = Usage({"total_tokens": 3}, True)
 STOP: list[StreamEvent] = [COUNTED, Finish("stop", "completed"), End(True)]
 CALLS: list[StreamEvent] = [COUNTED, Finish("tool_calls", "completed"), End(True)]
+ANEW = Error(
+    "whole_differs", "the whole of the call in block 0 is not what its deltas said: the call is given anew", False
+)
 ADDED, PART, PART_DONE, ITEM_DONE = (
     Other(f"response.{kind}", "…")
     for kind in ("output_item.added", "content_part.added", "content_part.done", "output_item.done")
@@ -189,7 +192,7 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             item("done", "message", 1, content=[{"type": "output_text", "text": "Hello"}, {"type": "hologram"},
                                                 {"type": "refusal", "refusal": "no"}, 7]),
         ],
-        [*thought(0, "s"), *thought(1, "c"), *spoken(2, "Hello"), *spoken(3, "no", kind="refusal"), *STOP],
+        [*thought(0, "s"), *thought(1, "c"), *spoken(2, "Hello"), *spoken(3, "no", kind="refusal"), ITEM_DONE, *STOP],
     ),
     "an empty text": (
         [text(""), done("output_text", content_index=0, text="")],
@@ -240,7 +243,8 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
                                       [*called(0, "{}"), ITEM_DONE, *CALLS]),
     "arguments of a call that was not announced": (
         [delta("function_call_arguments", "{}", item_id="f1"), call("done", arguments="{}")],
-        [*called(0, "{}", tool_id="f1", name=""), *CALLS],
+        [*called(0, "{}", tool_id="f1", name=""), ANEW,
+         BlockStart(1, "tool", "c1", "add", replaces=0), ToolCallDelta(1, "{}"), BlockStop(1), *CALLS],
     ),
     "a call without arguments": ([call("added"), call("done")], [*called(0), *CALLS]),
     "arguments as an object": ([call("done", arguments={"a": 1})], [*called(0, '{"a": 1}'), *CALLS]),
@@ -266,7 +270,6 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [
             item("added", "web_search_call"),
             event("web_search_call.searching", output_index=0),
-            event("code_interpreter_call_code.delta", output_index=1, delta="import"),
             event("image_generation_call.partial_image", partial_image_b64="UklG"),
             event("output_text.annotation.added", annotation={"type": "url_citation"}),
             event("shell_call_output_content.delta", delta={"stdout": "x"}),
@@ -275,13 +278,14 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             {"type": "keepalive", "sequence_number": 3},
         ],
         [ADDED, *(Other(kind, "…") for kind in (
-            "response.web_search_call.searching", "response.code_interpreter_call_code.delta",
-            "response.image_generation_call.partial_image", "response.output_text.annotation.added",
-            "response.shell_call_output_content.delta", "response.steer.accepted", "response.telepathy.delta",
+            "response.web_search_call.searching", "response.image_generation_call.partial_image",
+            "response.output_text.annotation.added", "response.shell_call_output_content.delta",
+            "response.steer.accepted", "response.telepathy.delta",
             "keepalive")), *STOP],
     ),
-    "deltas that are none": ([text(None), text(7), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],
-                             [*[Other("response.output_text.delta", "…")] * 3, *spoken(0, "a"), *STOP]),
+    "deltas that are none": ([text(None), text({"a": 1}), delta("output_text", "a", "x", content_index=[])],
+                             [*[Other("response.output_text.delta", "…")] * 2, *spoken(0, "a"), *STOP]),
+    "a delta that is a number": ([text(7), text("a")], [*spoken(0, "7", "a"), *STOP]),
     "more after the end of a part": (
         [text("a"), done("output_text", content_index=0, text="a"), text("b")],
         [*spoken(0, "a"), BlockStart(1, "text"), TextDelta(1, "b"), BlockStop(1), *STOP],
@@ -315,7 +319,7 @@ def test_the_type_may_stand_in_the_name_of_the_event_alone() -> None:
     [
         (response("completed"), Finish("stop", "completed")),
         (response("completed", output=[{"type": "function_call"}]), Finish("tool_calls", "completed")),
-        (response("completed", output=[7, {"type": ["x"]}, {"type": "message"}]), Finish("stop", "completed")),
+        (response("completed", output=[{"type": ["x"]}, {"type": "message"}]), Finish("stop", "completed")),
         (response("incomplete", incomplete_details={"reason": "max_output_tokens"}),
          Finish("length", "max_output_tokens")),
         (response("incomplete", incomplete_details={"reason": "content_filter"}),
@@ -328,11 +332,23 @@ def test_the_type_may_stand_in_the_name_of_the_event_alone() -> None:
         (response("cancelled"), Finish("cancelled", "cancelled")),
         (response("completed", "in_progress"), Finish("stop", "completed")),
         (event("completed"), Finish("stop", "completed")),
-        (event("incomplete", response="x"), Finish("other", "incomplete")),
+        (event("incomplete", response=None), Finish("other", "incomplete")),
     ],
 )  # fmt: skip
 def test_how_a_response_ends(message: Any, finish: Finish) -> None:
     assert read(CREATED, message) == [START, finish, End(True)]
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "name"),
+    [
+        (response("completed", output=[7]), Finish("stop", "completed"), "output"),
+        (response("completed", usage=7), Finish("stop", "completed"), "usage"),
+        (event("incomplete", response="x"), Finish("other", "incomplete"), "response"),
+    ],
+)
+def test_an_end_that_holds_what_has_no_meaning_tells_so(message: Any, finish: Finish, name: str) -> None:
+    assert read(CREATED, message) == [START, finish, Other(name, "…"), End(True)]
 
 
 def test_a_call_that_was_cut_off_by_the_limit_is_no_tool_call() -> None:
@@ -436,6 +452,23 @@ def test_a_resumed_stream_may_begin_without_created() -> None:
     assert read(text("a"), COMPLETED) == [
         BlockStart(0, "text"), TextDelta(0, "a"), START, BlockStop(0), *STOP,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "resumed"),
+    [
+        ({"background": True}, True),
+        ({"background": True, "store": True}, True),
+        ({"background": True, "store": None}, True),
+        ({"background": True, "store": False}, False),
+        ({"background": False, "store": True}, False),
+        ({"store": True}, False),
+    ],
+)
+def test_only_what_is_stored_and_runs_in_the_background_is_resumed(asked: dict[str, Any], resumed: bool) -> None:
+    assert OPENAI_RESPONSES.resuming is not None
+    again = OPENAI_RESPONSES.resuming(Broken("/v1/responses", {}, asked, id="resp_1", cursor="7"))
+    assert again == (Again("/v1/responses/resp_1?stream=true&starting_after=7") if resumed else None)
 
 
 def lane(message: dict[str, Any], name: Any) -> dict[str, Any]:

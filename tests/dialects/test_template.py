@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.dialect import Holes
-from tokenwire.dialects.events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from tokenwire.dialects.dialect import Holes, KeepsTexts
+from tokenwire.dialects.events import Error, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from tokenwire.dialects.template import MAX_FAILURES, MAX_SIZE, Template
 from tokenwire.errors import EventTooLarge
 
@@ -303,6 +303,56 @@ def test_a_stream_that_never_fits_is_not_tried_for_ever() -> None:
     assert decoder._shortcut is not None
     assert not decoder._shortcut.ready
     same("openai-chat", framed(*[chat("x", number=number) for number in range(3 * MAX_FAILURES)]))
+
+
+def responses(texts: list[str], whole: str, **more: Any) -> bytes:
+    """A response of OpenAI's: deltas, then all levels at which the whole is repeated."""
+    place = {"output_index": 0, "content_index": 0}
+    part = {"type": "output_text", "text": whole}
+    item = {"id": "m1", "type": "message", "content": [part]}
+    messages: list[dict[str, Any]] = [{"type": "response.created", "response": {"id": "r1"}}]
+    messages += [{"type": "response.output_text.delta", **place, "delta": text, **more} for text in texts]
+    messages += [
+        {"type": "response.output_text.done", **place, "text": whole},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": [item]}},
+    ]
+    numbered = [{**message, "sequence_number": number} for number, message in enumerate(messages)]
+    return b"".join(f"event: {it['type']}\n".encode() + framed(json.dumps(it)) for it in numbered)
+
+
+@pytest.mark.parametrize("rest", ["", " and more", None])
+@pytest.mark.parametrize("text", ["t", "é😀", 'a"\\\n'])
+def test_a_whole_is_compared_with_what_went_the_short_way(text: str, rest: str | None) -> None:
+    texts = [f"{text}{number} " for number in range(300)]
+    whole = "other" if rest is None else "".join(texts) + rest
+    data = responses(texts, whole)
+    same("openai-responses", data)
+    assert taken(Decoder("openai-responses"), cut(data, 4096)) > 200
+    events = decode(Decoder("openai-responses"), cut(data, 4096))
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "".join(texts) + (rest or "")
+    assert [event.code for event in events if isinstance(event, Error)] == ["whole_differs"] * (rest is None)
+
+
+def test_a_whole_is_compared_with_what_came_over_a_websocket() -> None:
+    lines = responses([f"t{number}" for number in range(50)], "".join(f"t{number}" for number in range(50)) + "!")
+    messages = [line.removeprefix("data: ") for line in lines.decode().splitlines() if line.startswith("data")]
+    short, slow = Decoder("openai-responses"), full("openai-responses")
+    for message in messages:
+        assert told(short.receive_message(message)) == told(slow.receive_message(message))
+
+
+def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
+    decoder = Decoder("openai-responses")
+    texts = [f"t{number} " for number in range(3000)]
+    body = responses(texts, "".join(texts), obfuscation="x" * 200)
+    for piece in cut(body[: body.index(b"event: response.output_text.done")], 4096):
+        decoder.receive_data(piece)
+    inner = decoder._decoder
+    assert isinstance(inner, KeepsTexts)
+    assert inner.texts(0) == texts
+    assert isinstance(CHAT.decoder(), KeepsTexts) is False
 
 
 # Made by Hypothesis.

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenwire.dialects import dialect_named
+from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Prompt
 from tokenwire.dialects.events import (
@@ -268,3 +269,38 @@ def test_whatever_comes_the_blocks_and_the_end_are_in_order(chunks: list[Any]) -
     assert len(set(opened)) == len(opened)
     if any(isinstance(event, Error) and event.fatal for event in events):
         assert events[-1] == End(False)
+
+
+BEGUN = call("tool-input-start", toolName="add")
+
+# name: (the pieces of the input, its whole, the arguments, errors)
+INPUTS: dict[str, tuple[list[Any], dict[str, Any], str, int]] = {
+    "no pieces": ([], {"input": {"a": 1}}, '{"a": 1}', 0),
+    "all pieces": (['{"a":', "1}"], {"input": {"a": 1}}, '{"a":1}', 0),
+    "the rest": (['{"a":1'], {"input": {"a": 1, "b": 2}}, '{"a":1,"b":2}', 0),
+    "the rest, with blanks": (['{"a": '], {"input": {"a": 1}}, '{"a": 1}', 0),
+    "another input": (['{"a":2}'], {"input": {"a": 1}}, '{"a": 1}', 1),
+    "an input that is no JSON": (['{"a'], {"input": '{"a'}, '{"a', 0),
+    "the rest of one that is no JSON": (['{"a'], {"input": '{"a":x}'}, '{"a":x}', 0),
+    "no input": (['{"a":1}'], {}, '{"a":1}', 0),
+    "a piece that is an object": ([{"a": 1}], {"input": {"a": 1}}, '{"a": 1}', 0),
+}
+
+
+@pytest.mark.parametrize("end", ["tool-input-available", "tool-input-error"])
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_input_that_is_whole_is_compared_with_its_pieces(name: str, end: str) -> None:
+    pieces, whole, arguments, errors = INPUTS[name]
+    deltas = [call("tool-input-delta", inputTextDelta=piece) for piece in pieces]
+    answer = Answer()
+    answer.add_all(read(BEGUN, *deltas, call(end, toolName="add", **whole), chunk("finish"), DONE))
+    assert [(it.name, it.arguments) for it in answer.tools] == [("add", arguments)]
+    assert sum(isinstance(event, Error) for event in answer.events) == errors
+
+
+def test_an_input_that_comes_again_is_told_once() -> None:
+    again = call("tool-input-available", toolName="add", input={"a": 1})
+    answer = Answer()
+    answer.add_all(read(BEGUN, again, again, chunk("finish"), DONE))
+    assert [it.arguments for it in answer.tools] == ['{"a": 1}']
+    assert answer.error is None

@@ -7,6 +7,9 @@ server-sent events; its protobuf encoding is not read. Messages and tool calls h
 A `_CHUNK` opens, continues and, when something else comes, closes what `_START`, `_CONTENT` and `_END` would. A text
 message that is not the assistant's (`role`) is no answer: it is given as `Other`. `THINKING_TEXT_MESSAGE_…`, which
 version 1.0 removed, is read as the reasoning that it was.
+
+`MESSAGES_SNAPSHOT` has all messages whole, those of earlier runs too. Messages of this run are compared with what was
+told of them, and new ones of the agent at the end of the snapshot are given; it stays an `Other` besides.
 """
 
 from __future__ import annotations
@@ -18,7 +21,19 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_code, error_fields, error_message, listed, mapping, piece, word
+from .values import (
+    arguments_of,
+    error_code,
+    error_fields,
+    error_message,
+    listed,
+    mapping,
+    member,
+    name_of,
+    text_of,
+    word,
+)
+from .wholes import WholeBlocks, too_late
 
 __all__ = ["AG_UI", "AGUIDecoder"]
 
@@ -38,21 +53,40 @@ _ASIDES = ("RAW", "CUSTOM", "ACTIVITY_SNAPSHOT", "ACTIVITY_DELTA", "REASONING_EN
 #: The kind of a block and its id in the dialect.
 _Address = tuple[BlockKind, str]
 
+#: Members of events that need no `Other`.
+_MEMBERS = frozenset({
+    "activityType", "code", "content", "delta", "description", "encryptedValue", "entityId", "event", "input",
+    "message", "messageId", "messages", "metadata", "name", "outcome", "parentMessageId", "parentRunId",
+    "parentSubagentRunId", "parentToolCallId", "patch", "protocolVersion", "rawEvent", "replace", "result", "role",
+    "runId", "snapshot", "source", "stepName", "subagentRunId", "subtype", "threadId", "timestamp", "title",
+    "toolCallId", "toolCallName", "type", "usage", "value",
+})  # fmt: skip
+
+#: Roles of messages that the agent says itself.
+_OWN: dict[str, BlockKind] = {"assistant": "text", "reasoning": "reasoning"}
+
 
 class AGUIDecoder(JSONDecoder):
     """Decodes the events of one run."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._blocks: WholeBlocks = WholeBlocks()
         self._chunked: _Address | None = None  # the block that chunks continue
         self._unanswered: set[str] = set()  # tool calls without a result
+        self._asked: set[str] = set()  # the messages that the run began with
+        self._wholes: dict[_Address, str] = {}  # those that a snapshot has, of blocks that are still open
+        self._newest: dict[BlockKind, _Address] = {}  # the last block of each kind
+        self._subagents: dict[str, str] = {}  # their names, by their runs
+        self._speakers: dict[str, str] = {}  # the sub-agents, by their messages
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         kind = word(value.get("type"))
+        self._odd.members(value, _MEMBERS)
         family, _, step = kind.rpartition("_")
         block, id_member = _FAMILIES.get(family, ("other", ""))
-        address = self._address(block, word(value.get(id_member)), step)
+        address = self._address(block, self._odd.name(value.get(id_member), id_member), step)
         closing = [] if address == self._chunked or kind in _ASIDES else self._end_of_chunks(raw, cursor)
         if block == "other":
             said = self._about_the_run(kind, value, raw, cursor)
@@ -77,13 +111,14 @@ class AGUIDecoder(JSONDecoder):
     ) -> list[StreamEvent] | None:
         match step:
             case "CONTENT" | "ARGS":
-                if address not in self._blocks or not isinstance(value.get("delta"), str):
+                text = _piece(address[0], value.get("delta"))
+                if text is None or address not in self._blocks:
                     return None
-                return self._blocks.delta(address, value["delta"], raw, cursor)
+                return self._blocks.delta(address, text, raw, cursor)
             case "START":
                 return self._open(address, value, raw, cursor)
             case "END":
-                return self._blocks.close(address, raw, cursor) or None
+                return self._close(address, raw, cursor) or None
             case "CHUNK":
                 return self._chunk(address, value, raw, cursor)
             case "RESULT":
@@ -101,25 +136,90 @@ class AGUIDecoder(JSONDecoder):
         if opening is None:
             return None
         self._chunked = address
-        if not opening and not isinstance(value.get("delta"), str):
-            return None
-        return opening + self._blocks.delta(address, piece(value.get("delta")), raw, cursor)
+        text = _piece(address[0], value.get("delta"))
+        if text is None:
+            if value.get("delta") is not None:
+                self._odd.note("delta")
+            return opening or None
+        return opening + self._blocks.delta(address, text, raw, cursor)
 
     def _open(self, address: _Address, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         kind, known_by = address
-        if kind == "tool":
-            self._unanswered.add(known_by)
-            name = word(value.get("toolCallName"))
-            return self._blocks.open(address, kind, raw, cursor, tool_id=known_by, name=name)
         if kind == "text" and value.get("role") not in (None, "assistant"):
             return None
-        return self._blocks.open(address, kind, raw, cursor)
+        agent = self._agent(value)
+        self._newest[kind] = address
+        if kind != "tool":
+            self._speakers[known_by] = agent
+            return self._blocks.open(address, kind, raw, cursor, agent=agent)
+        self._unanswered.add(known_by)
+        name = self._odd.name(value.get("toolCallName"), "toolCallName")
+        return self._blocks.open(address, kind, raw, cursor, tool_id=known_by, name=name, agent=agent)
+
+    def _agent(self, value: dict[str, Any]) -> str:
+        """The sub-agent that speaks, by its name or else its run; a call belongs to whoever said the message of it."""
+        run = self._odd.name(value.get("subagentRunId"), "subagentRunId")
+        return self._subagents.get(run, run) or self._speakers.get(word(value.get("parentMessageId")), "")
+
+    def _close(self, address: _Address, raw: str, cursor: str | None) -> list[StreamEvent]:
+        whole, told = self._wholes.pop(address, ""), self._blocks.told(address)
+        grown = told is not None and told.text.startswith(whole)  # since the snapshot
+        events = [] if grown or not whole else self._blocks.whole(address, whole, raw, cursor)
+        return events + self._blocks.close(address, raw, cursor)
+
+    # Snapshots.
+
+    def _snapshot(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        messages = self._odd.objects(value.get("messages"), "messages")
+        others = [place for place, it in enumerate(messages) if word(it.get("role")) not in _OWN]
+        last = others[-1] if others else -1
+        answered = {word(it.get("toolCallId")) for it in messages if it.get("role") == "tool"}
+        events: list[StreamEvent] = []
+        for place, it in enumerate(messages):
+            new = place > last and name_of(it.get("id")) not in self._asked
+            events += self._message_whole(it, new, raw, cursor)
+        self._unanswered -= answered
+        return events
+
+    def _message_whole(self, message: dict[str, Any], new: bool, raw: str, cursor: str | None) -> list[StreamEvent]:
+        kind, known_by = _OWN.get(word(message.get("role"))), name_of(message.get("id")) or ""
+        if kind is None:
+            return []
+        text = self._odd.text(message.get("content"), "content")
+        events = self._whole((kind, known_by), text, message, new, raw, cursor)
+        for call in self._odd.objects(message.get("toolCalls"), "toolCalls"):
+            function = self._odd.object(call.get("function"), "function")
+            said = {"toolCallName": function.get("name"), "parentMessageId": known_by, **message}
+            arguments = self._odd.arguments(function.get("arguments"), "arguments")
+            address: _Address = ("tool", self._odd.name(call.get("id"), "id"))
+            events += self._whole(address, arguments, said, new, raw, cursor)
+        return events
+
+    def _whole(
+        self, address: _Address, text: str, said: dict[str, Any], new: bool, raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
+        """A block as a snapshot has it. One that is open goes on by itself, and is compared when it closes."""
+        if address in self._blocks:
+            self._wholes[address] = text
+            return []
+        if self._blocks.told(address) is not None:
+            events = self._blocks.whole(address, text, raw, cursor)
+            late = address[0] != "tool" and events and self._newest[address[0]] != address
+            late_error = [too_late(raw, cursor)] if late and not isinstance(events[0], Error) else []
+            return [*events, *late_error, *self._blocks.close(address, raw, cursor)]
+        if not new or not (text or address[0] == "tool"):
+            return []
+        opening = self._open(address, said, raw, cursor) or []
+        whole = self._blocks.whole(address, text, raw, cursor) if opening else []
+        return opening + whole + self._blocks.close(address, raw, cursor)
 
     def _about_the_run(
         self, kind: str, value: dict[str, Any], raw: str, cursor: str | None
     ) -> list[StreamEvent] | None:
         match kind:
             case "RUN_STARTED":
+                began_with = listed(member(value, "input", "messages"))
+                self._asked |= {name_of(it.get("id")) or "" for it in began_with}
                 return [Start(word(value.get("runId")), "", raw, cursor)]
             case "RUN_FINISHED":
                 return self._run_finished(value, raw, cursor)
@@ -127,6 +227,13 @@ class AGUIDecoder(JSONDecoder):
                 said: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
                 failed = self._error(said, raw, cursor)
                 return [*_usage(value, raw, cursor), failed, *self._end(raw, cursor, clean=False)]
+            case "MESSAGES_SNAPSHOT":
+                told = self._snapshot(value, raw, cursor)
+                return [*told, Other(kind, raw, cursor)] if told else None
+            case "SUBAGENT_STARTED":
+                run, name = (self._odd.name(value.get(it), it) for it in ("subagentRunId", "name"))
+                self._subagents[run] = name
+                return None
             case "SUBAGENT_ERROR":
                 return [Error(error_code(value, "code"), error_message(value), False, raw, cursor)]
             case _:
@@ -138,10 +245,18 @@ class AGUIDecoder(JSONDecoder):
         reason = _REASONS.get(raw_reason, "other")
         if reason == "stop" and (outcome.get("pendingToolCallIds") or self._unanswered):
             reason = "tool_calls"
-        events = self._blocks.close_all(raw, cursor)
+        events = [event for address in list(self._wholes) for event in self._close(address, raw, cursor)]
+        events += self._blocks.close_all(raw, cursor)
         events += _usage(value, raw, cursor)
         events.append(Finish(reason, raw_reason, raw=raw, cursor=cursor))
         return events + self._end(raw, cursor, clean=True)
+
+
+def _piece(kind: BlockKind, value: Any) -> str | None:
+    """The piece that a delta is; None for what is none."""
+    if value is None:
+        return None
+    return arguments_of(value) if kind == "tool" else text_of(value)
 
 
 def _usage(value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:

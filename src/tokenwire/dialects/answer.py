@@ -56,7 +56,11 @@ def _no_json(constant: str) -> Any:
 
 
 class Answer:
-    """What a stream has said so far. Where several choices were asked for, `text` is that of choice 0."""
+    """What a stream has said so far. Where several choices were asked for, `text` is that of choice 0.
+
+    `text` is the answer: what the provider marks as commentary, or as said by a sub-agent, is `commentary`. Where the
+    agent that was asked has said nothing but commentary, as it does before it calls tools, `text` is that.
+    """
 
     def __init__(self) -> None:
         #: Every event, for an interruption carries them. A program that reads without end may clear the list.
@@ -71,13 +75,22 @@ class Answer:
         self.error: Error | None = None
         self.end: End | None = None
         self._text: dict[int, list[str]] = {}
+        self._asides: dict[int, list[str]] = {}  # commentary of the agent that was asked
+        self._commentary: list[str] = []
+        self._marked: dict[int, BlockStart] = {}  # the blocks that are commentary
         self._reasoning: dict[int, list[str]] = {}
         self._choices: dict[int, int] = {}
-        self._tools: dict[int, tuple[ToolCall, list[str]]] = {}
+        self._calls: list[_Call] = []  # in the order in which they began
+        self._tools: dict[int, _Call] = {}  # the same, by their blocks
 
     @property
     def text(self) -> str:
         return self.text_of(0)
+
+    @property
+    def commentary(self) -> str:
+        """What was said on the way to the answer, and by sub-agents, in the order in which it came."""
+        return "".join(self._commentary)
 
     @property
     def reasoning(self) -> str:
@@ -91,13 +104,13 @@ class Answer:
     @property
     def all_tools(self) -> list[ToolCall]:
         """These and those that the server makes itself, in the order in which they began."""
-        for call, pieces in self._tools.values():
-            call.arguments = "".join(pieces)
-        return [call for call, _ in self._tools.values()]
+        for it in self._calls:
+            it.call.arguments = "".join(it.pieces)
+        return [it.call for it in self._calls]
 
     def text_of(self, choice: int) -> str:
         """The text of one choice, counted from 0."""
-        return "".join(self._text.get(choice, ()))
+        return "".join(self._text.get(choice) or self._asides.get(choice) or ())
 
     def add_all(self, events: Iterable[StreamEvent]) -> None:
         for event in events:
@@ -106,17 +119,20 @@ class Answer:
     def add(self, event: StreamEvent) -> None:
         self.events.append(event)
         match event:
+            case TextDelta() if event.block in self._marked:
+                self._add_commentary(self._marked[event.block], event.text)
             case TextDelta():
                 self._text.setdefault(self._choices.get(event.block, 0), []).append(event.text)
             case ReasoningDelta():
                 self._reasoning.setdefault(self._choices.get(event.block, 0), []).append(event.text)
             case ToolCallDelta():
-                self._tools[event.block][1].append(event.arguments)
+                self._tools[event.block].pieces.append(event.arguments)
             case BlockStart():
                 self._choices[event.block] = event.choice
                 if event.kind in ("tool", "server_tool"):
-                    server = event.kind == "server_tool"
-                    self._tools[event.block] = (ToolCall(event.tool_id, event.name, "", event.choice, server), [])
+                    self._begin_call(event)
+                elif event.agent or event.phase == "commentary":
+                    self._marked[event.block] = event
             case Usage():
                 self.usage = dict(event.counts)
             case Finish():
@@ -132,3 +148,27 @@ class Answer:
                 self._begin()
             case _:
                 pass
+
+    def _add_commentary(self, start: BlockStart, text: str) -> None:
+        self._commentary.append(text)
+        if not start.agent:
+            self._asides.setdefault(start.choice, []).append(text)
+
+    def _begin_call(self, start: BlockStart) -> None:
+        """A call, in the place of the one that it replaces."""
+        call = ToolCall(start.tool_id, start.name, "", start.choice, start.kind == "server_tool")
+        replaced = None if start.replaces is None else self._tools.pop(start.replaces, None)
+        if replaced is None:
+            self._calls.append(_Call(call))
+            self._tools[start.block] = self._calls[-1]
+        else:
+            replaced.call, replaced.pieces = call, []
+            self._tools[start.block] = replaced
+
+
+class _Call:
+    __slots__ = ("call", "pieces")
+
+    def __init__(self, call: ToolCall) -> None:
+        self.call = call
+        self.pieces: list[str] = []

@@ -61,12 +61,16 @@ class Blocks:
         tool_id: str = "",
         name: str = "",
         choice: int = 0,
+        agent: str = "",
+        phase: str = "",
+        replaces: int | None = None,
     ) -> list[StreamEvent]:
         """Opens a block; what was open at the address is closed first."""
         events = self.close(address, raw, cursor)
         self._open[address] = block = _Block(self._count, kind)
         self._count += 1
-        return [*events, BlockStart(block.number, kind, tool_id, name, choice, raw, cursor)]
+        start = BlockStart(block.number, kind, tool_id, name, choice, raw, cursor, agent, phase, replaces)
+        return [*events, start]
 
     def delta(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
@@ -75,12 +79,23 @@ class Blocks:
         return [block.delta(joined, raw, cursor)] if joined else []
 
     def run(
-        self, address: Hashable, kind: BlockKind, text: str, raw: str, cursor: str | None = None, *, choice: int = 0
+        self,
+        address: Hashable,
+        kind: BlockKind,
+        text: str,
+        raw: str,
+        cursor: str | None = None,
+        *,
+        choice: int = 0,
+        agent: str = "",
+        phase: str = "",
     ) -> list[StreamEvent]:
         """More of a block of this kind, which opens with its first text; a block of another kind is closed first."""
         if not text:
             return []
-        opening = [] if self.kind(address) == kind else self.open(address, kind, raw, cursor, choice=choice)
+        opening: list[StreamEvent] = []
+        if self.kind(address) != kind:
+            opening = self.open(address, kind, raw, cursor, choice=choice, agent=agent, phase=phase)
         return opening + self.delta(address, text, raw, cursor)
 
     def close(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:

@@ -79,7 +79,7 @@ class Decoder:
         self.dialect = dialect
         self._decoder = dialect.decoder()
         self._frames = frames_for(dialect, self._last_event_id, self._max_event_size)
-        self._shortcut = Shortcut(dialect.holes) if dialect.holes is not None else None
+        self._shortcut = Shortcut(dialect.holes, self._decoder) if dialect.holes is not None else None
 
     @property
     def ended(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from .events import StreamEvent
 
@@ -14,6 +14,7 @@ __all__ = [
     "Dialect",
     "DialectDecoder",
     "Framing",
+    "KeepsTexts",
     "Message",
     "Prompt",
     "Tool",
@@ -57,6 +58,14 @@ class DialectDecoder(Protocol):
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
         ...
+
+
+@runtime_checkable
+class KeepsTexts(Protocol):
+    """A decoder that remembers the text of its blocks, because its server repeats it whole."""
+
+    def texts(self, block: int) -> list[str]:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +209,7 @@ class Dialect:
     :ivar websocket_path: where it is spoken over WebSocket, if not at `path`.
     :ivar websocket_only: it is not spoken over HTTP.
     :ivar holes: what changes from delta to delta, where the rest of the message stays and its decoder keeps no account
-        of a delta's text; None where there is nothing to gain.
+        of a delta but the text (`KeepsTexts`); None where there is nothing to gain.
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
     :ivar usage_members: members of the body without which the server does not tell the usage; empty where it always
         does, or never.

@@ -49,7 +49,13 @@ class Start:
 
 @dataclass(slots=True)
 class BlockStart:
-    """A block opened. `tool_id` and `name` are set for tools; `choice` where several answers were asked for."""
+    """A block opened. `tool_id` and `name` are set for tools; `choice` where several answers were asked for.
+
+    `agent` is the sub-agent that speaks; it is empty for the agent that was asked, and where the provider does not say.
+    `phase` is the provider's word for what the block is to the answer: "commentary" on the way or the "final_answer";
+    empty where it does not say. `replaces` is the number of an earlier block of a tool call that this one gives anew:
+    what the earlier one said is void. A non-fatal `Error` comes before it.
+    """
 
     block: int
     kind: BlockKind
@@ -58,6 +64,9 @@ class BlockStart:
     choice: int = 0
     raw: str = field(default="", repr=False, compare=False)
     cursor: str | None = field(default=None, repr=False, compare=False)
+    agent: str = ""
+    phase: str = ""
+    replaces: int | None = None
 
 
 @dataclass(slots=True)

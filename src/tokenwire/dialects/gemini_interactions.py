@@ -2,21 +2,36 @@
 
 In: messages with `event_type`: an interaction that is created, its steps that start, grow and stop, an interaction
 that is completed; then `[DONE]`. Out: stream events. A step is a block, known by its `index`: output, thought, function
-call, or a tool that the server runs itself. Any message may have usage. The cursor is the `event_id` in the JSON, and
+call, or a tool that the server runs itself. The interaction that is completed may have all steps once more, whole: see
+`wholes`. Any message may have usage. The cursor is the `event_id` in the JSON, and
 not the id of the event around it: `GET …/interactions/{id}?stream=true&last_event_id=…` goes on after it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .dialect import Again, Broken, Dialect, Message, Prompt
-from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
-from .values import error_fields, json_text, mapping, member, percent_encoded, piece, value_of, word
+from .values import (
+    arguments_of,
+    error_fields,
+    index_of,
+    json_text,
+    mapping,
+    member,
+    name_of,
+    object_of,
+    percent_encoded,
+    text_of,
+    value_of,
+    word,
+)
+from .wholes import WholeBlocks, paired, too_late
 
 __all__ = ["GEMINI_INTERACTIONS", "GeminiInteractionsDecoder"]
 
@@ -33,11 +48,43 @@ _REASONS: dict[str, FinishReason] = {
 
 _KINDS: dict[str, BlockKind] = {"model_output": "text", "thought": "reasoning", "function_call": "tool"}
 
-#: Members of a step that need no `Other`.
+#: Members of a step that need no `Other` when it starts.
 _STEP = ("type", "id", "name", "arguments")
+
+#: Where a step has the texts that its deltas say.
+_TEXTS = {"model_output": "content", "thought": "summary"}
+
+#: The index of a step that was told of at the end alone.
+_NOWHERE = -1
+
+#: Members of an event and of a delta that need no `Other`.
+_MEMBERS = frozenset({
+    "delta", "error", "event_id", "event_type", "index", "interaction", "interaction_id", "metadata", "status", "step",
+    "step_usage", "usage",
+})  # fmt: skip
+_DELTA = frozenset({
+    "annotations", "arguments", "call_id", "channels", "content", "data", "id", "is_error", "mime_type", "name", "rate",
+    "result", "sample_rate", "server_name", "signature", "text", "type", "uri",
+})  # fmt: skip
 
 #: Members of an event that may have usage; `total_usage` stands in `metadata`.
 _USAGE = (("usage",), ("metadata", "usage"), ("metadata", "total_usage"), ("interaction", "usage"))
+
+_INTERACTION = frozenset({
+    "agent", "agent_config", "cached_content", "continuation_ids", "continuation_token", "created", "environment",
+    "environment_id", "error", "errors", "generation_config", "id", "input", "labels", "model", "object",
+    "previous_interaction_id", "response_format", "response_mime_type", "response_modalities", "role",
+    "safety_settings", "service_tier", "status", "steps", "system_instruction", "tools", "updated", "usage",
+    "webhook_config",
+})  # fmt: skip
+
+
+class _Step(NamedTuple):
+    """A step that has a block: its type, its id, and the address of the block."""
+
+    kind: str
+    id: str
+    address: int
 
 
 class GeminiInteractionsDecoder(JSONDecoder):
@@ -45,16 +92,22 @@ class GeminiInteractionsDecoder(JSONDecoder):
 
     def __init__(self) -> None:
         super().__init__()
+        self._blocks: WholeBlocks = WholeBlocks()
         self._started = False
         self._completed = False
         self._called = False
-        self._arguments: dict[int, dict[str, Any]] = {}  # those that a step started with, until others come
+        self._arguments: dict[int, Any] = {}  # those that a step started with, until others come
+        self._begun: dict[int, str] = {}  # the text that a step started with, until it is told
+        self._steps: list[_Step] = []
+        self._at: dict[int, _Step] = {}  # the last step at each index
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, self._cursor(value, message)
+        self._odd.members(value, _MEMBERS)
         kind = word(value.get("event_type")) or message.event
         events = self._event(kind, value, raw, cursor)
         if events is None:
+            self._odd.take()  # the `Other` has the whole message
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind
             events = list[StreamEvent]([Other(name, raw, cursor)])
         counts = next((found for path in _USAGE if isinstance(found := member(value, *path), dict)), None)
@@ -77,15 +130,15 @@ class GeminiInteractionsDecoder(JSONDecoder):
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match kind:
             case "step.delta":
-                return self._delta(_index(value), mapping(value.get("delta")), raw, cursor)
+                return self._delta(_index(value), object_of(value.get("delta")) or {}, raw, cursor)
             case "step.start":
-                return self._step(_index(value), mapping(value.get("step")), raw, cursor)
+                return self._step(_index(value), object_of(value.get("step")) or {}, raw, cursor)
             case "step.stop":
                 return self._stop(_index(value), raw, cursor) or None
             case "interaction.created":
-                return self._start(mapping(value.get("interaction")), raw, cursor) or None
+                return self._start(self._odd.object(value.get("interaction"), "interaction"), raw, cursor) or None
             case "interaction.completed":
-                return self._complete(mapping(value.get("interaction")), raw, cursor) or None
+                return self._complete(self._odd.object(value.get("interaction"), "interaction"), raw, cursor) or None
             case _ if kind == "error" or error_fields(value):
                 return [self._error(error_fields(value) or value, raw, cursor)]
             case _:
@@ -99,47 +152,136 @@ class GeminiInteractionsDecoder(JSONDecoder):
 
     def _step(self, index: int, step: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         kind = word(step.get("type"))
-        block = _KINDS.get(kind) or ("server_tool" if kind.endswith("_call") else None)
+        block = _kind(kind)
         if block is None:
             return None
-        events = self._stop(index, raw, cursor)
-        name = word(step.get("name")) or (kind if block == "server_tool" else "")
-        events += self._blocks.open(index, block, raw, cursor, tool_id=word(step.get("id")), name=name)
-        self._called = self._called or block == "tool"
-        if isinstance(step.get("arguments"), dict):
+        events = self._stop(index, raw, cursor) + self._open(index, kind, block, step, raw, cursor)
+        if block in ("tool", "server_tool") and step.get("arguments") not in (None, "", []):
             self._arguments[index] = step["arguments"]
-        held = [name for name in step if step[name] and name not in _STEP]
+        if kind in _TEXTS:
+            self._begun[index] = text_of(step.get(_TEXTS[kind])) or ""
+        held = [name for name in step if step[name] and (name not in _STEP or (name == "arguments" and kind in _TEXTS))]
         return events + [Other(word(name), raw, cursor) for name in held]
+
+    def _open(
+        self, index: int, kind: str, block: BlockKind, step: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
+        known_by = self._odd.name(step.get("id"), "id")
+        name = self._odd.name(step.get("name"), "name") or (kind if block == "server_tool" else "")
+        self._called = self._called or block == "tool"
+        address = self._new_step(index, kind, known_by).address
+        return self._blocks.open(address, block, raw, cursor, tool_id=known_by, name=name)
+
+    def _new_step(self, index: int, kind: str, known_by: str = "") -> _Step:
+        step = _Step(kind, known_by, len(self._steps))
+        self._steps.append(step)
+        self._at[index] = step
+        return step
 
     def _delta(self, index: int, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         kind, arguments = delta.get("type"), delta.get("arguments")
-        summary = mapping(delta.get("content"))
-        if kind == "text" and isinstance(delta.get("text"), str):
-            return self._blocks.run(index, "text", delta["text"], raw, cursor)
-        if kind == "thought_summary" and "text" in summary:
-            return self._blocks.run(index, "reasoning", piece(summary["text"]), raw, cursor)
-        if kind == "arguments_delta" and isinstance(arguments, str):
+        self._odd.members(delta, _DELTA)
+        if kind == "text" and "text" in delta:
+            return self._run(index, "model_output", "text", text_of(delta["text"]), raw, cursor)
+        if kind == "thought_summary" and delta.get("content"):
+            self._odd.members(mapping(delta["content"]), ("type", "text"))
+            return self._run(index, "thought", "reasoning", text_of(delta["content"]), raw, cursor)
+        if kind == "arguments_delta" and arguments is not None:
             self._arguments.pop(index, None)
-            return self._blocks.run(index, "tool", arguments, raw, cursor)
-        if isinstance(arguments, dict) and self._blocks.kind(index) == "server_tool":
-            self._arguments[index] = self._arguments.get(index, {}) | arguments  # they are given when the step stops
+            return self._run(index, "function_call", "tool", arguments_of(arguments), raw, cursor)
+        if self._kind_at(index) == "server_tool" and (said := object_of(arguments)):
+            held = self._arguments.get(index)
+            self._arguments[index] = {**held, **said} if isinstance(held, dict) else said  # given when the step stops
         return None
 
+    def _run(
+        self, index: int, step: str, kind: BlockKind, text: str | None, raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        if text is None:
+            return None
+        address = (self._at.get(index) or self._new_step(index, step)).address
+        return self._blocks.run(address, kind, text, raw, cursor)
+
+    def _kind_at(self, index: int) -> BlockKind | None:
+        return self._blocks.kind(self._at[index].address) if index in self._at else None
+
     def _stop(self, index: int, raw: str, cursor: str | None) -> list[StreamEvent]:
-        """Arguments that came as an object, and not in pieces, are all there now."""
-        arguments = self._arguments.pop(index, None)
+        """Arguments that came as an object, and not in pieces, are all there now. So is text that came at the start."""
+        arguments, text = self._arguments.pop(index, None), self._begun.pop(index, "")
+        if index not in self._at:
+            return []
+        address, kind = self._at[index].address, self._kind_at(index)
+        told = self._blocks.told(address)
         events: list[StreamEvent] = []
-        if arguments is not None and self._blocks.kind(index) in ("tool", "server_tool"):
-            events = self._blocks.delta(index, json_text(arguments), raw, cursor)
-        return events + self._blocks.close(index, raw, cursor)
+        if arguments is not None and kind in ("tool", "server_tool"):
+            words = arguments if isinstance(arguments, str) else json_text(arguments)
+            events = self._blocks.delta(address, words, raw, cursor) if words else []
+        elif text and kind is not None and told is not None and not told.text:
+            events = self._blocks.delta(address, text, raw, cursor)
+        return events + self._blocks.close(address, raw, cursor)
+
+    # Steps that are whole.
+
+    def _wholes(self, steps: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What is new in the steps of an interaction that is completed."""
+        events: list[StreamEvent] = []
+        if not all(word(it.get("type")) for it in steps):
+            self._odd.note("steps")
+        for kind, name in _TEXTS.items():
+            of_kind = [(-1 - place, it) for place, it in enumerate(steps) if it.get("type") == kind]
+            told = {it.address: self._text(it.address) for it in self._steps if it.kind == kind}
+            texts = [(address, self._odd.text(it.get(name), name)) for address, it in of_kind]
+            for address, text in paired(told, texts):
+                events += self._whole_text(kind, address, text, max(told, default=address), raw, cursor)
+        calls = [it for it in steps if _kind(word(it.get("type"))) in ("tool", "server_tool")]
+        by_id = {(it.kind, it.id): it for it in reversed(self._steps) if it.id}
+        nameless = {
+            kind: iter([it for it in self._steps if it.kind == kind and not it.id])
+            for kind in {word(it.get("type")) for it in calls}
+        }
+        for it in calls:
+            kind, known_by = word(it.get("type")), name_of(it.get("id")) or ""
+            step = by_id.get((kind, known_by)) or next(nameless[kind], None)
+            events += self._whole_call(it, step, raw, cursor)
+        return events
+
+    def _whole_text(
+        self, kind: str, address: int, text: str, last: int, raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
+        """All of a text; `last` is the address of the last that was told."""
+        if self._blocks.told(address) is None:
+            return self._blocks.run(address, _KINDS[kind], text, raw, cursor) + self._blocks.close(address, raw, cursor)
+        events = self._blocks.whole(address, text, raw, cursor)
+        late = [too_late(raw, cursor)] if events and not isinstance(events[0], Error) and address != last else []
+        return [*events, *late]
+
+    def _whole_call(self, call: dict[str, Any], step: _Step | None, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """All of a call, of which a step may have told."""
+        events: list[StreamEvent] = []
+        if step is None:
+            kind = word(call.get("type"))
+            events = self._open(_NOWHERE, kind, _kind(kind) or "tool", call, raw, cursor)
+            step = self._at[_NOWHERE]
+        arguments = call.get("arguments")
+        if isinstance(arguments, str):
+            return events + self._blocks.whole(step.address, arguments, raw, cursor)
+        if arguments is None:
+            return events
+        return events + self._blocks.whole_value(step.address, arguments, raw, cursor)
+
+    def _text(self, address: int) -> str:
+        told = self._blocks.told(address)
+        return "" if told is None else told.text
 
     def _complete(self, interaction: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if self._completed:
             return []
         self._completed = True
+        self._odd.members(interaction, _INTERACTION)
         events = self._start(interaction, raw, cursor)
-        for index in list(self._arguments):
+        for index in (*list(self._arguments), *list(self._begun)):
             events += self._stop(index, raw, cursor)
+        events += self._wholes(self._odd.objects(interaction.get("steps"), "steps"), raw, cursor)
         events += self._blocks.close_all(raw, cursor)
         status = word(interaction.get("status"))
         reason = _REASONS.get(status, "other")
@@ -150,9 +292,13 @@ class GeminiInteractionsDecoder(JSONDecoder):
         return [*events, Finish(reason, status, raw=raw, cursor=cursor)]
 
 
+def _kind(step: str) -> BlockKind | None:
+    """The kind of the block of a step; None for one that has none."""
+    return _KINDS.get(step) or ("server_tool" if step.endswith("_call") else None)
+
+
 def _index(value: dict[str, Any]) -> int:
-    index = value.get("index")
-    return index if isinstance(index, int) else 0
+    return index_of(value.get("index")) or 0
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:

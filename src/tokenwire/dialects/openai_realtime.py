@@ -15,13 +15,13 @@ A session that translates has no responses: its `session.output_transcript.delta
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Dialect, Prompt
 from .events import StreamEvent
 from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, word
+from .values import error_fields, mapping, member, name_of, word
 
 __all__ = ["OPENAI_REALTIME", "RealtimeDecoder"]
 
@@ -52,8 +52,9 @@ class RealtimeDecoder(OutputDecoder):
         super().__init__(_RUNS)
         self._response = ""
 
-    def _item(self, value: dict[str, Any]) -> Hashable:
-        return word(value.get("item_id")) or word(member(value, "item", "id"))
+    def _place(self, value: dict[str, Any]) -> tuple[int | None, str]:
+        known_by = self._odd.name(value.get("item_id"), "item_id") or name_of(member(value, "item", "id"))
+        return None, known_by or ""
 
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         named = word(value.get("response_id")) or word(member(value, "response", "id"))
@@ -67,7 +68,7 @@ class RealtimeDecoder(OutputDecoder):
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         match kind:
             case "response.done":
-                return self._response_done(mapping(value.get("response")), raw, cursor)
+                return self._response_done(self._odd.object(value.get("response"), "response"), raw, cursor)
             case "session.created":
                 self._model = word(member(value, "session", "model"))
                 return []
@@ -79,6 +80,8 @@ class RealtimeDecoder(OutputDecoder):
                 return super()._event(kind, value, raw, cursor)
 
     def _response_done(self, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        if "status" not in response:
+            self._odd.note("response")
         details = mapping(response.get("status_details"))
         status = word(response.get("status"))
         return self._finish(status, word(details.get("reason")), mapping(details.get("error")), response, raw, cursor)

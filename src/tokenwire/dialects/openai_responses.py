@@ -18,18 +18,21 @@ carries a file, cannot be made here.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
-from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, percent_encoded, value_of, word
+from .openai_output import CALL, COMMAND, OutputDecoder, Run, function_tools
+from .values import error_fields, index_of, mapping, member, name_of, percent_encoded, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
 _STATUSES = ("completed", "incomplete", "failed", "cancelled")
 _TERMINALS = {f"response.{status}": status for status in _STATUSES}
+
+#: Members of these that need no `Other`.
+_TERMINAL = ("type", "sequence_number", "response", "stream_id", "event_id", "agent", "copilot_usage")
 
 #: What comes in deltas, by the type of its messages.
 _RUNS = {
@@ -41,6 +44,9 @@ _RUNS = {
     "response.function_call_arguments": Run("tool", CALL, "arguments"),
     "response.custom_tool_call_input": Run("tool", CALL, "input"),
     "response.mcp_call_arguments": Run("server_tool", CALL, "arguments"),
+    "response.code_interpreter_call_code": Run("server_tool", CALL, "code"),
+    "response.shell_call_command": Run("tool", COMMAND, "command"),
+    "response.apply_patch_call_operation_diff": Run("tool", CALL, "diff"),
     "transcript.text": Run("text", "content_index", "text"),
 }
 
@@ -60,9 +66,9 @@ class ResponsesDecoder(OutputDecoder):
         number = value.get("sequence_number")
         return str(number) if isinstance(number, int) else message.id or None
 
-    def _item(self, value: dict[str, Any]) -> Hashable:
-        index = value.get("output_index")
-        return index if isinstance(index, int) else word(value.get("item_id")) or word(member(value, "item", "id"))
+    def _place(self, value: dict[str, Any]) -> tuple[int | None, str]:
+        known_by = self._odd.name(value.get("item_id"), "item_id") or name_of(member(value, "item", "id"))
+        return index_of(value.get("output_index")), known_by or ""
 
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         return word(value.get("stream_id")) not in ("", self._lane)
@@ -74,7 +80,8 @@ class ResponsesDecoder(OutputDecoder):
 
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if kind in _TERMINALS:
-            return self._terminal(_TERMINALS[kind], mapping(value.get("response")), raw, cursor)
+            self._odd.members(value, _TERMINAL)
+            return self._terminal(_TERMINALS[kind], self._odd.object(value.get("response"), "response"), raw, cursor)
         if kind == "transcript.text.done":
             counted = [Usage(value["usage"], True, raw, cursor)] if isinstance(value.get("usage"), dict) else []
             return [*counted, *self._end(raw, cursor, clean=True)]
@@ -86,6 +93,8 @@ class ResponsesDecoder(OutputDecoder):
     def _terminal(self, status: str, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """Some servers say `response.completed` of a response whose status is another."""
         own = word(response.get("status"))
+        if response and "status" not in response:
+            self._odd.note("response")
         status = own if own in _STATUSES else status
         why = word(member(response, "incomplete_details", "reason"))
         return self._finish(status, why, mapping(response.get("error")), response, raw, cursor)

@@ -31,7 +31,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # which types
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import Holes, Message, Path
+from .dialect import Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Shortcut", "Template"]
@@ -142,8 +142,11 @@ class Template:
         delta = self.read_one(raw, event.block, event.cursor)
         return delta is not None and delta == event and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one."""
+    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+
+        :param told: takes the text of the delta.
+        """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
         elif match := self._one.fullmatch(raw):
@@ -155,12 +158,17 @@ class Template:
         text = _string(found[self._text]) if "".join(message) == raw else None
         if not text:
             return None
+        if told is not None:
+            told.append(text)
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
-    def read(self, whole: str, between: str, block: int, cursor: str | None) -> list[StreamEvent] | None:
+    def read(
+        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+    ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
         :param between: holds a line feed, so that it cannot stand in a message.
+        :param told: takes the texts of the deltas.
         """
         if between != self._between:
             self._set_between(between)
@@ -172,6 +180,8 @@ class Template:
         texts = _strings(found[self._text :: count])
         if texts is None or not all(texts):
             return None
+        if told is not None:
+            told += texts
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
@@ -205,14 +215,17 @@ class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
     :param holes: of the dialect.
+    :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
-    def __init__(self, holes: Holes) -> None:
+    def __init__(self, holes: Holes, decoder: object) -> None:
         #: The next messages may go the short way.
         self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
         self.last_event_id: str = ""
         self._holes = holes
+        self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
+        self._texts: list[str] | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -246,6 +259,7 @@ class Shortcut:
         self.last_event_id = message.id
         self._template = template
         self._block = event.block
+        self._texts = None if self._keeper is None else self._keeper.texts(event.block)
         self._cursor = event.cursor
         if message.event:
             name = "" if message.event == "message" else f"event: {message.event}\n"
@@ -255,7 +269,7 @@ class Shortcut:
 
     def read_message(self, raw: str) -> list[StreamEvent] | None:
         """The delta of one message; None where it does not fit."""
-        delta = self._template.read_one(raw, self._block, self._cursor)
+        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
     def read_block(self, data: bytes) -> list[StreamEvent] | None:
@@ -264,7 +278,7 @@ class Shortcut:
         if not text.startswith(self._head) or not text.endswith(self._end):
             return None
         raw = text[len(self._head) : -len(self._end)]
-        delta = self._template.read_one(raw, self._block, self._cursor)
+        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         if delta is None:
             return None
         self._failures = 0
@@ -277,7 +291,7 @@ class Shortcut:
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
         whole = text[len(head) : -len(self._end)]
-        return self._noted(self._template.read(whole, self._between, self._block, self._cursor))
+        return self._noted(self._template.read(whole, self._between, self._block, self._cursor, self._texts))
 
     def first_end(self, data: bytes, at: int = 0) -> int:
         """Where the message ends that begins at a place in the data; the size of the data where it does not."""

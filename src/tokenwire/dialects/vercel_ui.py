@@ -17,7 +17,8 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent
 from .json_decoder import JSONDecoder
-from .values import error_fields, json_text, word
+from .values import arguments_of, error_fields, name_of, text_of, word
+from .wholes import WholeBlocks, rest_of
 
 __all__ = ["VERCEL_UI", "VercelUIDecoder"]
 
@@ -31,21 +32,32 @@ _REASONS: dict[str, FinishReason] = {
 
 _KINDS: dict[str, BlockKind] = {"text": "text", "reasoning": "reasoning"}
 
+#: Members of chunks that need no `Other`.
+_MEMBERS = frozenset({
+    "approvalId", "data", "delta", "dynamic", "errorText", "filename", "finishReason", "id", "input", "inputEncoding",
+    "inputTextDelta", "isAutomatic", "kind", "mediaType", "messageId", "messageMetadata", "output", "preliminary",
+    "providerExecuted", "providerMetadata", "reason", "sourceId", "title", "toolCallId", "toolMetadata", "toolName",
+    "transient", "type", "url",
+})  # fmt: skip
+
 
 class VercelUIDecoder(JSONDecoder):
     """Decodes one stream of UI message chunks."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._blocks: WholeBlocks = WholeBlocks()
         self._finish_seen = False
-        self._tools: dict[str, _Tool] = {}
+        self._in_text: dict[str, bool] = {}  # of each call: its pieces are no JSON
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        self._odd.members(value, _MEMBERS)
         match value.get("type"):
-            case "text-delta" | "reasoning-delta" as kind if isinstance(value.get("delta"), str):
+            case "text-delta" | "reasoning-delta" as kind:
                 address, block = _run(kind, value)
-                return self._blocks.run(address, block, value["delta"], raw, cursor)
+                text = None if value.get("delta") is None else text_of(value["delta"])
+                return None if text is None else self._blocks.run(address, block, text, raw, cursor)
             case "text-start" | "reasoning-start" as kind:
                 address, block = _run(kind, value)
                 return self._blocks.open(address, block, raw, cursor)
@@ -85,43 +97,31 @@ class VercelUIDecoder(JSONDecoder):
         return [*self._blocks.close_all(raw, cursor), Finish(reason, raw_reason, raw=raw, cursor=cursor)]
 
     def _tool_start(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        tool_id = word(value.get("toolCallId"))
-        if tool_id in self._tools:
+        tool_id = self._odd.name(value.get("toolCallId"), "toolCallId")
+        if tool_id in self._in_text:
             return None
-        self._tools[tool_id] = _Tool(in_text=value.get("inputEncoding") == "text")
+        self._in_text[tool_id] = value.get("inputEncoding") == "text"
         kind: BlockKind = "server_tool" if value.get("providerExecuted") is True else "tool"
-        name = word(value.get("toolName"))
+        name = self._odd.name(value.get("toolName"), "toolName")
         return self._blocks.open(_address(tool_id), kind, raw, cursor, tool_id=tool_id, name=name)
 
     def _tool_delta(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        tool_id = word(value.get("toolCallId"))
-        if _address(tool_id) not in self._blocks or self._tools[tool_id].in_text:
+        tool_id = name_of(value.get("toolCallId")) or ""
+        if _address(tool_id) not in self._blocks or self._in_text[tool_id]:
             return None  # what is no JSON comes once more, as JSON, when it is whole
-        text = value.get("inputTextDelta")
-        if not isinstance(text, str):
-            return None
-        self._tools[tool_id].in_pieces |= bool(text)
-        return self._blocks.delta(_address(tool_id), text, raw, cursor)
+        text = None if value.get("inputTextDelta") is None else arguments_of(value["inputTextDelta"])
+        return None if text is None else self._blocks.delta(_address(tool_id), text, raw, cursor)
 
     def _tool_input(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         """The input of a call, whole: all that there is of it, or what had come in pieces."""
-        tool_id = word(value.get("toolCallId"))
         events = self._tool_start(value, raw, cursor) or []
-        if _address(tool_id) not in self._blocks:
-            return None
-        if not self._tools[tool_id].in_pieces:
-            events += self._blocks.delta(_address(tool_id), json_text(value.get("input")), raw, cursor)
-        return events + self._blocks.close(_address(tool_id), raw, cursor)
-
-
-class _Tool:
-    """A call that began. `in_text`: its pieces are no JSON; `in_pieces`: some came."""
-
-    __slots__ = ("in_pieces", "in_text")
-
-    def __init__(self, *, in_text: bool) -> None:
-        self.in_text = in_text
-        self.in_pieces = False
+        address = _address(name_of(value.get("toolCallId")) or "")
+        whole, told = value.get("input"), self._blocks.told(address)
+        if isinstance(whole, str) and told is not None and told.text and rest_of(told.text, whole) is not None:
+            events += self._blocks.whole(address, whole, raw, cursor)  # it was no JSON, and so is what it was called
+        elif whole is not None or (told is not None and not told.text):
+            events += self._blocks.whole_value(address, whole, raw, cursor)
+        return events + self._blocks.close(address, raw, cursor) or None
 
 
 def _run(kind: str, value: dict[str, Any]) -> tuple[Hashable, BlockKind]:

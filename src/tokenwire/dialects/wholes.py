@@ -1,0 +1,194 @@
+"""Blocks whose server says their text in pieces, and then once more whole.
+
+In: pieces and wholes of what is known by an address. Out: the events of blocks, as `blocks` makes them, such that
+nothing is told twice and nothing vanishes:
+
+- A whole of which nothing was told is given. One that begins with what was told gives its rest.
+- Another whole gives a non-fatal `Error` whose code is `DIFFERS`. Text that was given cannot be taken back, so it
+  stays. Arguments are good for nothing unless they are right, so the whole wins: the call is given anew in a block that
+  `replaces` the earlier one. The same happens when a call that has ended, or that began without its name, turns out to
+  have more.
+
+What was told is remembered as long as the stream runs, which costs as much memory as the text. Comparing costs as much
+as the whole is long.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from .blocks import Blocks
+from .events import BlockKind, BlockStart, Error, StreamEvent
+from .surrogates import whole as repaired
+from .values import json_text, parse
+
+__all__ = ["DIFFERS", "Told", "WholeBlocks", "paired", "rest_of", "too_late"]
+
+_Address = TypeVar("_Address", bound=Hashable)
+
+#: The code of the error that tells of a whole that is not what its pieces said.
+DIFFERS = "whole_differs"
+
+_CALLS = ("tool", "server_tool")
+
+
+class Told:
+    """What was told of one text.
+
+    :ivar start: of the block that it was told in last.
+    :ivar pieces: joined, they are the text.
+    """
+
+    __slots__ = ("pieces", "start")
+
+    def __init__(self, start: BlockStart) -> None:
+        self.start = start
+        self.pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class WholeBlocks(Blocks):
+    """Blocks that remember what was told in them, also after they closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[Hashable, Told] = {}
+        self._in_block: dict[int, Told] = {}
+
+    def told(self, address: Hashable) -> Told | None:
+        """What was told at an address; None where no block was opened there."""
+        return self._told.get(address)
+
+    def texts(self, block: int) -> list[str]:
+        """Where the pieces of a block's text are kept. Whoever gives deltas without this class adds theirs."""
+        return self._in_block[block].pieces
+
+    def open(
+        self, address: Hashable, kind: BlockKind, raw: str, cursor: str | None = None, **more: Any
+    ) -> list[StreamEvent]:
+        events = super().open(address, kind, raw, cursor, **more)
+        start = events[-1]
+        assert isinstance(start, BlockStart)
+        told = self._told.get(address)
+        if told is None or told.start.kind != kind:
+            told = self._told[address] = Told(start)
+        told.start = start
+        self._in_block[start.block] = told
+        return events
+
+    def delta(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        self._told[address].pieces.append(text)
+        return super().delta(address, text, raw, cursor)
+
+    def whole(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """All of a text of which a block was opened: what is new of it. Empty text is no whole and says nothing."""
+        told = self._told[address]
+        rest = rest_of(told.text, text) if text else ""
+        if rest == "":
+            return []
+        if told.start.kind in _CALLS:
+            return self._whole_call(address, told, text, rest, raw, cursor)
+        if rest is None:
+            told.pieces[:] = [text]
+            return [_differs(f"the whole text of block {told.start.block} is not what its deltas said", raw, cursor)]
+        return self._open_again(address, told.start, raw, cursor) + self.delta(address, rest, raw, cursor)
+
+    def whole_value(self, address: Hashable, value: Any, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """All of the arguments of a call, as a JSON value. It is told as JSON text, spaced as what was told before."""
+        told, text = self._told[address].text, json_text(value)
+        if text and rest_of(told, text) is None:
+            compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            text = text if rest_of(told, compact) is None else compact
+        return self.whole(address, text, raw, cursor)
+
+    def call_anew(
+        self, address: Hashable, tool_id: str, name: str, text: str, raw: str, cursor: str | None = None
+    ) -> list[StreamEvent]:
+        """The call at an address in a block that replaces its last one, with all of its arguments."""
+        told = self._told[address]
+        last = told.start
+        words = f"the whole of the call in block {last.block} is not what its deltas said: the call is given anew"
+        events = self.close(address, raw, cursor)
+        told.pieces.clear()
+        events += [_differs(words, raw, cursor)]
+        more = {"agent": last.agent, "phase": last.phase, "choice": last.choice, "replaces": last.block}
+        events += self.open(address, last.kind, raw, cursor, tool_id=tool_id, name=name, **more)
+        return events + (self.delta(address, text, raw, cursor) if text else [])
+
+    def _whole_call(
+        self, address: Hashable, told: Told, text: str, rest: str | None, raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
+        if rest is None and _same_json(told.text, text):
+            return []
+        if rest is not None and address in self:
+            return self.delta(address, rest, raw, cursor)
+        return self.call_anew(address, told.start.tool_id, told.start.name, text, raw, cursor)
+
+    def _open_again(self, address: Hashable, start: BlockStart, raw: str, cursor: str | None) -> list[StreamEvent]:
+        if address in self:
+            return []
+        more = {"agent": start.agent, "phase": start.phase, "choice": start.choice}
+        return self.open(address, start.kind, raw, cursor, **more)
+
+
+def paired(told: Mapping[_Address, str], parts: Sequence[tuple[_Address, str]]) -> list[tuple[_Address, str]]:
+    """Which text is the whole of which block, where a server may cut and number parts otherwise than their deltas.
+
+    :param told: what was told at each address, in order.
+    :param parts: the wholes, with the addresses that they would have.
+    :returns: addresses and their wholes; nothing where nothing is new.
+    """
+    rest = rest_of("".join(told.values()), "".join(text for _, text in parts))
+    if rest == "":
+        return []
+    if len(told) == len(parts):
+        return [(address, text) for address, (_, text) in zip(told, parts, strict=True)]
+    if told.keys() <= {address for address, _ in parts}:
+        return list(parts)
+    last = list(told)[-1]
+    return [(last, "".join(text for _, text in parts) if rest is None else told[last] + rest)]
+
+
+def too_late(raw: str, cursor: str | None) -> Error:
+    """Tells that what a whole says more than its deltas comes after what follows it."""
+    return _differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
+
+
+def rest_of(told: str, whole: str) -> str | None:
+    """What a whole says after what was told; empty for nothing, None where it does not begin with it.
+
+    A text that was told up to the middle of a surrogate pair goes on with the other half.
+    """
+    if whole.startswith(told):
+        return whole[len(told) :]
+    half = told[-1:] if "\ud800" <= told[-1:] <= "\udbff" else ""
+    begun, whole = repaired(told[: len(told) - len(half)]), repaired(whole)
+    if not whole.startswith(begun):
+        return None
+    rest = whole[len(begun) :]
+    if not half:
+        return rest
+    units = rest[:1].encode("utf-16-le")
+    first, second = units[:2].decode("utf-16-le", "surrogatepass"), units[2:].decode("utf-16-le", "surrogatepass")
+    if first == half:
+        return second + rest[1:]
+    return rest[1:] if first == "\ufffd" else None
+
+
+def _same_json(told: str, whole: str) -> bool:
+    """Whether two texts are JSON of the same value, however they are spaced and their members ordered."""
+    try:
+        return json.dumps(parse(told), sort_keys=True) == json.dumps(parse(whole), sort_keys=True)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _differs(words: str, raw: str, cursor: str | None) -> Error:
+    return Error(DIFFERS, words, False, raw, cursor)
