@@ -18,6 +18,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": st.text(st.characters(), max_size=8),  # lone surrogates too
     "str | None": st.none() | st.text(max_size=8),
     "int": st.integers(0, 99),
+    "int | None": st.none() | st.integers(0, 99),
     "bool": st.booleans(),
     "BlockKind": st.sampled_from(get_args(BlockKind)),
     "FinishReason": st.sampled_from(get_args(FinishReason)),
@@ -49,7 +50,13 @@ def test_an_event_comes_back_as_it_was(event: StreamEvent) -> None:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_the_dict_has_the_name_and_every_field(kind: type[StreamEvent]) -> None:
-    samples: dict[str, Any] = {"str": "x", "int": 1, "bool": True, "Mapping[str, Any]": {"a": {"b": [1]}}}
+    samples: dict[str, Any] = {
+        "str": "x",
+        "int": 1,
+        "int | None": 2,
+        "bool": True,
+        "Mapping[str, Any]": {"a": {"b": [1]}},
+    }
     values = {field.name: samples.get(str(field.type), "stop") for field in fields(kind)}
     event = kind(**values)
     told = event_to_dict(event)

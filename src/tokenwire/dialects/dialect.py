@@ -66,6 +66,7 @@ class KeepsTexts(Protocol):
 
     def texts(self, block: int) -> list[str]:
         """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def event_from_dict(members: Mapping[str, Any]) -> StreamEvent:
 _KINDS: dict[str, type | tuple[type, ...]] = {
     "str": str,
     "int": int,
+    "int | None": (int, type(None)),
     "bool": bool,
     "str | None": (str, type(None)),
     "BlockKind": str,
