@@ -38,8 +38,11 @@ QUICK = (
 
 #: What is in these directories and takes long all the same.
 SLOW = (
+    "dialects/test_decoder.py",
+    "dialects/test_every_value.py",
     "dialects/test_invariants.py",
     "dialects/test_template.py",
+    "dialects/test_wholes.py",
     "protocol/test_websocket_against_wsproto.py",
     "recording/test_replay_websocket.py",
 )
