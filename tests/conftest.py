@@ -43,6 +43,8 @@ SLOW = (
     "dialects/test_invariants.py",
     "dialects/test_template.py",
     "dialects/test_wholes.py",
+    "framing/test_websocket_frames.py",
+    "protocol/test_coding.py",
     "protocol/test_websocket_against_wsproto.py",
     "recording/test_replay_websocket.py",
 )
