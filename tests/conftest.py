@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,12 @@ def _no_proxies() -> Iterator[None]:
             environment.delenv(name, raising=False)
             environment.delenv(name.lower(), raising=False)
         yield
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes that a test starts hear Ctrl-C. They inherit that it is ignored, as it is where the tests themselves
+    run under nohup or in the background of a shell (POSIX, XCU 2.11)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

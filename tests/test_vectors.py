@@ -16,6 +16,7 @@ from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import Other, StreamEvent
 from tokenwire.errors import RemoteProtocolError
+from tokenwire.framing.chunked import ChunkedParser
 from tokenwire.framing.eventstream import EventStreamParser, HeaderValue
 from tokenwire.framing.jsonlines import JSONArrayParser, JSONLinesParser
 from tokenwire.framing.sse import SSEParser
@@ -234,6 +235,26 @@ def item_of(item: object) -> dict[str, Any]:
     raise AssertionError(item)
 
 
+def read_chunked(reads: list[bytes], **options: Any) -> dict[str, Any]:
+    parser = ChunkedParser(**options)
+    unused: list[bytes] = []
+
+    def receive(data: bytes) -> list[bytes]:
+        if parser.complete:
+            unused.append(data)
+            return []
+        return parser.receive_data(data)
+
+    data = b"".join(read_all(receive, parser.receive_eof, reads))
+    return {
+        "data": data.decode(),
+        "trailers": [[name.decode(), value.decode()] for name, value in parser.trailers],
+        "complete": parser.complete,
+        "unused": (parser.unused + b"".join(unused)).decode(),
+        **error_of(parser.error, "offset", "clause"),
+    }
+
+
 def read_eventstream(reads: list[bytes], **options: Any) -> dict[str, Any]:
     parser = EventStreamParser(**options)
     messages = [
@@ -262,6 +283,7 @@ def read_json(parser: JSONLinesParser | JSONArrayParser, reads: list[bytes]) -> 
 READERS: dict[str, Callable[..., dict[str, Any]]] = {
     "sse": read_sse,
     "websocket": read_websocket,
+    "chunked": read_chunked,
     "eventstream": read_eventstream,
     "jsonlines": lambda reads, **options: read_json(JSONLinesParser(**options), reads),
     "json-array": lambda reads, **options: read_json(JSONArrayParser(**options), reads),

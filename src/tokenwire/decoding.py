@@ -53,6 +53,7 @@ def decode(
     *,
     max_event_size: int = MAX_EVENT_SIZE,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> Generator[StreamEvent, None, None]:
     """Decodes the body of a response, in pieces of any size.
 
@@ -63,6 +64,7 @@ def decode(
     :param dialect: of the endpoint; "auto" guesses it from the first bytes.
     :param max_event_size: bytes.
     :param on_error: "event" leaves a fatal error of the server's among the events, and raises nothing after them.
+    :param keep_events: what an interruption or a failure carries has all events and not only the last 64.
     :raises LocalProtocolError: at the call, for what is no iterable of bytes and for an unknown dialect; later, for a
         piece that is no bytes.
     :raises StreamFailed: after the `End`, when the server said a fatal error.
@@ -71,7 +73,7 @@ def decode(
     """
     if not isinstance(chunks, Iterable) or _is_mistaken(chunks):
         _refuse(chunks, "decode")
-    return _decoded(chunks, _Reading(dialect, max_event_size, on_error))
+    return _decoded(chunks, _Reading(dialect, max_event_size, on_error, keep_events=keep_events))
 
 
 def adecode(
@@ -80,11 +82,12 @@ def adecode(
     *,
     max_event_size: int = MAX_EVENT_SIZE,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> AsyncGenerator[StreamEvent, None]:
     """The same as `decode` for an asynchronous iterable."""
     if not isinstance(chunks, AsyncIterable):
         _refuse(chunks, "adecode")
-    return _adecoded(chunks, _Reading(dialect, max_event_size, on_error))
+    return _adecoded(chunks, _Reading(dialect, max_event_size, on_error, keep_events=keep_events))
 
 
 def collect(
@@ -93,6 +96,7 @@ def collect(
     *,
     max_event_size: int = MAX_EVENT_SIZE,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> Answer:
     """Decodes the body of a response to its end, and gives what it adds up to.
 
@@ -100,7 +104,7 @@ def collect(
     """
     if not isinstance(chunks, Iterable) or _is_mistaken(chunks):
         _refuse(chunks, "collect")
-    reading = _Reading(dialect, max_event_size, on_error)
+    reading = _Reading(dialect, max_event_size, on_error, keep_events=keep_events)
     for _ in _decoded(chunks, reading):
         pass
     return reading.answer
@@ -112,11 +116,12 @@ async def acollect(
     *,
     max_event_size: int = MAX_EVENT_SIZE,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> Answer:
     """The same as `collect` for an asynchronous iterable."""
     if not isinstance(chunks, AsyncIterable):
         _refuse(chunks, "acollect")
-    reading = _Reading(dialect, max_event_size, on_error)
+    reading = _Reading(dialect, max_event_size, on_error, keep_events=keep_events)
     async for _ in _adecoded(chunks, reading):
         pass
     return reading.answer
@@ -145,10 +150,12 @@ async def _adecoded(chunks: AsyncIterable[Chunk], reading: _Reading) -> AsyncGen
 class _Reading:
     """One body as it is read: what decodes it, and what it has said."""
 
-    def __init__(self, dialect: DialectName | Dialect, max_event_size: int, on_error: OnError) -> None:
+    def __init__(
+        self, dialect: DialectName | Dialect, max_event_size: int, on_error: OnError, *, keep_events: bool
+    ) -> None:
         must_be_one_of(on_error, get_args(OnError), "on_error")
         self.decoder = Decoder(dialect, max_event_size=max_event_size)
-        self.answer = Answer()
+        self.answer = Answer(keep_events=keep_events)
         self._raises = on_error == "raise"
         self._size = 0
         self._beginning = bytearray()
@@ -193,16 +200,18 @@ class _Reading:
         return shown(bytes(self._beginning), self.decoder.dialect, whole=self._size == len(self._beginning))
 
     def _interruption(self) -> str:
-        events = self.answer.events
-        if self._says_nothing(events):
+        if self._says_nothing():
             return self._no_message()
         return (
             f"the stream ended without the end that {self.decoder.dialect.name} marks, "
-            f"after {len(events) - 1} events and {len(self.answer.text)} characters of text"
+            f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text"
         )
 
-    def _says_nothing(self, events: list[StreamEvent]) -> bool:
+    def _says_nothing(self) -> bool:
         """There was no message, or none that the dialect knows in a body that looks like no stream."""
+        events = self.answer.events
+        if self.answer.count > len(events):
+            return False  # there were many, of which these are the last
         told = [event for event in events if not isinstance(event, End)]
         dialect = self.decoder.dialect
         speaks = dialect.tools or dialect.reasoning or dialect.usage  # the events of others are all `Other`

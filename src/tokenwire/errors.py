@@ -49,10 +49,6 @@ __all__ = [
 ]
 
 
-#: Characters of what a server said that stand in a message; the error itself has all of it.
-MAX_WORDS = 500
-
-
 class InvalidURL(LocalProtocolError):
     """Not a URL that can be asked for a stream."""
 
@@ -121,7 +117,7 @@ class TimeoutExceeded(TokenwireError):
     """
 
     def __init__(self, timer: str, seconds: float, answer: Answer | None = None) -> None:
-        arrived = f", after {_extent(answer)}" if answer is not None and answer.events else ""
+        arrived = f", after {_extent(answer)}" if answer is not None and answer.count else ""
         super().__init__(f"the {timer} timeout of {seconds:g} s ran out{arrived}")
         self.timer = timer
         self.seconds = seconds
@@ -131,7 +127,7 @@ class TimeoutExceeded(TokenwireError):
 class StreamInterrupted(TokenwireError):
     """The stream ended without the dialect's terminator, so what arrived may not be all.
 
-    :ivar answer: text, reasoning, tools, usage and events as far as they came.
+    :ivar answer: text, reasoning, tools and usage as far as they came, and the last events.
     """
 
     def __init__(self, message: str, answer: Answer) -> None:
@@ -145,7 +141,7 @@ class StreamInterrupted(TokenwireError):
 
     @property
     def events(self) -> list[StreamEvent]:
-        """The events that had arrived."""
+        """The last events that had arrived; all, where the stream was asked for with `keep_events`."""
         return self.answer.events
 
 
@@ -162,7 +158,7 @@ class StreamFailed(TokenwireError):
 
     def __init__(self, error: Error, answer: Answer, instead: str = "") -> None:
         code = f" ({error.code})" if error.code else ""
-        words = (error.message or error.raw or "without a word")[:MAX_WORDS]
+        words = error.message or error.raw or "without a word"
         super().__init__(instead or f"the server said an error in the stream{code}: {words}")
         self.error = error
         self.answer = answer
@@ -179,7 +175,7 @@ class StreamFailed(TokenwireError):
 
 
 def _extent(answer: Answer) -> str:
-    return f"{len(answer.events)} events and {len(answer.text)} characters of text"
+    return f"{answer.count} events and {len(answer.text)} characters of text"
 
 
 class InvalidRecording(TokenwireError):

@@ -158,7 +158,7 @@ def check_blocks(events: list[StreamEvent]) -> None:
 
 
 def check_answer(events: list[StreamEvent]) -> None:
-    answer = tokenwire.Answer()
+    answer = tokenwire.Answer(keep_events=True)
     answer.add_all(events)
     assert answer.events == events
     starts = {event.block: event for event in events if isinstance(event, BlockStart)}
@@ -189,7 +189,7 @@ def test_decode_raises_nothing_but_what_is_documented(stream: bytes) -> None:
     events: list[StreamEvent] = []
     interrupted = False
     try:
-        for event in tokenwire.decode([stream], max_event_size=200):
+        for event in tokenwire.decode([stream], max_event_size=200, keep_events=True):
             events.append(event)
     except tokenwire.StreamInterrupted as error:
         interrupted = error.events == events

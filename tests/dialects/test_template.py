@@ -280,6 +280,113 @@ def test_the_arguments_of_tool_calls_go_the_short_way_too() -> None:
     assert taken(Decoder("openai-chat"), [framed(payload) for payload in first]) > 20
 
 
+def tool(arguments: str, **function: Any) -> str:
+    calls = [{"index": 0, "function": {"arguments": arguments, **function}}]
+    return chat("").replace('"content":""', f'"tool_calls":{json.dumps(calls)}')
+
+
+def delta(**members: Any) -> str:
+    return chat("").replace('"content":""', json.dumps(members)[1:-1])
+
+
+def counted(text: str) -> list[str]:
+    """Messages that differ by a number alone, whose digits grow."""
+    return [text.replace("%", str(number)) for number in range(12)]
+
+
+#: Streams in which the rest of a message, or of the stream, says what a delta means: a rule that a template cannot see.
+RULES: dict[str, list[str]] = {
+    "reasoning twice, alike and not": [
+        *(delta(reasoning="t", reasoning_content="t") for _ in range(12)),
+        delta(reasoning="t", reasoning_content="other"),
+        delta(reasoning="other", reasoning_content="t"),
+    ],
+    "reasoning and details, alike and not": [
+        *(delta(reasoning="t", reasoning_details=[{"type": "reasoning.text", "text": "t"}]) for _ in range(12)),
+        delta(reasoning="other", reasoning_details=[{"type": "reasoning.text", "text": "t"}]),
+    ],
+    "text beside content, alike and not": [
+        *(chat("t").replace('"index":0', '"index":0,"text":"t"') for _ in range(12)),
+        chat("other").replace('"index":0', '"index":0,"text":"t"'),
+    ],
+    "a message beside the delta": [
+        chat(f"t{n}").replace('"index":0', f'"index":0,"message":{{"content":"t{n % 3}"}}') for n in range(12)
+    ],
+    "a member that changes now and then": [
+        chat(f"t{n}").replace('"content"', f'"mood":"{n // 4 % 2}","content"') for n in range(40)
+    ],
+    "the whole arguments once more": [tool("{", name="f"), *(tool(" ") for _ in range(9)), tool("}"), tool("{}")],
+    "a piece like the whole arguments": [
+        tool('{"a":', name="f"), *(tool(" ") for _ in range(9)), tool("{}"), tool("}"),
+    ],
+    "the whole arguments once more, in one read": [
+        *(tool(it) for it in ['{"a":[', *("1, " for _ in range(9)), "1", "]}"]),
+        tool('{"a":[' + "1, " * 9 + "1]}"),
+        tool("]"),
+    ],
+    "the name in every piece, then whole arguments": [
+        tool("{", name="f"), *(tool(" ", name="f") for _ in range(9)), tool("}", name="f"), tool("{}", name="f"),
+    ],
+    "numbers for text": [*counted(chat("t%")), chat("").replace('"content":""', '"content":7'), *counted(chat("t%"))],
+    "text after the finish": [
+        *counted(chat("t%")),
+        chat("").replace('"finish_reason":null', '"finish_reason":"stop"'),
+        *counted(chat("t%")),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("payloads", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("end", [[], ["[DONE]"]], ids=["EOF", "[DONE]"])
+def test_the_short_way_is_not_taken_past_a_rule(payloads: list[str], end: list[str]) -> None:
+    data = framed(*payloads, *end)
+    same("openai-chat", data)
+    for place in range(len(payloads)):
+        parts = [framed(*payloads[:place]), framed(*payloads[place:], *end)]
+        assert told(decode(Decoder("openai-chat"), parts)) == told(decode(full("openai-chat"), [data])), place
+
+
+def test_arguments_that_went_the_short_way_are_known_at_the_end() -> None:
+    """Whether a call is cut, and whether its arguments come once more, depends on all of its pieces."""
+    pieces = [tool('{"a":[', name="f"), *(tool(f"{n},") for n in range(20)), tool("1]}")]
+    decoder = Decoder("openai-chat")
+    assert taken(decoder, [framed(piece) for piece in pieces]) > 10
+    assert told(decode(Decoder("openai-chat"), [framed(*pieces, "[DONE]")]))[-1][0].clean
+    cut_off = decode(Decoder("openai-chat"), [framed(piece) for piece in [*pieces[:-1], "[DONE]"]])
+    assert not cut_off[-1].clean  # type: ignore[union-attr]
+
+
+#: An ordinary stream of each dialect that has a short way, as text with a number for a token.
+ORDINARY = {
+    "openai-chat": 'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":'
+    '{"content":"t%"},"finish_reason":null}]}\n\n',
+    "openai-responses": "event: response.output_text.delta\n"
+    'data: {"type":"response.output_text.delta","sequence_number":%,"item_id":"i","output_index":0,"content_index":0,'
+    '"delta":"t%"}\n\n',
+    "anthropic-messages": "event: content_block_delta\n"
+    'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"t%"}}\n\n',
+    "holysheep": 'data: {"type":"content_delta","content":"t%"}\n\n',
+}
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in SHORT])
+def test_an_ordinary_stream_of_each_dialect_goes_the_short_way(name: str) -> None:
+    """Read by read, many messages a read, and over a WebSocket: it would be as right, and slower, without."""
+    messages = [ORDINARY[name].replace("%", str(number)) for number in range(200)]
+    opening = 'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+    first = f'{opening}{{"type":"text","text":""}}}}\n\n' if name == "anthropic-messages" else ""
+    assert taken(Decoder(name), [first.encode(), *(message.encode() for message in messages)]) > 180
+    assert taken(Decoder(name), cut((first + "".join(messages)).encode(), 2000)) > 150
+    decoder = Decoder(name)
+    inner = decoder._decoder
+    slow: list[Any] = []
+    original = inner.receive_message
+    inner.receive_message = lambda message: slow.append(message) or original(message)  # type: ignore
+    for message in [first, *messages]:
+        decoder.receive_message(message.rpartition("data: ")[2].strip())
+    assert len(slow) < 20
+
+
 def test_choices_that_take_turns_are_told_apart() -> None:
     payloads = [chat(f"t{n}").replace('"index":0', f'"index":{n % 2}') for n in range(40)]
     same("openai-chat", framed(*payloads))

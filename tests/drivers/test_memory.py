@@ -69,7 +69,6 @@ def blocking_events(url: str) -> int:
         for event in stream:
             if isinstance(event, tokenwire.Other):
                 size += len(event.raw)
-            stream.answer.events.clear()
             time.sleep(SLOWNESS)
     return size
 
@@ -83,7 +82,6 @@ def asyncio_events(url: str) -> int:
             async for event in stream:
                 if isinstance(event, tokenwire.Other):
                     size += len(event.raw)
-                stream.answer.events.clear()
                 await asyncio.sleep(SLOWNESS)
         return size
 

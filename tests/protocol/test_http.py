@@ -171,8 +171,7 @@ def test_the_error_comes_after_what_came_before() -> None:
     exchange = HTTPExchange(GET)
     events = exchange.receive_data(CHUNKED + b"3\r\nabc\r\nzz\r\n")
     assert [type(event) for event in events] == [ResponseHead, Body]
-    assert exchange.error is not None
-    assert "[RFC 9112]" in str(exchange.error)
+    assert str(exchange.error) == "a chunk begins without a size at byte 55 [RFC 9112 7.1]"
 
 
 def test_the_fields_of_the_head_are_kept() -> None:

@@ -32,8 +32,9 @@ from tokenwire.errors import (
     TokenwireError,
 )
 from tokenwire.framing.sse import MAX_EVENT_SIZE
-from tokenwire.session import Session, Timeouts, build_request, endpoint_url
-from tokenwire.session.conversation import MAX_ERROR_BODY
+from tokenwire.protocol.http import ResponseHead
+from tokenwire.session import POLICIES, DurableSession, Session, Timeouts, build_request, conversation, endpoint_url
+from tokenwire.session.conversation import MAX_ERROR_BODY, MAX_ERROR_TEXT
 
 CHAT, PLAIN, RAW = DIALECTS["openai-chat"], DIALECTS["eventsource"], DIALECTS["raw"]
 
@@ -202,6 +203,72 @@ def test_a_reset_after_the_finish_is_no_end() -> None:
     assert "reset" in str(played.error)
 
 
+# The connection afterwards.
+
+FINISHED = chunk(text("a", "stop") + DONE)
+
+# (what it shows, what comes, whether the connection can be used again)
+CONNECTIONS: list[tuple[str, bytes, bool]] = [
+    ("the last chunk after the terminator", CHUNKED + FINISHED + LAST, True),
+    ("trailers after the terminator", CHUNKED + FINISHED + b"0\r\nX-Cost: 7\r\n\r\n", True),
+    ("more of the body after the terminator", CHUNKED + FINISHED + chunk(b": bye\n\n") + LAST, True),
+    ("an announced end without a terminator", CHUNKED + chunk(text("a")) + LAST, True),
+    ("an error that the server said", CHUNKED + chunk(b'data: {"error": "no"}\n\n' + DONE) + LAST, True),
+    ("a refusal", b"HTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\n{}", True),
+    ("an answer that is no stream", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", True),
+    ("no last chunk after the terminator", CHUNKED + FINISHED, False),
+    ("garbage after the terminator", CHUNKED + FINISHED + b"zz\r\n", False),
+    ("more than the body", CHUNKED + FINISHED + LAST + b"HTTP/1.1", False),
+    ("a body that the close ends", CLOSE + text("a", "stop") + DONE, False),
+    ("a connection that the server closes", OK + b"Connection: close\r\nContent-Length: 14\r\n\r\n" + DONE, False),
+]
+
+
+@pytest.mark.parametrize(("wire", "reusable"), [row[1:] for row in CONNECTIONS], ids=[row[0] for row in CONNECTIONS])
+def test_a_connection_is_reusable_once_the_body_has_come_to_its_end(wire: bytes, reusable: bool) -> None:
+    for pieces in every_way(wire):
+        durable = durable_session()
+        for made in (session(), durable):
+            given_after_the_end = []
+            for piece in pieces:
+                ended = made.ended
+                assert not made.reusable or ended
+                events = made.receive_data(piece, 1)
+                given_after_the_end += events if ended else []
+            assert made.reusable is reusable, (pieces, made)
+            assert given_after_the_end == []
+            made.receive_eof(2)
+            assert not made.reusable, "the connection has ended"
+
+
+def durable_session() -> DurableSession:
+    request = build_request("http://host", CHAT, json={"model": "m"})
+    made = DurableSession(request, CHAT, policy=POLICIES["never"], random=lambda: 0.0)
+    made.start(0)
+    made.connected(0)
+    assert made.data_to_send()
+    return made
+
+
+def test_a_conversation_that_runs_is_not_reusable() -> None:
+    made = session()
+    made.receive_data(CHUNKED, 1)
+    assert not made.reusable
+    made.handle_deadline(1e9)
+    assert made.ended
+    assert not made.reusable
+
+
+def test_what_the_content_type_means_is_decided_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[ResponseHead] = []
+    find = conversation._media_type
+    monkeypatch.setattr(conversation, "_media_type", lambda head: asked.append(head) or find(head))
+    made = session()
+    for piece in (CHUNKED, *[chunk(text("a"))] * 10, chunk(DONE), LAST):
+        made.receive_data(piece, 1)
+    assert (made.answer.text, len(asked)) == ("a" * 10, 1)
+
+
 # Refusals.
 
 
@@ -282,6 +349,24 @@ def test_a_refusal_without_end_is_kept_only_in_part() -> None:
     assert len(played.error.body) == MAX_ERROR_BODY
 
 
+@pytest.mark.parametrize("size", [MAX_ERROR_BODY - 1, MAX_ERROR_BODY, MAX_ERROR_BODY + 1])
+def test_a_refusals_body_is_read_up_to_the_limit_and_not_beyond(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\n\r\n" + b"x" * size, 0)
+    assert made.ended == (size >= MAX_ERROR_BODY), "what is longer is not waited for"
+    made.receive_eof(0)
+    assert isinstance(made.error, StatusError)
+    assert len(made.error.body) == min(size, MAX_ERROR_BODY)
+
+
+@pytest.mark.parametrize("size", [MAX_ERROR_TEXT - 1, MAX_ERROR_TEXT, MAX_ERROR_TEXT + 1])
+def test_a_refusals_words_are_cut_to_the_limit(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size, 0)
+    assert isinstance(made.error, StatusError)
+    assert made.error.message == "x" * min(size, MAX_ERROR_TEXT) + "…" * (size > MAX_ERROR_TEXT)
+
+
 # Timers.
 
 ALL = Timeouts(connect=10, first_byte=20, idle=30, total=1000)
@@ -310,7 +395,7 @@ def test_the_first_byte_timer_runs_from_the_request() -> None:
 def test_the_idle_timer_runs_from_the_last_byte_and_any_byte_counts() -> None:
     made = session(timeouts=ALL)
     now = 0.0
-    for piece in (b"HTTP/1.1 100 Continue\r\n\r\n", b"H", CLOSE[1:], b": keepalive\n\n", b"\n", text("a")[:5]):
+    for piece in (CLOSE, b": keepalive\n\n", b"\n", text("a")[:5]):
         now += 19
         made.receive_data(piece, now)
         assert made.next_deadline() == now + 30
@@ -318,6 +403,32 @@ def test_the_idle_timer_runs_from_the_last_byte_and_any_byte_counts() -> None:
         assert not made.ended
     made.handle_deadline(now + 30)
     assert timed_out(made) == ("idle", 30)
+
+
+@pytest.mark.parametrize("way", [bytewise, lambda data: [data]], ids=["bytewise", "whole"])
+def test_what_comes_before_the_head_does_not_put_the_first_byte_timer_off(way: Any) -> None:
+    """A server could say 102 for ever, and a head could come a byte a minute."""
+    made = session(timeouts=ALL)
+    now = 0.0
+    for interim in [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 X\r\n\r\n", CLOSE[:-1]]:
+        now += 6
+        for piece in way(interim):
+            made.receive_data(piece, now)
+        assert made.next_deadline() == 20
+    made.handle_deadline(19.9)
+    assert not made.ended
+    made.handle_deadline(20)
+    assert timed_out(made) == ("first byte", 20)
+
+
+def test_all_of_a_refusals_body_has_as_long_as_one_read_of_a_stream() -> None:
+    made = session(timeouts=ALL)
+    made.receive_data(b"HTTP/1.1 500 X\r\nContent-Length: 99\r\n\r\n", 10)
+    made.receive_data(b"a", 39)
+    assert made.next_deadline() == 40
+    made.handle_deadline(40)
+    assert isinstance(made.error, StatusError)
+    assert made.error.body == b"a"
 
 
 def test_the_total_timer_runs_whatever_comes() -> None:

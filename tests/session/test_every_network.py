@@ -71,6 +71,7 @@ def simulate(
         Timeouts(idle=40.0, keepalive=5.0),
         policy=policy,
         random=lambda: jitter,
+        keep_events=True,
         fallback=over_the_other_transport(url, kind, json=json, headers=headers),
     )
     endpoint = ReferenceEndpoint(pace=pace, keepalive=keepalive, clock=lambda: 0.0)

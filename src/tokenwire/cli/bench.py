@@ -16,8 +16,11 @@ from ..errors import LocalProtocolError, StreamFailed, StreamInterrupted
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
+from ..recording.beside import FileBeside
+from ..secrecy import redact_url
 from .exits import FINDINGS, FINE
 from .extras import need
+from .guard import clean
 from .progress import progress
 from .request import add_request_options, open_request, positive_seconds
 from .screen import Screen
@@ -73,8 +76,20 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.html is not None:
-        need("--html")
+    if args.html is None:
+        return _report(args, None)
+    need("--html")
+    page = FileBeside(args.html)  # what cannot be written is said before anything is asked
+    try:
+        code = _report(args, page)
+    except BaseException:
+        page.discard()
+        raise
+    page.keep()
+    return code
+
+
+def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
     runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
     if args.url is not None:
         runs.append(asyncio.run(_measured(args)))
@@ -85,12 +100,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(runs):
-            screen.write(text, style)
-            screen.write("\n")
-    if args.html is not None:
+            screen.line(text, style)
+    if page is not None:
         from ..measure.page import as_html
 
-        args.html.write_text(as_html(runs), encoding="utf-8")
+        page.stream.write(clean(as_html(runs)))
     return FINDINGS if any(each.doubts for each in runs) else FINE
 
 
@@ -125,7 +139,7 @@ async def _measured(args: argparse.Namespace) -> Run:
     whole = next((each.recording for each in taken if not each.error), None)
     calibration = await calibrate(whole, opening)
     return Run(
-        target=opening.target.url,
+        target=redact_url(opening.target.url),
         dialect=opening.dialect.name,
         concurrency=load.concurrency,
         rate=load.rate,

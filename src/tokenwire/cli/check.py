@@ -19,6 +19,7 @@ from ..endpoint import ReferenceEndpoint, background
 from ..endpoint.story import MODELS
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
+from ..secrecy import redact_url
 from ..session import endpoint_url
 from .extras import need
 from .models import first_model
@@ -145,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
                 )
                 for probes, plan in zip(todo, plans, strict=True)
             ]
-    target = plans[0].target.url if args.url else "the reference endpoint"
+    target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
     report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
     return print_reports([report], args.format)
 
@@ -220,8 +221,7 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
         screen = Screen(sys.stdout)
         for report in reports:
             for text, style in as_text(report):
-                screen.write(text, style)
-                screen.write("\n")
+                screen.line(text, style)
     return exit_code([result for report in reports for result in report.results])
 
 

@@ -21,6 +21,7 @@ from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
 from ..recording import Recording
+from ..secrecy import redact_url
 from .bench import machine, positive_number
 from .exits import FINDINGS, FINE
 from .progress import progress
@@ -78,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(comparison):
-            screen.write(text, style)
-            screen.write("\n")
+            screen.line(text, style)
     return FINDINGS if comparison.doubts else FINE
 
 
@@ -93,7 +93,7 @@ async def _named(args: argparse.Namespace) -> Comparison:
         for scheme in ("http", "ws")
     )
     pair = Pair(*openings)
-    return await _compared(args.runs, pair, pair, args.url, None, None)
+    return await _compared(args.runs, pair, pair, redact_url(args.url), None, None)
 
 
 async def _reference(args: argparse.Namespace) -> Comparison:

@@ -16,8 +16,10 @@ from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..recording import REDACTED_FIELDS
+from ..secrecy.secrets import is_harmless_field, is_path, is_secret_name
+from ..secrecy.shown import one_line
 from ..session import Observe, PolicyName, Timeouts
-from .exits import one_line
+from .guard import know
 from .models import first_model, takes_model
 
 __all__ = [
@@ -138,7 +140,7 @@ def open_request(
         model = _found_model(args.url, asked, key, fields)
     request_body = {**body, **({} if model is None else {"model": model})}
     headers = {"accept": asked.content_type or "*/*", **fields}
-    return Opening(
+    opening = Opening(
         args.url,
         json=request_body,
         dialect=dialect or args.dialect,
@@ -150,6 +152,8 @@ def open_request(
         observe=observe,
         usage=usage,
     )
+    know(opening.request.secrets.values)
+    return opening
 
 
 def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
@@ -186,13 +190,26 @@ def key_of(args: argparse.Namespace) -> str | None:
     :raises LocalProtocolError: when it is not there.
     :raises OSError: when its file cannot be read.
     """
-    if args.key_env is not None:
-        return key_from_environment(args.key_env)
+    key = key_from_environment(args.key_env) if args.key_env is not None else _key_of_file(args)
+    know([key or ""])
+    return key
+
+
+def _key_of_file(args: argparse.Namespace) -> str | None:
     if args.key_file is None:
         return None
-    text = (
-        sys.stdin.read() if args.key_file == "-" else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
-    )
+    try:
+        text = (
+            sys.stdin.read()
+            if args.key_file == "-"
+            else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
+        )
+    except FileNotFoundError:
+        if is_path(args.key_file):
+            raise
+        raise LocalProtocolError(
+            "there is no file of the name that was given for the key's. It is not shown, for it may be the key itself"
+        ) from None
     key = text.strip()
     if not key:
         where = "standard input" if args.key_file == "-" else args.key_file
@@ -210,8 +227,8 @@ def header_fields(given: list[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         name = name.strip().lower()
         if not equals:
-            raise LocalProtocolError(f"--header {text!r} has no '=': write NAME=VALUE")
-        if name in REDACTED_FIELDS:
+            raise LocalProtocolError("a --header has no '=': write NAME=VALUE")
+        if name in REDACTED_FIELDS or (is_secret_name(name) and not is_harmless_field(name)):
             raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
         headers[name] = value.strip()
     return headers

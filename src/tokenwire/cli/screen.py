@@ -1,15 +1,17 @@
-"""Text to a terminal, with styles and without what it would obey; or to a pipe, exactly as it is."""
+"""Text to a terminal, with styles and without what it would obey; or to a pipe, exactly as it is.
+
+What a verb says itself is harmless everywhere, for logs are read on terminals: see `secrecy/shown.py`. What a model
+said is the output of `stream`: a pipe gets it as it came, a terminal without control and bidirectional characters.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TextIO
 
-__all__ = ["Screen"]
+from ..secrecy.shown import harmless
 
-#: Control characters that a terminal obeys. A model, or a server, could move the cursor or set the title with them.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+__all__ = ["Screen"]
 
 
 #: Terminals that know no styles, by their TERM.
@@ -30,10 +32,15 @@ class Screen:
         self._stream = stream
         self._styled = self.for_people and os.environ.get("TERM") not in _DUMB and not os.environ.get("NO_COLOR")
 
+    def line(self, text: str, style: str = "") -> None:
+        """A line of what the verb says itself: harmless, for its words may be a server's."""
+        self.write(harmless(text), style)
+        self.write("\n")
+
     def write(self, text: str, style: str = "") -> None:
         """Writes and flushes: a token must not wait for the next."""
         if self.for_people:
-            text = _CONTROLS.sub("\ufffd", text)
+            text = harmless(text)
         if style and self._styled:
             codes = ";".join(_STYLES[word] for word in style.split())
             text = f"\x1b[{codes}m{text}\x1b[0m"

@@ -21,8 +21,9 @@ from ..dialects.events import (
     ToolCallDelta,
 )
 from ..drivers.blocking import Stream
+from ..secrecy.shown import escaped, one_line
 from ..session import DEFAULT, POLICIES, Happening
-from .exits import FINE, one_line
+from .exits import FINE, complain, message_of
 from .request import add_request_options, open_request
 from .screen import Screen
 
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
             _tell_usage(stream.usage)
         if args.timing:
             clock.tell(teller.connections)
+        for mishap in opening.mishaps:
+            complain(message_of(mishap))
     return FINE
 
 
@@ -169,7 +172,7 @@ def _json_line(event: StreamEvent) -> str:
             shown["name"] = value
         elif (field.name != "raw" or isinstance(event, Other)) and (field.name != "cursor" or value is not None):
             shown[field.name] = value
-    text = json.dumps(shown, ensure_ascii=False)
+    text = escaped(json.dumps(shown, ensure_ascii=False))
     # A lone surrogate has no bytes: escaped, it is still what the server said.
     return text if text.isascii() or _encodes(text) else json.dumps(shown)
 

@@ -1,10 +1,15 @@
-"""Stream events in, the answer as far as it has come out: text, reasoning, tools, usage, finish."""
+"""Stream events in, the answer as far as it has come out: text, reasoning, tools, usage, finish.
+
+Events are taken as they come and folded later, many at once: when somebody asks, or when `MAX_UNFOLDED` of them wait.
+So a read costs no more than the growth of a list. What is kept of a long stream is what it said, and its last events.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from .events import (
@@ -20,8 +25,17 @@ from .events import (
     ToolCallDelta,
     Usage,
 )
+from .latest import Latest, are_many
 
 __all__ = ["Answer", "ToolCall"]
+
+#: Events that wait to be folded; fewer, where they are large.
+MAX_UNFOLDED = 64
+
+#: Characters of a piece of text to which the next piece is joined: so many short ones take no more room than they hold.
+MIN_PIECE = 1024
+
+_BLOCK, _TEXT, _CURSOR = attrgetter("block"), attrgetter("text"), attrgetter("cursor")
 
 
 @dataclass(slots=True)
@@ -60,28 +74,57 @@ class Answer:
 
     `text` is the answer: what the provider marks as commentary, or as said by a sub-agent, is `commentary`. Where the
     agent that was asked has said nothing but commentary, as it does before it calls tools, `text` is that.
+
+    :param keep_events: `events` has all events and not only the last: some 500 bytes each.
     """
 
-    def __init__(self) -> None:
-        #: Every event, for an interruption carries them. A program that reads without end may clear the list.
-        self.events: list[StreamEvent] = []
-        self._begin()
+    def __init__(self, *, keep_events: bool = False) -> None:
+        self._said = _Said()
+        self._unfolded: list[StreamEvent] = []
+        self._folded = 0
+        self._latest = Latest()
+        self._kept: list[StreamEvent] | None = [] if keep_events else None
 
-    def _begin(self) -> None:
-        """Nothing has been said, or what was is void: `events` keeps it."""
-        self.start: Start | None = None
-        self.usage: dict[str, Any] | None = None
-        self.finish: Finish | None = None
-        self.error: Error | None = None
-        self.end: End | None = None
-        self._text: dict[int, list[str]] = {}
-        self._asides: dict[int, list[str]] = {}  # commentary of the agent that was asked
-        self._commentary: list[str] = []
-        self._marked: dict[int, BlockStart] = {}  # the blocks that are commentary
-        self._reasoning: dict[int, list[str]] = {}
-        self._choices: dict[int, int] = {}
-        self._calls: list[_Call] = []  # in the order in which they began
-        self._tools: dict[int, _Call] = {}  # the same, by their blocks
+    @property
+    def events(self) -> list[StreamEvent]:
+        """The last events that came, up to 64 of them; all, where the answer was made with `keep_events`."""
+        self._fold()
+        return self._latest.events if self._kept is None else self._kept
+
+    @property
+    def first_cursor(self) -> str:
+        """The cursor with which the stream began, or began anew; empty where it has none."""
+        return self._fold().first_cursor
+
+    @property
+    def count(self) -> int:
+        """How many events came."""
+        return self._folded + len(self._unfolded)
+
+    @property
+    def start(self) -> Start | None:
+        """The first `Start`."""
+        return self._fold().start
+
+    @property
+    def usage(self) -> dict[str, Any] | None:
+        """The last counts that were reported."""
+        return self._fold().usage
+
+    @property
+    def finish(self) -> Finish | None:
+        """Why the model stopped; of choice 0 where there are several."""
+        return self._fold().finish
+
+    @property
+    def error(self) -> Error | None:
+        """The first error that the server said."""
+        return self._fold().error
+
+    @property
+    def end(self) -> End | None:
+        """The `End`, once it has come."""
+        return self._fold().end
 
     @property
     def text(self) -> str:
@@ -90,11 +133,11 @@ class Answer:
     @property
     def commentary(self) -> str:
         """What was said on the way to the answer, and by sub-agents, in the order in which it came."""
-        return "".join(self._commentary)
+        return _joined(self._fold().commentary)
 
     @property
     def reasoning(self) -> str:
-        return "".join(self._reasoning.get(0, ()))
+        return _joined(self._fold().reasoning.get(0))
 
     @property
     def tools(self) -> list[ToolCall]:
@@ -104,29 +147,87 @@ class Answer:
     @property
     def all_tools(self) -> list[ToolCall]:
         """These and those that the server makes itself, in the order in which they began."""
-        for it in self._calls:
-            it.call.arguments = "".join(it.pieces)
-        return [it.call for it in self._calls]
+        calls = self._fold().calls
+        for it in calls:
+            it.call.arguments = _joined(it.pieces)
+        return [it.call for it in calls]
 
     def text_of(self, choice: int) -> str:
         """The text of one choice, counted from 0."""
-        return "".join(self._text.get(choice) or self._asides.get(choice) or ())
+        said = self._fold()
+        return _joined(said.text.get(choice)) or _joined(said.asides.get(choice))
 
     def add_all(self, events: Iterable[StreamEvent]) -> None:
-        for event in events:
-            self.add(event)
+        """Takes the next events of the stream."""
+        self._unfolded += events
+        if are_many(self._unfolded, MAX_UNFOLDED):
+            self._fold()
 
     def add(self, event: StreamEvent) -> None:
-        self.events.append(event)
+        """Takes the next event of the stream."""
+        self.add_all((event,))
+
+    def _fold(self) -> _Said:
+        """What all events that came add up to."""
+        events = self._unfolded
+        if not events:
+            return self._said
+        self._unfolded = []
+        self._folded += len(events)
+        if self._kept is not None:
+            self._kept += events
+        self._latest.add_all(events)
+        if _is_one_text(events):
+            self._said.add_text(events)
+            return self._said
+        for event in events:
+            if isinstance(event, Other) and event.type == "tokenwire.restart":
+                self._said = _Said()  # what was said is void; only `events` has it
+            else:
+                self._said.add(event)
+        return self._said
+
+
+def _is_one_text(events: list[StreamEvent]) -> bool:
+    """Whether they are deltas of one block of text, as nearly all events of a long stream are."""
+    return set(map(type, events)) == {TextDelta} and len(set(map(_BLOCK, events))) == 1
+
+
+class _Said:
+    """What the events of a stream add up to. Text is kept in pieces: of each choice, and of each call."""
+
+    def __init__(self) -> None:
+        self.first_cursor = ""
+        self.start: Start | None = None
+        self.usage: dict[str, Any] | None = None
+        self.finish: Finish | None = None
+        self.error: Error | None = None
+        self.end: End | None = None
+        self.text: dict[int, list[str]] = {}
+        self.asides: dict[int, list[str]] = {}  # commentary of the agent that was asked
+        self.commentary: list[str] = []
+        self.reasoning: dict[int, list[str]] = {}
+        self.calls: list[_Call] = []  # in the order in which they began
+        self._tools: dict[int, _Call] = {}  # the same, by their blocks
+        self._choices: dict[int, int] = {}
+        self._marked: dict[int, BlockStart] = {}  # the blocks that are commentary
+
+    def add_text(self, deltas: list[StreamEvent]) -> None:
+        """Deltas of one block of text."""
+        first = deltas[0]
+        assert isinstance(first, TextDelta)
+        self.first_cursor = self.first_cursor or next(filter(None, map(_CURSOR, deltas)), "")
+        self._say(first.block, "".join(map(_TEXT, deltas)))
+
+    def add(self, event: StreamEvent) -> None:
+        self.first_cursor = self.first_cursor or event.cursor or ""
         match event:
-            case TextDelta() if event.block in self._marked:
-                self._add_commentary(self._marked[event.block], event.text)
             case TextDelta():
-                self._text.setdefault(self._choices.get(event.block, 0), []).append(event.text)
+                self._say(event.block, event.text)
             case ReasoningDelta():
-                self._reasoning.setdefault(self._choices.get(event.block, 0), []).append(event.text)
+                _extend(self.reasoning.setdefault(self._choices.get(event.block, 0), []), event.text)
             case ToolCallDelta():
-                self._tools[event.block].pieces.append(event.arguments)
+                _extend(self._tools[event.block].pieces, event.arguments)
             case BlockStart():
                 self._choices[event.block] = event.choice
                 if event.kind in ("tool", "server_tool"):
@@ -144,23 +245,27 @@ class Answer:
                 self.start = self.start or event
             case End():
                 self.end = event
-            case Other(type="tokenwire.restart"):
-                self._begin()
+            case Other(type="tokenwire.continuation"):
+                self.first_cursor = ""  # what follows has cursors of its own
             case _:
                 pass
 
-    def _add_commentary(self, start: BlockStart, text: str) -> None:
-        self._commentary.append(text)
+    def _say(self, block: int, text: str) -> None:
+        start = self._marked.get(block)
+        if start is None:
+            _extend(self.text.setdefault(self._choices.get(block, 0), []), text)
+            return
+        _extend(self.commentary, text)
         if not start.agent:
-            self._asides.setdefault(start.choice, []).append(text)
+            _extend(self.asides.setdefault(start.choice, []), text)
 
     def _begin_call(self, start: BlockStart) -> None:
         """A call, in the place of the one that it replaces."""
         call = ToolCall(start.tool_id, start.name, "", start.choice, start.kind == "server_tool")
         replaced = None if start.replaces is None else self._tools.pop(start.replaces, None)
         if replaced is None:
-            self._calls.append(_Call(call))
-            self._tools[start.block] = self._calls[-1]
+            self.calls.append(_Call(call))
+            self._tools[start.block] = self.calls[-1]
         else:
             replaced.call, replaced.pieces = call, []
             self._tools[start.block] = replaced
@@ -172,3 +277,19 @@ class _Call:
     def __init__(self, call: ToolCall) -> None:
         self.call = call
         self.pieces: list[str] = []
+
+
+def _extend(pieces: list[str], text: str) -> None:
+    if pieces and len(pieces[-1]) < MIN_PIECE:
+        pieces[-1] += text
+    else:
+        pieces.append(text)
+
+
+def _joined(pieces: list[str] | None) -> str:
+    """The pieces as one, which takes their place: it may be asked for again."""
+    if not pieces:
+        return ""
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    return pieces[0]

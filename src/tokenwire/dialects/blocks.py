@@ -51,6 +51,11 @@ class Blocks:
         block = self._open.get(address)
         return None if block is None else block.kind
 
+    @property
+    def tools_open(self) -> bool:
+        """Whether a tool call has begun and not ended."""
+        return any(block.kind == "tool" for block in self._open.values())
+
     def open(
         self,
         address: Hashable,

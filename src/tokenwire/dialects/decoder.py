@@ -73,6 +73,7 @@ class Decoder:
         self._aligned = False  # the framing is between two messages
         self._passed_over = 0  # bytes that went the short way since the framing was last told
         self._overlap: Overlap | None = None
+        self._resumed_after = ""  # the last event ID before that, to which what comes twice has not come
         self._read_as(dialect_named(dialect))
 
     def _read_as(self, dialect: Dialect) -> None:
@@ -104,8 +105,10 @@ class Decoder:
     @property
     def last_event_id(self) -> str:
         """For the Last-Event-ID header of the next connection; empty where there is none. What comes after the message
-        that ended the stream does not count, be it in the same read or not."""
-        return self._frames.last_event_id if self._final_id is None else self._final_id
+        that ended the stream does not count, be it in the same read or not; nor does what comes a second time."""
+        if self._final_id is not None:
+            return self._final_id
+        return self._frames.last_event_id if self._overlap is None else self._resumed_after
 
     @property
     def retry(self) -> int | None:
@@ -154,7 +157,8 @@ class Decoder:
 
         :param overlap: knows what of it had arrived; that is told, and not decoded again.
         """
-        self._frames = frames_for(self.dialect, self.last_event_id, self._max_event_size)
+        self._resumed_after = self.last_event_id
+        self._frames = frames_for(self.dialect, self._resumed_after, self._max_event_size)
         self._waiting = b""
         self._aligned = False
         self._passed_over = 0
@@ -181,7 +185,7 @@ class Decoder:
         if self.ended:
             return events
         words = self._frames.words
-        if words:
+        if words and self._failure is None:
             self.no_stream = True
             events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()

@@ -22,6 +22,7 @@ __all__ = [
     "after_last_event_id",
     "bearer",
     "chat_body",
+    "is_done",
     "prefilled",
 ]
 
@@ -95,6 +96,11 @@ class Prompt:
     tools: Sequence[Tool] = ()
 
 
+def is_done(data: str) -> bool:
+    """Whether the data of a message is `[DONE]`, which ends the streams of OpenAI and of many others."""
+    return data.startswith("[DONE]")
+
+
 def bearer(key: str) -> dict[str, str]:
     """The field of a bearer token (RFC 6750, 2.1)."""
     return {"authorization": f"Bearer {key}"}
@@ -133,11 +139,17 @@ class Holes:
     :ivar texts: where the text of a delta may stand.
     :ivar free: members whose value means nothing to the decoder, such as padding.
     :ivar cursor: the number that becomes the cursor of the events.
+    :ivar barred: where one of these says something, or more than one of `texts` does, what the message gives depends on
+        more than the text, and it is parsed in full.
+    :ivar account: where the decoder keeps an account of deltas of a kind: takes the decoder and deltas that are about
+        to go the short way, and says whether they may.
     """
 
     texts: Sequence[Path]
     free: Sequence[Path] = ()
     cursor: Path | None = None
+    barred: Sequence[Path] = ()
+    account: Mapping[type[Any], Callable[[Any, Sequence[Any]], bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

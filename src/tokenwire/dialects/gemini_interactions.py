@@ -90,6 +90,8 @@ class _Step(NamedTuple):
 class GeminiInteractionsDecoder(JSONDecoder):
     """Decodes one stream of an interaction, from its beginning or from where it is gone on with."""
 
+    done_ends = True
+
     def __init__(self) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
@@ -117,11 +119,6 @@ class GeminiInteractionsDecoder(JSONDecoder):
 
     def _cursor(self, value: dict[str, Any], message: Message) -> str | None:
         return word(value.get("event_id")) or None
-
-    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
-        if message.data.startswith("[DONE]"):
-            return self._end(message.data, clean=True)
-        return super()._not_json(message, error)
 
     def finished(self) -> bool:
         """The interaction was completed: nothing but `[DONE]` follows."""

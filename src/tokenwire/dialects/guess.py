@@ -26,11 +26,11 @@ from typing import Any, Literal
 from ..checking import must_be
 from ..errors import RemoteProtocolError
 from ..framing.sse import ServerSentEvent, as_bytes
-from .dialect import Framing
+from .dialect import Framing, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
 from .names import DialectName
-from .values import error_fields, listed, mapping, parse, word
+from .values import error_fields, error_in_words, listed, mapping, parse, word
 
 __all__ = ["STREAM_TYPES", "Guess", "Guesser", "guess_dialect"]
 
@@ -300,8 +300,10 @@ def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
         value = parse(message.data)
     except ValueError:
         value = None
-    if message.data.startswith("[DONE]"):
+    if is_done(message.data):
         return "enough", Guess("openai-chat", "it says [DONE]")
+    if error_in_words(message.data):
+        return "enough", Guess("openai-chat", "it is an error in words, and most servers speak it")
     if not isinstance(value, dict):
         return "little", None
     if which := _by_type(value) or _by_shape(value):
@@ -340,6 +342,8 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("ollama", "a message says whether it is done")
     if "candidates" in mapping(value.get("response")):
         return Guess("gemini", "a message has a response with candidates")
+    if isinstance(value.get("response"), str | int | float):
+        return Guess("openai-chat", "a message has a response, as those of Workers AI")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")

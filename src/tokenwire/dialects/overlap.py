@@ -4,8 +4,10 @@ In: the events that had arrived, then the messages of the new connection. Out: f
 events that tell of what was found: "tokenwire.duplicate", a message that had arrived and is dropped, and
 "tokenwire.gap", where messages are missing, its `raw` a JSON object with the cursors on both sides.
 
-A message is known by its cursor. Where several share one, as server-sent events do that come without an id of their
-own, those after the first are known by their data, in order. A gap shows where cursors are numbers that rise by one.
+A message is known by its cursor. The last cursors that arrived are known, and the first: a server that sends it again
+has begun anew, and everything is old until the last cursor comes by. Where several messages share a cursor, as
+server-sent events do that come without an id of their own, those after the first are known by their data, in order. A
+gap shows where cursors are numbers that rise by one.
 """
 
 from __future__ import annotations
@@ -23,14 +25,21 @@ __all__ = ["Overlap", "gap"]
 class Overlap:
     """Looks at the messages of one resumed connection, until the first that is new.
 
-    :param events: what had arrived.
+    :param events: what had arrived, or the last of it.
     :param cursor: from which the server was asked to go on.
+    :param first: the first cursor that had arrived.
     :param cursor_of: gives the cursor of a message, empty for none.
     :param snapshot: what was missed does not come again, so the first message is on the other side of a gap.
     """
 
     def __init__(
-        self, events: Sequence[StreamEvent], cursor: str, cursor_of: Callable[[Message], str], *, snapshot: bool = False
+        self,
+        events: Sequence[StreamEvent],
+        cursor: str,
+        cursor_of: Callable[[Message], str],
+        *,
+        first: str = "",
+        snapshot: bool = False,
     ) -> None:
         #: A message was new: what follows is, too.
         self.over: bool = False
@@ -41,6 +50,8 @@ class Overlap:
         self._own = len(messages) == 1  # the last message had its cursor for itself, so others have theirs
         self._after = deque(messages[1:])
         self._counts = _rises_by_one(events)
+        self._first = first
+        self._from_the_start = False  # the server sends again what it sent first
         self._snapshot = snapshot
 
     def look(self, message: Message) -> tuple[bool, list[StreamEvent]]:
@@ -49,9 +60,13 @@ class Overlap:
         if self._snapshot:
             self.over = True
             return True, [gap(self._cursor, cursor)]
-        if cursor == self._cursor or not cursor:
+        if cursor == self._cursor:
+            self._from_the_start = False
+        elif cursor and cursor == self._first:
+            self._from_the_start = True
+        if cursor == self._cursor or (not cursor and not self._from_the_start):
             return self._look_at_data(message, cursor)
-        if cursor in self._seen or (self._counts and _number(cursor) < _number(self._cursor)):
+        if self._from_the_start or cursor in self._seen or (self._counts and _number(cursor) < _number(self._cursor)):
             return False, [_duplicate(message, cursor)]
         self.over = True
         missing = self._counts and _number(cursor) > _number(self._cursor) + 1

@@ -13,6 +13,7 @@ and nothing else need be parsed. This is exact, not a guess:
   `json`'s own scanner, which must end exactly where the literal does. Nothing else is taken for a hole.
 - The bytes around the holes are compared, all of them: the messages are put together again from the template and the
   holes, and must make the very text that was read.
+- Where a message gives what depends on more than the text, nothing is learned from it: see `Holes.barred`.
 - The decoder's state has to be such that a delta is nothing but a delta. That is so after a message that gave a single
   delta with all of its text, until one comes that gave anything else. `Shortcut` keeps that account.
 
@@ -24,14 +25,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import Holes, KeepsTexts, Message, Path
+from .dialect import DialectDecoder, Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Shortcut", "Template"]
@@ -119,7 +121,7 @@ class Template:
         value = json.loads(raw)
         text = _text_of(event)
         path = next((path for path in holes.texts if _at(value, path) == text), None)
-        if path is None:
+        if path is None or any(_says(value, other) for other in (*holes.texts, *holes.barred) if other != path):
             return None
         wanted: list[tuple[Path, _Role]] = [(path, "text")]
         wanted.extend((free, "free") for free in holes.free)
@@ -215,10 +217,10 @@ class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
     :param holes: of the dialect.
-    :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
+    :param decoder: of the stream: it may keep an account of what goes the short way, and the texts of its blocks.
     """
 
-    def __init__(self, holes: Holes, decoder: object) -> None:
+    def __init__(self, holes: Holes, decoder: DialectDecoder) -> None:
         #: The next messages may go the short way.
         self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
@@ -226,6 +228,8 @@ class Shortcut:
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
         self._texts: list[str] | None = None
+        self._accounts = {kind: partial(account, decoder) for kind, account in holes.account.items()}
+        self._account: Callable[[Sequence[Any]], bool] | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -258,6 +262,7 @@ class Shortcut:
         self.ready = True
         self.last_event_id = message.id
         self._template = template
+        self._account = self._accounts.get(type(event))
         self._block = event.block
         self._texts = None if self._keeper is None else self._keeper.texts(event.block)
         self._cursor = event.cursor
@@ -279,7 +284,7 @@ class Shortcut:
             return None
         raw = text[len(self._head) : -len(self._end)]
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
-        if delta is None:
+        if delta is None or not (self._account is None or self._account([delta])):
             return None
         self._failures = 0
         return [delta]
@@ -321,6 +326,8 @@ class Shortcut:
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
+        if events is not None and self._account is not None and not self._account(events):
+            events = None
         self._failures = self._failures + 1 if events is None else 0
         return events
 
@@ -417,6 +424,16 @@ def _at(value: Any, path: Path) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return value if isinstance(value, str) or type(value) is int else None
+
+
+def _says(value: Any, path: Path) -> bool:
+    """Whether something that is not empty stands at a path."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return bool(value)
 
 
 def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:

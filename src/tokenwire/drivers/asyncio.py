@@ -83,6 +83,7 @@ def astream(
     proxy: str | None = "env",
     usage: bool = False,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
 
@@ -105,6 +106,7 @@ def astream(
             proxy=proxy,
             usage=usage,
             on_error=on_error,
+            keep_events=keep_events,
         )
     )
 

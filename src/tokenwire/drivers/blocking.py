@@ -84,6 +84,7 @@ def stream(
     proxy: str | None = "env",
     usage: bool = False,
     on_error: OnError = "raise",
+    keep_events: bool = False,
 ) -> Stream:
     """Asks an endpoint for a stream; use it in a `with` statement and iterate.
 
@@ -95,16 +96,18 @@ def stream(
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.
     :param record: a file for the recording of the wire, secrets redacted; each further connection gets one of its own.
+        It is written as `NAME.part` and renamed at the end. Where it cannot be written, `mishaps` says why.
     :param ssl_context: instead of the default, which verifies certificates.
     :param policy: what follows when a connection fails: "default", "patient", "fixed", "never", "browser", or a
         `Policy` of your own.
-    :param observe: is told of each connection that is made, fails, or is waited for; it may not raise.
+    :param observe: is told of each connection that is made, fails, or is waited for. What it raises is in `mishaps`.
     :param hosts: what is learned about hosts, for other streams to go by.
     :param proxy: the URL of an HTTP proxy, through which a tunnel is made (CONNECT); None for none; "env" for what
         HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say, which never concern an address of loopback.
     :param usage: the usage is asked for, in dialects that tell it only then.
     :param on_error: "event" leaves a fatal error of the server's among the events; by default `StreamFailed` is raised
         after the last one.
+    :param keep_events: `answer.events` has all events and not only the last 64.
     :raises LocalProtocolError: for what cannot be sent, and for arguments of another kind than is wanted.
     """
     return Stream(
@@ -124,6 +127,7 @@ def stream(
             proxy=proxy,
             usage=usage,
             on_error=on_error,
+            keep_events=keep_events,
         )
     )
 

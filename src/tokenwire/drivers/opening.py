@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import random
 from time import time
-from typing import Any, Protocol, TextIO, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args
+from urllib.request import getproxies_environment
 from uuid import uuid4
 
 from .._version import __version__
@@ -23,10 +25,13 @@ from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..recording import RecordingWriter, redact_headers
+from ..recording import RecordingWriter
+from ..recording.beside import FileBeside
+from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
 from ..session import (
     NEVER,
     DurableSession,
+    Happening,
     Hosts,
     MessageSession,
     Observe,
@@ -61,6 +66,13 @@ class SoFar:
     """What a stream has said so far."""
 
     _conversation: DurableSession
+    _opening: Opening
+
+    @property
+    def mishaps(self) -> Sequence[Exception]:
+        """What went wrong beside the stream, and did not stop it: a recording that could not be written, an `observe`
+        that raised."""
+        return self._opening.mishaps
 
     @property
     def answer(self) -> Answer:
@@ -142,6 +154,7 @@ class Opening:
         proxy: str | None = "env",
         usage: bool = False,
         on_error: OnError = "raise",
+        keep_events: bool = False,
     ) -> None:
         _check_options(timeouts, record, ssl_context, observe, hosts, usage)
         must_be_one_of(on_error, get_args(OnError), "on_error")
@@ -153,27 +166,31 @@ class Opening:
         headers = checked_headers(headers)
         if self.policy.idempotency_field:
             headers = {self.policy.idempotency_field: uuid4().hex, **headers}
-        self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
+        self._proxy = proxy
+        self.request: Request = self._behind_proxies(
+            build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
+        )
         self.timeouts = timeouts
         self.target: Target = self.request.http.target
-        self._proxy = proxy
         self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
         default = ssl.create_default_context() if self.target.tls and ssl_context is None else None
         self.ssl_context: ssl.SSLContext | None = (ssl_context or default) if self.target.tls else None
-        self._fallback = None
+        self._fallback: tuple[Request, Dialect] | None = None
         if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
-            self._fallback = over_the_other_transport(
-                url, self.dialect, json=json, key=key, headers=headers, usage=usage
-            )
+            other = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
+            self._fallback = (self._behind_proxies(other[0]), other[1]) if other is not None else None
         self._observe = observe
         self._hosts = hosts
+        #: Recordings that are complete.
+        self.kept: list[Path] = []
+        #: What went wrong beside the stream.
+        self.mishaps: list[Exception] = []
+        self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
         self._record = Path(record) if record is not None else None
         self._recorded = 0
-        self._file: TextIO | None = None
-        if self._record is not None:
-            self._begin_recording(self._record, self.request)
+        self._file: FileBeside | None = None
 
     def conversation(self) -> DurableSession:
         """The session that reads the dialect's stream events, over the transport that the URL names."""
@@ -186,14 +203,23 @@ class Opening:
             random=random,
             fallback=self._fallback,
             wall=time,
-            observe=self._observe,
+            observe=self._tell if self._observe is not None else None,
             hosts=self._hosts,
+            keep_events=self._keep_events,
         )
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""
         must_be_texts(subprotocols, "subprotocols")
+        secrets = self.request.secrets | secrets_in_subprotocols(subprotocols)
+        self.request = replace(self.request, secrets=secrets)
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
+
+    def _behind_proxies(self, request: Request) -> Request:
+        """The request, with what must not be shown of the proxies on its way, which may repeat it."""
+        proxies = [*getproxies_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
+        found = [secret for proxy in proxies for secret in secrets_in_url(proxy if "//" in proxy else f"//{proxy}")]
+        return replace(request, secrets=request.secrets | found)
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""
@@ -205,7 +231,7 @@ class Opening:
 
     def connecting(self, request: Request) -> None:
         """A connection is about to be made. Each is recorded in a file of its own: `capture.wire.jsonl`, then
-        `capture-2.wire.jsonl`, …"""
+        `capture-2.wire.jsonl`, … Where that cannot be, it is not recorded, and `mishaps` says why."""
         if self._record is None:
             return
         if self.writer is None or self.writer.zero is not None:
@@ -213,19 +239,44 @@ class Opening:
             self._begin_recording(self._record, request)
 
     def close(self) -> None:
-        """The connection is gone: its recording is completed."""
+        """The connection is gone: its recording gets its name. One without an entry replaces nothing."""
         writer, self.writer = self.writer, None
+        file, self._file = self._file, None
         if writer is not None:
             writer.close()
-        if self._file is not None:
-            self._file.close()
+        if writer is None or file is None:
+            return
+        try:
+            if writer.failure is not None:
+                file.leave()
+                raise writer.failure
+            if writer.zero is None and file.path.exists():
+                file.discard()
+            else:
+                file.keep()
+                self.kept.append(file.path)
+        except OSError as error:
+            words = f"the recording stopped: {error.strerror or error}; what was kept is in {file.part}"
+            self.mishaps.append(OSError(error.errno, words, str(file.path)))
+
+    def _tell(self, happening: Happening) -> None:
+        """An observer hears no secret, and is a side product too: what it raises does not stop the stream."""
+        assert self._observe is not None
+        try:
+            self._observe(replace(happening, detail=self.request.secrets.clean(happening.detail)))
+        except Exception as error:
+            self.mishaps.append(error)
 
     def _begin_recording(self, record: Path, request: Request) -> None:
         self._recorded += 1
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
-        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
-        self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file)
+        try:
+            self._file = FileBeside(path)
+        except OSError as error:
+            self.mishaps.append(error)
+            return
+        self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file.stream)
 
     def _header(self, request: Request) -> dict[str, Any]:
         http = request.http
@@ -234,8 +285,8 @@ class Opening:
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,
-                "path": http.target.path,
-                "headers": dict(redact_headers(http.headers)),
+                "path": redact_url(http.target.path),
+                "headers": dict(redact_headers(http.headers, request.secrets.fields)),
             },
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "made by": f"tokenwire {__version__}",
@@ -272,10 +323,15 @@ def key_from_environment(name: str) -> str:
 
     :raises LocalProtocolError: when it is not set, or empty.
     """
-    key = os.environ.get(name, "").strip()
-    if not key:
+    key = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
+    if key:
+        return key
+    if is_plain_name(name):
         raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
-    return key
+    raise LocalProtocolError(
+        "no environment variable has the name that was given for the key's. It is not shown, for it may be the key "
+        "itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
+    )
 
 
 def is_our_timeout(error: OSError) -> bool:

@@ -9,6 +9,7 @@ from statistics import fmean, median
 from typing import Literal
 
 from .._version import __version__
+from ..secrecy import escaped
 from .figures import CONFIDENCE, Figure, bootstrap, gaps, percentile, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
@@ -173,7 +174,7 @@ def as_json(comparison: Comparison) -> str:
         "worth": worth(comparison),
         **asdict(comparison),
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return escaped(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
 
 
 def as_text(comparison: Comparison) -> list[Line]:

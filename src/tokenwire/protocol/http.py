@@ -1,9 +1,12 @@
-"""One HTTP request and one streamed response as a state machine on h11: no I/O, no clock (RFC 9110, RFC 9112).
+"""One HTTP request and one streamed response as a state machine: no I/O, no clock (RFC 9110, RFC 9112).
 
     exchange = HTTPExchange(HTTPRequest("POST", target, headers, body))
     send(exchange.data_to_send())
     for event in exchange.receive_data(chunk): ...     # Informational, ResponseHead, Body, ResponseEnd
     for event in exchange.receive_eof(): ...
+
+h11 writes the request and reads the heads. The body, where nearly all bytes are, is read by protocol/body: there is one
+`Body` a read, however many chunks are in it.
 
 The events hold no detail of HTTP/1.1. An error takes effect after the events that came before it were delivered:
 the call that meets it returns them and keeps the error in `error`, which every further call raises.
@@ -12,15 +15,23 @@ the call that meets it returns them and keeps the error in `error`, which every 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import h11
 
 from ..checking import must_be
-from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..errors import (
+    BodyTruncated,
+    DecodingError,
+    EventTooLarge,
+    HeaderTooLarge,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from ..framing.sse import as_bytes
+from .body import BodyReader, Chunks, Length, UntilClose
 from .coding import ContentDecoder
 from .url import Target
 
@@ -48,6 +59,7 @@ TOO_LONG = 431
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 Headers = Sequence[tuple[str, str]]
+_Fields = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +101,10 @@ class ResponseHead:
         return ", ".join(value for field, value in self.headers if field == name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Body:
-    """Bytes of the body, content codings removed."""
+    """Bytes of the body, content codings removed. Not frozen: there is one a read, and a frozen one costs four times as
+    much to make."""
 
     data: bytes
 
@@ -112,7 +125,8 @@ class HTTPExchange:
     """The client's side of one exchange.
 
     :param max_header_size: bytes; past it `HeaderTooLarge`.
-    :raises LocalProtocolError: for a method, field name or field value that cannot be sent as it is.
+    :raises LocalProtocolError: for a method, field name or field value that cannot be sent as it is, and for a field
+        that would say something else of the body than is sent.
     """
 
     def __init__(self, request: HTTPRequest, *, max_header_size: int = MAX_HEADER_SIZE) -> None:
@@ -122,14 +136,21 @@ class HTTPExchange:
         self.head: ResponseHead | None = None
         self.ended: bool = False
         self._max_header_size = max_header_size
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self._connection: h11.Connection | None = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
         self._request = request
         self._received = 0
-        self._head_start = 0  # where the head that is awaited begins, in bytes received
-        self._eof = False
+        self._head_start = 0  # where the head that is awaited begins, in bytes received; then where the body does
+        self._body: BodyReader | None = None
         self._decoder: ContentDecoder | None = None
-        self._close_delimited = False
+        self._persistent = False  # both sides mean to keep the connection
+        self._over = False  # it has ended, or has more bytes than the response
         self._to_send = self._serialise(request)
+
+    @property
+    def reusable(self) -> bool:
+        """The connection can carry another exchange: the request is out, the response came to the end that it
+        announced, nothing follows it, and neither side wants to close (RFC 9112 9.3)."""
+        return self.ended and self._persistent and not self._over and not self._to_send
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
@@ -137,17 +158,30 @@ class HTTPExchange:
         return data
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[HTTPEvent]:
-        """Takes the next bytes from the connection.
+        """Takes the next bytes from the connection. What follows the end of the response is dropped.
 
-        :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
+        :raises HeaderTooLarge: for a head, the line that begins a chunk, or a trailer section that is over its limit.
+        :raises DecodingError: for a content coding that is unknown, broken or a bomb.
+        :raises RemoteProtocolError: when the peer broke the protocol.
+
+        Each is raised at once, or, where events came before it in the same read, at the next call.
         """
         if type(data) is not bytes:
             data = as_bytes(data)
         if self.error is not None:
             raise self.error
         if self.ended or not data:
+            self._over = self._over or bool(data)
             return []
-        return self._delivered(self._receive(data))
+        events: list[HTTPEvent] = []
+        try:
+            if self._body is None:
+                data = self._receive_head(data, events)
+            if self._body is not None:
+                self._receive_body(self._body, data, events)
+        except RemoteProtocolError as error:
+            self.error = error
+        return self._delivered(events)
 
     def receive_eof(self) -> list[HTTPEvent]:
         """The connection ended, cleanly or not.
@@ -156,21 +190,25 @@ class HTTPExchange:
         """
         if self.error is not None:
             raise self.error
-        if self.ended:
-            return []
-        if self.head is None:
-            self.error = BodyTruncated(self._no_response(), offset=self._received, clause="RFC 9112 8")
-            raise self.error
-        self._eof = True
-        return self._delivered(self._events(b""))
+        self._over = True
+        events: list[HTTPEvent] = []
+        try:
+            if not self.ended:
+                self._receive_eof(self._body, events)
+        except RemoteProtocolError as error:
+            self.error = error
+        return self._delivered(events)
 
-    def _no_response(self) -> str:
-        if self._received:
-            return "the connection ended within the head of the response"
-        return "the connection ended before any response"
+    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
+        if self.error is not None and not events:
+            raise self.error
+        return events
+
+    # The request.
 
     def _serialise(self, request: HTTPRequest) -> bytes:
-        headers = list(request.headers)
+        assert self._connection is not None
+        headers = _own_length_apart(request)
         if not any(name.lower() == "host" for name, _ in headers):
             headers.insert(0, ("host", request.target.authority))
         if request.body or request.method == "POST":
@@ -192,97 +230,176 @@ class HTTPExchange:
             raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
         return (head or b"") + (body or b"") + (end or b"")
 
-    def _receive(self, data: bytes) -> list[HTTPEvent]:
-        """The head goes to h11 in pieces, so that no read is larger than what the limit lets it keep."""
-        events: list[HTTPEvent] = []
-        start = 0
-        while self.head is None and self.error is None and start < len(data):
+    # The head.
+
+    def _receive_head(self, data: bytes, events: list[HTTPEvent]) -> bytes:
+        """Adds the heads in the bytes, returns those that follow the last of them.
+
+        They go to h11 in pieces, so that no read is larger than what the limit lets it keep.
+        """
+        assert self._connection is not None
+        for start in range(0, len(data), self._max_header_size):
             piece = data[start : start + self._max_header_size]
-            events += self._events(piece)
-            start += len(piece)
-        if start < len(data) and self.error is None and not self.ended:
-            events += self._events(data[start:])
-        return events
-
-    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
-        if self.error is not None and not events:
-            raise self.error
-        return events
-
-    def _events(self, data: bytes) -> list[HTTPEvent]:
-        events: list[HTTPEvent] = []
-        self._received += len(data)
-        try:
-            self._connection.receive_data(data)
-            while not self.ended:
+            self._received += len(piece)
+            try:
+                self._connection.receive_data(piece)
                 event = self._connection.next_event()
-                if event is h11.NEED_DATA or event is h11.PAUSED or isinstance(event, h11.ConnectionClosed):
-                    break
-                translated = self._translate(event)
-                if translated is not None:
-                    events.append(translated)
-        except h11.RemoteProtocolError as error:
-            self.error = self._remote_error(error)
-        except RemoteProtocolError as error:
-            self.error = error
-        return events
+                while isinstance(event, h11.InformationalResponse):
+                    self._head_ends()
+                    events.append(Informational(event.status_code, _decoded(event.headers)))
+                    event = self._connection.next_event()
+            except h11.RemoteProtocolError as error:
+                raise self._bad_head(error) from error
+            if isinstance(event, h11.Response):
+                self._head_ends()
+                events.append(self._begin_response(event))
+                rest = self._connection.trailing_data[0]
+                self._received -= len(rest)
+                self._connection = None
+                return rest + data[start + len(piece) :]
+        return b""
 
-    def _translate(self, event: object) -> HTTPEvent | None:
-        match event:
-            case h11.InformationalResponse():
-                self._check_head_size()
-                return Informational(event.status_code, _decoded(event.headers))
-            case h11.Response():
-                self._check_head_size()
-                return self._response(event)
-            case h11.Data():
-                data = self._decoded_body(bytes(event.data))
-                return Body(data) if data else None
-            case h11.EndOfMessage():
-                if self._decoder:
-                    self._decoder.receive_eof()
-                self.ended = True
-                return ResponseEnd("closed" if self._close_delimited else "announced", _decoded(event.headers))
-        return None
-
-    def _response(self, event: h11.Response) -> ResponseHead:
-        self.head = ResponseHead(event.status_code, event.reason.decode("latin-1"), _decoded(event.headers))
-        has_body = self._request.method != "HEAD" and event.status_code not in (204, 304)
-        delimited = self.head.header("transfer-encoding") or self.head.header("content-length")
-        self._close_delimited = has_body and not delimited
-        return self.head
-
-    def _decoded_body(self, data: bytes) -> bytes:
-        """The decoder is made for the first bytes, so that a coding that is not known hides no response head."""
-        assert self.head is not None
-        if self._decoder is None:
-            self._decoder = ContentDecoder(self.head.header("content-encoding"))
-        return self._decoder.receive_data(data)
-
-    def _check_head_size(self) -> None:
+    def _head_ends(self) -> None:
         """A whole head in one read is as large as the same head in many."""
-        end = self._offset()
+        assert self._connection is not None
+        end = self._received - len(self._connection.trailing_data[0])
         if end - self._head_start > self._max_header_size:
             raise self._header_too_large()
         self._head_start = end
 
-    def _offset(self) -> int:
-        """How far h11 has read."""
-        return self._received - len(self._connection.trailing_data[0])
-
-    def _remote_error(self, error: h11.RemoteProtocolError) -> RemoteProtocolError:
+    def _bad_head(self, error: h11.RemoteProtocolError) -> RemoteProtocolError:
         if error.error_status_hint == TOO_LONG:
             return self._header_too_large()
-        if self._eof:
-            return BodyTruncated(f"the body was cut: {error}", offset=self._received, clause="RFC 9112 8")
-        return RemoteProtocolError(f"not HTTP as it should be: {error}", offset=self._offset(), clause="RFC 9112")
+        return RemoteProtocolError(
+            f"the head of the response is not HTTP as it should be: {error}",
+            offset=self._head_start,
+            clause="RFC 9112",
+        )
 
     def _header_too_large(self) -> HeaderTooLarge:
         return HeaderTooLarge(
             f"the head of the response is larger than {self._max_header_size} bytes",
-            offset=self._received,
+            offset=self._head_start + self._max_header_size,
             clause="limit of the reader",
         )
+
+    def _begin_response(self, event: h11.Response) -> ResponseHead:
+        self.head = head = ResponseHead(event.status_code, event.reason.decode("latin-1"), _decoded(event.headers))
+        self._body = self._body_reader(head)
+        self._persistent = _is_persistent(head, event.http_version.decode()) and "close" not in _options(
+            self._request.headers
+        )
+        return head
+
+    def _body_reader(self, head: ResponseHead) -> BodyReader:
+        """How the body is delimited (RFC 9112 6.3). h11 has refused what is no length, lengths that differ, and every
+        transfer coding but `chunked` alone, for none other was asked for."""
+        if self._request.method == "HEAD" or head.status in (204, 304):
+            return Length(0)
+        if head.header("transfer-encoding"):
+            return Chunks(base=self._head_start)
+        length = head.header("content-length")
+        return Length(int(length)) if length else UntilClose()
+
+    # The body.
+
+    def _receive_body(self, body: BodyReader, data: bytes, events: list[HTTPEvent]) -> None:
+        self._received += len(data)
+        try:
+            pieces = body.receive_data(data)
+        except RemoteProtocolError:
+            pieces = []
+        if pieces and (decoded := self._without_coding(pieces)):
+            events.append(Body(decoded))
+        if self.error is None:
+            self.error = _of_http(body.error)
+        if body.complete:
+            self._over = bool(body.unused)
+            self._end("announced", body.trailers, events)
+
+    def _without_coding(self, pieces: list[bytes]) -> bytes:
+        """What the pieces hold, as far as they can be decoded.
+
+        The decoder is made for the first bytes, so that a coding that is not known hides no response head.
+        """
+        if self._decoder is None:
+            assert self.head is not None
+            self._decoder = ContentDecoder(self.head.header("content-encoding"))
+        if self._decoder.identity:
+            return b"".join(pieces)
+        decoded = []
+        try:
+            for piece in pieces:
+                decoded.append(self._decoder.receive_data(piece))
+        except DecodingError as error:
+            self.error = error
+        return b"".join(decoded)
+
+    def _receive_eof(self, body: BodyReader | None, events: list[HTTPEvent]) -> None:
+        if isinstance(body, UntilClose):
+            self._end("closed", [], events)
+            return
+        if body is not None:
+            what = f"the body was cut: the connection ended {body.missing}"
+        elif self._received:
+            what = "the connection ended within the head of the response"
+        else:
+            what = "the connection ended before any response"
+        raise BodyTruncated(what, offset=self._received, clause="RFC 9112 8")
+
+    def _end(self, how: Literal["announced", "closed"], trailers: _Fields, events: list[HTTPEvent]) -> None:
+        if self._decoder is not None and self.error is None:
+            self._decoder.receive_eof()
+        if self.error is None:
+            self.ended = True
+            events.append(ResponseEnd(how, _decoded(trailers)))
+
+
+def _of_http(error: RemoteProtocolError | None) -> RemoteProtocolError | None:
+    """The error of a body's framing; what is over a limit there are the fields around the data."""
+    if isinstance(error, EventTooLarge):
+        return HeaderTooLarge(error.message, offset=error.offset, clause=error.clause)
+    return error
+
+
+def _is_persistent(head: ResponseHead, version: str) -> bool:
+    """Whether the server keeps the connection (RFC 9112 9.3). It is not to be trusted where the framing of the response
+    is faulty: a transfer coding beside a length, or in HTTP/1.0 (RFC 9112 6.1)."""
+    options = _options(head.headers)
+    if "close" in options:
+        return False
+    if head.header("transfer-encoding") and (head.header("content-length") or version < "1.1"):
+        return False
+    return version >= "1.1" or "keep-alive" in options
+
+
+def _options(headers: Headers) -> set[str]:
+    """The connection options that the fields name (RFC 9110 7.6.1)."""
+    values = [value for name, value in headers if name.lower() == "connection"]
+    return {option.strip(" \t").lower() for value in values for option in value.split(",")}
+
+
+#: Fields that only who writes the message can set, and why.
+_NOT_FOR_USERS = {
+    "transfer-encoding": "the body goes out with its length, and a message has one of the two (RFC 9112 6.2)",
+    "upgrade": "no other protocol is spoken here afterwards; for WebSocket use a ws or wss URL (RFC 9110 7.8)",
+}
+
+
+def _own_length_apart(request: HTTPRequest) -> list[tuple[str, str]]:
+    """The fields that are sent beside our Content-Length, which they may repeat and not contradict."""
+    kept = []
+    for name, value in request.headers:
+        lowered = name.lower()
+        if lowered in _NOT_FOR_USERS:
+            raise LocalProtocolError(f"the field {name} cannot be set: {_NOT_FOR_USERS[lowered]}")
+        if lowered != "content-length":
+            kept.append((name, value))
+        elif value.strip(" \t") != str(len(request.body)):
+            raise LocalProtocolError(
+                f"the field {name} says another length than the body has, {len(request.body)} bytes (RFC 9110 8.6)"
+            )
+    return kept
 
 
 def checked_fields(headers: Headers) -> Headers:
@@ -298,13 +415,14 @@ def checked_fields(headers: Headers) -> Headers:
     return headers
 
 
-def _decoded(headers: object) -> list[tuple[str, str]]:
-    """Field values are bytes; UTF-8 where they are it, else Latin-1, so that none is lost (RFC 9110, 5.5)."""
+def _decoded(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    """Names in lower case. Field values are bytes; UTF-8 where they are it, else Latin-1, so that none is lost
+    (RFC 9110, 5.5)."""
     decoded = []
-    for name, value in headers:  # type: ignore[attr-defined]
+    for name, value in headers:
         try:
             text = value.decode("utf-8")
         except UnicodeDecodeError:
             text = value.decode("latin-1")
-        decoded.append((name.decode("ascii"), text))
+        decoded.append((name.decode("ascii").lower(), text))
     return decoded

@@ -72,8 +72,8 @@ _REQUEST_LINE = re.compile(rb"\S+ \S+ HTTP/([0-9])\.([0-9])\r\n")
 _NOT_A_LINE = re.compile(rb"(?<!\r)\n|\r\n[ \t]")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
-#: Fields that the handshake is made of, and Host, which comes from the URL.
-_OWN_FIELDS = ("host", "connection", "upgrade")
+#: Fields that the handshake is made of, Host, which comes from the URL, and those of a body, which it has not.
+_OWN_FIELDS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
 _OWN_PREFIX = "sec-websocket-"
 
 Headers = Sequence[tuple[str, str]]

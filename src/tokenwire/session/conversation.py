@@ -35,6 +35,7 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
+from ..secrecy import Secrets
 from .request import Request
 from .timers import Timeouts, Timers
 
@@ -77,7 +78,10 @@ class Session:
         self.answer, self.decoder = going_on or begun
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
-        #: The conversation is over; there is nothing more to send or to receive.
+        #: The server has answered, and with a stream: what its content type means is decided at the head.
+        self.streaming: bool = False
+        #: The conversation is over; there is nothing more to send or to receive. What still comes from the connection
+        #: decides only whether it is `reusable`.
         self.ended: bool = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
@@ -86,24 +90,26 @@ class Session:
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut: bool = False
+        self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word
         self._reconnects = reconnects
-        self._other_types = STREAM_TYPES if guess else ()
+        self._stream_types = {*dialect.content_type.split(", "), *(STREAM_TYPES if guess else ())}
         self._timers = Timers(timeouts or Timeouts())
         self._refused = bytearray()
         self._reset = False
-
-    @property
-    def streaming(self) -> bool:
-        """The server has answered, and with a stream."""
-        return self._is_stream()
+        self._events: list[StreamEvent] = []  # that are not yet given
 
     @property
     def gone(self) -> bool:
-        """The connection is of no more use."""
+        """The connection is of no more use to this conversation."""
         return self.ended
+
+    @property
+    def reusable(self) -> bool:
+        """The conversation is over and its connection can carry another: see `HTTPExchange.reusable`."""
+        return self.ended and self._exchange.reusable
 
     # What a driver tells.
 
@@ -121,8 +127,10 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        self._timers.set("idle", self._timers.timeouts.idle, now)
+        heads = self.head is None
         events = self._receive(partial(self._exchange.receive_data, data))
+        if self.head is not None and (heads or self.streaming):
+            self._timers.set("idle", self._timers.timeouts.idle, now)
         if events:
             self._timers.event(now)
         return events
@@ -162,30 +170,28 @@ class Session:
     # What follows from it.
 
     def _receive(self, receive: Callable[[], list[HTTPEvent]]) -> list[StreamEvent]:
-        events: list[StreamEvent] = []
-        if self.ended:
-            return events
         try:
             for event in receive():
-                self._handle(event, events)
                 if self.ended:
-                    return events
+                    break
+                self._handle(event)
             if self._exchange.error is not None:
                 raise self._exchange.error
-        except BodyTruncated as error:
-            self._cut(error, events)
         except RemoteProtocolError as error:
-            self._break_off(error)
+            if not self.ended:
+                self._break_off(error)
+        events, self._events = self._events, []
         return events
 
-    def _handle(self, event: HTTPEvent, events: list[StreamEvent]) -> None:
+    def _handle(self, event: HTTPEvent) -> None:
         match event:
             case ResponseHead():
                 self.head = event
-            case Body(data) if self._is_stream():
-                self._give(self.decoder.receive_data(data), events)
+                self.streaming = event.status == 200 and self._is_stream_type(_media_type(event))
+            case Body(data) if self.streaming:
+                self._give(self.decoder.receive_data(data))
                 self.ended = self.decoder.ended
-                self.error = failure(self.decoder, self.answer)
+                self.error = failure(self.decoder, self.answer, self._secrets)
                 if self.decoder.error is not None and not self.ended:
                     raise self.decoder.error
             case Body(data):
@@ -193,28 +199,20 @@ class Session:
                 if len(self._refused) >= MAX_ERROR_BODY:
                     self._fail(self._refusal())
             case ResponseEnd("closed") if self._reset:
-                self._finish("the connection was reset:", events, cut=True)
+                self._finish("the connection was reset:", cut=True)
             case ResponseEnd():
-                self._finish("the body is complete, but", events)
+                self._finish("the body is complete, but")
 
-    def _cut(self, error: BodyTruncated, events: list[StreamEvent]) -> None:
-        if self.head is None:
-            self._fail(error)
-        else:
-            self._finish(f"{error}:", events, cut=True, cause=error)
-
-    def _finish(
-        self, how: str, events: list[StreamEvent], *, cut: bool = False, cause: BodyTruncated | None = None
-    ) -> None:
+    def _finish(self, how: str, *, cut: bool = False, cause: BodyTruncated | None = None) -> None:
         """Nothing more will come, and the dialect's terminator has not."""
-        if not self._is_stream():
+        if not self.streaming:
             self._fail(self._refusal())
             return
         self.cut = cut
         self.ended = True
         if self._last_word or (self.decoder.may_end and not cut and not self._reconnects):
-            self._give(self.decoder.receive_eof(cut=cut), events)
-        self.error = failure(self.decoder, self.answer)
+            self._give(self.decoder.receive_eof(cut=cut))
+        self.error = failure(self.decoder, self.answer, self._secrets)
         if self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
                 f"{how} the end that {self.decoder.dialect.name} marks had not come, "
@@ -224,25 +222,28 @@ class Session:
             interrupted.__cause__ = cause
             self._fail(interrupted)
 
-    def _give(self, new: list[StreamEvent], events: list[StreamEvent]) -> None:
-        self.answer.add_all(new)
-        events += new
+    def _give(self, events: list[StreamEvent]) -> None:
+        self.answer.add_all(events)
+        self._events += events
 
     def _break_off(self, error: TokenwireError) -> None:
-        """What went wrong with the words of a refusal does not hide the refusal."""
-        refused = self.head is not None and not self._is_stream()
-        self._fail(self._refusal() if refused else error)
+        """The response, or the wait for it, went wrong.
+
+        Where the server had refused by then, that is what is told, and not what was wrong with its words.
+        """
+        if isinstance(error, BodyTruncated) and self.head is not None:
+            self._finish(f"{error}:", cut=True, cause=error)
+        elif self.head is not None and not self.streaming:
+            self._fail(self._refusal())
+        else:
+            self._fail(error)
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self._secrets.redact(error)
 
-    def _is_stream(self) -> bool:
-        head = self.head
-        if head is None or head.status != 200:
-            return False
-        wanted = self._dialect.content_type
-        return not wanted or _media_type(head) in (*wanted.split(", "), *self._other_types)
+    def _is_stream_type(self, media_type: str) -> bool:
+        return not self._dialect.content_type or media_type in self._stream_types
 
     def _refusal(self) -> TokenwireError:
         """The response is no stream: why."""
@@ -260,10 +261,10 @@ class Session:
         return refusal(self._dialect, self.head.status, self.head.headers, body)
 
 
-def failure(decoder: Decoder, answer: Answer) -> StreamFailed | None:
+def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed | None:
     """The error of a stream that ended with a fatal one; None for any other end, and before it."""
     said = decoder.failure
-    return None if said is None else StreamFailed(said, answer)
+    return None if said is None else secrets.redact(StreamFailed(said, answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

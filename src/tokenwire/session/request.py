@@ -18,6 +18,7 @@ from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
+from ..secrecy import Secrets
 
 __all__ = [
     "Request",
@@ -38,18 +39,18 @@ _OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked.
+    """What is asked. Its repr does not tell, for it would tell the key.
 
     :ivar http: the HTTP request; over WebSocket that of the handshake.
     :ivar messages: what is said first over WebSocket: the first one at once, each further one after the server's next.
-    :ivar secrets: the values in it that must never be shown.
+    :ivar secrets: what of it must never be shown: taken from the key, the URL, the given fields and the JSON.
     :ivar json: from what it was made, before the dialect added its part.
     """
 
-    http: HTTPRequest
-    messages: Sequence[str] = ()
-    secrets: Sequence[str] = ()
-    json: Mapping[str, Any] = field(default_factory=dict)
+    http: HTTPRequest = field(repr=False)
+    messages: Sequence[str] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
+    json: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def websocket(self) -> bool:
@@ -86,8 +87,9 @@ def build_request(
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
         fields |= dialect.key_fields(_checked_key(key))
-    secrets = [key] if key else []
-    given = {name.lower(): value for name, value in checked_headers(headers).items()}
+    headers = checked_headers(headers)
+    secrets = Secrets.of_request(key=key, path=url, headers=headers.items(), json=json)
+    given = {name.lower(): value for name, value in headers.items()}
     if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]

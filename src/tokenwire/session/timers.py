@@ -15,10 +15,13 @@ class Timeouts:
     """Seconds; None waits for ever.
 
     :ivar connect: until the connection stands, TLS and proxy included.
-    :ivar first_byte: from the request to the first byte of the response. Reasoning models think for minutes.
-    :ivar idle: between two reads; any byte counts, a comment too.
+    :ivar first_byte: from the request to the head of its response, or of the handshake's; 1xx responses do not count.
+        Reasoning models think for minutes.
+    :ivar idle: between two reads of a stream; any byte counts, a comment too. The body of a refusal has as long for
+        all of it.
     :ivar first_event: from the request to the first event, or message; comments do not count.
-    :ivar event_idle: between two reads that have an event in them; comments do not count.
+    :ivar event_idle: between two reads that have an event in them; comments do not count, nor do pings and pongs. The
+        timer to set where a peer may keep a connection alive and say nothing for ever.
     :ivar total: for the whole conversation, with all its connections.
     :ivar keepalive: over WebSocket, after which silence a ping is sent, and how long then any byte may take to come.
     :ivar close: over WebSocket, for the peer's half of the closing handshake.

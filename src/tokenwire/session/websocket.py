@@ -153,11 +153,11 @@ class MessageSession:
     # What follows from it.
 
     def _await_more(self, now: float) -> None:
-        """Something came, and any byte is a sign of life."""
+        """Something came, and once the connection is open any byte is a sign of life."""
         timeouts = self._timers.timeouts
         if self.streaming and timeouts.keepalive is not None:
             self._timers.set("silence", timeouts.keepalive, now)
-        else:
+        elif self.streaming:
             self._timers.set("idle", timeouts.idle, now)
 
     def _ping(self, now: float) -> None:
@@ -192,7 +192,7 @@ class MessageSession:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self.request.secrets.redact(error)
 
 
 class WebSocketSession:
@@ -298,13 +298,14 @@ class WebSocketSession:
         if self.cut and self._last_word:
             events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
-        self._error = self._error or failure(self.decoder, self.answer)
+        self._error = self._error or failure(self.decoder, self.answer, self._messages.request.secrets)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):
-            self._error = StreamInterrupted(
+            interrupted = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
             )
+            self._error = self._messages.request.secrets.redact(interrupted)
         return events
 
 
