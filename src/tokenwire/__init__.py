@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from .dialects.guess import Guess, guess_dialect
     from .dialects.mcp import MCPReader
     from .dialects.names import DialectName
+    from .drivers.async_client import AsyncClient
     from .drivers.asyncio import AsyncStream, AsyncWebSocket, aconnect, astream
     from .drivers.blocking import Stream, WebSocket, connect, stream
+    from .drivers.client import Client
     from .errors import (
         BodyTruncated,
         ConnectionFailed,
@@ -119,8 +121,10 @@ _HOMES = {
     "dialects.guess": ("Guess", "guess_dialect"),
     "dialects.mcp": ("MCPReader",),
     "dialects.names": ("DialectName",),
+    "drivers.async_client": ("AsyncClient",),
     "drivers.asyncio": ("AsyncStream", "AsyncWebSocket", "aconnect", "astream"),
     "drivers.blocking": ("Stream", "WebSocket", "connect", "stream"),
+    "drivers.client": ("Client",),
     "errors": (
         "BodyTruncated",
         "ConnectionFailed",
@@ -152,6 +156,7 @@ _HOMES = {
     "protocol.url": ("Target", "parse_url"),
     "protocol.websocket": (
         "Asked",
+        "Client",
         "Closed",
         "ConnectionState",
         "Opened",
@@ -183,6 +188,7 @@ __all__ = [
     "A2AReader",
     "Answer",
     "Asked",
+    "AsyncClient",
     "AsyncStream",
     "AsyncWebSocket",
     "BlockKind",

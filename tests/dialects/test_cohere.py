@@ -132,7 +132,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [content("delta", [], text="a"), content("delta", {}, text=7, thinking=None), message("content-delta", "x"),
          plan(None), call("start", "z", function="f"), call("delta", "z", function=[])],
         [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "7"), Other("content-delta", "…"),
-         Other("tool-plan-delta", "…"), BlockStart(1, "tool"), Other("tool-call-start", "…"),
+         Other("tool-plan-delta", "…"), BlockStart(1, "tool"), Other("function", "…"),
          Other("tool-call-delta", "…"), BlockStop(0), BlockStop(1)],
     ),
     "deltas that say nothing": ([content("delta", text=""), plan("")], []),

@@ -450,6 +450,47 @@ def test_a_whole_is_compared_with_what_came_over_a_websocket() -> None:
         assert told(short.receive_message(message)) == told(slow.receive_message(message))
 
 
+#: Payloads of a WebSocket dialect, and what may stand among them: alike or nearly, over two lines, in bytes.
+AMONG = [
+    '{"type":"content_delta","content":"a"}',
+    '{"type":"content_delta","content":"é😀"}',
+    '{"type":"content_delta","content":"q\\"\\n\\ud83d\\ude00"}',
+    '{"type":"content_delta","content":"half\\ud83d"}',
+    '{"type":"content_delta","content":"a"}\n{"type":"content_delta","content":"b"}',
+    '{"type":"content_delta",\n"content":"c"}',
+    '{"type":"content_delta","content":""}',
+    '{"type":"content_delta","content":7}',
+    b'{"type":"content_delta","content":"d"}',
+    '{"content":"e","type":"content_delta"}',
+    "no JSON",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(AMONG[:2]), st.sampled_from(AMONG)), max_size=40), st.data())
+def test_messages_that_came_together_give_what_each_gives_alone(
+    messages: list[str | bytes], data: st.DataObject
+) -> None:
+    messages = [AMONG[0]] * 4 + messages + ['{"type":"done"}', AMONG[0]]
+    together, alone = Decoder("holysheep"), full("holysheep")
+    at, events = 0, []
+    while at < len(messages):
+        end = data.draw(st.integers(at + 1, len(messages)))
+        events += together.receive_messages(messages[at:end])
+        at = end
+    assert told(events) == told([event for message in messages for event in alone.receive_message(message)])
+    assert together.outcome == alone.outcome
+
+
+def test_messages_that_came_together_go_the_short_way() -> None:
+    decoder = Decoder("holysheep")
+    slow: list[Any] = []
+    inner = decoder._decoder
+    original = inner.receive_message
+    inner.receive_message = lambda message: slow.append(message) or original(message)  # type: ignore
+    assert len(decoder.receive_messages([AMONG[0]] * 500)) == 501  # with the start of the block
+    assert len(slow) < 10
+
+
 def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
     decoder = Decoder("openai-responses")
     texts = [f"t{number} " for number in range(3000)]
@@ -459,7 +500,11 @@ def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
     inner = decoder._decoder
     assert isinstance(inner, KeepsTexts)
     assert inner.texts(0) == texts
-    assert isinstance(CHAT.decoder(), KeepsTexts) is False
+    chat_decoder = Decoder("openai-chat")
+    for number in range(300):
+        chat_decoder.receive_data(framed(chat(f"t{number}")))
+    assert isinstance(chat_decoder._decoder, KeepsTexts)
+    assert chat_decoder._decoder.texts(0) is None, "chat keeps the arguments of tool calls alone"
 
 
 # Made by Hypothesis.

@@ -678,25 +678,6 @@ def test_a_cancelled_task_closes_the_connection_at_once(when: str) -> None:
     assert closed == [True]
 
 
-def test_a_cancelled_wait_for_an_event_closes_the_connection_while_its_block_is_still_open() -> None:
-    closed = threading.Event()
-
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(CLOSE + b": nothing yet\n")
-        if peer.wait_for_close():
-            closed.set()
-
-    async def run(url: str) -> None:
-        async with tokenwire.astream(url) as stream:
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(anext(stream), 0.1)
-            assert await asyncio.to_thread(closed.wait, PATIENCE)
-
-    with ScriptedServer(script) as server:
-        asyncio.run(run(server.url))
-
-
 def test_a_program_that_does_not_read_slows_the_server_down(drive: Drive) -> None:
     """The server can send no more than what the sockets' buffers hold; a driver that reads ahead would take it all."""
     total = 64 * 1024 * 1024

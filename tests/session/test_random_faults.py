@@ -250,6 +250,9 @@ def _deltas_are_in_open_blocks(events: list[StreamEvent]) -> bool:
     return True
 
 
+#: Runs of the machine that may be unlucky and never come so far; one in sixty is.
+RUNS = 5
+
 #: What a policy does about a stream that broke off, and what a run must have come to then, lest it prove nothing.
 INTERRUPTED: list[tuple[Interrupted, str]] = [
     ("raise", "waiting"),
@@ -264,5 +267,8 @@ INTERRUPTED: list[tuple[Interrupted, str]] = [
 def test_whatever_happens_the_invariants_hold(interrupted: Interrupted, kind: str) -> None:
     REACHED.clear()
     machine = type("Faults", (Faults,), {"interrupted": interrupted})
-    run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=40, deadline=None))
-    assert REACHED[kind], f"the machine never came as far: {REACHED}"
+    for _ in range(RUNS):
+        run_state_machine_as_test(machine, settings=settings(max_examples=15, stateful_step_count=40, deadline=None))
+        if REACHED[kind]:
+            return
+    pytest.fail(f"the machine never came as far: {REACHED}")

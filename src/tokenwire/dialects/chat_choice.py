@@ -94,7 +94,7 @@ class Members:
         :param once: what tells of the whole stream is told once, however it changes.
         """
         for name, value in members.items():
-            if name in known or value in (None, "", [], {}):
+            if name in known or value in (None, False, "", [], {}):
                 continue
             text = json_text(value)
             if name in self._told and (text == self._told[name] or (once and name not in _TOLD_AT_EVERY_CHANGE)):

@@ -7,7 +7,7 @@ index, or by its id where several calls share an index or have none. Where there
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .events import BlockStart, BlockStop, Other, StreamEvent, ToolCallDelta
@@ -86,22 +86,15 @@ class ToolCalls:
         if index is not None:
             self._by_index[index] = tool
         if tool_id:
-            self._by_id.setdefault(tool_id, tool)
+            self._by_id[tool_id] = tool
         if given == {}:
             tool.has_empty_object = True  # which may stand where the pieces are still to come
             arguments = ""
         yield from tool.receive(tool_id, name, arguments, raw)
 
-    def note(self, pieces: Sequence[str]) -> bool:
-        """Takes pieces of the call to which the last piece belonged, unless one of them may be a repetition.
-
-        :returns: whether they were taken.
-        """
-        if self._last is None or self._last.arguments.may_be_repeated_in(pieces):
-            return False
-        for piece in pieces:
-            self._last.arguments.add(piece)
-        return True
+    def texts(self, block: int) -> list[str] | None:
+        """Where pieces of the arguments of the latest call are added by whoever reads them in its place."""
+        return self._last.arguments.new if self._last is not None and self._last.block == block else None
 
     def settle(self, raw: str) -> Iterator[StreamEvent]:
         """The choice is finished: what is whole closes. The rest of the others may still come."""
@@ -226,7 +219,8 @@ class _Arguments:
 
     def __init__(self) -> None:
         self.some = False
-        self._new: list[str] = []
+        #: Pieces that nobody has looked at yet.
+        self.new: list[str] = []
         self._said: list[str] = []
         self._size = 0
         self._depth = 0
@@ -246,8 +240,8 @@ class _Arguments:
 
     def add(self, piece: str) -> None:
         self.some = True
-        self._new.append(piece)
-        if len(self._new) >= _MANY:
+        self.new.append(piece)
+        if len(self.new) >= _MANY:
             self._look()
 
     def repeats(self, text: str) -> bool:
@@ -257,19 +251,13 @@ class _Arguments:
         value = value_of(text)
         return value is not None and value == value_of("".join(self._said))
 
-    def may_be_repeated_in(self, pieces: Sequence[str]) -> bool:
-        """Whether one of the pieces may be all of the arguments once more, should they be whole before it."""
-        if not any(map(_begins_anew, pieces)):
-            return False
-        return self.whole or any("}" in piece or "]" in piece for piece in pieces[:-1])
-
     def _look(self) -> None:
-        for piece in self._new:
+        for piece in self.new:
             self._size += len(piece)
             if self._size <= MAX_WAITING:
                 self._said.append(piece)
             self._scan(piece)
-        self._new.clear()
+        self.new.clear()
 
     def _scan(self, piece: str) -> None:
         at = 0

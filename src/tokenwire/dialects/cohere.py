@@ -9,26 +9,13 @@ Out: stream events. The formats are those of Cohere's API reference and of its S
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Dialect, Message, Prompt, chat_body
-from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
+from .events import BlockKind, Error, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .surrogates import whole
-from .values import (
-    arguments_of,
-    error_fields,
-    index_of,
-    items_of,
-    mapping,
-    name_of,
-    object_of,
-    text_of,
-    unknown_members,
-    word,
-)
+from .values import error_fields, index_of, mapping, object_of, word
 
 __all__ = ["COHERE_V1", "COHERE_V2", "CohereDecoder", "CohereV1Decoder"]
 
@@ -47,28 +34,20 @@ _REASONS: dict[str, FinishReason] = {
 
 _KINDS: dict[str, BlockKind] = {"text": "text", "thinking": "reasoning"}
 
-#: Members that are read, wherever they stand, and those that say nothing to a user.
-_MEMBERS = frozenset(
-    {"type", "event_type", "index", "id", "generation_id", "response_id", "role", "is_finished", "delta", "message"}
-    | {"content", "text", "thinking", "tool_plan", "tool_calls", "tool_call_delta", "function", "name", "arguments"}
-    | {"parameters", "finish_reason", "error", "error_type", "usage", "citations", "prompt", "response", "meta"}
-    | {"chat_history", "documents", "search_queries", "search_results", "is_search_required"}
-)
+#: Members that are read, or say nothing to a user: of a message of version 2, of what it says or ends with, of a call.
+_TOP = ("type", "index", "id", "delta")
+_SAID = ("role", "content", "tool_plan", "tool_calls", "citations")
+_CONTENT = ("type", "text", "thinking")
+_DELTA = ("message", "finish_reason", "usage", "error", "error_type")
+_CALL = ("type", "id", "function")
+_FUNCTION = ("name", "arguments")
 
-#: Those of the end of version 2.
-_END = ("finish_reason", "usage", "error", "error_type")
-
-#: Those of a tool call of version 1.
+#: The same of version 1: of a message, of a call, and of the whole answer at the end.
+_TOP_V1 = ("event_type", "is_finished", "text", "tool_calls", "tool_call_delta", "generation_id", "finish_reason",
+           "response", "error", "error_type")  # fmt: skip
 _CALL_V1 = ("index", "name", "parameters")
-
-#: Members that are handed on as they are, or repeat what was told.
-_OPAQUE = frozenset(
-    {"usage", "parameters", "arguments", "error", "citations", "meta", "chat_history", "documents"}
-    | {"search_queries", "search_results"}
-)
-
-#: Names of unknown members that are remembered, of one message.
-_MAX_NAMES = 256
+_RESPONSE = ("response_id", "generation_id", "text", "tool_calls", "finish_reason", "meta", "chat_history", "documents",
+             "citations", "search_queries", "search_results", "is_search_required", "prompt")  # fmt: skip
 
 #: Where a block is: "content" or "tool", and its index.
 _Address = tuple[str, int | None]
@@ -86,23 +65,9 @@ class _CohereDecoder(JSONDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._stopped = False
-        self._told: set[str] = set()  # unknown members: one that stands in every message is told once
 
     def finished(self) -> bool:
         return self._stopped
-
-    @abstractmethod
-    def _known(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        """What a message says by the members that are known; None where it says nothing by them."""
-
-    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        events = self._known(value, message)
-        if events is None or any(isinstance(event, Other | Error) for event in events):
-            return events
-        new = [name for name in unknown_members(value, _MEMBERS, _OPAQUE) if name not in self._told]
-        self._told.update(new[:_MAX_NAMES])
-        told = [Other(whole(name), message.data, message.id or None) for name in new]
-        return [*events[:-1], *told, events[-1]] if self.ended else [*events, *told]
 
     def _stop(self, end: dict[str, Any], usage: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
         """The message is complete, or failed."""
@@ -119,6 +84,7 @@ class _CohereDecoder(JSONDecoder):
 
     def _failure(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         """An error that took the place of a message of the dialect, or nothing that it knows."""
+        self._odd.take()  # either has all of the message
         fields = _error_fields(value)
         if fields or message.event == "error":
             return [self._error(fields or value, message.data, message.id or None)]
@@ -130,94 +96,75 @@ class CohereDecoder(_CohereDecoder):
 
     done_ends = True
 
-    def _known(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        kind = value.get("type") or message.event
-        if kind == "message-start":
-            return [Start(word(value.get("id")), "", raw, cursor)]
-        if kind == "message-end" and not self._stopped:
-            return self._message_end(value.get("delta"), raw, cursor)
-        if kind == "content-end":
-            return self._blocks.close(_address("content", value), raw, cursor) or None
-        if kind == "tool-call-end":
-            return self._blocks.close(_address("tool", value), raw, cursor) or None
-        said = _message_of(value)
-        if said is None:
-            return self._failure(value, message)
-        match kind:
+        self._odd.members(value, _TOP)
+        delta = self._odd.object(value.get("delta"), "delta")
+        said = self._odd.object(delta.get("message"), "message")
+        self._odd.members(delta, _DELTA)
+        self._odd.members(said, _SAID)
+        match value.get("type") or message.event:
             case "content-delta":
                 return self._content(_address("content", value), said.get("content"), raw, cursor)
             case "content-start":
                 return self._content_start(_address("content", value), said.get("content"), raw, cursor)
+            case "content-end":
+                return self._blocks.close(_address("content", value), raw, cursor) or None
             case "tool-plan-delta" if said.get("tool_plan") is not None:
-                plan = text_of(said["tool_plan"])
-                return None if plan is None else self._blocks.run(_PLAN, "reasoning", plan, raw, cursor)
+                plan = self._odd.text(said["tool_plan"], "tool_plan")
+                return self._blocks.run(_PLAN, "reasoning", plan, raw, cursor)
             case "tool-call-start":
                 return self._tool_start(_address("tool", value), said.get("tool_calls"), raw, cursor)
             case "tool-call-delta" if _address("tool", value) in self._blocks:
                 return self._tool_delta(_address("tool", value), said.get("tool_calls"), raw, cursor)
+            case "tool-call-end":
+                return self._blocks.close(_address("tool", value), raw, cursor) or None
+            case "message-start":
+                return [Start(word(value.get("id")), "", raw, cursor)]
+            case "message-end" if not self._stopped:
+                return self._stop(delta, delta.get("usage"), raw, cursor)
             case _:
                 return self._failure(value, message)
 
-    def _message_end(self, delta: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
-        end = object_of(delta) or {}
-        odd = not end or unknown_members(end, _END, _OPAQUE)
-        told: list[StreamEvent] = [Other("message-end", raw, cursor)] if odd else []
-        return told + self._stop(end, end.get("usage"), raw, cursor)
-
-    def _content_start(self, address: _Address, content: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        kind = _KINDS.get(word((object_of(content) or {}).get("type")))
+    def _content_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        kind = _KINDS.get(word(mapping(object_of(value)).get("type")))
         if kind is None:
             return None
         plan = self._blocks.close(_PLAN, raw, cursor)
         opened = self._blocks.open(address, kind, raw, cursor)
-        said = self._content(address, content, raw, cursor)
-        if said is None and unknown_members(content, ("type",)):
-            said = [Other("content-start", raw, cursor)]
-        return plan + opened + (said or [])
+        return plan + opened + (self._content(address, value, raw, cursor) or [])
 
-    def _content(self, address: _Address, content: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        """Text or thinking, or both; None where neither is there, or one of them is something else."""
-        members = object_of(content)
-        if members is None:
-            members = {"text": content}
-        values = [members.get("thinking"), members.get("text")]
-        thinking, text = map(text_of, values)
-        if thinking is None or text is None or values == [None, None]:
+    def _content(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        """Text or thinking, or both; None where neither is there."""
+        content = self._odd.object(value, "content")
+        self._odd.members(content, _CONTENT)
+        if content.get("thinking") is None and content.get("text") is None:
             return None
+        thinking, text = (self._odd.text(content.get(name), name) for name in ("thinking", "text"))
         events = self._blocks.run(address, "reasoning", thinking, raw, cursor)
         return events + self._blocks.run(address, "text", text, raw, cursor)
 
-    def _tool_start(self, address: _Address, call: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
-        tool_id, name, arguments = _call_of(call)
+    def _tool_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
+        call, function = self._call(value)
+        tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
+        arguments = self._odd.arguments(function.get("arguments"), "arguments")
         events = self._blocks.close(_PLAN, raw, cursor)
-        events += self._blocks.open(address, "tool", raw, cursor, tool_id=tool_id or "", name=name or "")
-        events += self._blocks.delta(address, arguments or "", raw, cursor)
-        if tool_id is None or arguments is None or not name:
-            events.append(Other("tool-call-start", raw, cursor))
-        return events
+        events += self._blocks.open(address, "tool", raw, cursor, tool_id=tool_id, name=name)
+        return events + self._blocks.delta(address, arguments, raw, cursor)
 
-    def _tool_delta(self, address: _Address, call: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        members = object_of((object_of(call) or {}).get("function")) or {}
-        arguments = arguments_of(members.get("arguments"))
-        if arguments is None or "arguments" not in members:
+    def _tool_delta(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        _, function = self._call(value)
+        if function.get("arguments") is None:
             return None
-        return self._blocks.delta(address, arguments, raw, cursor)
+        return self._blocks.delta(address, self._odd.arguments(function["arguments"], "arguments"), raw, cursor)
 
-
-def _message_of(value: dict[str, Any]) -> dict[str, Any] | None:
-    """What a delta of version 2 says; None where that is no object."""
-    delta = object_of(value.get("delta"))
-    return None if delta is None else object_of(delta.get("message"))
-
-
-def _call_of(call: Any) -> tuple[str | None, str | None, str | None]:
-    """The id, the name and the arguments of a tool call of version 2; None for what cannot be read."""
-    members = object_of(call)
-    function = None if members is None else object_of(members.get("function"))
-    if members is None or function is None:
-        return None, None, None
-    return name_of(members.get("id")), name_of(function.get("name")), arguments_of(function.get("arguments"))
+    def _call(self, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A tool call, or a piece of one, and its function."""
+        call = self._odd.object(value, "tool_calls")
+        function = self._odd.object(call.get("function"), "function")
+        self._odd.members(call, _CALL)
+        self._odd.members(function, _FUNCTION)
+        return call, function
 
 
 class CohereV1Decoder(_CohereDecoder):
@@ -228,23 +175,20 @@ class CohereV1Decoder(_CohereDecoder):
         self._tools_seen = False
         self._said: list[str] = []
 
-    def _known(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        self._odd.members(value, _TOP_V1)
         match value.get("event_type"):
             case "text-generation" if value.get("text") is not None:
-                return self._text(value["text"], raw, cursor)
+                return self._text(self._odd.text(value["text"], "text"), raw, cursor)
             case "tool-calls-chunk":
                 plan = self._plan(value, raw, cursor)
-                call = object_of(value.get("tool_call_delta"))
-                if call is None:
-                    return [*plan, Other("tool-calls-chunk", raw, cursor)]
-                if not (plan or call):
-                    return None
-                return plan + (self._tool_chunk(call, raw, cursor) if call else [])
+                call = self._odd.object(value.get("tool_call_delta"), "tool_call_delta")
+                return plan + (self._tool_chunk(call, raw, cursor) if call else []) or None
             case "tool-calls-generation" if not self._tools_seen:
-                calls = items_of(value.get("tool_calls"))
-                events = self._plan(value, raw, cursor)
-                return [*events, *(event for call in calls for event in self._tool(call, raw, cursor))] or None
+                plan = self._plan(value, raw, cursor)
+                calls = self._odd.objects(value.get("tool_calls"), "tool_calls")
+                return plan + [event for call in calls for event in self._tool(call, raw, cursor)] or None
             case "stream-start":
                 return [Start(word(value.get("generation_id")), "", raw, cursor)]
             case "stream-end":
@@ -252,64 +196,52 @@ class CohereV1Decoder(_CohereDecoder):
             case _:
                 return self._failure(value, message)
 
-    def _text(self, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        text = text_of(value)
-        if text is None:
-            return None
+    def _text(self, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
         self._said.append(text)
         return self._blocks.run(_TEXT, "text", text, raw, cursor)
 
     def _plan(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        plan = text_of(value.get("text"))
-        if plan is None:
-            return [Other("text", raw, cursor)]
-        return self._blocks.run(_PLAN, "reasoning", plan, raw, cursor)
+        return self._blocks.run(_PLAN, "reasoning", self._odd.text(value.get("text"), "text"), raw, cursor)
+
+    def _call(self, call: dict[str, Any]) -> tuple[str, str]:
+        """The name and the parameters of a tool call, or what a piece of one has of them."""
+        self._odd.members(call, _CALL_V1)
+        return self._odd.name(call.get("name"), "name"), self._odd.arguments(call.get("parameters"), "parameters")
 
     def _tool_chunk(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """A call begins with its name; the whole of it comes again afterwards, in `tool-calls-generation`."""
         self._tools_seen = True
         address = _address("tool", call)
-        name, parameters = name_of(call.get("name")), arguments_of(call.get("parameters"))
+        name, parameters = self._call(call)
         events: list[StreamEvent] = []
         if name or address not in self._blocks:
             events = self._blocks.close(_PLAN, raw, cursor)
-            events += self._blocks.open(address, "tool", raw, cursor, name=name or "")
-        events += self._blocks.delta(address, parameters or "", raw, cursor)
-        odd = name is None or parameters is None or unknown_members(call, _CALL_V1, _OPAQUE)
-        return [*events, Other("tool-calls-chunk", raw, cursor)] if odd else events
+            events += self._blocks.open(address, "tool", raw, cursor, name=name)
+        return events + self._blocks.delta(address, parameters, raw, cursor)
 
-    def _tool(self, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
-        call = object_of(value)
-        name, parameters = name_of((call or {}).get("name")), arguments_of((call or {}).get("parameters"))
-        if call is None or name is None or parameters is None or unknown_members(call, _CALL_V1, _OPAQUE):
-            return [Other("tool-calls-generation", raw, cursor)]
+    def _tool(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        name, parameters = self._call(call)
         events = self._blocks.close(_PLAN, raw, cursor)
         events += self._blocks.open("tool", "tool", raw, cursor, name=name)
         events += self._blocks.delta("tool", parameters or "{}", raw, cursor)
         return events + self._blocks.close("tool", raw, cursor)
 
     def _stream_end(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        response = object_of(value.get("response"))
-        if response is None:
-            return [
-                Other("stream-end", raw, cursor),
-                *self._stop(value, None, raw, cursor),
-                *self._end(raw, cursor, clean=True),
-            ]
+        response = self._odd.object(value.get("response"), "response")
+        self._odd.members(response, _RESPONSE)
         meta = mapping(response.get("meta"))
         usage = {name: meta[name] for name in ("billed_units", "tokens") if name in meta}
-        whole = self._whole(response, raw, cursor)
-        return whole + self._stop(value, usage or None, raw, cursor) + self._end(raw, cursor, clean=True)
+        rest = self._rest(self._odd.text(response.get("text"), "text"), raw, cursor)
+        return rest + self._stop(value, usage or None, raw, cursor) + self._end(raw, cursor, clean=True)
 
-    def _whole(self, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        """What of the whole answer no message has told."""
-        text, said = text_of(response.get("text")), "".join(self._said)
-        events: list[StreamEvent] = []
-        if text and text.startswith(said):
-            events += self._blocks.run(_TEXT, "text", text.removeprefix(said), raw, cursor)
-        elif text is None or (text and not self._tools_seen):
-            events.append(Error("text_differs", "the whole text is not the text of the deltas", False, raw, cursor))
-        return events
+    def _rest(self, whole: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What of the whole text no message has told. Where there were tool calls, the text may be their plan."""
+        said = "".join(self._said)
+        if whole.startswith(said):
+            return self._blocks.run(_TEXT, "text", whole.removeprefix(said), raw, cursor)
+        if not whole or self._tools_seen:
+            return []
+        return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]
 
 
 def _address(kind: str, value: dict[str, Any]) -> _Address:

@@ -10,7 +10,7 @@ With the dialect "auto" the first bytes are held back until they tell which one 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ..checking import must_be, must_be_number
@@ -150,6 +150,24 @@ class Decoder:
             return events
         return self._decode([ServerSentEvent("", text, "")])
 
+    def receive_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent]:
+        """Takes the messages that came in one read of a WebSocket: those that are alike go the short way together."""
+        shortcut = self._shortcut
+        if shortcut is None or len(messages) == 1:
+            return [event for message in messages for event in self.receive_message(message)]
+        events: list[StreamEvent] = []
+        at = 0
+        while at < len(messages) and not self.ended:
+            end = shortcut.alike(messages, at) if shortcut.ready else at
+            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None  # type: ignore[arg-type]
+            if deltas is not None:
+                events += deltas
+            else:
+                end = max(end, at + 1)
+                events += [event for message in messages[at:end] for event in self.receive_message(message)]
+            at = end
+        return events
+
     def resume(self, overlap: Overlap | None = None) -> None:
         """The next bytes are those of another connection, which goes on where the last one broke.
 
@@ -185,7 +203,7 @@ class Decoder:
         if self.ended:
             return events
         words = self._frames.words
-        if words and self._failure is None:
+        if words and self._failure is None:  # the dialect may have known the error in them
             self.no_stream = True
             events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()

@@ -63,10 +63,13 @@ class DialectDecoder(Protocol):
 
 @runtime_checkable
 class KeepsTexts(Protocol):
-    """A decoder that remembers the text of its blocks, because its server repeats it whole."""
+    """A decoder that remembers the text of its blocks, because its server may repeat it whole."""
 
-    def texts(self, block: int) -> list[str]:
-        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list."""
+    def texts(self, block: int) -> list[str] | None:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list.
+
+        :returns: None for a block whose text is not kept.
+        """
         ...
 
 
@@ -141,15 +144,12 @@ class Holes:
     :ivar cursor: the number that becomes the cursor of the events.
     :ivar barred: where one of these says something, or more than one of `texts` does, what the message gives depends on
         more than the text, and it is parsed in full.
-    :ivar account: where the decoder keeps an account of deltas of a kind: takes the decoder and deltas that are about
-        to go the short way, and says whether they may.
     """
 
     texts: Sequence[Path]
     free: Sequence[Path] = ()
     cursor: Path | None = None
     barred: Sequence[Path] = ()
-    account: Mapping[type[Any], Callable[[Any, Sequence[Any]], bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

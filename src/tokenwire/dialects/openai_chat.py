@@ -10,13 +10,13 @@ shapes, no `[DONE]` after the finish, and the `{"response": …}` of Workers AI.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
-from .events import End, Error, Other, Start, StreamEvent, ToolCallDelta, Usage
+from .events import End, Error, Other, Start, StreamEvent, Usage
 from .json_decoder import CALL_CUT, GARBLED, incomplete
 from .values import (
     error_code,
@@ -79,9 +79,9 @@ class ChatDecoder:
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished(), raw="")
 
-    def note_arguments(self, deltas: Sequence[ToolCallDelta]) -> bool:
-        """Whether pieces of arguments may go the short way: not where one may be all of them once more."""
-        return self._speaking is not None and self._speaking.tools.note([delta.arguments for delta in deltas])
+    def texts(self, block: int) -> list[str] | None:
+        """Where the pieces of a tool call's arguments are kept; the text of other blocks is not: see `template`."""
+        return None if self._speaking is None else self._speaking.tools.texts(block)
 
     def _not_json(self, message: Message, error: Exception) -> list[StreamEvent]:
         """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
@@ -203,7 +203,6 @@ OPENAI_CHAT = Dialect(
             *(("choices", 0, name) for name in ("text", "message")),
             ("choices", 0, "delta", "tool_calls", 0, "function", "name"),
         ],
-        account={ToolCallDelta: ChatDecoder.note_arguments},
     ),
     usage_members={"stream_options": {"include_usage": True}},
     terminator="[DONE], or the end after finish_reason",

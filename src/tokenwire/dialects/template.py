@@ -25,15 +25,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import DialectDecoder, Holes, KeepsTexts, Message, Path
+from .dialect import Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Shortcut", "Template"]
@@ -161,6 +160,8 @@ class Template:
         if not text:
             return None
         if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, (text,)):
+                return None
             told.append(text)
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
@@ -183,6 +184,8 @@ class Template:
         if texts is None or not all(texts):
             return None
         if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
+                return None
             told += texts
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
@@ -217,10 +220,10 @@ class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
     :param holes: of the dialect.
-    :param decoder: of the stream: it may keep an account of what goes the short way, and the texts of its blocks.
+    :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
-    def __init__(self, holes: Holes, decoder: DialectDecoder) -> None:
+    def __init__(self, holes: Holes, decoder: object) -> None:
         #: The next messages may go the short way.
         self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
@@ -228,8 +231,6 @@ class Shortcut:
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
         self._texts: list[str] | None = None
-        self._accounts = {kind: partial(account, decoder) for kind, account in holes.account.items()}
-        self._account: Callable[[Sequence[Any]], bool] | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -262,7 +263,6 @@ class Shortcut:
         self.ready = True
         self.last_event_id = message.id
         self._template = template
-        self._account = self._accounts.get(type(event))
         self._block = event.block
         self._texts = None if self._keeper is None else self._keeper.texts(event.block)
         self._cursor = event.cursor
@@ -277,6 +277,23 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
+    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+        """The deltas of messages that came without a framing; None where something is else."""
+        whole = "\n".join(messages)
+        if whole.count("\n") >= len(messages):
+            return self._noted(None)  # one of them has lines of its own
+        return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
+
+    def alike(self, messages: Sequence[str | bytes], at: int) -> int:
+        """Where those end that begin at a place among the messages and look like the template's."""
+        first, last = self._template.edges
+        while at < len(messages):
+            message = messages[at]
+            if not isinstance(message, str) or not message.startswith(first) or not message.endswith(last):
+                break
+            at += 1
+        return at
+
     def read_block(self, data: bytes) -> list[StreamEvent] | None:
         """The delta of one whole message in its framing; None where it is something else, or several."""
         text = data.decode("utf-8", "replace")
@@ -284,7 +301,7 @@ class Shortcut:
             return None
         raw = text[len(self._head) : -len(self._end)]
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
-        if delta is None or not (self._account is None or self._account([delta])):
+        if delta is None:
             return None
         self._failures = 0
         return [delta]
@@ -326,8 +343,6 @@ class Shortcut:
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        if events is not None and self._account is not None and not self._account(events):
-            events = None
         self._failures = self._failures + 1 if events is None else 0
         return events
 
@@ -345,6 +360,16 @@ class Shortcut:
             return None
         self._templates.append(template)
         return template
+
+
+def _may_be_repeated(told: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether one of the pieces of arguments may be all of them once more, whole, which only the decoder can tell: it
+    begins as JSON does, and what came before it does not end in the middle of some."""
+    before = ["", *told[-1:], *texts]
+    return any(
+        text.lstrip().startswith(("{", "[")) and piece.rstrip()[-1:] in ("", "}", "]")
+        for piece, text in zip(before[-len(texts) - 1 :], texts, strict=False)
+    )
 
 
 def _text_of(event: _Delta) -> str:

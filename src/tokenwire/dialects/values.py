@@ -170,7 +170,7 @@ def listed(value: Any) -> list[dict[str, Any]]:
 
 
 def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] = ()) -> list[str]:
-    """The names of members, anywhere in a JSON value, that are neither known nor empty.
+    """The names of members, anywhere in a JSON value, that are not known and say something: not null, false or empty.
 
     :param opaque: known members whose values are not looked into.
     """
@@ -184,7 +184,7 @@ def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] 
             for name, it in value.items():
                 if name in known and name not in opaque:
                     left.append(it)
-                elif name not in known and it not in (None, "", [], {}):
+                elif name not in known and it not in (None, False, "", [], {}):
                     names.append(name)
     return names
 
@@ -231,8 +231,9 @@ def error_fields(body: Any) -> dict[str, Any]:
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
 _ERROR_WORDS = re.compile(
-    r"\W{0,3}(?:[\w/-]+ ){0,4}?(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded"
-    r"|exceeded|denied|unauthorized|forbidden)\b(?:\W{0,2}:)?",
+    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+    r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
     re.IGNORECASE,
 )
 

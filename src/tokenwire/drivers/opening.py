@@ -54,6 +54,7 @@ __all__ = [
     "connection_failed",
     "is_our_timeout",
     "key_from_environment",
+    "refuses",
 ]
 
 _Item = TypeVar("_Item")
@@ -115,6 +116,8 @@ class Conversation(Protocol[_Item]):
     def ended(self) -> bool: ...
     @property
     def error(self) -> TokenwireError | None: ...
+    @property
+    def reusable(self) -> bool: ...
     def start(self, now: float) -> None: ...
     def connected(self, now: float) -> None: ...
     def connection_failed(self, error: ConnectionFailed, now: float) -> list[_Item]: ...
@@ -337,6 +340,11 @@ def key_from_environment(name: str) -> str:
 def is_our_timeout(error: OSError) -> bool:
     """Whether the wait that we asked for ran out. The operating system gives up too, and then names its reason."""
     return isinstance(error, TimeoutError) and error.errno is None
+
+
+def refuses(head: ResponseHead | None) -> bool:
+    """Whether the server wants no more of the request: what was not sent yet is not sent then (RFC 9112, 9.5)."""
+    return head is not None and head.status >= 300
 
 
 def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:

@@ -73,7 +73,7 @@ class Length:
     def receive_data(self, data: bytes) -> list[bytes]:
         piece = data[: self._left]
         self._left -= len(piece)
-        self.unused = data[len(piece) :]
+        self.unused: bytes = data[len(piece) :]
         return [piece] if piece else []
 
 

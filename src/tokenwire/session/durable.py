@@ -43,7 +43,6 @@ from ..errors import (
     ConnectionFailed,
     LocalProtocolError,
     NotAStream,
-    RemoteProtocolError,
     StatusError,
     StreamFailed,
     StreamInterrupted,
@@ -51,9 +50,9 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
-from ..protocol.url import Target
 from .asks import Ask, Stop
 from .conversation import Session, failure
+from .fallback import Fallback
 from .generation import Generation
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
@@ -106,7 +105,7 @@ class DurableSession:
         self.ended: bool = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
         self.error: TokenwireError | None = None
-        #: The head of the last response that there was.
+        #: The head of the last response.
         self.head: ResponseHead | None = None
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
@@ -114,13 +113,9 @@ class DurableSession:
         self._observe = observe
         self._guess = guess
         self._timeouts = timeouts or Timeouts()
-        self._fallback = fallback
+        self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
-        self._ask = Ask("first", request, dialect)
-        self._skipped: Target | None = None  # a transport that is not tried because of a lesson
-        if fallback is not None and self._allows_fallback() and self.hosts.lacks(request.http.target):
-            self._ask = Ask("falling back", *fallback)
-            self._skipped = request.http.target
+        self._ask = self._fallback.first(Ask("first", request, dialect))
         self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
         self._exchange = self._new_exchange()
@@ -133,7 +128,6 @@ class DurableSession:
         self._retry: int | None = None
         self._until: float | None = None  # of the wait
         self._total: float | None = None
-        self._lesson: tuple[Target, str] | None = None  # what cannot be had and why, if the other transport can
 
     @property
     def request(self) -> Request:
@@ -259,9 +253,8 @@ class DurableSession:
         if exchange.head is not None:
             self.head = exchange.head
             self._streamed = self._streamed or exchange.streaming
-            if self._lesson is not None and exchange.streaming:
-                self.hosts.learn(*self._lesson)
-                self._lesson = None
+            if exchange.streaming:
+                self._fallback.streamed()
         if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
             self._asked()  # the first message goes out as soon as it is open
         if events:
@@ -291,9 +284,9 @@ class DurableSession:
         """The connection is lost, or could not be had. Decides what comes next."""
         self._happened("failed", now, error=error)
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
-        other = self._falls_back(error)
+        in_handshake = self._state is State.CONNECTED
+        other = None if self._streamed else self._fallback.instead_of(self._ask, error, in_handshake=in_handshake)
         if other is not None:
-            self._lesson = (self._ask.request.http.target, str(error))
             return self._begin(other, 0.0, now)
         following = self._following(error)
         if isinstance(following, Stop):
@@ -425,25 +418,6 @@ class DurableSession:
         reconnects = self._generation.reconnects(self._decoder)
         return Session(request, dialect, timeouts, self._guess, going_on=going, last_word=False, reconnects=reconnects)
 
-    # Falling back.
-
-    def _allows_fallback(self) -> bool:
-        websocket = self._ask.request.websocket
-        return self._policy.fallback == "both" or (websocket and self._policy.fallback == "to HTTP")
-
-    def _falls_back(self, error: TokenwireError) -> Ask | None:
-        """The same over the other transport, where the error says that this one cannot be had."""
-        fallback = self._fallback
-        if fallback is None or self._streamed or self._ask.kind == "falling back" or not self._allows_fallback():
-            return None
-        websocket = self._ask.request.websocket
-        if isinstance(error, StatusError):
-            # Over HTTP 400 speaks of the body, and 200 is no refusal.
-            unusable = error.status in self._policy.no_transport and (websocket or error.status not in (200, 400))
-        else:
-            unusable = websocket and self._state is State.CONNECTED and isinstance(error, _NO_HANDSHAKE)
-        return Ask("falling back", *fallback) if unusable else None
-
     # The end.
 
     def _total_exceeded(self, now: float) -> list[StreamEvent]:
@@ -475,8 +449,8 @@ class DurableSession:
     def _end(self, error: TokenwireError | None, now: float, why: str = "") -> None:
         self.ended = True
         self.error = error
-        if self._skipped is not None and not self._streamed:
-            self.hosts.forget(self._skipped)
+        if not self._streamed:
+            self._fallback.failed()
         self._move("ended")
         if self._policy.attempts == 1:
             why = ""  # nobody expects a second one
@@ -502,9 +476,6 @@ def _place(request: Request) -> str:
 
 #: What the events that tell of a resumed stream are to an observer.
 _TOLD: dict[str, Kind] = {"tokenwire.duplicate": "duplicate", "tokenwire.gap": "gap"}
-
-#: A handshake to which there was no answer, or none that a WebSocket can begin with.
-_NO_HANDSHAKE = (RemoteProtocolError, TimeoutExceeded)
 
 #: After these a stream that had begun is one that broke off.
 _BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter, is_not
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
@@ -19,6 +21,8 @@ from .policy import Policy
 from .request import Request, asking, going_on
 
 __all__ = ["Generation"]
+
+_CURSOR, _GIVEN = attrgetter("cursor"), partial(is_not, None)
 
 
 class Generation:
@@ -40,7 +44,7 @@ class Generation:
 
     def receive_events(self, events: list[StreamEvent]) -> None:
         """Takes what is new, as it comes."""
-        self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
+        self._cursor = next(filter(_GIVEN, map(_CURSOR, reversed(events))), self._cursor)
         self._latest.add_all(events)
         self.heard = True
 

@@ -62,6 +62,11 @@ class MessageSession:
         return self.head is not None and self.head.status == 101
 
     @property
+    def reusable(self) -> bool:
+        """The connection of a WebSocket serves nobody else."""
+        return False
+
+    @property
     def wants(self) -> Want:
         """What a driver is to do now. The connection is of no more use once both sides have closed, or one cannot."""
         if self.ended:
@@ -292,7 +297,7 @@ class WebSocketSession:
         return self._messages.close(now)
 
     def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
-        events = [event for message in messages for event in self.decoder.receive_message(message)]
+        events = self.decoder.receive_messages(messages)
         closed = self._messages.closed
         self.cut = closed is not None and not self.decoder.ended
         if self.cut and self._last_word:
