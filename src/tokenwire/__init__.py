@@ -196,6 +196,7 @@ __all__ = [
     "BlockStop",
     "Body",
     "BodyTruncated",
+    "Client",
     "Closed",
     "ConnectionFailed",
     "ConnectionState",

@@ -64,17 +64,17 @@ class Shared(Generic[_Link]):
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
         self._base_url = base_url
-        self._dialect = dialect
+        self._dialect: DialectName | Dialect = dialect
         self._key_env = key_env
         self._key = key
         self._headers = dict(headers or {})
         self._timeouts = timeouts
         self._ssl_context = ssl_context
-        self._policy = policy
+        self._policy: PolicyName | Policy = policy
         self._observe = observe
         self._proxy = proxy
         self._usage = usage
-        self._on_error = on_error
+        self._on_error: OnError = on_error
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
 
     def close(self) -> None:

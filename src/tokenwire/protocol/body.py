@@ -57,7 +57,7 @@ class Length:
 
     error = None
     trailers: Sequence[tuple[bytes, bytes]] = ()
-    unused = b""
+    unused: bytes = b""
 
     def __init__(self, size: int) -> None:
         self._size = self._left = size
@@ -73,7 +73,7 @@ class Length:
     def receive_data(self, data: bytes) -> list[bytes]:
         piece = data[: self._left]
         self._left -= len(piece)
-        self.unused: bytes = data[len(piece) :]
+        self.unused = data[len(piece) :]
         return [piece] if piece else []
 
 
@@ -83,7 +83,7 @@ class UntilClose:
     error = None
     complete = False
     trailers: Sequence[tuple[bytes, bytes]] = ()
-    unused = b""
+    unused: bytes = b""
     missing = ""
 
     def receive_data(self, data: bytes) -> list[bytes]:
