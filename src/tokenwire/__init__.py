@@ -156,7 +156,6 @@ _HOMES = {
     "protocol.url": ("Target", "parse_url"),
     "protocol.websocket": (
         "Asked",
-        "Client",
         "Closed",
         "ConnectionState",
         "Opened",

@@ -134,6 +134,6 @@ def test_the_key_comes_as_a_value_or_by_environment(asks: Any, monkeypatch: pyte
     for options, key in [({"key": "k-value"}, "k-value"), ({"key_env": "A_KEY"}, "k-environment")]:
         opening = asks("http://127.0.0.1:1", **options)._opening
         assert ("authorization", f"Bearer {key}") in opening.request.http.headers
-        assert key in opening.request.secrets
+        assert key in opening.request.secrets.values
     for connects in (tokenwire.connect, tokenwire.aconnect):
-        assert connects("ws://127.0.0.1:1", key="k-value")._opening.request.secrets == ["k-value"]
+        assert connects("ws://127.0.0.1:1", key="k-value")._opening.request.secrets.values == ("k-value",)
