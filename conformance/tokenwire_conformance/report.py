@@ -111,7 +111,7 @@ def _printable(text: str) -> str:
 
 
 def as_text(report: Report) -> list[tuple[str, str]]:
-    """Lines with their styles (of rich): every finding with its words, clause and bytes, then the count."""
+    """Lines with their styles, which `Screen` knows: every finding with its words, clause and bytes, then the count."""
     lines: list[tuple[str, str]] = [(report.target, "bold"), ("", "")]
     for verdict in _SHOWN:
         for result in report.results:

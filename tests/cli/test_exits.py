@@ -241,14 +241,6 @@ def test_a_silent_server_is_3_and_the_option_is_named(capfd: pytest.CaptureFixtu
     assert "--idle-timeout" in err
 
 
-def test_without_rich_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['rich'] = None; from tokenwire.cli import main; sys.exit(main(['serve']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'tokenwire[cli]'" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_the_command_line_is_imported_without_what_the_verbs_need() -> None:
     code = "import sys, tokenwire.cli; sys.exit(any(name in sys.modules for name in ('rich', 'h11', 'ssl', 'wsproto')))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

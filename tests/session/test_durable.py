@@ -19,6 +19,7 @@ from tokenwire.errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
 )
@@ -489,8 +490,8 @@ def test_garbage_is_not_tried_again() -> None:
 def test_an_error_that_the_server_says_is_its_answer() -> None:
     run = Run(policy=PATIENT)
     run.answer(CHUNKED + chunk(b'data: {"error": {"message": "overloaded"}}\n\n' + DONE))
-    assert run.error is None
-    assert run.session.answer.error is not None
+    assert isinstance(run.error, StreamFailed)
+    assert run.error.error is run.session.answer.error
     assert len(run.requests) == 1
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from .._version import __version__
-from .exits import EXIT_CODES, USAGE, Terminated, complain, exit_code_of, forget_output
+from .exits import EXIT_CODES, USAGE, Terminated, exit_code_of, forget_output
 from .guard import end_output, guarded
 
 __all__ = ["main"]
@@ -46,9 +46,6 @@ def _run(arguments: Sequence[str]) -> int:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
-    if not _rich_is_there():
-        complain("the command line needs the package rich: pip install 'tokenwire[cli]'")
-        return USAGE
     _never_fail_on_a_character()
     try:
         with _stopped_in_order():
@@ -97,14 +94,6 @@ def _stopped_in_order() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _rich_is_there() -> bool:
-    try:
-        import_module("rich")
-    except ImportError:
-        return False
-    return True
 
 
 def _never_fail_on_a_character() -> None:

@@ -13,6 +13,7 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
 )
@@ -94,6 +95,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return REFUSED, _advice_on_status(error)
         case NotAStream():
             return REFUSED, "Does the endpoint stream, and is it the right path? The body said stream: true."
+        case StreamFailed():
+            return FINDINGS, ""
         case StreamInterrupted() if isinstance(error.__cause__, RemoteProtocolError):
             return PROTOCOL_BROKEN, "What had arrived is printed. Ask again, or keep the wire with 'tokenwire record'."
         case StreamInterrupted():

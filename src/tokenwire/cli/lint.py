@@ -11,6 +11,7 @@ from ..errors import LocalProtocolError
 from ..recording import load
 from ..recording.http_wire import secrets_sent
 from .check import add_format_options, print_reports
+from .extras import need
 from .guard import know
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.report import Report
     from tokenwire_conformance.transcript import Transcript
 
+    if args.format == "junit":
+        need("--format junit")
     checks = select(args.only, args.skip, passive_only=True)
     if not checks:
         raise LocalProtocolError("no check that a file can be judged by has an id that begins so")

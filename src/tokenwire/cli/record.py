@@ -13,7 +13,7 @@ from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, Toke
 from ..recording import Recording, load
 from ..recording.beside import FileBeside
 from ..session import Session
-from .exits import FINDINGS, FINE, USAGE, complain, message_of
+from .exits import FINE, USAGE, complain, message_of
 from .request import add_request_options, dialect_asked, guess_asked, open_request
 
 __all__ = ["add_parser", "run"]
@@ -57,15 +57,10 @@ def run(args: argparse.Namespace) -> int:
         for path in opening.kept:
             recording = load(path)
         print(f"{'kept ' if opening.kept else ''}{args.output}: {_summary(recording)}", flush=True)
-    answer = stream.answer
     if not websocket and opening.kept:
-        judged = _judged(recording, Session(opening.request, dialect, guess=guess_asked(args)))
-        error, answer = judged.error, judged.answer
+        error = _judged(recording, Session(opening.request, dialect, guess=guess_asked(args))).error
     if error is not None:
         raise error
-    if answer.error is not None and answer.error.fatal:
-        complain(f"the server said an error in the stream: {answer.error.message}")
-        return FINDINGS
     return USAGE if opening.mishaps else FINE
 
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-from rich.console import Console
-from rich.style import Style
-
 from ..secrecy.shown import harmless
 
 __all__ = ["Screen"]
+
+
+#: Terminals that know no styles, by their TERM.
+_DUMB = ("dumb", "unknown")
+
+#: Styles by what selects them (ECMA-48, SGR).
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
 
 class Screen:
@@ -24,10 +28,9 @@ class Screen:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        console = Console(file=stream)
-        self.for_people = stream.isatty()
+        self.for_people: bool = stream.isatty()
         self._stream = stream
-        self._styled = self.for_people and not console.is_dumb_terminal and not os.environ.get("NO_COLOR")
+        self._styled = self.for_people and os.environ.get("TERM") not in _DUMB and not os.environ.get("NO_COLOR")
 
     def line(self, text: str, style: str = "") -> None:
         """A line of what the verb says itself: harmless, for its words may be a server's."""
@@ -39,6 +42,7 @@ class Screen:
         if self.for_people:
             text = harmless(text)
         if style and self._styled:
-            text = Style.parse(style).render(text)
+            codes = ";".join(_STYLES[word] for word in style.split())
+            text = f"\x1b[{codes}m{text}\x1b[0m"
         self._stream.write(text)
         self._stream.flush()

@@ -11,12 +11,9 @@ from statistics import median
 from time import monotonic
 from typing import Any
 
-from ..dialects.answer import Answer
 from ..dialects.events import (
     BlockStart,
     BlockStop,
-    End,
-    Error,
     Other,
     ReasoningDelta,
     StreamEvent,
@@ -26,8 +23,8 @@ from ..dialects.events import (
 from ..drivers.blocking import Stream
 from ..secrecy.shown import escaped, one_line
 from ..session import DEFAULT, POLICIES, Happening
-from .exits import FINDINGS, FINE, complain, message_of
-from .request import add_request_options, dialect_asked, open_request
+from .exits import FINE, complain, message_of
+from .request import add_request_options, open_request
 from .screen import Screen
 
 __all__ = ["add_parser", "run"]
@@ -62,12 +59,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
-    body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
     screen = Screen(sys.stdout)
     printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, args.dialect)
     teller = _Teller(printer.make_room)
-    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=teller.tell)
+    opening = open_request(args, usage=args.usage, record=args.record, policy=args.policy, observe=teller.tell)
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     clock = _Clock()
@@ -86,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             clock.tell(teller.connections)
         for mishap in opening.mishaps:
             complain(message_of(mishap))
-    return _outcome(stream.answer)
+    return FINE
 
 
 class _TextPrinter:
@@ -263,12 +258,3 @@ class _Teller:
 
 def _tell_usage(usage: dict[str, Any] | None) -> None:
     print("usage:", json.dumps(usage) if usage is not None else "the server told none", file=sys.stderr, flush=True)
-
-
-def _outcome(answer: Answer) -> int:
-    if answer.end == End(clean=True):
-        return FINE
-    error = answer.error or Error("", "", fatal=True)
-    code = f" ({error.code})" if error.code else ""
-    complain(f"the server said an error in the stream{code}: {error.message or error.raw or 'without a word'}")
-    return FINDINGS

@@ -15,7 +15,7 @@ class _Block:
 
     def __init__(self, number: int, kind: BlockKind) -> None:
         self.number = number
-        self.kind = kind
+        self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:

@@ -111,7 +111,7 @@ class Choice:
     """
 
     def __init__(self, number: int, new_block: Callable[[], int]) -> None:
-        self.tools = ToolCalls(number, new_block)
+        self.tools: ToolCalls = ToolCalls(number, new_block)
         self._state: _State = "speaking"
         self._number = number
         self._new_block = new_block

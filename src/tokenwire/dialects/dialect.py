@@ -50,12 +50,15 @@ class DialectDecoder(Protocol):
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         """Takes one message. Never raises for what a peer may send."""
+        ...
 
     def finished(self) -> bool:
         """Whether the end of the body would stand for the dialect's terminator now."""
+        ...
 
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
+        ...
 
 
 @runtime_checkable
@@ -67,6 +70,7 @@ class KeepsTexts(Protocol):
 
         :returns: None for a block whose text is not kept.
         """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +224,8 @@ class Dialect:
     :ivar holes: what changes from delta to delta, where the rest of the message stays and its decoder keeps no account
         of a delta but the text (`KeepsTexts`); None where there is nothing to gain.
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
+    :ivar usage_members: members of the body without which the server does not tell the usage; empty where it always
+        does, or never.
     :ivar terminator: what ends a stream, in words.
     :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.
     :ivar resuming: the same as a request, for a stream over HTTP; None where this one cannot be gone on with.
@@ -249,6 +255,7 @@ class Dialect:
     tools: bool = True
     reasoning: bool = True
     usage: bool = True
+    usage_members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     terminator: str = ""
     resume: str = ""
     resuming: Callable[[Broken], Again | None] | None = None

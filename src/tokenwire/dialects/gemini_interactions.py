@@ -111,7 +111,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         if events is None:
             self._odd.take()  # the `Other` has the whole message
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind
-            events = [Other(name, raw, cursor)]
+            events = list[StreamEvent]([Other(name, raw, cursor)])
         counts = next((found for path in _USAGE if isinstance(found := member(value, *path), dict)), None)
         if counts is not None:
             events.append(Usage(counts, self._completed, raw, cursor))

@@ -32,7 +32,7 @@ class JSONDecoder(ABC):
     done_ends: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._failed = False
         self._missing = ""  # what was lost, in words, although the stream went on
         self._blocks = Blocks()

@@ -43,7 +43,7 @@ class ChatDecoder:
     """Decodes one stream of chat completion chunks."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._started = False
         self._failed = False
         self._garbled = False  # a chunk was cut or garbled, and with it what it said
@@ -204,5 +204,6 @@ OPENAI_CHAT = Dialect(
             ("choices", 0, "delta", "tool_calls", 0, "function", "name"),
         ],
     ),
+    usage_members={"stream_options": {"include_usage": True}},
     terminator="[DONE], or the end after finish_reason",
 )

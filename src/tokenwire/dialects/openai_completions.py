@@ -35,5 +35,6 @@ OPENAI_COMPLETIONS = Dialect(
     stray_errors=True,
     tools=False,
     reasoning=False,
+    usage_members={"stream_options": {"include_usage": True}},
     terminator=OPENAI_CHAT.terminator,
 )

@@ -123,9 +123,10 @@ class Template:
         if path is None or any(_says(value, other) for other in (*holes.texts, *holes.barred) if other != path):
             return None
         wanted: list[tuple[Path, _Role]] = [(path, "text")]
-        wanted += [(free, "free") for free in holes.free]
-        wanted += [(holes.cursor, "cursor")] if holes.cursor else []
-        present = [(path, role) for path, role in wanted if _at(value, path) is not None]
+        wanted.extend((free, "free") for free in holes.free)
+        if holes.cursor:
+            wanted.append((holes.cursor, "cursor"))
+        present: list[tuple[Path, _Role]] = [(path, role) for path, role in wanted if _at(value, path) is not None]
         found = [_find(raw, value, path, role) for path, role in present]
         whole = [hole for hole in found if hole is not None]
         if len(whole) < len(found):
@@ -140,7 +141,7 @@ class Template:
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
         delta = self.read_one(raw, event.block, event.cursor)
-        return delta == event and delta.cursor == event.cursor
+        return delta is not None and delta == event and delta.cursor == event.cursor
 
     def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
         """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
@@ -224,9 +225,9 @@ class Shortcut:
 
     def __init__(self, holes: Holes, decoder: object) -> None:
         #: The next messages may go the short way.
-        self.ready = False
+        self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
         self._texts: list[str] | None = None

@@ -1,7 +1,7 @@
 """The same as `client`, for asyncio.
 
 async with tokenwire.AsyncClient("https://api.example.com/v1", key_env="API_KEY") as client:
-    async with client.stream(json={...}) as stream:
+    async with client.stream(json={"model": "m"}) as stream:
         async for event in stream: ...
 """
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
-from ..session import Observe, Policy, Timeouts
+from ..session import Observe, Policy, PolicyName, Timeouts
 from .asyncio import AsyncStream
 from .client import Shared
 from .transport import Link
@@ -38,11 +39,11 @@ class AsyncClient(Shared[Link]):
         self,
         *,
         json: Mapping[str, Any] | None = None,
-        dialect: str | Dialect | None = None,
+        dialect: DialectName | Dialect | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         record: str | Path | None = None,
-        policy: str | Policy | None = None,
+        policy: PolicyName | Policy | None = None,
         observe: Observe | None = None,
     ) -> AsyncStream:
         """Asks for a stream; use it in an `async with` statement and iterate.

@@ -1,7 +1,7 @@
 """The asyncio driver. It carries bytes and times; the session decides. What is not asked for is not read, so that
 a slow consumer slows the server down and nothing piles up.
 
-    async with tokenwire.astream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+    async with tokenwire.astream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
         async for event in stream: ...
 
 What arrives is handed to the session by the event loop itself, and a task only waits until there is something for it.
@@ -20,14 +20,17 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
-from .opening import Conversation, Opening, Route, SoFar, connection_failed, refuses, route_to
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
+from .opening import Conversation, Opening, SoFar, connection_failed, refuses
 from .pool import Idle, Pool, may_be_reused, origin_of
+from .route import Route
 from .sockets import CLOSED
 from .tls import TLS
 from .transport import Ending, Keeper, Link, Timer, dial, is_fit
@@ -41,11 +44,13 @@ def aconnect(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = "env",
 ) -> AsyncWebSocket:
     """Opens a WebSocket, to send and receive messages as they are; use it in an `async with` statement and iterate.
 
@@ -55,11 +60,13 @@ def aconnect(
         url,
         json=None,
         dialect="raw",
+        key=key,
         key_env=key_env,
         headers=headers,
         timeouts=timeouts,
         record=record,
         ssl_context=ssl_context,
+        proxy=proxy,
     )
     return AsyncWebSocket(opening, subprotocols)
 
@@ -68,15 +75,19 @@ def astream(
     url: str,
     *,
     json: Mapping[str, Any] | None = None,
-    dialect: str | Dialect = "openai-chat",
+    dialect: DialectName | Dialect = "openai-chat",
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    policy: str | Policy = DEFAULT,
+    policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    proxy: str | None = "env",
+    usage: bool = False,
+    on_error: OnError = "raise",
     keep_events: bool = False,
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
@@ -88,6 +99,7 @@ def astream(
             url,
             json=json,
             dialect=dialect,
+            key=key,
             key_env=key_env,
             headers=headers,
             timeouts=timeouts,
@@ -96,6 +108,9 @@ def astream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
             keep_events=keep_events,
         )
     )
@@ -227,8 +242,9 @@ class _Driver(Generic[_Item]):
             raise LocalProtocolError(CLOSED)
         await self._say_goodbye()
         self.close()
-        if self._session.error is not None:
-            raise self._session.error
+        error = self._opening.raised(self._session.error)
+        if error is not None:
+            raise error
         return False
 
     def _is_answered(self) -> bool:
@@ -294,7 +310,7 @@ class _Driver(Generic[_Item]):
             self._opening.connecting(session.request)
             session.start(monotonic())
             self._timer.set(session.next_deadline())
-            route = route_to(session.request.http.target)
+            route = self._opening.route_to(session.request.http.target)
             try:
                 link = await self._link_by(route)
             except ConnectionFailed as failure:

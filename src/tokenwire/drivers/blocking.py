@@ -1,11 +1,11 @@
 """The blocking driver: sockets, for programs of threads. It carries bytes and times; the session decides.
 
-with tokenwire.stream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
-    for event in stream: ...
-    stream.text, stream.usage, stream.end
+    with tokenwire.stream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+        for event in stream: ...
+        stream.text, stream.usage, stream.end
 
 One thread iterates. Others may call `send` and `close`: all of it happens under one lock, which is free while the
-thread that carries the bytes waits for the socket.
+thread that carries the bytes waits for the socket. `connect` opens a WebSocket, whose messages are taken as they are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
-from .opening import Conversation, Opening, Route, SoFar, connection_failed, is_our_timeout, refuses, route_to
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
+from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
 from .pool import Idle, Pool, may_be_reused, origin_of
+from .route import Route
 from .sockets import CLOSED, Link, Poll, dial, is_fit
 from .tls import TLS
 
@@ -39,11 +42,13 @@ def connect(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = "env",
 ) -> WebSocket:
     """Opens a WebSocket, to send and receive messages as they are; use it in a `with` statement and iterate.
 
@@ -53,11 +58,13 @@ def connect(
         url,
         json=None,
         dialect="raw",
+        key=key,
         key_env=key_env,
         headers=headers,
         timeouts=timeouts,
         record=record,
         ssl_context=ssl_context,
+        proxy=proxy,
     )
     return WebSocket(opening, subprotocols)
 
@@ -66,23 +73,28 @@ def stream(
     url: str,
     *,
     json: Mapping[str, Any] | None = None,
-    dialect: str | Dialect = "openai-chat",
+    dialect: DialectName | Dialect = "openai-chat",
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    policy: str | Policy = DEFAULT,
+    policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    proxy: str | None = "env",
+    usage: bool = False,
+    on_error: OnError = "raise",
     keep_events: bool = False,
 ) -> Stream:
     """Asks an endpoint for a stream; use it in a `with` statement and iterate.
 
-    :param url: of the endpoint; where it names only a server, the dialect's own path is added.
+    :param url: of the endpoint; a base URL, such as https://api.example.com/v1, gets the rest of the dialect's path.
     :param json: the body of the request.
     :param dialect: of the endpoint; "auto" guesses it from the URL, and takes the stream for what it is.
-    :param key_env: the environment variable that holds the key.
+    :param key: the key, sent in the dialect's own field.
+    :param key_env: the environment variable that holds the key, instead of `key`.
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.
     :param record: a file for the recording of the wire, secrets redacted; each further connection gets one of its own.
@@ -92,14 +104,20 @@ def stream(
         `Policy` of your own.
     :param observe: is told of each connection that is made, fails, or is waited for. What it raises is in `mishaps`.
     :param hosts: what is learned about hosts, for other streams to go by.
+    :param proxy: the URL of an HTTP proxy, through which a tunnel is made (CONNECT); None for none; "env" for what
+        HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say, which never concern an address of loopback.
+    :param usage: the usage is asked for, in dialects that tell it only then.
+    :param on_error: "event" leaves a fatal error of the server's among the events; by default `StreamFailed` is raised
+        after the last one.
     :param keep_events: `answer.events` has all events and not only the last 64.
-    :raises LocalProtocolError: for what cannot be sent.
+    :raises LocalProtocolError: for what cannot be sent, and for arguments of another kind than is wanted.
     """
     return Stream(
         Opening(
             url,
             json=json,
             dialect=dialect,
+            key=key,
             key_env=key_env,
             headers=headers,
             timeouts=timeouts,
@@ -108,6 +126,9 @@ def stream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
             keep_events=keep_events,
         )
     )
@@ -169,6 +190,7 @@ class _Driver(Generic[_Item]):
         """The next event, or message. After `close`, what had arrived before is still given.
 
         :raises StreamInterrupted: when the stream was cut, after the last event.
+        :raises StreamFailed: when the server said a fatal error, after the last event; not with `on_error="event"`.
         :raises TimeoutExceeded: when a timer ran out.
         :raises RemoteProtocolError: when the server broke the protocol.
         :raises LocalProtocolError: when the stream was closed before its end, and when another thread iterates too.
@@ -251,8 +273,9 @@ class _Driver(Generic[_Item]):
         if not self._session.ended:
             raise LocalProtocolError(CLOSED)
         self.close()
-        if self._session.error is not None:
-            raise self._session.error
+        error = self._opening.raised(self._session.error)
+        if error is not None:
+            raise error
         return False
 
     def _is_answered(self) -> bool:
@@ -314,7 +337,7 @@ class _Driver(Generic[_Item]):
         session = self._session
         self._opening.connecting(session.request)
         session.start(monotonic())
-        route = route_to(session.request.http.target)
+        route = self._opening.route_to(session.request.http.target)
         try:
             link = self._link_by(route, session.next_deadline())
         except ConnectionFailed as failure:

@@ -1,7 +1,7 @@
 """What several streams to one endpoint share: settings, what was learned about hosts, TLS, and idle connections.
 
     with tokenwire.Client("https://api.example.com/v1", key_env="API_KEY") as client:
-        with client.stream(json={...}) as stream:
+        with client.stream(json={"model": "m"}) as stream:
             for event in stream: ...
 
 A connection whose response was read to its end serves the next stream (RFC 9112, 9.3). One that was cut, refused in
@@ -16,9 +16,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..errors import LocalProtocolError
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
 from .opening import Opening
 from .pool import IDLE_CONNECTIONS, IDLE_TIME, Connection, Pool
@@ -44,23 +46,26 @@ class Shared(Generic[_Link]):
         self,
         base_url: str,
         *,
-        dialect: str | Dialect = "openai-chat",
+        dialect: DialectName | Dialect = "openai-chat",
         key_env: str | None = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        policy: str | Policy = DEFAULT,
+        policy: PolicyName | Policy = DEFAULT,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
         keep_events: bool = False,
         idle_connections: int = IDLE_CONNECTIONS,
         idle_time: float = IDLE_TIME,
+        proxy: str | None = "env",
+        usage: bool = False,
+        on_error: OnError = "raise",
     ) -> None:
         #: What was learned about hosts.
-        self.hosts = hosts or Hosts()
+        self.hosts: Hosts = hosts or Hosts()
         self._base_url = base_url
-        self._dialect = dialect
+        self._dialect: DialectName | Dialect = dialect
         self._key_env = key_env
         self._key = key
         self._headers = dict(headers or {})
@@ -68,9 +73,12 @@ class Shared(Generic[_Link]):
         secure = str(base_url).lower().startswith(("https:", "wss:"))
         # One for all: it takes long to make, and a TLS session goes on only within the context that it began in.
         self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
-        self._policy = policy
+        self._policy: PolicyName | Policy = policy
         self._observe = observe
         self._keep_events = keep_events
+        self._proxy = proxy
+        self._usage = usage
+        self._on_error: OnError = on_error
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
 
     def close(self) -> None:
@@ -80,11 +88,11 @@ class Shared(Generic[_Link]):
     def _opening(
         self,
         json: Mapping[str, Any] | None,
-        dialect: str | Dialect | None,
+        dialect: DialectName | Dialect | None,
         headers: Mapping[str, str] | None,
         timeouts: Timeouts | None,
         record: str | Path | None,
-        policy: str | Policy | None,
+        policy: PolicyName | Policy | None,
         observe: Observe | None,
     ) -> Opening:
         """The parts of one stream; what is None is as the client has it."""
@@ -104,6 +112,9 @@ class Shared(Generic[_Link]):
             observe=observe or self._observe,
             hosts=self.hosts,
             keep_events=self._keep_events,
+            proxy=self._proxy,
+            usage=self._usage,
+            on_error=self._on_error,
         )
 
 
@@ -122,11 +133,11 @@ class Client(Shared[Link]):
         self,
         *,
         json: Mapping[str, Any] | None = None,
-        dialect: str | Dialect | None = None,
+        dialect: DialectName | Dialect | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         record: str | Path | None = None,
-        policy: str | Policy | None = None,
+        policy: PolicyName | Policy | None = None,
         observe: Observe | None = None,
     ) -> Stream:
         """Asks for a stream; use it in a `with` statement and iterate.

@@ -10,7 +10,8 @@ from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..protocol.url import Target
-from .opening import Conversation, Route
+from .opening import Conversation
+from .route import Route
 from .tls import TLS
 
 __all__ = ["IDLE_CONNECTIONS", "IDLE_TIME", "Connection", "Idle", "Pool", "may_be_reused", "origin_of"]
@@ -48,9 +49,9 @@ class Idle(Generic[_Link]):
     def __init__(self, link: _Link, session: Conversation[Any]) -> None:
         self.link = link
         #: Monotonic seconds.
-        self.since = monotonic()
+        self.since: float = monotonic()
         #: It will never be fit: something came that is not the end of the last body, or too much of that.
-        self.spoilt = False
+        self.spoilt: bool = False
         self._rest = None if session.reusable else session
         self._size = 0
 
@@ -84,7 +85,7 @@ class Pool(Generic[_Link]):
         self._tls_sessions: dict[Hashable, SSLSession] = {}
         self._lock = threading.Lock()
         #: It keeps nothing any more.
-        self.closed = False
+        self.closed: bool = False
 
     def give(self, origin: Hashable, idle: Idle[_Link]) -> None:
         """Keeps the connection, or closes it."""

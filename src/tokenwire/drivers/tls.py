@@ -24,9 +24,9 @@ class TLS:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         #: The handshake is done.
-        self.open = False
+        self.open: bool = False
         #: The peer has said that it will send no more. An end without that may be made by anybody (RFC 8446, 6.1).
-        self.ended = False
+        self.ended: bool = False
         self._failure: ssl.SSLError | None = None
         self._shake_hands()
 

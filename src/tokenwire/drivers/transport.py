@@ -35,6 +35,7 @@ class Owner(Protocol):
 
     def received(self, data: bytes) -> bool:
         """These bytes came; whether they were taken. Where they were not, the link holds them for `Link.take`."""
+        ...
 
     def ended(self, how: Ending) -> None:
         """The connection ended; what came before was taken."""
@@ -122,7 +123,7 @@ class Link(asyncio.Protocol):
         #: How the peer ended the connection; None while it has not.
         self.ending: Ending | None = None
         #: The loop that it belongs to.
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._socket = connected
         self._owner: Owner | None = None
         self._wrote: Callable[[bytes], None] | None = None

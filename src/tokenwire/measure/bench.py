@@ -162,7 +162,7 @@ def runs_of(text: str, name: str) -> list[Run]:
 
 
 def as_text(runs: Sequence[Run]) -> list[Line]:
-    """Lines with their styles (of rich)."""
+    """Lines with their styles, which `Screen` knows."""
     summary = summarise(runs)
     lines: list[Line] = [(_title(run), "bold") for run in runs]
     lines.append((f"{summary.whole} of {summary.requests} streams came whole, {summary.tokens} tokens", ""))

@@ -178,7 +178,7 @@ def as_json(comparison: Comparison) -> str:
 
 
 def as_text(comparison: Comparison) -> list[Line]:
-    """Lines with their styles (of rich)."""
+    """Lines with their styles, which `Screen` knows."""
     pace = "" if comparison.pace is None else f", a token each {comparison.pace * 1000:g} ms"
     whole = f"{len(comparison.pairs)} of {len(comparison.trials) // 2} pairs whole, in alternating order"
     columns = f"{'':<46}{'SSE':>12}{'WebSocket':>12}{'more':>12}   {CONFIDENCE:.0%} interval of that"

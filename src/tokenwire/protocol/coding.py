@@ -56,7 +56,7 @@ class ContentDecoder:
         if len(codings) > MAX_CODINGS:
             raise DecodingError(f"the body has {len(codings)} content codings, more than {MAX_CODINGS}", clause=_CLAUSE)
         #: There is no coding: the bytes are what they hold.
-        self.identity = not codings
+        self.identity: bool = not codings
         self._inflaters = [_inflater(name) for name in codings]
         self._coded = 0
         self._inflated = 0

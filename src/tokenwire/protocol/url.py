@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from ..checking import must_be
 from ..errors import InvalidURL
 
 __all__ = ["Target", "parse_url"]
@@ -55,6 +56,7 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
 
     :raises InvalidURL: with what is wrong and what to write instead.
     """
+    must_be(url, str, "url", "the URL as text")
     shown = _shown(url)
     if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
         raise InvalidURL(f"the URL {shown} holds blanks or control characters")

@@ -26,6 +26,8 @@ class FileBeside:
     def __init__(self, path: Path) -> None:
         self.path = path
         _check_replaceable(path)
+        self.part: Path
+        self.stream: TextIO
         #: Where the lines go.
         self.part, self.stream = _open_beside(path)
 

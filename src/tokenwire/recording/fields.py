@@ -36,7 +36,7 @@ class FieldMask:
 
     def __init__(self, names: Iterable[str]) -> None:
         #: Something was overwritten.
-        self.changed = False
+        self.changed: bool = False
         self._names = frozenset(name.encode() for name in names)
         self._longest = max(map(len, self._names), default=0)
         self._state: _State = "name"

@@ -31,9 +31,11 @@ class Run(Protocol):
     @property
     def done(self) -> bool:
         """All of it was given."""
+        ...
 
     def pieces(self) -> Iterator[Piece]:
         """What is certain by now, and was not given yet."""
+        ...
 
 
 class Channel:
@@ -115,7 +117,7 @@ class Plain:
     """A run that is decided already, perhaps with other bytes than came."""
 
     def __init__(self, size: int, data: bytes) -> None:
-        self.done = False
+        self.done: bool = False
         self._piece = Piece(size, data)
 
     def pieces(self) -> Iterator[Piece]:

@@ -27,7 +27,7 @@ class RecordingWriter:
         self, header: dict[str, Any], *, secrets: Secrets | Sequence[str] = (), file: IO[str] | None = None
     ) -> None:
         self._redactor = Redactor(secrets)
-        self.recording = Recording(self._redactor.header(header))
+        self.recording: Recording = Recording(self._redactor.header(header))
         #: When the first entry came; None before it.
         self.zero: float | None = None
         #: Why the file could not be written.

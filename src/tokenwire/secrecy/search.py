@@ -115,7 +115,7 @@ class View:
     """Bytes without their escapes, and where each of them stands in the bytes that they were."""
 
     def __init__(self, raw: bytes, escape: re.Pattern[bytes] | None) -> None:
-        self.data = raw
+        self.data: bytes = raw
         self._here: list[int] = [0]  # where a run of bytes, or an escape, begins in `data`
         self._there: list[int] = [0]  # and in `raw`
         self._coded: list[bool] = [False]
@@ -156,7 +156,7 @@ class Search:
 
     def __init__(self, needles: Needles, least: int = 1) -> None:
         #: Something was overwritten.
-        self.changed = False
+        self.changed: bool = False
         self._needles = needles
         self._least = least
         self._window = b""  # what a secret that is not complete may begin in

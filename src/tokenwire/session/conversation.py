@@ -29,15 +29,17 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
+from ..secrecy import Secrets
 from .request import Request
 from .timers import Timeouts, Timers
 
-__all__ = ["MAX_ERROR_BODY", "Session", "refusal"]
+__all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
 #: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
 MAX_ERROR_BODY = 64 * 1024
@@ -70,21 +72,24 @@ class Session:
         reconnects: bool = False,
     ) -> None:
         begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or begun
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The server has answered, and with a stream: what its content type means is decided at the head.
-        self.streaming = False
+        self.streaming: bool = False
         #: The conversation is over; there is nothing more to send or to receive. What still comes from the connection
         #: decides only whether it is `reusable`.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
-        #: the stream was cut. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
+        #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out.
+        #: `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
-        self.cut = False
+        self.cut: bool = False
         self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
@@ -186,6 +191,7 @@ class Session:
             case Body(data) if self.streaming:
                 self._give(self.decoder.receive_data(data))
                 self.ended = self.decoder.ended
+                self.error = failure(self.decoder, self.answer, self._secrets)
                 if self.decoder.error is not None and not self.ended:
                     raise self.decoder.error
             case Body(data):
@@ -206,6 +212,7 @@ class Session:
         self.ended = True
         if self._last_word or (self.decoder.may_end and not cut and not self._reconnects):
             self._give(self.decoder.receive_eof(cut=cut))
+        self.error = failure(self.decoder, self.answer, self._secrets)
         if self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
                 f"{how} the end that {self.decoder.dialect.name} marks had not come, "
@@ -252,6 +259,12 @@ class Session:
                 clause="WHATWG HTML 9.2.2",
             )
         return refusal(self._dialect, self.head.status, self.head.headers, body)
+
+
+def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed | None:
+    """The error of a stream that ended with a fatal one; None for any other end, and before it."""
+    said = decoder.failure
+    return None if said is None else secrets.redact(StreamFailed(said, answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

@@ -44,13 +44,14 @@ from ..errors import (
     LocalProtocolError,
     NotAStream,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
 from .asks import Ask, Stop
-from .conversation import Session
+from .conversation import Session, failure
 from .fallback import Fallback
 from .generation import Generation
 from .happening import Happening, Kind, Observe
@@ -99,15 +100,15 @@ class DurableSession:
         keep_events: bool = False,
     ) -> None:
         #: What has arrived so far.
-        self.answer = Answer(keep_events=keep_events)
+        self.answer: Answer = Answer(keep_events=keep_events)
         #: There are no more events to come.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
         self.error: TokenwireError | None = None
         #: The head of the last response.
         self.head: ResponseHead | None = None
         #: What was learned about hosts.
-        self.hosts = hosts or Hosts()
+        self.hosts: Hosts = hosts or Hosts()
         self._policy = policy
         self._observe = observe
         self._guess = guess
@@ -259,9 +260,9 @@ class DurableSession:
         if events:
             self._arrived(events, now)
         if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
-            if exchange.error is not None:
+            if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
                 return events + self._failed(exchange.error, now)
-            self._end(None, now)
+            self._end(exchange.error, now)
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
@@ -435,7 +436,7 @@ class DurableSession:
         events = self._decoder.receive_eof(cut=cut)
         self.answer.add_all(events)
         if self._decoder.outcome in ("clean", "error"):
-            self._end(None, now)
+            self._end(failure(self._decoder, self.answer, self._ask.request.secrets), now)
         elif isinstance(error, StreamInterrupted):
             self._end(error, now, stop.why)
         else:

@@ -33,9 +33,9 @@ class Generation:
     """
 
     def __init__(self, ask: Ask, answer: Answer, policy: Policy) -> None:
-        self.request = ask.request
+        self.request: Request = ask.request
         #: Events of it have come.
-        self.heard = False
+        self.heard: bool = False
         self._dialect = ask.dialect
         self._answer = answer
         self._policy = policy

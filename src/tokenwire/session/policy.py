@@ -20,13 +20,13 @@ connection may last is set by the timers: `Timeouts.event_idle` for a server tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Literal, get_args
 
-from ..errors import LocalProtocolError
+from ..checking import must_be, must_be_number, must_be_one_of
 
 __all__ = [
     "BROWSER",
@@ -36,8 +36,10 @@ __all__ = [
     "NEVER",
     "PATIENT",
     "POLICIES",
+    "Fallback",
     "Interrupted",
     "Policy",
+    "PolicyName",
     "policy_named",
     "retry_after",
 ]
@@ -49,6 +51,12 @@ __all__ = [
 #: "continue": where it cannot be resumed, ask the model to go on with the text that had arrived, and pay for that.
 #: "reconnect": what a browser's EventSource does: the same GET again, after the end of a body too, until a 204.
 Interrupted = Literal["raise", "resume", "restart", "continue", "reconnect"]
+
+#: When the other transport is taken.
+Fallback = Literal["never", "to HTTP", "both"]
+
+#: The names of the policies here.
+PolicyName = Literal["default", "fixed", "patient", "never", "browser"]
 
 #: What servers and gateways say that fail for the moment: too many requests (429), the 5xx of RFC 9110, 15.6, a
 #: timeout of Cloudflare's (524), and Anthropic's overload (529).
@@ -104,10 +112,24 @@ class Policy:
     close_codes: frozenset[int] = _GOING_AWAY
     interrupted: Interrupted = "resume"
     idempotency_field: str = ""
-    fallback: Literal["never", "to HTTP", "both"] = "to HTTP"
+    fallback: Fallback = "to HTTP"
     no_transport: frozenset[int] = _NO_UPGRADE
     generations: int = 3
     resumptions: int | None = 1000
+
+    def __post_init__(self) -> None:
+        must_be(self.name, str, "Policy.name", "text")
+        must_be(self.idempotency_field, str, "Policy.idempotency_field", "the name of a field, empty for none")
+        for name in ("statuses", "close_codes", "no_transport"):
+            must_be(getattr(self, name), Set, f"Policy.{name}", "a frozenset of numbers")
+        must_be_number(self.attempts, "Policy.attempts", least=1, whole=True, none="for no limit")
+        must_be_number(self.elapsed, "Policy.elapsed", none="for no limit")
+        must_be_number(self.generations, "Policy.generations", whole=True)
+        must_be_number(self.resumptions, "Policy.resumptions", whole=True, none="for no limit")
+        for name in ("base", "factor", "cap", "longest"):
+            must_be_number(getattr(self, name), f"Policy.{name}", endless=name in ("cap", "longest"))
+        must_be_one_of(self.interrupted, get_args(Interrupted), "Policy.interrupted")
+        must_be_one_of(self.fallback, get_args(Fallback), "Policy.fallback")
 
     def backoff(self, failures: int, random: Callable[[], float]) -> float:
         """Seconds to wait after so many failures in a row, at least one.
@@ -148,14 +170,15 @@ BROWSER = Policy(
 POLICIES = {policy.name: policy for policy in (DEFAULT, FIXED, PATIENT, NEVER, BROWSER)}
 
 
-def policy_named(name: str) -> Policy:
-    """The ready-made policy of that name.
+def policy_named(name: object) -> Policy:
+    """The ready-made policy of that name; a policy is taken as it is.
 
     :raises LocalProtocolError: when there is none.
     """
-    if name not in POLICIES:
-        raise LocalProtocolError(f"no policy is named {name!r}: there are {', '.join(POLICIES)}")
-    return POLICIES[name]
+    if isinstance(name, Policy):
+        return name
+    must_be_one_of(name, POLICIES, "policy")
+    return POLICIES[str(name)]
 
 
 def retry_after(headers: Sequence[tuple[str, str]], wall: Callable[[], float] | None = None) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from ..checking import must_be_number
 from ..errors import TimeoutExceeded
 
 __all__ = ["Timeouts", "Timers"]
@@ -34,6 +35,11 @@ class Timeouts:
     total: float | None = None
     keepalive: float | None = 20.0
     close: float = 2.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            none = "" if field.name == "close" else "to wait for ever"
+            must_be_number(getattr(self, field.name), f"Timeouts.{field.name}", none=none)
 
 
 class Timers:

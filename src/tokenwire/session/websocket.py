@@ -20,7 +20,7 @@ from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
-from .conversation import refusal
+from .conversation import failure, refusal
 from .request import Request, Want
 from .timers import Timeouts, Timers
 
@@ -41,7 +41,7 @@ class MessageSession:
         #: The answer to the handshake, once it is there.
         self.head: ResponseHead | None = None
         #: There is nothing more to receive.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; a driver raises it after it has handed on what came.
         self.error: TokenwireError | None = None
         #: How the peer closed, once it has.
@@ -216,10 +216,12 @@ class WebSocketSession:
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
     ) -> None:
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or (Answer(), Decoder(dialect))
         #: The connection ended before the stream did.
-        self.cut = False
+        self.cut: bool = False
         self._messages = MessageSession(request, dialect, timeouts)
         self._dialect = dialect
         self._last_word = last_word
@@ -253,7 +255,7 @@ class WebSocketSession:
     @property
     def error(self) -> TokenwireError | None:
         """Why it is over, where it is not as it should be."""
-        if self.decoder.outcome in ("clean", "error"):
+        if self.decoder.outcome == "clean":
             return None
         return self._error or self._messages.error
 
@@ -301,6 +303,7 @@ class WebSocketSession:
         if self.cut and self._last_word:
             events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
+        self._error = self._error or failure(self.decoder, self.answer, self._messages.request.secrets)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
