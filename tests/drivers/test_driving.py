@@ -255,6 +255,16 @@ def test_an_observer_may_close_the_stream() -> None:
             pass
 
 
+def test_an_observer_that_waits_for_the_stream_is_told() -> None:
+    """It would wait for ever: nobody but the thread that it holds up carries the bytes."""
+    with ScriptedServer(hello) as server:
+        stream = tokenwire.stream(server.url, observe=lambda _: next(stream))
+        with stream:
+            assert list(stream) == [*HELLO, End(True)]
+    assert stream.mishaps
+    assert all("observer" in str(mishap) for mishap in stream.mishaps)
+
+
 def test_a_signals_handler_may_close_the_stream() -> None:
     def script(peer: Peer) -> None:
         peer.request()

@@ -55,6 +55,7 @@ class Shared(Generic[_Link]):
         policy: PolicyName | Policy = DEFAULT,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        keep_events: bool = False,
         idle_connections: int = IDLE_CONNECTIONS,
         idle_time: float = IDLE_TIME,
         proxy: str | None = "env",
@@ -69,9 +70,12 @@ class Shared(Generic[_Link]):
         self._key = key
         self._headers = dict(headers or {})
         self._timeouts = timeouts
-        self._ssl_context = ssl_context
+        secure = str(base_url).lower().startswith(("https:", "wss:"))
+        # One for all: it takes long to make, and a TLS session goes on only within the context that it began in.
+        self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
         self._policy: PolicyName | Policy = policy
         self._observe = observe
+        self._keep_events = keep_events
         self._proxy = proxy
         self._usage = usage
         self._on_error: OnError = on_error
@@ -94,7 +98,7 @@ class Shared(Generic[_Link]):
         """The parts of one stream; what is None is as the client has it."""
         if self._pool.closed:
             raise LocalProtocolError("the client is closed: make another one")
-        opening = Opening(
+        return Opening(
             self._base_url,
             json=json,
             dialect=self._dialect if dialect is None else dialect,
@@ -107,12 +111,11 @@ class Shared(Generic[_Link]):
             policy=self._policy if policy is None else policy,
             observe=observe or self._observe,
             hosts=self.hosts,
+            keep_events=self._keep_events,
             proxy=self._proxy,
             usage=self._usage,
             on_error=self._on_error,
         )
-        self._ssl_context = opening.ssl_context  # it takes long to make, and is the same for all
-        return opening
 
 
 class Client(Shared[Link]):
