@@ -206,7 +206,9 @@ class _Reading:
             f"the stream ended without the end that {self.decoder.dialect.name} marks, "
             f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text"
         )
-        return f'{words}; each is an Other: is the dialect right? "auto" finds it' if self._gave_others_alone() else words
+        return (
+            f'{words}; each is an Other: is the dialect right? "auto" finds it' if self._gave_others_alone() else words
+        )
 
     def _gave_others_alone(self) -> bool:
         """Nothing was text, a call or the like in a dialect that has these: the stream may be of another one."""
