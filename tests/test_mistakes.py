@@ -261,7 +261,7 @@ def test_a_stream_of_another_dialect_is_told() -> None:
 @pytest.mark.parametrize("dialect", tokenwire.DIALECTS)
 def test_a_client_of_every_dialect_needs_no_question(client: Callable[..., Any], dialect: str) -> None:
     scheme = {"HTTP": "http", "WebSocket": "ws"}
-    for transport in tokenwire.DIALECTS[dialect].transports:  # type: ignore[index]
+    for transport in tokenwire.DIALECTS[dialect].transports:
         client(f"{scheme[transport]}://127.0.0.1:1/v1", dialect=dialect)
 
 

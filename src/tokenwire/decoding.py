@@ -202,12 +202,10 @@ class _Reading:
     def _interruption(self) -> str:
         if self._says_nothing():
             return self._no_message()
-        words = (
-            f"the stream ended without the end that {self.decoder.dialect.name} marks, "
-            f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text"
-        )
+        advice = '; each is an Other: is the dialect right? "auto" finds it' if self._gave_others_alone() else ""
         return (
-            f'{words}; each is an Other: is the dialect right? "auto" finds it' if self._gave_others_alone() else words
+            f"the stream ended without the end that {self.decoder.dialect.name} marks, "
+            f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text{advice}"
         )
 
     def _gave_others_alone(self) -> bool:
