@@ -53,7 +53,7 @@ refused may be followed by another generation.
         ENDED --> CLOSING: closing
         CLOSING --> OVER: closed
 
-Both are `STATES`, drawn; a test holds them to it.
+The table and the diagram are `STATES`, drawn; a test holds them to it.
 """
 
 from __future__ import annotations
