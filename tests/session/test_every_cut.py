@@ -31,7 +31,7 @@ from tokenwire.dialects.dialect import Dialect
 from tokenwire.dialects.events import Other, StreamEvent
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.endpoint.story import MODELS, STORY
-from tokenwire.errors import BodyTruncated, StreamInterrupted
+from tokenwire.errors import BodyTruncated, StreamFailed, StreamInterrupted
 from tokenwire.framing.sse import SSEParser
 from tokenwire.protocol.http import Body, HTTPExchange
 from tokenwire.recording import load
@@ -90,7 +90,7 @@ class Stream:
             self.events += session.receive_data(self.response[place : place + 1], 0.0)
             self.arrived.append(len(self.events))
         self.events += session.receive_eof(0.0)
-        if session.error is not None:
+        if session.error is not None and not isinstance(session.error, StreamFailed):  # an error is an end, too
             raise NotWhole(self.name, session.error)
         return self
 
@@ -136,7 +136,7 @@ def judge(stream: Stream, policy: Policy, cut: int, *, reset: bool) -> str:
     resumed = session.request is not stream.request
     if gaps != (resumed and stream.name == "a2a"):
         return f"{gaps} gaps were told"
-    if session.error is None:
+    if session.error is None or isinstance(session.error, StreamFailed):
         same = (told[-1] == stream.events[-1] and _artifact(told) == TEXT) if gaps else told == stream.events
         return "" if same else f"it is said to be whole, and is {told}"
     if policy.interrupted != "raise" and stream.request.http.method == "GET":

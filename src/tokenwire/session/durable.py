@@ -38,6 +38,7 @@ from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
 from ..dialects.guess import Guess
+from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
     ConnectionFailed,
@@ -65,6 +66,9 @@ from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
+
+#: Events that wait to be counted; fewer, where they are large.
+MAX_UNCOUNTED = 64
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
@@ -122,6 +126,7 @@ class DurableSession:
         self._exchange = self._new_exchange()
         self._row = FailureRow(policy, random, wall)
         self._progress = Progress()
+        self._uncounted: list[StreamEvent] = []
         self._connections = 0
         self._asked_anew = 0  # generations besides the first
         self._resumed = 0
@@ -261,7 +266,11 @@ class DurableSession:
                 self._fallback.streamed()
         if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
             self._asked()  # the first message goes out as soon as it is open
-        if events:
+        if events and self._state is State.HEARD and self._ask.again is None:
+            self._uncounted += events
+            if are_many(self._uncounted, MAX_UNCOUNTED):
+                self._count()
+        elif events:
             self._arrived(events, now)
         if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
             if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
@@ -278,14 +287,22 @@ class DurableSession:
             events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
             if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
-        self._generation.receive_events(events)
+        self._uncounted += events
+        self._count()
         if self._state is not State.HEARD:
             self._move("heard")
+
+    def _count(self) -> None:
+        """How far the events take the conversation matters once it breaks, so many are counted at once."""
+        events, self._uncounted = self._uncounted, []
+        self._generation.receive_events(events)
         if self._progress.receive_events(events):
             self._row.end()
 
     def _failed(self, error: TokenwireError, now: float) -> list[StreamEvent]:
         """The connection is lost, or could not be had. Decides what comes next."""
+        if self._uncounted:
+            self._count()
         self._happened("failed", now, error=error)
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
         in_handshake = self._state is State.CONNECTED
