@@ -444,6 +444,20 @@ def test_chunks_that_hold_no_json_are_handed_on() -> None:
     assert events == [*[Other("chunk", "…")] * 5, Other("trace", "…"), End(False)]
 
 
+@pytest.mark.parametrize("lost", [b'{"outputText": "Hel', b"\xff"])
+def test_an_end_after_a_chunk_that_was_lost_is_not_clean(lost: bytes) -> None:
+    stream = chunks(lost, {"outputText": "lo", "completionReason": "FINISH"})
+    events = shown(decode(stream, dialect="bedrock-invoke"))
+    assert [type(event) for event in events[-2:]] == [Error, End]
+    assert events[-1] == End(False)
+
+
+def test_what_goes_on_after_message_stop_and_breaks_off_was_cut() -> None:
+    stopped = ("messageStop", {"stopReason": "end_turn"})
+    assert decode(frames(delta(0, text="a"), stopped, delta(1, text="b")))[-1] == End(False)
+    assert decode(frames(delta(0, text="a"), stopped, delta(1, text="b"), stop(1)))[-1] == End(True)
+
+
 def test_raw_is_the_vendors_message() -> None:
     events = decode(chunks(b'{"generation":  "a"}'), dialect="bedrock-invoke")
     assert events[1].raw == '{"generation":  "a"}'

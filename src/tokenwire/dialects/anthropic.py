@@ -18,7 +18,7 @@ from typing import Any
 
 from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
-from .json_decoder import JSONDecoder
+from .json_decoder import CALL_CUT, JSONDecoder
 from .values import error_fields, index_of, object_of, word
 
 __all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
@@ -103,6 +103,8 @@ class AnthropicDecoder(JSONDecoder):
             case "message_delta":
                 return self._message_delta(value, raw, cursor) or None
             case "message_stop":
+                if self._blocks.tools_open and not self._has_reason:
+                    self._missing = CALL_CUT
                 return self._end(raw, cursor, clean=True)
             case "message" if value.get("type"):  # which is also how an event is called that has no name
                 return self._whole(value, raw, cursor)

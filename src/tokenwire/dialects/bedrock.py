@@ -60,7 +60,8 @@ class BedrockDecoder(JSONDecoder):
         self._stopped = False
 
     def finished(self) -> bool:
-        return self._stopped
+        """The model has stopped, and has not gone on since: what is open then was cut."""
+        return self._stopped and not self._blocks.some_open
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None

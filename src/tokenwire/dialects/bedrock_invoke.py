@@ -20,7 +20,7 @@ from .bedrock import BedrockDecoder, bedrock_error_fields
 from .cohere import CohereV1Decoder
 from .dialect import Dialect, DialectDecoder, Message, Prompt, chat_body
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
-from .json_decoder import JSONDecoder
+from .json_decoder import GARBLED, JSONDecoder, incomplete
 from .odd import Odd
 from .openai_chat import ChatDecoder
 from .values import error_fields, index_of, member, parse, value_of, word
@@ -66,12 +66,14 @@ class BedrockInvokeDecoder:
         self._intervened = False
         self._filtered = False  # a `Finish` has said so
         self._failed = False
+        self._lost = False  # a chunk could not be read, and with it what it said
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         if message.event == "error":
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
+            self._lost = self._lost or message.event == "chunk"
             return [Other(message.event or "message", message.data)]
         self._odd.members(parse(message.data), ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
@@ -98,6 +100,10 @@ class BedrockInvokeDecoder:
             elif isinstance(event, Finish) and self._intervened:
                 event.reason = "content_filter"
                 self._filtered = True
+        if self._lost and events and isinstance(events[-1], End) and events[-1].clean:
+            fields, end = incomplete(GARBLED), events[-1]
+            self._failed = True
+            return [*events[:-1], Error(fields["code"], fields["message"], True, end.raw), End(False, end.raw)]
         if not self._intervened or self._failed or not events or not isinstance(events[-1], End):
             return events
         told: list[StreamEvent] = [] if self._filtered else [Finish("content_filter", "INTERVENED", raw=events[-1].raw)]

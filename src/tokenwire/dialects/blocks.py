@@ -52,6 +52,11 @@ class Blocks:
         return None if block is None else block.kind
 
     @property
+    def some_open(self) -> bool:
+        """Whether a block has begun and not ended."""
+        return bool(self._open)
+
+    @property
     def tools_open(self) -> bool:
         """Whether a tool call has begun and not ended."""
         return any(block.kind == "tool" for block in self._open.values())

@@ -43,7 +43,8 @@ _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "t
 
 #: Members of a delta that are read, and those that say nothing to a user.
 _DELTA = frozenset(
-    {"role", "content", "refusal", "tool_calls", "function_call", "reasoning_details", "token_id", *_REASONING}
+    {"role", "content", "refusal", "tool_calls", "function_call", "reasoning_details", "token_id", "error"}
+    | set(_REASONING)
 )
 
 #: The same of a choice.
@@ -51,6 +52,9 @@ _CHOICE = frozenset(
     {"index", "delta", "message", "text", "finish_reason", "error"}
     | {"native_finish_reason", "stop_reason", "matched_stop", "seed"}
 )
+
+#: What parts of text are called beside "text"; some have no name.
+_TEXT_PARTS = ("", "output_text", "input_text")
 
 #: Members of one of `reasoning_details` that are text, and those that say nothing to a user.
 _DETAIL_TEXTS = ("text", "summary")
@@ -253,6 +257,8 @@ class Choice:
         """Mistral: typed parts, thinking being a list of its own."""
         part = {"type": "text", "text": part} if isinstance(part, str) else part
         kind = word(part.get("type")) if isinstance(part, dict) else ""
+        if kind in _TEXT_PARTS and isinstance(part, dict) and part.get("text") is not None:
+            kind = "text"
         if kind == "thinking":
             yield from self._text("reasoning", kind, part.get("thinking"), raw)
         elif kind == "refusal":

@@ -16,6 +16,7 @@ from .dialect import Dialect, Message, Prompt, chat_body
 from .events import BlockKind, Error, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .values import error_fields, index_of, mapping, object_of, word
+from .wholes import WholeBlocks
 
 __all__ = ["COHERE_V1", "COHERE_V2", "CohereDecoder", "CohereV1Decoder"]
 
@@ -36,7 +37,7 @@ _KINDS: dict[str, BlockKind] = {"text": "text", "thinking": "reasoning"}
 
 #: Members that are read, or say nothing to a user: of a message of version 2, of what it says or ends with, of a call.
 _TOP = ("type", "index", "id", "delta")
-_SAID = ("role", "content", "tool_plan", "tool_calls", "citations")
+_SAID = ("role",)
 _CONTENT = ("type", "text", "thinking")
 _DELTA = ("message", "finish_reason", "usage", "error", "error_type")
 _CALL = ("type", "id", "function")
@@ -51,6 +52,16 @@ _RESPONSE = ("response_id", "generation_id", "text", "tool_calls", "finish_reaso
 
 #: Where a block is: "content" or "tool", and its index.
 _Address = tuple[str, int | None]
+
+#: What else a message of a type is read for. What it says beyond that is told by an `Other`, each time.
+_READ: dict[str, tuple[str, ...]] = {
+    "content-start": ("content",),
+    "content-delta": ("content",),
+    "tool-plan-delta": ("tool_plan",),
+    "tool-call-start": ("tool_calls",),
+    "tool-call-delta": ("tool_calls",),
+    "citation-start": ("citations",),
+}
 
 #: The address of the text before the tool calls that says what they are for.
 _PLAN = "plan"
@@ -67,7 +78,8 @@ class _CohereDecoder(JSONDecoder):
         self._stopped = False
 
     def finished(self) -> bool:
-        return self._stopped
+        """The model has stopped, and has not gone on since: what is open then was cut."""
+        return self._stopped and not self._blocks.some_open
 
     def _stop(self, end: dict[str, Any], usage: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
         """The message is complete, or failed."""
@@ -102,8 +114,10 @@ class CohereDecoder(_CohereDecoder):
         delta = self._odd.object(value.get("delta"), "delta")
         said = self._odd.object(delta.get("message"), "message")
         self._odd.members(delta, _DELTA)
-        self._odd.members(said, _SAID)
-        match value.get("type") or message.event:
+        kind = word(value.get("type")) or message.event
+        for name in (name for name in said if said[name] and name not in (*_SAID, *_READ.get(kind, ()))):
+            self._odd.note(name)
+        match kind:
             case "content-delta":
                 return self._content(_address("content", value), said.get("content"), raw, cursor)
             case "content-start":
@@ -172,8 +186,11 @@ class CohereV1Decoder(_CohereDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._tools_seen = False
+        self._blocks: WholeBlocks = WholeBlocks()
         self._said: list[str] = []
+        self._opened = 0  # calls, which counts their addresses
+        self._calls: list[_Address] = []  # of the latest step
+        self._by_index: dict[int | None, _Address] = {}  # those that are told in pieces
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
@@ -185,10 +202,8 @@ class CohereV1Decoder(_CohereDecoder):
                 plan = self._plan(value, raw, cursor)
                 call = self._odd.object(value.get("tool_call_delta"), "tool_call_delta")
                 return plan + (self._tool_chunk(call, raw, cursor) if call else []) or None
-            case "tool-calls-generation" if not self._tools_seen:
-                plan = self._plan(value, raw, cursor)
-                calls = self._odd.objects(value.get("tool_calls"), "tool_calls")
-                return plan + [event for call in calls for event in self._tool(call, raw, cursor)] or None
+            case "tool-calls-generation":
+                return self._generation(value, raw, cursor) or None
             case "stream-start":
                 return [Start(word(value.get("generation_id")), "", raw, cursor)]
             case "stream-end":
@@ -210,21 +225,54 @@ class CohereV1Decoder(_CohereDecoder):
 
     def _tool_chunk(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """A call begins with its name; the whole of it comes again afterwards, in `tool-calls-generation`."""
-        self._tools_seen = True
-        address = _address("tool", call)
+        index = index_of(call.get("index"))
         name, parameters = self._call(call)
         events: list[StreamEvent] = []
-        if name or address not in self._blocks:
-            events = self._blocks.close(_PLAN, raw, cursor)
-            events += self._blocks.open(address, "tool", raw, cursor, name=name)
-        return events + self._blocks.delta(address, parameters, raw, cursor)
+        if not self._by_index:
+            self._calls = []  # another step begins
+        if name or index not in self._by_index:
+            events = self._open_call(name, raw, cursor)
+            self._by_index[index] = self._calls[-1]
+        return events + self._blocks.delta(self._by_index[index], parameters, raw, cursor)
 
-    def _tool(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        name, parameters = self._call(call)
+    def _open_call(self, name: str, raw: str, cursor: str | None) -> list[StreamEvent]:
         events = self._blocks.close(_PLAN, raw, cursor)
-        events += self._blocks.open("tool", "tool", raw, cursor, name=name)
-        events += self._blocks.delta("tool", parameters or "{}", raw, cursor)
-        return events + self._blocks.close("tool", raw, cursor)
+        self._calls.append(("tool", self._opened))
+        self._opened += 1
+        return events + self._blocks.open(self._calls[-1], "tool", raw, cursor, name=name)
+
+    def _generation(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The calls of a step, whole: once more after their pieces, or for the first time."""
+        plan: list[StreamEvent] = []
+        if not self._by_index:
+            self._calls = []
+            plan = self._plan(value, raw, cursor)
+        self._by_index = {}
+        return plan + self._wholes(self._odd.objects(value.get("tool_calls"), "tool_calls"), raw, cursor)
+
+    def _wholes(self, calls: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What is new in the whole calls of a step, which are told in the order in which they began."""
+        told = list(self._calls)
+        events: list[StreamEvent] = []
+        for number, call in enumerate(calls):
+            events += self._whole(told[number] if number < len(told) else None, call, raw, cursor)
+        return events
+
+    def _whole(self, address: _Address | None, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        name, parameters = self._call(call)
+        if address is None:
+            events = self._open_call(name, raw, cursor)
+            events += self._blocks.delta(self._calls[-1], parameters or "{}", raw, cursor)
+            return events + self._blocks.close(self._calls[-1], raw, cursor)
+        told = self._blocks.told(address)
+        if told is not None and name not in ("", told.start.name):
+            return self._blocks.call_anew(address, "", name, parameters, raw, cursor)
+        value = call.get("parameters")
+        if not value and told is not None and not told.text:
+            return []  # no parameters, which pieces say by saying nothing
+        if isinstance(value, str) or value is None:
+            return self._blocks.whole(address, parameters, raw, cursor)
+        return self._blocks.whole_value(address, value, raw, cursor)
 
     def _stream_end(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         response = self._odd.object(value.get("response"), "response")
@@ -232,6 +280,7 @@ class CohereV1Decoder(_CohereDecoder):
         meta = mapping(response.get("meta"))
         usage = {name: meta[name] for name in ("billed_units", "tokens") if name in meta}
         rest = self._rest(self._odd.text(response.get("text"), "text"), raw, cursor)
+        rest += self._wholes(self._odd.objects(response.get("tool_calls"), "tool_calls"), raw, cursor)
         return rest + self._stop(value, usage or None, raw, cursor) + self._end(raw, cursor, clean=True)
 
     def _rest(self, whole: str, raw: str, cursor: str | None) -> list[StreamEvent]:
@@ -239,7 +288,7 @@ class CohereV1Decoder(_CohereDecoder):
         said = "".join(self._said)
         if whole.startswith(said):
             return self._blocks.run(_TEXT, "text", whole.removeprefix(said), raw, cursor)
-        if not whole or self._tools_seen:
+        if not whole or self._opened:
             return []
         return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]
 

@@ -79,8 +79,9 @@ class GeminiDecoder(JSONDecoder):
         blocked = _enum(feedback.get("blockReason"))
         if blocked:
             self._candidate(0).finish = Finish("content_filter", blocked, raw=raw)
-        if isinstance(value.get("usageMetadata"), dict):
-            events.append(Usage(value["usageMetadata"], self.finished(), raw))
+        counts = self._odd.object(value.get("usageMetadata"), "usageMetadata")
+        if counts or value.get("usageMetadata") == {}:
+            events.append(Usage(counts, self.finished(), raw))
         fields = error_fields(value)
         if fields or message.event == "error":
             events += [*self._finishes(), self._error(fields or value, raw)]
@@ -136,6 +137,8 @@ class _Candidate:
             reason = _REASONS.get(word_for_it, "other")
             reason = "tool_calls" if reason == "stop" and self._content.called else reason
             self.finish = Finish(reason, word_for_it, self._number, raw)
+            if reason == "error" and candidate.get("finishMessage"):
+                events.append(Other("finishMessage", raw))
         return events
 
 

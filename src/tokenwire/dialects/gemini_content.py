@@ -59,6 +59,8 @@ class Content:
             kind: BlockKind = "reasoning" if part.get("thought") is True else "text"
             events = self.settle(raw)
             events += self._blocks.run(self._choice, kind, text, raw, choice=self._choice)
+        if not text and part.get("thought") not in (None, True, False, ""):
+            self._odd.note("thought")
         call = object_of(part.get("functionCall"))
         if call is None:
             self._odd.note("functionCall")

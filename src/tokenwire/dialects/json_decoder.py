@@ -6,13 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ..framing.sse import ServerSentEvent
 from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .odd import Odd
 from .values import error_code, error_in_words, error_message, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete"]
+__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
 
 
 #: What may be missing of a stream that has come to its end.
@@ -23,6 +24,14 @@ CALL_CUT = "the rest of a tool call did not come"
 def incomplete(missing: str) -> dict[str, Any]:
     """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
     return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
+
+
+def prefixed_twice(message: Message) -> Message | None:
+    """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
+    other."""
+    if not message.data.startswith("data:"):
+        return None
+    return ServerSentEvent(message.event, message.data.removeprefix("data:").strip(), message.id)
 
 
 class JSONDecoder(ABC):
@@ -82,6 +91,8 @@ class JSONDecoder(ABC):
     def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
         """An error in words, or a message that was cut or garbled; a keepalive that was sent as data."""
         raw, cursor = message.data, message.id or None
+        if (inner := prefixed_twice(message)) is not None:
+            return self.receive_message(inner)
         if message.event == "error":
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):

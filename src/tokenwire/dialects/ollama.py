@@ -85,9 +85,9 @@ class OllamaDecoder(JSONDecoder):
 
     def _call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
         self._called = True
-        function = self._odd.object(call.get("function"), "function")
-        self._odd.members(call, _CALL)
-        self._odd.members(function, _FUNCTION)
+        function = self._odd.object(call.get("function", call), "function")
+        self._odd.members(call, _CALL if "function" in call else (*_CALL, *_FUNCTION))
+        self._odd.members(function, (*_CALL, *_FUNCTION) if function is call else _FUNCTION)
         tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
         arguments = self._odd.arguments(function.get("arguments"), "arguments") or "{}"
         events = self._blocks.open(_BLOCK, "tool", raw, tool_id=tool_id, name=name)

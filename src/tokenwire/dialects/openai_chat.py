@@ -17,7 +17,7 @@ from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, GARBLED, incomplete
+from .json_decoder import CALL_CUT, GARBLED, incomplete, prefixed_twice
 from .values import (
     error_code,
     error_fields,
@@ -25,6 +25,9 @@ from .values import (
     error_message,
     index_of,
     items_of,
+    json_text,
+    listed,
+    mapping,
     object_of,
     value_of,
     word,
@@ -86,6 +89,8 @@ class ChatDecoder:
     def _not_json(self, message: Message, error: Exception) -> list[StreamEvent]:
         """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
         data = message.data
+        if (inner := prefixed_twice(message)) is not None:
+            return self.receive_message(inner)
         if message.event == "error":
             return [self._error({"message": data}, data)]
         if fields := error_in_words(data):
@@ -136,7 +141,7 @@ class ChatDecoder:
         events += self._usage(chunk, raw)
         if events and not chunk.keys() <= _CHUNK:
             events += self._members.tell(chunk, _CHUNK, raw, once=True)
-        fields = error_fields(chunk) or error_fields(chunk.get("x_groq"))
+        fields = error_fields(chunk) or error_fields(chunk.get("x_groq")) or _bare_error(chunk)
         if fields or message.event == "error":
             events.append(self._error(fields or chunk, raw))
         elif not events and (self._speaking is None or not self._speaking.tools.keeps(raw)):
@@ -163,7 +168,7 @@ class ChatDecoder:
             self._choices[number] = Choice(number, self._new_block)
         self._speaking = self._choices[number]
         events = self._speaking.receive(choice, raw)
-        fields = error_fields(choice)
+        fields = error_fields(choice) or error_fields(choice.get("delta"))
         return [*events, self._error(fields, raw)] if fields else events
 
     def _new_block(self) -> int:
@@ -174,6 +179,21 @@ class ChatDecoder:
 def _native(chunk: dict[str, Any]) -> dict[str, Any]:
     """A message of Workers AI's own format, as a choice: `{"response": "text", "tool_calls": […]}`."""
     return {"index": 0, "delta": {"content": chunk["response"], "tool_calls": chunk.get("tool_calls")}}
+
+
+def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The error of a message that is no chunk and has its words at the top; MiniMax has them beside empty choices."""
+    reply = mapping(chunk.get("base_resp"))
+    if reply.get("status_code") not in (None, 0):
+        return {"code": reply["status_code"], "message": reply.get("status_msg")}
+    if "choices" in chunk or "response" in chunk or "usage" in chunk:
+        return {}
+    if errors := listed(chunk.get("errors")):
+        return errors[0] if len(errors) == 1 else {"message": json_text(errors)}
+    message, code = word(chunk.get("message")), error_code(chunk, "code", "status_code", "status")
+    if message and code:
+        return {"code": code, "message": message}
+    return {"message": chunk["detail"]} if word(chunk.get("detail")) else {}
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:

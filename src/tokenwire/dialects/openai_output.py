@@ -409,6 +409,10 @@ class OutputDecoder(JSONDecoder):
         :param error: of a response that failed. Where a message of type `error` told of it before, it counts once.
         """
         events = self._output(self._odd.objects(response.get("output"), "output"), raw, cursor)
+        if response.get("output_text") and not self._blocks.opened:
+            self._odd.note("output_text")
+        if error and status != "failed" and not self._failed:
+            self._odd.note("error")
         events += self._blocks.close_all(raw, cursor)
         counts = self._odd.object(response.get("usage"), "usage")
         if counts or response.get("usage") == {}:
