@@ -43,7 +43,7 @@ def same_always(framing: Framing, stream: bytes, messages: list[tuple[str, str]]
         (b"\r\ndata: 1\r\n\r\n", [("message", "1")], False),
         (b"\xef\xbb\xbfdata: [1]\n\n", [("message", "[1]")], False),
         (b" data: 1\n\ndata: 2\n\n", [("message", "2")], False),
-        (b"data: [1]\n\ndata: {", [("message", "[1]")], False),
+        (b"data: [1]\n\ndata: {", [("message", "[1]")], True),
         (b"[{}\r\n,\r\n{}]\r\n", [("", "{}"), ("", "{}")], False),
         (b"\xef\xbb\xbf\n[{}]", [("", "{}")], False),
         (b'{\n  "a": 1\n}\n', [("", '{\n  "a": 1\n}')], False),

@@ -148,3 +148,26 @@ def test_a_reply_of_minimax_that_is_well_is_no_error() -> None:
     decoder.receive_data(sse(chat({}, "stop", base_resp={"status_code": 0, "status_msg": ""})))
     decoder.receive_eof()
     assert decoder.outcome == "clean"
+
+
+FINISHED = sse(A, STOPPED)
+UNFINISHED = [
+    (b"", "clean"),
+    (b"\n\n: bye", "clean"),
+    (b"data: [DONE]", "clean"),
+    (b"data:[DONE]\n", "clean"),
+    (b"event: ping\n", "clean"),
+    (b"data: " + json.dumps(chat({"content": "B"})).encode(), "interrupted"),
+    (b"data: " + json.dumps(chat({"content": "B"})).encode() + b"\n", "interrupted"),
+    (b'data: {"choices": [{"del', "interrupted"),
+]
+
+
+@pytest.mark.parametrize(("rest", "outcome"), UNFINISHED)
+def test_a_stream_that_breaks_off_in_an_event_after_the_finish_was_cut(rest: bytes, outcome: str) -> None:
+    for pieces in every_way(FINISHED + rest):
+        decoder = Decoder("openai-chat")
+        for it in pieces:
+            decoder.receive_data(it)
+        decoder.receive_eof()
+        assert decoder.outcome == outcome

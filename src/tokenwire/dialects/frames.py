@@ -60,8 +60,7 @@ class Frames(Protocol):
 
     @property
     def cut(self) -> bool:
-        """After the end: something was unfinished, and the framing does not say, as that of server-sent events does,
-        that this means nothing."""
+        """After the end: something was unfinished, and what it said is lost."""
         ...
 
     @property
@@ -112,8 +111,6 @@ class _Unread:
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
-    cut = False
-
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
         self._looking = dialect.stray_errors
@@ -128,6 +125,12 @@ class _SSEFrames:
     @property
     def error(self) -> RemoteProtocolError | None:
         return self._parser.error
+
+    @property
+    def cut(self) -> bool:
+        """The standard has an event without its blank line discarded, which a dialect that is no more than the standard
+        follows. In the others one that said something is a loss; many servers send no blank line after `[DONE]`."""
+        return self._looking and not "[DONE]".startswith(self._parser.unfinished_data.strip())
 
     @property
     def last_event_id(self) -> str:

@@ -176,6 +176,13 @@ class SSEParser:
         """The line whose end has not come; at the end of the stream, what is discarded of it."""
         return self._unfinished.decode("utf-8", "replace")
 
+    @property
+    def unfinished_data(self) -> str:
+        """The data of the event whose blank line has not come; at the end of the stream, what is discarded of it."""
+        field, _, value = self.unfinished_line.partition(":")
+        last = [value[1:] if value.startswith(" ") else value] if field == "data" else []
+        return "\n".join([*self._data_buffer, *last])
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Takes the next bytes of the stream, returns the events that they completed.
 
