@@ -32,11 +32,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def running(command: Sequence[str], folder: Path) -> Run:
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*command, *arguments], cwd=folder, capture_output=True, encoding="utf-8", timeout=240, check=False
         )
-        assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr)
+        assert code is None or done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr)
         assert "Traceback" not in done.stderr
         return done
 
@@ -75,7 +75,9 @@ def test_without_the_extras_the_verbs_print_plain_text(bare: Run, url: str, tmp_
 
 
 def test_without_the_extras_a_run_is_measured(bare: Run, url: str) -> None:
-    assert "since the request was sent" in bare("bench", url, "-p", "hello", "-n", "1").stdout
+    done = bare("bench", url, "-p", "hello", "-n", "1", code=None)
+    assert done.returncode in (0, 1)  # a run on a busy machine says that it is worthless
+    assert "since the request was sent" in done.stdout
 
 
 @pytest.mark.parametrize("verb", ["serve", "replay"])

@@ -51,7 +51,7 @@ def refusal(status: str, body: bytes, fields: bytes = b"") -> bytes:
 PEERS = {
     "no HTTP": ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], 6, "not HTTP", ""),
     "a header of 10 MB": ([HEAD + b"X: " + b"x" * 10_000_000], 6, "larger than", ""),
-    "a chunk size that is none": ([CHUNKED + chunk(delta("Hi")), b"zz\r\n"], 6, "HTTP", "Hi"),
+    "a chunk size that is none": ([CHUNKED + chunk(delta("Hi")), b"zz\r\n"], 6, "a chunk begins without a size", "Hi"),
     "an event over the limit": ([HEAD + b"\r\n" + delta("Hi") + b"data: " + b"x" * 17_000_000], 6, "larger", "Hi"),
     "no answer": ([], 6, "", ""),
     "gzip that is none": ([HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip"], 6, "Content-Encoding", ""),

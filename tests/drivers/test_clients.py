@@ -198,7 +198,7 @@ def test_a_connection_through_tls_is_reused_and_a_new_one_resumes_its_session(dr
 
 
 @drives
-def test_a_tunnel_through_a_proxy_is_reused(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tunnel_through_a_proxy_is_reused(drive: Drive) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -207,8 +207,7 @@ def test_a_tunnel_through_a_proxy_is_reused(drive: Drive, monkeypatch: pytest.Mo
     with kept(ANSWER, tls=context) as served:
         proxy = Proxy(served.server.port)
         with ScriptedServer(proxy) as between:
-            monkeypatch.setenv("HTTPS_PROXY", between.url)
-            said = drive(served.server.url, 3, between=pause, ssl_context=trusting)
+            said = drive(served.server.url, 3, between=pause, ssl_context=trusting, proxy=between.url)
     assert said.errors == [None] * 3
     assert len(proxy.asked) == len(served.asked) == 1
 

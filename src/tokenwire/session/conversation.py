@@ -184,16 +184,13 @@ class Session:
         return events
 
     def _handle(self, event: HTTPEvent) -> None:
+        if self.streaming and type(event) is Body:  # nearly all of them, so it is looked at first
+            self._receive_stream(event.data)
+            return
         match event:
             case ResponseHead():
                 self.head = event
                 self.streaming = event.status == 200 and self._is_stream_type(_media_type(event))
-            case Body(data) if self.streaming:
-                self._give(self.decoder.receive_data(data))
-                self.ended = self.decoder.ended
-                self.error = failure(self.decoder, self.answer, self._secrets)
-                if self.decoder.error is not None and not self.ended:
-                    raise self.decoder.error
             case Body(data):
                 self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
                 if len(self._refused) >= MAX_ERROR_BODY:
@@ -202,6 +199,15 @@ class Session:
                 self._finish("the connection was reset:", cut=True)
             case ResponseEnd():
                 self._finish("the body is complete, but")
+
+    def _receive_stream(self, data: bytes) -> None:
+        decoder = self.decoder
+        self._give(decoder.receive_data(data))
+        if decoder.ended:
+            self.ended = True
+            self.error = failure(decoder, self.answer, self._secrets)
+        elif decoder.error is not None:
+            raise decoder.error
 
     def _finish(self, how: str, *, cut: bool = False, cause: BodyTruncated | None = None) -> None:
         """Nothing more will come, and the dialect's terminator has not."""

@@ -38,6 +38,7 @@ from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
 from ..dialects.guess import Guess
+from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
     ConnectionFailed,
@@ -65,6 +66,9 @@ from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
+
+#: Events that wait to be counted; fewer, where they are large.
+MAX_UNCOUNTED = 64
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
@@ -115,12 +119,14 @@ class DurableSession:
         self._timeouts = timeouts or Timeouts()
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
+        self._allows = STATES[self._state]  # what the state does; kept, for it is looked up for each read
         self._ask = self._fallback.first(Ask("first", request, dialect))
         self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
         self._exchange = self._new_exchange()
         self._row = FailureRow(policy, random, wall)
         self._progress = Progress()
+        self._uncounted: list[StreamEvent] = []
         self._connections = 0
         self._asked_anew = 0  # generations besides the first
         self._resumed = 0
@@ -148,7 +154,7 @@ class DurableSession:
     def wants(self) -> Want:
         """What a driver is to do now."""
         finished = self._state in (State.ENDED, State.CLOSING) and self._exchange.gone
-        return "over" if finished else STATES[self._state].wants
+        return "over" if finished else self._allows.wants
 
     # What a driver tells.
 
@@ -193,10 +199,12 @@ class DurableSession:
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
-        if self.wants == "over" or self._state is State.ENDED:
+        if self._state is State.ENDED or self.wants == "over":
             return None
         own = self._until if self._state is State.WAITING else self._exchange.next_deadline()
-        return min((deadline for deadline in (own, self._total) if deadline is not None), default=None)
+        if own is None or self._total is None:
+            return own if self._total is None else self._total
+        return min(own, self._total)
 
     def handle_deadline(self, now: float) -> list[StreamEvent]:
         """The time has come: a timer ran out, a ping is due, or the wait is over."""
@@ -233,7 +241,7 @@ class DurableSession:
     @property
     def _connects(self) -> bool:
         """There is a connection, of use or not."""
-        return STATES[self._state].wants == "transfer"
+        return self._allows.wants == "transfer"
 
     @property
     def _listens(self) -> bool:
@@ -241,7 +249,8 @@ class DurableSession:
         return self._connects and (self._state is not State.ENDED or self._exchange.ended)
 
     def _move(self, move: Move) -> None:
-        self._state = STATES[self._state].moves[move]
+        self._state = self._allows.moves[move]
+        self._allows = STATES[self._state]
 
     def _asked(self) -> None:
         """What is asked has begun to go out."""
@@ -250,14 +259,18 @@ class DurableSession:
     def _take(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
         """What came of what the connection was told."""
         exchange = self._exchange
-        if exchange.head is not None:
+        if exchange.head is not self.head and exchange.head is not None:
             self.head = exchange.head
-            self._streamed = self._streamed or exchange.streaming
             if exchange.streaming:
+                self._streamed = True
                 self._fallback.streamed()
         if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
             self._asked()  # the first message goes out as soon as it is open
-        if events:
+        if events and self._state is State.HEARD and self._ask.again is None:
+            self._uncounted += events
+            if are_many(self._uncounted, MAX_UNCOUNTED):
+                self._count()
+        elif events:
             self._arrived(events, now)
         if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
             if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
@@ -274,14 +287,22 @@ class DurableSession:
             events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
             if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
-        self._generation.receive_events(events)
+        self._uncounted += events
+        self._count()
         if self._state is not State.HEARD:
             self._move("heard")
+
+    def _count(self) -> None:
+        """How far the events take the conversation matters once it breaks, so many are counted at once."""
+        events, self._uncounted = self._uncounted, []
+        self._generation.receive_events(events)
         if self._progress.receive_events(events):
             self._row.end()
 
     def _failed(self, error: TokenwireError, now: float) -> list[StreamEvent]:
         """The connection is lost, or could not be had. Decides what comes next."""
+        if self._uncounted:
+            self._count()
         self._happened("failed", now, error=error)
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
         in_handshake = self._state is State.CONNECTED
@@ -312,7 +333,7 @@ class DurableSession:
 
     def _following_a_break(self) -> Ask | Stop:
         """The connection broke, or was silent for too long: what follows goes by how far the exchange had got."""
-        match STATES[self._state].when_broken:
+        match self._allows.when_broken:
             case "ask again":
                 return self._ask
             case "ask again if it is harmless" if self._is_harmless():

@@ -69,7 +69,11 @@ class Timers:
 
     def next_deadline(self) -> float | None:
         """When the first of them runs out; None for never."""
-        return min((deadline for _, _, deadline in self._running.values()), default=None)
+        nearest = None
+        for _, _, deadline in self._running.values():
+            if nearest is None or deadline < nearest:
+                nearest = deadline
+        return nearest
 
     def expired(self, now: float) -> TimeoutExceeded | None:
         """The error of the timer that has run out, if one has; that of the whole before others."""
