@@ -50,8 +50,8 @@ ALL, SOME = 20_000, 150
 SAMPLE, SAMPLE_KEPT = 127, 307
 
 #: Seconds between two conversations: an idle connection is dropped by some proxies after 12, by the endpoint after 75.
-#: At 11.98 the end is on its way when the request is sent.
-GAPS = (0.0, 5.0, 11.98, 20.0, 80.0)
+#: At 11.985 the end is on its way when the request is sent.
+GAPS = (0.0, 5.0, 11.985, 20.0, 80.0)
 
 
 def simulate(
@@ -137,7 +137,16 @@ def from_seed(seed: int) -> str:
     jitter, kept, now = random.random(), Kept(), 0.0
     for _ in range(2):
         simulation, session = simulate(
-            dialect, scheme, faults, policy, seed=seed, pace=pace, keepalive=keepalive, jitter=jitter, kept=kept, now=now
+            dialect,
+            scheme,
+            faults,
+            policy,
+            seed=seed,
+            pace=pace,
+            keepalive=keepalive,
+            jitter=jitter,
+            kept=kept,
+            now=now,
         )
         if problem := judge(simulation, session):
             return problem
@@ -221,7 +230,7 @@ STALE: list[tuple[str, Fault, float, bool, bool]] = [
     ("it stands", Fault(), 1.0, True, True),
     ("a proxy has closed it", Fault(idle_drop=12.0), 20.0, False, True),
     ("the server has closed it", Fault(), 80.0, False, True),
-    ("a proxy closes it while the request is on its way", Fault(idle_drop=12.0), 11.98, True, False),
+    ("a proxy closes it while the request is on its way", Fault(idle_drop=12.0), 11.985, True, False),
 ]
 
 
@@ -240,7 +249,7 @@ def test_a_stale_connection_costs_a_new_one_and_after_the_request_no_second_post
 
 @pytest.mark.parametrize("policy", ["default", "patient", "fixed"])
 def test_a_get_over_a_stale_connection_is_asked_again(policy: str) -> None:
-    simulation, session, _ = twice("holysheep", Fault(idle_drop=12.0), POLICIES[policy], 11.98)
+    simulation, session, _ = twice("holysheep", Fault(idle_drop=12.0), POLICIES[policy], 11.985)
     assert (simulation.reused, len(simulation.sent), session.error) == (1, 2, None), simulation.story()
     assert session.answer.text == TEXT
 
