@@ -16,7 +16,7 @@ ORIGIN = "http://host"
 
 
 class Line:
-    """What a driver's link is to a pool. `coming`: bytes that have arrived and were not read yet; then `end`, if any."""
+    """What a driver's link is to a pool. `coming`: what has arrived and was not read yet; then `end`, if any."""
 
     tls = None
 

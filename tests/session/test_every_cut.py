@@ -66,7 +66,7 @@ class Stream:
 
     :ivar answer: what the server says to a request: its whole response.
     :ivar before: the response to an earlier request over the same connection; empty where the connection is new.
-    :ivar told: of that, how many bytes it takes until the earlier conversation has ended; then comes the end of the body.
+    :ivar told: of that, the bytes after which the earlier conversation has ended; then comes the end of the body.
     :ivar arrived: how many events there are after each byte.
     """
 

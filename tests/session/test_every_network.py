@@ -1,5 +1,5 @@
-"""Any network, drawn from a seed, and connections cut at every byte, WebSockets and those that are used again: the session
-against the reference endpoint.
+"""The session against the reference endpoint: any network, drawn from a seed; WebSockets, and connections that are used
+again, cut at every byte.
 
 What must come out is in `judge`. A failure prints the seed and the conversation. A test run takes a sample. All of it,
 with the number of scenarios, or as many seeds as the argument says:
@@ -225,7 +225,7 @@ def test_a_connection_that_is_used_again_may_be_cut_anywhere() -> None:
     assert not wrong, "\n".join(wrong[:3])
 
 
-#: What happens to the connection, and seconds between the conversations: whether it is used again, and what comes of it.
+#: What happens to the connection, and seconds between the conversations; whether it is used again, and all comes.
 STALE: list[tuple[str, Fault, float, bool, bool]] = [
     ("it stands", Fault(), 1.0, True, True),
     ("a proxy has closed it", Fault(idle_drop=12.0), 20.0, False, True),
