@@ -103,7 +103,7 @@ def compared(counted: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[l
 
 
 def count_all() -> dict[str, int]:
-    """Instructions an event, of copies of the library and what it needs, compiled, so that Python has only to load them."""
+    """Instructions an event, of copies of the library and what it needs, compiled: Python has only to load them."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         for package in (Path(module.__file__).parent for module in (tokenwire, h11, wsproto)):
             shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))

@@ -35,6 +35,7 @@ QUICK = (
     "test_decode.py",
     "test_face.py",
     "test_mistakes.py",
+    "test_readme.py",
 )
 
 #: What is in these directories and takes long all the same.

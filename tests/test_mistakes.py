@@ -248,6 +248,43 @@ def test_a_stream_that_was_cut_is_no_body_of_something_else() -> None:
             tokenwire.collect([body], dialect)
 
 
+def test_a_stream_of_another_dialect_is_told() -> None:
+    body = b'data: {"choices": [{"delta": {"content": "Hi"}}]}\n\n'
+    with pytest.raises(StreamInterrupted, match="is the dialect right"):
+        tokenwire.collect([body], "anthropic-messages")
+    with pytest.raises(StreamInterrupted) as caught:
+        tokenwire.collect([body], "openai-chat")
+    assert "is the dialect right" not in str(caught.value)
+
+
+@pytest.mark.parametrize("client", [tokenwire.Client, tokenwire.AsyncClient])
+@pytest.mark.parametrize("dialect", tokenwire.DIALECTS)
+def test_a_client_of_every_dialect_needs_no_question(client: Callable[..., Any], dialect: str) -> None:
+    scheme = {"HTTP": "http", "WebSocket": "ws"}
+    for transport in tokenwire.DIALECTS[dialect].transports:
+        client(f"{scheme[transport]}://127.0.0.1:1/v1", dialect=dialect)
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"dialect": "openai"}, "there is no dialect 'openai'"),
+        ({"policy": "patien"}, "Do you mean 'patient'"),
+        ({"timeouts": 30}, "write Timeouts"),
+        ({"key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
+        ({"base_url": None}, "url takes the URL as text"),
+        ({"idle_connections": -1}, "idle_connections takes a whole number"),
+        ({"idle_time": NAN}, "idle_time takes a number"),
+    ],
+)
+@pytest.mark.parametrize("client", [tokenwire.Client, tokenwire.AsyncClient])
+def test_a_client_tells_a_mistake_when_it_is_made(
+    client: Callable[..., Any], argument: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(tokenwire.TokenwireError, match=words):
+        client(**{"base_url": "http://127.0.0.1:1/v1", **argument})
+
+
 #: Arguments that every entrance with a URL takes, and what is said of them.
 ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"url": None}, "url takes the URL as text, and None was given"),

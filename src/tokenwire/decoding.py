@@ -202,10 +202,22 @@ class _Reading:
     def _interruption(self) -> str:
         if self._says_nothing():
             return self._no_message()
+        advice = '; each is an Other: is the dialect right? "auto" finds it' if self._gave_others_alone() else ""
         return (
             f"the stream ended without the end that {self.decoder.dialect.name} marks, "
-            f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text"
+            f"after {self.answer.count - 1} events and {len(self.answer.text)} characters of text{advice}"
         )
+
+    def _gave_others_alone(self) -> bool:
+        """Nothing was text, a call or the like in a dialect that has these: the stream may be of another one."""
+        told = [event for event in self.answer.events if not isinstance(event, End)]
+        is_all = self.answer.count == len(self.answer.events)
+        return self._speaks() and is_all and bool(told) and all(isinstance(event, Other) for event in told)
+
+    def _speaks(self) -> bool:
+        """The dialect has events of its own; those of others are all `Other`."""
+        dialect = self.decoder.dialect
+        return dialect.tools or dialect.reasoning or dialect.usage
 
     def _says_nothing(self) -> bool:
         """There was no message, or none that the dialect knows in a body that looks like no stream."""
@@ -213,9 +225,7 @@ class _Reading:
         if self.answer.count > len(events):
             return False  # there were many, of which these are the last
         told = [event for event in events if not isinstance(event, End)]
-        dialect = self.decoder.dialect
-        speaks = dialect.tools or dialect.reasoning or dialect.usage  # the events of others are all `Other`
-        if speaks and looks_like_no_stream(self._beginning):
+        if self._speaks() and looks_like_no_stream(self._beginning):
             return all(isinstance(event, Other) or (isinstance(event, Error) and not event.fatal) for event in told)
         return all(isinstance(event, Other) and event.type == "not-json" for event in told)
 

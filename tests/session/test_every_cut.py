@@ -101,7 +101,7 @@ class Stream:
             self.events += session.receive_data(self.response[place : place + 1], 0.0)
             self.arrived.append(len(self.events))
         self.events += session.receive_eof(0.0)
-        if session.error is not None and not isinstance(session.error, StreamFailed):
+        if session.error is not None and not isinstance(session.error, StreamFailed):  # an error is an end, too
             raise NotWhole(self.name, session.error)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -73,6 +74,8 @@ def message_of(error: BaseException) -> str:
     """What an error says, with the name of its file where it has one."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return str(error)
 
 
@@ -117,6 +120,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return USAGE, ""
         case OSError() if error.filename is not None:
             return USAGE, ""
+        case OSError(errno=errno.EADDRINUSE):
+            return UNREACHABLE, "Give another --port, or none to take a free one."
         case OSError():
             return UNREACHABLE, ""
     raise known().redact(error)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from ..secrecy.search import Search
-from ..secrecy.secrets import Secrets, is_path, is_plain_name, secrets_in_url
+from ..secrecy.secrets import Secrets, is_path, is_plain_name, is_secret_name, secrets_in_url
 
 __all__ = ["GuardedStream", "clean", "end_output", "guarded", "know", "known"]
 
@@ -108,7 +108,8 @@ def secrets_in_arguments(arguments: Sequence[str]) -> Iterator[str]:
         name, equals, value = argument.partition("=")
         if argument.startswith("--") and equals:
             option, argument = name, value
-        if option.startswith("--key") and not argument.startswith("-"):
+        names_a_key = option.startswith("--key") or is_secret_name(option.lstrip("-"))
+        if names_a_key and not argument.startswith("-"):
             if not (argument in os.environ or is_plain_name(argument) or is_path(argument) or _is_file(argument)):
                 yield argument
         elif option.startswith("--head"):

@@ -83,6 +83,18 @@ def add_key_options(parser: argparse.ArgumentParser, what: str) -> None:
     key = parser.add_mutually_exclusive_group()
     key.add_argument("--key-env", metavar="NAME", help=f"{what}: the environment variable that holds it")
     key.add_argument("--key-file", metavar="FILE", help=f"{what}: the file that holds it; - reads standard input")
+    key.add_argument("--key", "--api-key", "--token", type=_refused_key, help=argparse.SUPPRESS)
+
+
+def _refused_key(_: str) -> None:
+    """Whoever tries to give a key as an argument is told how to give it.
+
+    :raises ArgumentTypeError: always.
+    """
+    raise argparse.ArgumentTypeError(
+        "a key is not taken from the command line, where others can read it: "
+        "name the variable that holds it by --key-env, or the file by --key-file"
+    )
 
 
 def positive_seconds(text: str) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ..checking import must_be_number
 from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
@@ -39,7 +40,7 @@ class Shared(Generic[_Link]):
     :param idle_connections: how many are kept at the most, to one origin.
     :param idle_time: seconds after which an idle connection is closed.
 
-    The other parameters, and the errors, are those of `tokenwire.stream`.
+    The other parameters, and the errors, are those of `tokenwire.stream`. The client checks them when it is made.
     """
 
     def __init__(
@@ -79,7 +80,11 @@ class Shared(Generic[_Link]):
         self._proxy = proxy
         self._usage = usage
         self._on_error: OnError = on_error
+        must_be_number(idle_connections, "idle_connections", whole=True)
+        must_be_number(idle_time, "idle_time")
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
+        # A mistake is told now, and not by the first stream. Some dialects have the model in the path.
+        self._opening({"model": "any"}, None, None, None, None, None, None)
 
     def close(self) -> None:
         """Closes the idle connections. Streams that are open go on, and are the last."""

@@ -11,7 +11,7 @@ A driver asks what is wanted and does it, then tells what came of it, with the t
     "wait"                      # nothing, without a connection, until session.next_deadline()
     "over"                      # the connection is of no more use
 
-At `next_deadline()` it is told `handle_deadline(now)`. Whatever it is told of may return stream events. `Session` and
+At `next_deadline()` it calls `handle_deadline(now)`. Each of these calls may return stream events. `Session` and
 `WebSocketSession` are one connection each; here is what follows when one fails. What arrives is kept in one `Answer`,
 and read by one `Decoder` as long as it is the same stream.
 
@@ -229,7 +229,7 @@ class DurableSession:
         self._exchange.send(message)
 
     def close(self, now: float) -> bool:
-        """The user has had enough; whether there is an end of the peer's to wait for."""
+        """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
         if self._state is State.OVER:
             return False
         waits = self._connects and self._exchange.close(now)
@@ -240,12 +240,12 @@ class DurableSession:
 
     @property
     def _connects(self) -> bool:
-        """There is a connection, of use or not."""
+        """There is a connection, even if nothing more is asked over it."""
         return self._allows.wants == "transfer"
 
     @property
     def _listens(self) -> bool:
-        """What comes over the connection matters: the conversation was not given up in the middle of it."""
+        """What comes is read. It is not after we gave up (by `total`, say) an exchange that has not ended itself."""
         return self._connects and (self._state is not State.ENDED or self._exchange.ended)
 
     def _move(self, move: Move) -> None:
@@ -279,7 +279,7 @@ class DurableSession:
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
-        """New progress resets the failure count; what was there before does not, nor a generation that catches up."""
+        """Takes events. Those past the furthest point reached end the row of failures; repeated ones do not."""
         if self._ask.again is not None:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
@@ -395,7 +395,7 @@ class DurableSession:
         return events
 
     def _turn_to(self, ask: Ask, now: float) -> list[StreamEvent]:
-        """Something else is asked next: the rest of the generation, another one, or this one over another transport."""
+        """The next connection asks something else: the rest, another generation, or this one over another transport."""
         assert ask.kind != "first"
         events: list[StreamEvent] = []
         place = _place(ask.request) if ask.kind == "falling back" else self._generation.cursor(self._decoder)

@@ -12,6 +12,15 @@
                                                         "over" as ENDED does.
     OVER        over      nothing                       There is no connection, and none follows.
 
+A connection breaks when it is cut or reset, or when a timer other than `total` runs out. "ask again" sends the same
+request once more; "if it is harmless" means a GET, or a request with an idempotency key; "go on" resumes the stream, or
+restarts or continues it by a policy that wants that. Each further connection is bounded by the policy.
+
+What does not depend on the state: after a status of `Policy.statuses`, such as 503, the same is asked again. Another
+status, a breach of the protocol, a certificate that is not trusted and the timer `total` end the conversation. There
+are two exceptions. Before there was a stream, the other transport may be taken (see `fallback`). A resumption that is
+refused may be followed by another generation.
+
     stateDiagram-v2
         [*] --> CONNECTING
         CONNECTING --> CONNECTED: connected
@@ -44,7 +53,7 @@
         ENDED --> CLOSING: closing
         CLOSING --> OVER: closed
 
-Both are `STATES`, drawn; a test holds them to it.
+The table and the diagram are `STATES`, drawn; a test holds them to it.
 """
 
 from __future__ import annotations
@@ -73,10 +82,13 @@ class State(Enum):
 
 
 #: What takes a conversation from one state to another.
-#: "asked for the rest": with a request that goes on with a generation which was heard before.
+#: "connected": the connection stands. "asked": the request has begun to go out.
+#: "asked for the rest": so has one that goes on with a generation of which events had come before.
+#: "heard": an event of the answer came.
 #: "to wait", "to connect": another connection follows, after a while or at once.
 #: "ended": no more events come.
-#: "closing", "closed": the user has had enough, and there is an end of the peer's to wait for, or there is none.
+#: "closing": the user has closed, and the peer's end of the WebSocket is waited for.
+#: "closed": the user has closed, and nothing is waited for.
 Move = Literal[
     "connected", "asked", "asked for the rest", "heard", "to wait", "to connect", "ended", "closed", "closing"
 ]
