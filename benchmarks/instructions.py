@@ -103,12 +103,18 @@ def compared(counted: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[l
 
 
 def count_all() -> dict[str, int]:
-    """Instructions an event, of copies of the library and what it needs, compiled: Python has only to load them."""
+    """Instructions an event, by the path."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for package in (Path(module.__file__).parent for module in (tokenwire, h11, wsproto)):
-            shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))
-        compileall.compile_dir(folder, quiet=1)
+        copy_libraries(folder)
         return dict(zip(PATHS, pool.map(lambda path: _count(path, folder), PATHS), strict=True))
+
+
+def copy_libraries(folder: str) -> None:
+    """The library and what it needs, compiled, so that Python has only to load them."""
+    for module in (tokenwire, h11, wsproto):
+        package = Path(module.__file__).parent
+        shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(folder, quiet=1)
 
 
 def _count(path: str, folder: str) -> int:
@@ -121,7 +127,7 @@ def _count(path: str, folder: str) -> int:
 
 
 def _instructions(reader: str, rounds: int, file: Path) -> int:
-    """Instructions of a whole process, which loads nothing but the library beside the file."""
+    """Instructions of a whole process, which loads nothing but what is beside the file."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     python = [sys.executable, "-S", str(COUNTED), reader, str(rounds), str(file)]
     # A seed, for the order in which a set is gone through depends on it.
