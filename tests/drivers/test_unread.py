@@ -41,7 +41,7 @@ def talkative(peer: Peer) -> None:
 
 def blocking(url: str) -> list[str | bytes]:
     with tokenwire.connect(url) as websocket:
-        with pytest.raises(tokenwire.LocalProtocolError, match="64 MiB arrived .*iterate"):
+        with pytest.raises(tokenwire.LocalProtocolError, match=r"64 MiB arrived .*iterate"):
             websocket.send(MESSAGE)
         assert size_of(websocket._arrived) < MAX_UNREAD * 1.1
         return list(websocket)
@@ -50,7 +50,7 @@ def blocking(url: str) -> list[str | bytes]:
 def with_asyncio(url: str) -> list[str | bytes]:
     async def run() -> list[str | bytes]:
         async with tokenwire.aconnect(url) as websocket:
-            with pytest.raises(tokenwire.LocalProtocolError, match="64 MiB arrived .*iterate"):
+            with pytest.raises(tokenwire.LocalProtocolError, match=r"64 MiB arrived .*iterate"):
                 await websocket.send(MESSAGE)
             assert size_of(websocket._arrived) < MAX_UNREAD * 1.1
             return [message async for message in websocket]
