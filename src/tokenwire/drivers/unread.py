@@ -1,7 +1,7 @@
 """How much may arrive for a program that only sends.
 
-`send` reads while it writes: a peer that answers before it reads on would else wait for us, and we for it. What comes
-meanwhile is kept for whoever iterates, up to a limit, so that a peer that says much and reads nothing cannot fill the
+`send` reads while it writes: a peer that answers before it reads on would else wait for us, and we for it. What it
+reads is kept for whoever iterates, up to a limit, so that a peer that says much and does not read cannot fill the
 memory.
 """
 

@@ -20,7 +20,7 @@ _WEBSOCKET = ("ws", "wss")
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
 _VISIBLE = re.compile(r"[!-~]+")
-_USERINFO = re.compile(r"//[^/?#]*@")
+_USERINFO = re.compile(r"(?:(?<=//)|^(?!\w*://)).*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,5 +95,8 @@ def _ascii(host: str) -> str | None:
 
 
 def _shown(url: str) -> str:
-    """The URL for a message: without user name, password and query, which may hold a key."""
-    return repr(_USERINFO.sub("//…@", url).partition("?")[0])
+    """The URL for a message: without user name, password and query, which may hold a key.
+
+    All before the last "@" is left out, for a key that is not encoded may hold "/", "?" and "#", and for want of "//".
+    """
+    return repr(_USERINFO.sub("…@", url, count=1).partition("?")[0])
