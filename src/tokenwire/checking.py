@@ -29,9 +29,10 @@ def must_be(value: object, kinds: type | tuple[type, ...], name: str, wanted: st
 def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
     """The value is one of the names."""
     known = list(names)
+    if isinstance(value, str) and value in known:
+        return
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
-    if value not in known:
-        raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
+    raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
 
 
 def must_be_texts(values: object, name: str) -> None:

@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Literal, get_args
 
 from ..checking import must_be, must_be_number, must_be_one_of
