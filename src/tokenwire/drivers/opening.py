@@ -51,6 +51,7 @@ __all__ = [
     "Opening",
     "SoFar",
     "connection_failed",
+    "default_trust",
     "is_our_timeout",
     "key_from_environment",
     "refuses",
@@ -176,7 +177,7 @@ class Opening:
         self.target: Target = self.request.http.target
         self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
-        self.ssl_context: ssl.SSLContext | None = (ssl_context or _default_trust()) if self.target.tls else None
+        self.ssl_context: ssl.SSLContext | None = (ssl_context or default_trust()) if self.target.tls else None
         self._fallback: tuple[Request, Dialect] | None = None
         if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
             other = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
@@ -308,7 +309,8 @@ def _random() -> float:
     return random()
 
 
-def _default_trust() -> ssl.SSLContext:
+def default_trust() -> ssl.SSLContext:
+    """Verifies certificates by the system's authorities."""
     import ssl
 
     return ssl.create_default_context()

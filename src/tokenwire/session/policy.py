@@ -207,6 +207,11 @@ def _number(text: str) -> float | None:
 
 
 def _timestamp(text: str) -> float | None:
+    if not text:
+        return None
+    from datetime import UTC  # only for dates, which few responses have to be read for: `email` takes long to load
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
