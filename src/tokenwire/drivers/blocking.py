@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # neither TLS nor wsproto is loaded for a stream that needs n
     import ssl
 
     from ..protocol.websocket import Closed
+    from .tls import TLS
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 

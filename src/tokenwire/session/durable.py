@@ -63,6 +63,7 @@ from .request import Request, Want
 from .row import FailureRow
 from .states import STATES, Move, State
 from .timers import Timeouts
+
 if TYPE_CHECKING:
     from .websocket import WebSocketSession
 
