@@ -57,6 +57,8 @@ def must_be_number(
     """
     if value is None and none:
         return
+    if type(value) is float and least <= value < inf and not whole:
+        return  # nearly every setting is this: the words for what is wrong are not made
     kind = "a whole number" if whole else "a number"
     numbers = int if whole else (int, float)
     instead = f"None {none}" if none else ""

@@ -149,6 +149,10 @@ class ChunkedParser:
 
     def _close_chunk(self, data: bytes, at: int) -> int:
         """CRLF follows the data, and may be cut as anything else."""
+        if data.startswith(self._closing, at):
+            at += len(self._closing)
+            self._closing = b""
+            return at
         found = data[at : at + len(self._closing)]
         for place, byte in enumerate(found):
             if byte != self._closing[place]:
