@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -171,6 +172,45 @@ def test_a_subprotocol_that_carries_it_is_not_shown(port: int, tmp_path: Path) -
     ):
         raise AssertionError
     assert secret not in shown(caught.value) + (tmp_path / "a.wire.jsonl").read_text()
+
+
+MISTAKES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "a subprotocol that is no token": ("ws://127.0.0.1:1", {"subprotocols": [f"openai-insecure-api-key.{CANARY}"]}),
+    "a field in its name": ("ws://127.0.0.1:1", {"headers": {f"Authorization: Bearer {CANARY}": ""}}),
+    "a password that is not encoded": (f"ws://user:{CANARY}@127.0.0.1:1", {}),
+    "a user without a scheme": (f"user:{CANARY}@127.0.0.1:1", {}),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_that_holds_it_is_told_without_it(mistake: str) -> None:
+    url, options = MISTAKES[mistake]
+    with pytest.raises(tokenwire.LocalProtocolError) as caught, tokenwire.connect(url, **options):
+        raise AssertionError
+    message = str(caught.value)
+    assert "canary" not in message
+    assert not sings(message.encode())
+
+
+SAID: list[Mapping[str, Any] | str | bytes] = [
+    {"type": "auth", "token": CANARY},
+    json.dumps({"session": {"api_key": CANARY}}),
+    json.dumps([{"authorization": f"Bearer {CANARY}"}]).encode(),
+]
+
+
+@pytest.mark.parametrize("message", SAID)
+def test_what_is_said_in_mid_stream_is_known_from_then_on(message: Any, port: int, tmp_path: Path) -> None:
+    url = f"ws://127.0.0.1:{port}/closed/v1/chat/stream"
+    log: list[str] = []
+    with tokenwire.stream(
+        url, dialect="holysheep", json={}, policy="never", observe=lambda h: log.append(f"{h!r} {h.error!r}")
+    ) as stream:
+        stream.send(message)
+        with pytest.raises(tokenwire.StreamInterrupted) as caught:
+            list(stream)
+    assert "1008" in str(caught.value)
+    assert not sings((shown(caught.value) + "".join(log)).encode())
 
 
 def test_a_proxy_that_repeats_it_is_not_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ class StreamFailed(TokenwireError):
 
     With `on_error="event"` it is not raised: the `Error` among the events is all there is then.
 
-    :ivar error: what the server said.
+    :ivar error: what the server said, without the secrets of the request, which it may repeat.
     :ivar answer: text, reasoning, tools, usage and events as far as they came.
 
     :param instead: the message, where the server said no error in words and something else came in place of a stream.

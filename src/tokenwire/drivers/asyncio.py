@@ -34,6 +34,7 @@ from .route import Route
 from .sockets import CLOSED
 from .tls import TLS
 from .transport import Ending, Keeper, Link, Timer, dial, is_fit
+from .unread import MAX_UNREAD, size_of, too_much_unread
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
 
@@ -133,6 +134,7 @@ class _Driver(Generic[_Item]):
         self._failure: Exception | None = None  # of what the event loop did for us
         self._iterating = False
         self._arrived: list[_Item] = []
+        self._unread = 0  # bytes of them that came while something was being sent
         self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     async def __aenter__(self) -> Self:
@@ -208,12 +210,15 @@ class _Driver(Generic[_Item]):
 
         May be called by another task than the one that iterates.
 
-        :raises LocalProtocolError: over HTTP, and when the connection is not open.
+        :raises LocalProtocolError: over HTTP, and when the connection is not open; and when more than
+            `unread.MAX_UNREAD` bytes came meanwhile that nobody takes.
         """
         self._check_open()
         self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
         self._flush()
-        await self._carry_until(self._is_sent)
+        await self._carry_until(self._is_sent_or_stuck)
+        if self._unread > MAX_UNREAD and not self._is_sent():
+            raise too_much_unread()
         self._check_open()
 
     def _check_open(self) -> None:
@@ -232,7 +237,7 @@ class _Driver(Generic[_Item]):
                 await self._carry_until(self._has_news)
         finally:
             self._iterating = False
-        batch, self._arrived = self._arrived, []
+        batch, self._arrived, self._unread = self._arrived, [], 0
         self._ready = iter(batch)
         return bool(batch) or await self._finish()
 
@@ -255,6 +260,9 @@ class _Driver(Generic[_Item]):
 
     def _is_sent(self) -> bool:
         return self._link is None or not self._link.sending or self._session.wants != "transfer"
+
+    def _is_sent_or_stuck(self) -> bool:
+        return self._unread > MAX_UNREAD or self._is_sent()
 
     def _has_parted(self) -> bool:
         return self._session.wants != "transfer"
@@ -353,9 +361,12 @@ class _Driver(Generic[_Item]):
         session, now = self._session, monotonic()
         if self._opening.writer is not None:
             self._opening.writer.read(now, data)
-        self._arrived += session.receive_data(data, now)
-        if link.sending and session.head is not self._earlier and refuses(session.head):
-            link.drop()
+        news = session.receive_data(data, now)
+        self._arrived += news
+        if link.sending:
+            self._unread += size_of(news)
+            if session.head is not self._earlier and refuses(session.head):
+                link.drop()
         if not session.ended:  # the last word, a Close, waits until what came before it could be answered
             self._flush(answer=True)
 

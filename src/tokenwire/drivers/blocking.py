@@ -11,13 +11,12 @@ thread that carries the bytes waits for the socket. `connect` opens a WebSocket,
 from __future__ import annotations
 
 import json as json_module
-import ssl
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from ..decoding import OnError
 from ..dialects import DialectName
@@ -25,13 +24,18 @@ from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
-from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
 from .pool import Idle, Pool, may_be_reused, origin_of
 from .route import Route
 from .sockets import CLOSED, Link, Poll, dial, is_fit
-from .tls import TLS
+from .unread import MAX_UNREAD, size_of, too_much_unread
+
+if TYPE_CHECKING:  # neither TLS nor wsproto is loaded for a stream that needs none
+    import ssl
+
+    from ..protocol.websocket import Closed
+    from .tls import TLS
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 
@@ -151,6 +155,7 @@ class _Driver(Generic[_Item]):
         self._others = 0  # threads that wait for what it brings
         self._iterating = False
         self._arrived: list[_Item] = []
+        self._unread = 0  # bytes of them that came while something was being sent
         self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     def __enter__(self) -> Self:
@@ -235,14 +240,17 @@ class _Driver(Generic[_Item]):
 
         May be called from another thread. What comes from the server meanwhile is kept for whoever iterates.
 
-        :raises LocalProtocolError: over HTTP, and when the connection is not open.
+        :raises LocalProtocolError: over HTTP, and when the connection is not open; and when more than
+            `unread.MAX_UNREAD` bytes came meanwhile that nobody takes.
         """
         with self._lock:
             self._check_open()
             self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
             self._flush()
             if self._carrier != threading.get_ident():
-                self._carry_until(self._is_sent)
+                self._carry_until(self._is_sent_or_stuck)
+                if self._unread > MAX_UNREAD and not self._is_sent():
+                    raise too_much_unread()
             self._check_open()
 
     def _check_open(self) -> None:
@@ -264,7 +272,7 @@ class _Driver(Generic[_Item]):
                     self._carry_until(self._has_news)
             finally:
                 self._iterating = False
-            batch, self._arrived = self._arrived, []
+            batch, self._arrived, self._unread = self._arrived, [], 0
         self._ready = iter(batch)
         return bool(batch) or self._finish()
 
@@ -286,6 +294,9 @@ class _Driver(Generic[_Item]):
 
     def _is_sent(self) -> bool:
         return self._link is None or not self._link.sending or self._session.wants != "transfer"
+
+    def _is_sent_or_stuck(self) -> bool:
+        return self._unread > MAX_UNREAD or self._is_sent()
 
     def _has_parted(self) -> bool:
         return self._session.wants != "transfer"
@@ -367,15 +378,21 @@ class _Driver(Generic[_Item]):
             return idle
         link = Link(dial(route.host, route.port, poll, deadline), poll, wrote)
         try:
-            context = self._opening.ssl_context
-            earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
-            tls = TLS(context, self._opening.target.host, earlier) if context is not None else None
-            link.establish(route.tunnel, tls, deadline)
+            link.establish(route.tunnel, self._new_tls(), deadline)
         except BaseException:
             link.detach()
             link.close()
             raise
         return link
+
+    def _new_tls(self) -> TLS | None:
+        context = self._opening.ssl_context
+        if context is None:
+            return None
+        from .tls import TLS
+
+        earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
+        return TLS(context, self._opening.target.host, earlier)
 
     def _transfer(self, link: Link) -> None:
         session = self._session
@@ -400,9 +417,12 @@ class _Driver(Generic[_Item]):
         session = self._session
         if self._opening.writer is not None:
             self._opening.writer.read(now, data)
-        self._arrived += session.receive_data(data, now)
-        if link.sending and session.head is not self._earlier and refuses(session.head):
-            link.drop()
+        news = session.receive_data(data, now)
+        self._arrived += news
+        if link.sending:
+            self._unread += size_of(news)
+            if session.head is not self._earlier and refuses(session.head):
+                link.drop()
         if not session.ended:  # the last word, a Close, waits until what came before it could be answered
             self._flush(answer=True)
 

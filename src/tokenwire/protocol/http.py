@@ -409,7 +409,9 @@ def checked_fields(headers: Headers) -> Headers:
     """
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
+            token = _TOKEN.match(name)  # what follows it may be the value, and that a key
+            begins = f" that begins with {token[0]!r}" if token else ""
+            raise LocalProtocolError(f"a field name{begins} is not a token (RFC 9110 5.1)")
         if _FORBIDDEN_IN_FIELDS.search(value):
             raise LocalProtocolError(f"the value of the field {name!r} holds CR, LF, NUL or the like (RFC 9110 5.5)")
     return headers

@@ -526,9 +526,12 @@ def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
 def _check_subprotocols(names: Sequence[str]) -> None:
     """What is offered are tokens, each of them once (4.1)."""
     must_be_texts(names, "subprotocols")
-    for name in names:
+    for number, name in enumerate(names, 1):
         if not _TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"the subprotocol {name!r} is not a token (RFC 6455 4.1)")
+            raise LocalProtocolError(
+                f"subprotocol {number} of those offered is not a token (RFC 6455 4.1). It is not shown, for it may "
+                "carry a key: encode one that holds other characters, in base64url for example"
+            )
     if len(set(names)) < len(names):
         raise LocalProtocolError("a subprotocol is offered twice (RFC 6455 4.1)")
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 from ..framing.websocket import CLOSE, CONTINUATION, MAX_MESSAGE_SIZE
 from ..framing.websocket import mask as unmask
 from ..secrecy.search import mark
+from ..secrecy.secrets import MAX_LOOKED_AT
 from .deflated import FIN, RSV1, Deflated, Frame, Window, frame_header_size
 from .http_wire import Exchange
 from .runs import Channel, Plain, Runs, Through
 
 __all__ = ["FramesWire"]
-
-#: Bytes of a client's frame that is kept until it is whole, to look for members that carry a key.
-MAX_LOOKED_AT = 64 * 1024
 
 
 class FramesWire:

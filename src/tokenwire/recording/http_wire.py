@@ -6,7 +6,6 @@ of chunks stand in the middle of it, and in a coded body (see coded.py).
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from typing import Literal
 
 from ..errors import DecodingError
 from ..secrecy.search import MARK
-from ..secrecy.secrets import REDACTED_FIELDS, Secrets, mask_query, secrets_in_json
+from ..secrecy.secrets import REDACTED_FIELDS, Secrets, mask_query, secrets_in_message
 from .coded import Coded
 from .runs import Channel, Plain, Runs, Through
 
@@ -58,10 +57,7 @@ class Exchange:
 
     def look_at(self, message: bytes) -> None:
         """What a client's message has in members that carry a key is a secret from now on."""
-        try:
-            found = list(secrets_in_json(json.loads(message)))
-        except (ValueError, RecursionError):
-            return
+        found = list(secrets_in_message(message))
         if found:
             self.secrets |= found
 

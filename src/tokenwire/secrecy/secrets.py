@@ -8,6 +8,7 @@ else it would be found in innocent text.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from .search import MARK, Needles, clean, needles_of
 
 __all__ = [
+    "MAX_LOOKED_AT",
     "REDACTED_FIELDS",
     "Secrets",
     "is_harmless_field",
@@ -27,6 +29,7 @@ __all__ = [
     "redact_headers",
     "redact_url",
     "secrets_in_json",
+    "secrets_in_message",
     "secrets_in_subprotocols",
     "secrets_in_url",
 ]
@@ -99,6 +102,9 @@ _SECRET_NAME = re.compile(
     r"|(?:api|access|auth|subscription|secret|private|master|app|account)key$"
     r"|(?:token|secret|signature|password|passwd|passphrase|authorization|credentials?|cookie)$"
 )
+
+#: Characters of a message that is read to find members that carry a key: longer ones carry sound and pictures.
+MAX_LOOKED_AT = 64 * 1024
 
 #: A value of this many characters is searched elsewhere, if it is no words.
 _LONG = 16
@@ -239,6 +245,16 @@ def secrets_in_json(value: object) -> Iterator[str]:
                     todo.append(member)
         elif isinstance(one, Sequence) and not isinstance(one, str | bytes | bytearray):
             todo += one
+
+
+def secrets_in_message(message: str | bytes) -> Iterator[str]:
+    """The same of a message, if it is JSON and no longer than `MAX_LOOKED_AT`."""
+    if len(message) > MAX_LOOKED_AT:
+        return
+    try:
+        yield from secrets_in_json(json.loads(message))
+    except (ValueError, RecursionError):
+        return
 
 
 def secrets_in_subprotocols(subprotocols: Iterable[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -270,7 +271,11 @@ class Session:
 def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed | None:
     """The error of a stream that ended with a fatal one; None for any other end, and before it."""
     said = decoder.failure
-    return None if said is None else secrets.redact(StreamFailed(said, answer))
+    if said is None:
+        return None
+    # The event is the program's, and stays as it came; the error is what a log has, with all that it holds.
+    code, message, raw = map(secrets.clean, (said.code, said.message, said.raw))
+    return secrets.redact(StreamFailed(replace(said, code=code, message=message, raw=raw), answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

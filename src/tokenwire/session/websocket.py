@@ -12,6 +12,7 @@ cannot be taken for a close by the peer, which is an error of its own, with the 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
@@ -20,6 +21,7 @@ from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
+from ..secrecy.secrets import secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
 from .timers import Timeouts, Timers
@@ -145,6 +147,9 @@ class MessageSession:
         :raises LocalProtocolError: when the connection is not open.
         """
         self._connection.send(message)
+        said = list(secrets_in_message(message))
+        if said:
+            self.request = replace(self.request, secrets=self.request.secrets | said)
 
     def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
         """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
