@@ -64,6 +64,7 @@ SAID: list[tuple[str, str, bytes, str, list[tuple[str, str]], str]] = [
      sse(chat({"content": [{"type": "output_text", "text": "a"}, {"text": "b"}]}), STOPPED), "ab", [], ""),
     ("the name of the field in the data", "openai-chat",
      sse(*("data: " + json.dumps(it) for it in (A, STOPPED)), "data: [DONE]"), "A", [], ""),
+    ("the same very often", "openai-chat", sse(A, "data: " * 2000 + json.dumps(STOPPED)), "A", [], ""),
     ("the same of another dialect", "gemini", sse("data: " + json.dumps(gemini({"text": "a"}))), "a", [], ""),
     ("a call without its function", "ollama",
      lines({"message": {"tool_calls": [F | {"arguments": {"a": 1}, "parameters": None}]}}, {"done": True}), "",

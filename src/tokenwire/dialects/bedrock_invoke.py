@@ -66,14 +66,14 @@ class BedrockInvokeDecoder:
         self._intervened = False
         self._filtered = False  # a `Finish` has said so
         self._failed = False
-        self._lost = False  # a chunk could not be read, and with it what it said
+        self._lost = False  # a chunk was cut or garbled, and with it what it said
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         if message.event == "error":
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or message.event == "chunk"
+            self._lost = self._lost or _text_of(message).lstrip().startswith("{")
             return [Other(message.event or "message", message.data)]
         self._odd.members(parse(message.data), ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
@@ -114,12 +114,16 @@ def _unwrapped(message: Message) -> Message | None:
     """The vendor's JSON as a message of its own; None for what is no chunk, or one that cannot be read."""
     if message.event != "chunk":
         return None
+    text = _text_of(message)
+    return ServerSentEvent("", text, "") if isinstance(value_of(text), dict) else None
+
+
+def _text_of(message: Message) -> str:
+    """What a chunk holds; empty where that is no text."""
     try:
-        data = base64.b64decode(word(member(parse(message.data), "bytes")), validate=True)
-        text = data.decode()
-        return ServerSentEvent("", text, "") if isinstance(parse(text), dict) else None
+        return base64.b64decode(word(member(value_of(message.data), "bytes")), validate=True).decode()
     except ValueError:
-        return None
+        return ""
 
 
 def _decoder_for(message: Message) -> DialectDecoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -21,6 +22,10 @@ GARBLED = "a message could not be read, and what it said is missing"
 CALL_CUT = "the rest of a tool call did not come"
 
 
+#: The name of the field, however often: what follows has none.
+_PREFIX = re.compile(r"(?:data:\s*)+")
+
+
 def incomplete(missing: str) -> dict[str, Any]:
     """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
     return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
@@ -29,9 +34,8 @@ def incomplete(missing: str) -> dict[str, Any]:
 def prefixed_twice(message: Message) -> Message | None:
     """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
     other."""
-    if not message.data.startswith("data:"):
-        return None
-    return ServerSentEvent(message.event, message.data.removeprefix("data:").strip(), message.id)
+    found = _PREFIX.match(message.data)
+    return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 
 class JSONDecoder(ABC):
