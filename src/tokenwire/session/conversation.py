@@ -274,8 +274,8 @@ def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed 
     if said is None:
         return None
     # The event is the program's, and stays as it came; the error is what a log has, with all that it holds.
-    words = {name: secrets.clean(getattr(said, name)) for name in ("code", "message", "raw")}
-    return secrets.redact(StreamFailed(replace(said, **words), answer))
+    code, message, raw = (secrets.clean(words) for words in (said.code, said.message, said.raw))
+    return secrets.redact(StreamFailed(replace(said, code=code, message=message, raw=raw), answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:
