@@ -61,6 +61,8 @@ GOALS = [
     Goal("layers: decode, 16 KiB reads", "Decoder", 1.25),
     Goal("layers: decode, one event a read", "Decoder", 1.25),
     Goal("layers: Session, 16 KiB reads", "Decoder", 1.5),
+    Goal("HTTP: a body of 10,000 chunks, 16 KiB reads", "h11", 0.1),
+    Goal("HTTP: a body of 10,000 chunks, one a read", "h11", 0.1),
     Goal("SSE framing: chat, one byte a read", "anthropic", 1.2),
     Goal("SSE framing: chat, 16 KiB reads", "httpx-sse", 0.50),
     Goal("SSE framing: chat, one event a read", "httpx-sse", 0.55),

@@ -43,6 +43,7 @@ Figures = Mapping[str, Mapping[str, Timing]]
 def all_cases() -> list[Case]:
     """The cases of all layers; imported late, for the tests of this file can do without them."""
     import test_deltas
+    import test_http
     import test_layers
     import test_masking
     import test_sse
@@ -52,6 +53,7 @@ def all_cases() -> list[Case]:
     return [
         *test_whole_way.CASES,
         *test_layers.CASES,
+        *test_http.CASES,
         *test_sse.CASES,
         *test_deltas.CASES,
         *test_websocket.CASES,

@@ -460,7 +460,7 @@ CASES = [
         "whole way: answers of 30 tokens, one connection",
         given("http", "short", lambda: chat(SHORT), ANSWERS),
         [
-            #            Contender("tokenwire", tokenwire_client, shown),
+            Contender("tokenwire", tokenwire_client, shown),
             Contender("http.client + json", http_client_reused, shown_json_chunk),
         ],
     ),

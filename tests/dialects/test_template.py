@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokenwire.dialects import DIALECTS
+from tokenwire.dialects import DIALECTS, template
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Holes, KeepsTexts
 from tokenwire.dialects.events import Error, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
@@ -616,3 +616,18 @@ def test_every_recording_gives_the_same_either_way(name: str) -> None:
         wanted = told(decode(full(name), [data]))
         for size in (100_000_000, 16 * 1024, source.randint(1, 2000), source.randint(1, 2000)):
             assert told(decode(Decoder(name), cut(data, size))) == wanted, (path.name, size)
+
+
+def test_the_example_in_the_docstring_is_as_it_says() -> None:
+    lines = (template.__doc__ or "").splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith('    {"type"'))
+    chunk, marks = lines[first : first + 6 : 2], lines[first + 1 : first + 6 : 2]
+    raw = "".join(map(str.strip, chunk))
+    marked = [line[mark.index("^") : mark.rindex("^") + 1] for line, mark in zip(chunk, marks, strict=True)]
+    assert marked == ["4", "Hello", "x1"]
+    learned = Template.learn(raw, TextDelta(0, "Hello", raw, "4"), DIALECTS["openai-responses"].holes or Holes([]))
+    assert learned is not None
+    following = raw.replace(":4,", ":5,").replace("Hello", " world").replace("x1", "x")
+    assert learned.read_one(following, 0, None) == TextDelta(0, " world", following, "5")
+    changed = following.replace('"content_index":0', '"content_index":1')
+    assert learned.read_one(changed, 0, None) is None

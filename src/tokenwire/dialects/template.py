@@ -4,7 +4,17 @@ A stream of tokens is one JSON object a token, and but for the text (and a paddi
 byte for byte. A `Template` is learned from a message that was parsed in full and gave one delta: the constant text
 before, between and after its holes. A later message that has the same text around its holes, and in each hole what
 JSON allows there, is the same object with other values in the holes; so it gives the same delta with the other text,
-and nothing else need be parsed. This is exact, not a guess:
+and nothing else need be parsed. A message of OpenAI's Responses, in three lines here, with its holes marked:
+
+    {"type":"response.output_text.delta","sequence_number":4,
+                                                           ^                        the cursor, a number
+     "item_id":"msg_1","output_index":0,"content_index":0,"delta":"Hello",
+                                                                   ^^^^^            the text, read as JSON
+     "obfuscation":"x1"}
+                    ^^                                                              free: nobody reads it
+
+What is not marked are the four constants of the template. The next message has 5, " world" and "x" in the same holes,
+and so gives `TextDelta(block, " world", raw, "5")`. This is exact, not a guess:
 
 - A hole is found by trial. The literal is replaced by another in the text, which is parsed again: the value at the
   member's path must have changed to it, and nothing else. So a name that stands twice, or the same text elsewhere,

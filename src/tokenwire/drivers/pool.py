@@ -9,6 +9,7 @@ from ssl import SSLSession
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..errors import StreamFailed
 from ..protocol.url import Target
 from .opening import Conversation
 from .route import Route
@@ -132,10 +133,13 @@ class Pool(Generic[_Link]):
 
 
 def may_be_reused(session: Conversation[Any]) -> bool:
-    """Whether the connection of a session that has ended may serve another one, now or when its body is complete."""
+    """Whether the connection of a session that has ended may serve another one, now or when its body is complete.
+
+    An error that the server told in the stream ends the stream as its dialect does, and the body goes on to its end.
+    """
     if not session.ended or session.request.websocket:
         return False
-    return session.reusable or session.error is None
+    return session.reusable or session.error is None or isinstance(session.error, StreamFailed)
 
 
 def origin_of(target: Target, route: Route) -> Hashable:

@@ -274,7 +274,7 @@ def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed 
     if said is None:
         return None
     # The event is the program's, and stays as it came; the error is what a log has, with all that it holds.
-    code, message, raw = (secrets.clean(words) for words in (said.code, said.message, said.raw))
+    code, message, raw = map(secrets.clean, (said.code, said.message, said.raw))
     return secrets.redact(StreamFailed(replace(said, code=code, message=message, raw=raw), answer))
 
 
