@@ -242,7 +242,7 @@ class _JSONFrames:
 
     @property
     def cut(self) -> bool:
-        return not self._parser.complete
+        return self._parser.error is not None or not self._parser.complete
 
     @property
     def words(self) -> str:
