@@ -34,7 +34,7 @@ MAX_UNFOLDED = 64
 #: Characters of a piece of text to which the next piece is joined: so many short ones take no more room than they hold.
 MIN_PIECE = 1024
 
-_BLOCK, _TEXT, _CURSOR = attrgetter("block"), attrgetter("text"), attrgetter("cursor")
+_BLOCK, _TEXT = attrgetter("block"), attrgetter("text")
 
 
 @dataclass(slots=True)
@@ -198,7 +198,7 @@ class _Said:
         """Deltas of one block of text."""
         first = deltas[0]
         assert isinstance(first, TextDelta)
-        self.first_cursor = self.first_cursor or next(filter(None, map(_CURSOR, deltas)), "")
+        self.first_cursor = self.first_cursor or first.cursor or ""
         self._say(first.block, "".join(map(_TEXT, deltas)))
 
     def add(self, event: StreamEvent) -> None:
