@@ -23,9 +23,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from workloads import READ_SIZE, Traffic, anthropic, chat, frames, reads
+import h11
+import wsproto
+from sending import HEAD, chunked
+from workloads import READ_SIZE, Traffic, anthropic, chat, frames, holysheep_messages, reads
 
 import tokenwire
 
@@ -41,13 +45,23 @@ TOLERANCE = 0.02
 #: Events of a stream, and streams: valgrind takes fifty times as long as the processor.
 EVENTS, ROUNDS = 400, 4
 
+
+def response(count: int) -> Traffic:
+    """Chat as a whole response, each event in a chunk of its own."""
+    traffic = chat(count)
+    return replace(traffic, blocks=[HEAD, *chunked(traffic.blocks)])
+
+
 #: The traffic of each path, the size of its reads, and its reader.
 PATHS: dict[str, tuple[Callable[[int], Traffic], int | None, str]] = {
     "SSE framing: chat, 16 KiB reads": (chat, READ_SIZE, "sse"),
     "SSE framing: chat, one event a read": (chat, None, "sse"),
     "to deltas: openai-chat, 16 KiB reads": (chat, READ_SIZE, "openai-chat"),
     "to deltas: anthropic-messages, 16 KiB reads": (anthropic, READ_SIZE, "anthropic-messages"),
-    "WebSocket frames: 60 bytes, 16 KiB reads": (lambda count: frames(60, count), READ_SIZE, "websocket"),
+    "WebSocket frames: 60 bytes, 16 KiB reads": (lambda count: frames(60, count), READ_SIZE, "frames"),
+    "HTTPExchange: chat, chunked, 16 KiB reads": (response, READ_SIZE, "exchange"),
+    "a WebSocket conversation: 60 bytes, 16 KiB reads": (holysheep_messages, READ_SIZE, "websocket"),
+    "a whole stream: chat, chunked, in a burst": (response, READ_SIZE, "stream"),
 }
 
 
@@ -89,12 +103,18 @@ def compared(counted: Mapping[str, int], baseline: Mapping[str, int]) -> tuple[l
 
 
 def count_all() -> dict[str, int]:
-    """Instructions an event, of a copy of the library, compiled, so that Python has only to load it."""
-    package = Path(tokenwire.__file__).parent
+    """Instructions an event, by the path."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))
-        compileall.compile_dir(folder, quiet=1)
+        copy_libraries(folder)
         return dict(zip(PATHS, pool.map(lambda path: _count(path, folder), PATHS), strict=True))
+
+
+def copy_libraries(folder: str) -> None:
+    """The library and what it needs, compiled, so that Python has only to load them."""
+    for module in (tokenwire, h11, wsproto):
+        package = Path(module.__file__).parent
+        shutil.copytree(package, Path(folder, package.name), ignore=shutil.ignore_patterns("__pycache__"))
+    compileall.compile_dir(folder, quiet=1)
 
 
 def _count(path: str, folder: str) -> int:
@@ -107,7 +127,7 @@ def _count(path: str, folder: str) -> int:
 
 
 def _instructions(reader: str, rounds: int, file: Path) -> int:
-    """Instructions of a whole process, which loads nothing but the library beside the file."""
+    """Instructions of a whole process, which loads nothing but what is beside the file."""
     valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     python = [sys.executable, "-S", str(COUNTED), reader, str(rounds), str(file)]
     # A seed, for the order in which a set is gone through depends on it.

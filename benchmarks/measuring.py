@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
-from math import comb
+from math import comb, inf
 from typing import Any
 
 __all__ = ["Case", "Contender", "Input", "Run", "Take", "Timing", "check", "drop", "measure", "ratio"]
@@ -163,9 +163,11 @@ class Ratio:
         return (self.high - self.low) / self.median
 
 
-def ratio(ours: Timing, theirs: Timing) -> Ratio:
-    """Round by round, for a disturbance lasts longer than one of them."""
-    ratios = sorted(a / b for a, b in zip(ours.rounds, theirs.rounds, strict=True))
+def ratio(ours: Timing, theirs: Timing, floor: Timing | None = None) -> Ratio:
+    """Round by round, for a disturbance lasts longer than one; of what stands above a floor, if one is given."""
+    bare = floor.rounds if floor is not None else [0.0] * len(ours.rounds)
+    rounds = zip(ours.rounds, theirs.rounds, bare, strict=True)
+    ratios = sorted((a - c) / (b - c) if b > c else inf for a, b, c in rounds)
     outside = _outside(len(ratios))
     return Ratio(statistics.median(ratios), ratios[outside], ratios[-1 - outside])
 

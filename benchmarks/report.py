@@ -19,9 +19,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from goals import GOALS, MAX_GROWTH, MAX_SLOWDOWN, Goal
+from goals import GOALS, MAX_GROWTH, MAX_SLOWDOWN, MAX_START, MAX_WHOLE_GROWTH, Goal
 from measuring import Case, Ratio, Timing, measure, ratio
-from scaling import HUGE, STREAMS, growth, slowdown
+from scaling import HUGE, STREAMS, WHOLE, growth, slowdown, start
 
 __all__ = ["Figures", "all_cases", "goals_table", "layer_tables", "main", "put_between_markers"]
 
@@ -35,7 +35,7 @@ README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- begin: benchmarks/report.py -->", "<!-- end: benchmarks/report.py -->"
 
 PEERS = ["httpx-sse", "httpx2", "openai", "anthropic", "sseclient-py", "assel", "orjson"]
-PEERS += ["picows", "aiohttp", "websockets", "wsproto"]
+PEERS += ["picows", "aiohttp", "websockets", "wsproto", "h11", "httptools", "zttp"]
 
 Figures = Mapping[str, Mapping[str, Timing]]
 
@@ -43,11 +43,22 @@ Figures = Mapping[str, Mapping[str, Timing]]
 def all_cases() -> list[Case]:
     """The cases of all layers; imported late, for the tests of this file can do without them."""
     import test_deltas
+    import test_http
+    import test_layers
     import test_masking
     import test_sse
     import test_websocket
+    import test_whole_way
 
-    return [*test_sse.CASES, *test_deltas.CASES, *test_websocket.CASES, *test_masking.CASES]
+    return [
+        *test_whole_way.CASES,
+        *test_layers.CASES,
+        *test_http.CASES,
+        *test_sse.CASES,
+        *test_deltas.CASES,
+        *test_websocket.CASES,
+        *test_masking.CASES,
+    ]
 
 
 def main() -> None:
@@ -106,7 +117,8 @@ def _goal_row(goal: Goal, timings: Mapping[str, Timing]) -> list[str]:
     beside = goal.theirs.removeprefix("floor: ")
     if ours is None or theirs is None:
         return [goal.case, "", beside, "", at_most, "not measured"]
-    share = ratio(ours, theirs)
+    share = ratio(ours, theirs, timings[goal.above] if goal.above else None)
+    beside += " above the floor" if goal.above else ""
     between = f"{_share(share.median)} ({_share(share.low)} to {_share(share.high)})"
     row = [goal.case, _number(ours.median), f"{beside} {_number(theirs.median)}", between, at_most]
     return [*row, _verdict(share, goal.at_most)]
@@ -125,11 +137,16 @@ def scaling_table() -> str:
         slower = slowdown(name)
         verdict = "met" if slower <= MAX_SLOWDOWN else "missed"
         rows.append([f"a megabyte of {name}: of 8 beside of 2", f"{slower:.2f} ×", f"≤ {MAX_SLOWDOWN} ×", verdict])
-    for name in STREAMS:
+    for name in [*STREAMS, *WHOLE]:
         grown = growth(name)
+        at_most = MAX_WHOLE_GROWTH if name in WHOLE else MAX_GROWTH
         measured = "not measured" if grown is None else f"{grown / 1024:.0f} KiB"
-        verdict = "" if grown is None else "met" if grown <= MAX_GROWTH else "missed"
-        rows.append([f"memory, 1 GB streamed: {name}", measured, f"≤ {MAX_GROWTH // 1024} KiB", verdict])
+        verdict = "" if grown is None else "met" if grown <= at_most else "missed"
+        besides = " besides its text" if name in WHOLE else ""
+        rows.append([f"memory, 1 GB streamed: {name}{besides}", measured, f"≤ {at_most // 1024} KiB", verdict])
+    longer = start()
+    verdict = "met" if longer <= MAX_START else "missed"
+    rows.append(["import and first stream beside http.client's", f"{longer:.2f} ×", f"≤ {MAX_START} ×", verdict])
     return _table(["size", "measured", "goal", ""], rows)
 
 

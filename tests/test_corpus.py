@@ -79,6 +79,10 @@ DELIBERATE: dict[str, dict[str, Any]] = {
         # The index joins the legacy member `text` with `content`, which repeats it: every token twice. Ours is content.
         "text": "1, 2, 3, 4, 5.",
     },
+    "openai-chat/test-snowflake-thinking-streaming.sse": {
+        # The index does not read `reasoning_details`, the only place where this server puts what the model thinks.
+        "reasoning": "15 * 27 = 405",
+    },
     "openai-responses/response-stream-incomplete.sse": {
         # The index has the status and the reason, "incomplete:max_output_tokens"; ours is the reason.
         "finish": "max_output_tokens",

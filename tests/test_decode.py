@@ -21,6 +21,7 @@ from tokenwire import (
     LocalProtocolError,
     Start,
     StreamEvent,
+    StreamFailed,
     StreamInterrupted,
     TextDelta,
 )
@@ -116,10 +117,51 @@ def test_an_empty_body_is_an_interruption(decode: Decode) -> None:
 
 
 @both
-def test_an_error_that_the_server_said_is_an_event_and_no_exception(decode: Decode) -> None:
-    events, error = decode([text("Hel"), b'data: {"error": "no"}\n\n'])
-    assert error is None
+def test_a_fatal_error_of_the_server_is_raised_after_the_last_event(decode: Decode) -> None:
+    body = [text("Hel"), b'data: {"error": "no"}\n\n']
+    events, error = decode(body)
     assert events[-3:] == [Error("", "no", fatal=True), BlockStop(0), End(False)]
+    assert isinstance(error, StreamFailed)
+    assert (error.error, error.text, error.events) == (events[-3], "Hel", events)
+    assert str(error) == "the server said an error in the stream: no"
+    assert decode(body, on_error="event") == (events, None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("openai-chat", b'data: {"error": {"code": "e", "message": "no"}}\n\ndata: [DONE]\n\n'),
+        ("openai-responses", b'data: {"type": "error", "code": "e", "message": "no"}\n\n'),
+        ("anthropic-messages", b'data: {"type": "error", "error": {"type": "e", "message": "no"}}\n\n'),
+        ("gemini", b'data: {"error": {"status": "e", "message": "no"}}\n\n'),
+        ("ollama", b'{"error": "no"}\n'),
+        ("holysheep", b'data: {"type": "error", "code": "e", "message": "no"}\n\n'),
+        ("ag-ui", b'data: {"type": "RUN_ERROR", "code": "e", "message": "no"}\n\n'),
+        ("vercel-ui", b'data: {"type": "error", "errorText": "no"}\n\ndata: [DONE]\n\n'),
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+def test_in_every_dialect_a_failure_is_raised(dialect: str, body: bytes, cut: int) -> None:
+    pieces = [body[at : at + cut] for at in range(0, len(body), cut)]
+    for decode in (blocking, asynchronous):
+        events, error = decode(pieces, dialect)
+        assert isinstance(error, StreamFailed), (dialect, events)
+        assert error.error.message == "no"
+        assert events[-1] == End(False)
+
+
+def test_what_is_collected_is_the_answer() -> None:
+    async def source() -> AsyncIterator[bytes]:
+        yield text("Hel")
+        yield text("lo", "stop") + DONE
+
+    whole = tokenwire.collect([text("Hel"), bytearray(text("lo", "stop")), memoryview(DONE)])
+    assert (whole.text, whole.events) == ("Hello", [*HELLO, End(True)])
+    assert asyncio.run(tokenwire.acollect(source())).events == whole.events
+    with pytest.raises(StreamInterrupted):
+        tokenwire.collect([text("Hel")])
+    failed = tokenwire.collect([b'data: {"error": "no"}\n\n'], on_error="event")
+    assert failed.error == Error("", "no", fatal=True)
 
 
 @both
@@ -133,8 +175,9 @@ def test_an_event_over_the_limit_comes_after_what_came_before(decode: Decode) ->
 def test_other_dialects_are_named_or_given(decode: Decode) -> None:
     assert decode([b"data: a\n\n"], "eventsource") == ([tokenwire.Other("message", "a"), End(True)], None)
     assert decode([b"a"], dialect=tokenwire.DIALECTS["raw"]) == ([tokenwire.Other("bytes", "a"), End(True)], None)
-    events, error = decode([b"a"], "morse")
-    assert (events, type(error)) == ([], LocalProtocolError)
+    for wrong in ("morse", None, 7):
+        events, error = decode([b"a"], wrong)
+        assert (events, type(error)) == ([], LocalProtocolError)
 
 
 @both

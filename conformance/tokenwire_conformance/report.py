@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tokenwire._version import __version__
+from tokenwire.secrecy import escaped, harmless
 
 from .verdict import Evidence, Result, Verdict, exit_code
 
@@ -26,6 +28,9 @@ _STYLES = {
     Verdict.PASS: "green",
     Verdict.NOT_APPLICABLE: "dim",
 }
+
+#: Characters that XML 1.0 does not have, beside controls.
+_NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 #: Characters of evidence on a line of text.
 _EXCERPT = 100
@@ -64,7 +69,7 @@ def as_json(reports: Sequence[Report]) -> str:
         "summary": summary(everything),
         "exit_code": exit_code(everything),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return escaped(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 
 
 def as_junit(reports: Sequence[Report]) -> str:
@@ -73,7 +78,7 @@ def as_junit(reports: Sequence[Report]) -> str:
 
     document = JUnitXml("tokenwire")
     for report in reports:
-        suite = TestSuite(report.target)
+        suite = TestSuite(_printable(report.target))
         for result in report.results:
             case = TestCase(result.id, f"tokenwire.{result.id.partition('.')[0]}")
             _fill(case, result)
@@ -101,14 +106,12 @@ def _fill(case: Any, result: Result) -> None:
 
 
 def _printable(text: str) -> str:
-    """XML 1.0 has no control characters."""
-    return "".join(
-        c if c in "\n\t" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "?" for c in text
-    )
+    """What may stand in XML 1.0, and misleads nobody."""
+    return _NO_XML.sub("?", harmless(text)).replace("\ufffd", "?")
 
 
 def as_text(report: Report) -> list[tuple[str, str]]:
-    """Lines with their styles (of rich): every finding with its words, clause and bytes, then the count."""
+    """Lines with their styles, which `Screen` knows: every finding with its words, clause and bytes, then the count."""
     lines: list[tuple[str, str]] = [(report.target, "bold"), ("", "")]
     for verdict in _SHOWN:
         for result in report.results:

@@ -122,7 +122,7 @@ def first_model(plan: Plan, wire: Wire) -> str:
     talk.connect()
     talk.send(plan.request("GET", path=plan.models_path))
     talk.read_answers(1, SHORT_PATIENCE)
-    transcript = talk.finish([plan.key] if plan.key else [])
+    transcript = talk.finish(plan.secrets)
     response = transcript.responses[0] if transcript.responses else None
     body = json_of(response) if response is not None else None
     names = [_name_of(model) for model in _listed(body)]

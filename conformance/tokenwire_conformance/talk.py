@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from tokenwire.dialects import Dialect
 from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.protocol.url import Target
 from tokenwire.recording import Entry, Recording, Redactor
+from tokenwire.secrecy import Secrets
 
 from .transcript import Transcript
 from .wire import Wire
@@ -126,10 +127,15 @@ class Plan:
     target: Target
     dialect: Dialect
     model: str = ""
-    key: str | None = None
-    fields: Sequence[tuple[str, str]] = ()
+    key: str | None = field(default=None, repr=False)
+    fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     failing_model: str = ""
     cut_model: str = ""
+
+    @property
+    def secrets(self) -> Secrets:
+        """What no transcript may show."""
+        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
 
     @property
     def base_path(self) -> str:
@@ -306,7 +312,7 @@ class Talk:
         """Has the endpoint shut down, where that is in our power."""
         return self._wire.drain()
 
-    def finish(self, secrets: Sequence[str]) -> Transcript:
+    def finish(self, secrets: Secrets) -> Transcript:
         """Closes the connection; the transcript, without the secrets."""
         if not self._over:
             self._note("left open" if _complete(self.transcript) else "closed by us")
@@ -388,7 +394,7 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
     talk = probe.talk(probe.name, wire, plan)
     talk.connect()
     probe.script(talk)
-    return talk.finish([plan.key] if plan.key else [])
+    return talk.finish(plan.secrets)
 
 
 def probe(

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Protocol
 
-from tokenwire.drivers.opening import connection_failed, route_to
+from tokenwire.drivers.opening import connection_failed
+from tokenwire.drivers.route import route_to
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.errors import ConnectionFailed
 from tokenwire.protocol.url import Target
@@ -33,6 +34,7 @@ class Wire(Protocol):
     def connect(self) -> None: ...
     def send(self, data: bytes) -> bool:
         """Whether the bytes could be handed over."""
+        ...
 
     def receive(self, timeout: float) -> bytes | None:
         """What arrived; empty at the end of the stream, None when nothing came in time.
@@ -43,6 +45,7 @@ class Wire(Protocol):
     def sleep(self, seconds: float) -> None: ...
     def drain(self) -> bool:
         """Has the endpoint shut down; False where that is not in our power."""
+        ...
 
     def close(self) -> None: ...
     def reset(self) -> None: ...

@@ -13,6 +13,7 @@
     ├── ConnectionFailed            no connection: name, refusal, TLS, proxy
     ├── TimeoutExceeded             which timer, and after how many seconds
     ├── StreamInterrupted           the stream ended without its end: all that had arrived
+    ├── StreamFailed                the server said an error in mid-stream: the error, and all that had arrived
     └── InvalidRecording            a file that is no recording
 
 The first four classes are defined in framing/sse.py, because that file must be able to stand alone.
@@ -27,7 +28,7 @@ from .framing.sse import EventTooLarge, LocalProtocolError, RemoteProtocolError,
 
 if TYPE_CHECKING:
     from .dialects.answer import Answer
-    from .dialects.events import StreamEvent
+    from .dialects.events import Error, StreamEvent
 
 __all__ = [
     "BodyTruncated",
@@ -41,6 +42,7 @@ __all__ = [
     "NotAStream",
     "RemoteProtocolError",
     "StatusError",
+    "StreamFailed",
     "StreamInterrupted",
     "TimeoutExceeded",
     "TokenwireError",
@@ -92,10 +94,10 @@ class StatusError(TokenwireError):
     ) -> None:
         super().__init__(f"the server answered {status}: {message}" if message else f"the server answered {status}")
         self.status = status
-        self.headers = list(headers)
+        self.headers: list[tuple[str, str]] = list(headers)
         self.message = message
         self.body = body
-        self.fields = dict(fields)
+        self.fields: dict[str, Any] = dict(fields)
 
 
 class ConnectionFailed(TokenwireError):
@@ -140,6 +142,35 @@ class StreamInterrupted(TokenwireError):
     @property
     def events(self) -> list[StreamEvent]:
         """The last events that had arrived; all, where the stream was asked for with `keep_events`."""
+        return self.answer.events
+
+
+class StreamFailed(TokenwireError):
+    """The server said in mid-stream that it had failed, so what arrived is not all. It comes after `End(clean=False)`.
+
+    With `on_error="event"` it is not raised: the `Error` among the events is all there is then.
+
+    :ivar error: what the server said, without the secrets of the request, which it may repeat.
+    :ivar answer: text, reasoning, tools, usage and events as far as they came.
+
+    :param instead: the message, where the server said no error in words and something else came in place of a stream.
+    """
+
+    def __init__(self, error: Error, answer: Answer, instead: str = "") -> None:
+        code = f" ({error.code})" if error.code else ""
+        words = error.message or error.raw or "without a word"
+        super().__init__(instead or f"the server said an error in the stream{code}: {words}")
+        self.error = error
+        self.answer = answer
+
+    @property
+    def text(self) -> str:
+        """The text that had arrived."""
+        return self.answer.text
+
+    @property
+    def events(self) -> list[StreamEvent]:
+        """The events that had arrived."""
         return self.answer.events
 
 

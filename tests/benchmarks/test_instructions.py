@@ -86,11 +86,19 @@ def test_another_python_is_compared_with_nothing(
     assert "the baseline was counted with another" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("libraries")
+    instructions.copy_libraries(str(folder))
+    return folder
+
+
 @pytest.mark.parametrize("path", instructions.PATHS)
-def test_what_is_counted_runs_with_nothing_but_the_library(path: str, tmp_path: Path) -> None:
+def test_what_is_counted_runs_with_nothing_but_the_library_and_what_it_needs(
+    path: str, tmp_path: Path, libraries: Path
+) -> None:
     make, size, reader = instructions.PATHS[path]
     file = tmp_path / "reads"
     file.write_bytes(marshal.dumps(list(instructions.reads(make(20).blocks, size))))
-    library = Path(instructions.tokenwire.__file__).parent.parent
     command = [sys.executable, "-S", str(instructions.COUNTED), reader, "2", str(file)]
-    subprocess.run(command, env={"PYTHONPATH": str(library)}, check=True)
+    subprocess.run(command, env={"PYTHONPATH": str(libraries)}, check=True)

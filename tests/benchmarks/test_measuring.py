@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,3 +81,12 @@ def test_the_spread_is_that_of_the_middle_half() -> None:
     assert Timing([1.0, 1.0, 1.0, 1.0, 100.0]).spread == 0.0
     assert Timing([1.0, 2.0, 3.0, 4.0, 5.0]).spread == pytest.approx(2 / 3)
     assert Timing([1.0]).spread == 0.0
+
+
+def test_a_ratio_above_a_floor_is_that_of_what_stands_above_it() -> None:
+    ours, theirs, floor = Timing([3.0] * 9), Timing([10.0] * 9), Timing([2.0] * 9)
+    assert ratio(ours, theirs, floor).median == pytest.approx(1 / 8)
+
+
+def test_who_stands_no_higher_than_the_floor_cannot_be_beaten() -> None:
+    assert ratio(Timing([3.0] * 9), Timing([2.0] * 9), Timing([2.0] * 9)).median == math.inf

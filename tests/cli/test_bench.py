@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tokenwire.cli import bench, main
+from tokenwire.cli import main
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
 from tokenwire.recording import load
@@ -116,7 +117,7 @@ def test_reports_are_merged_and_shown_as_a_page(
 def test_a_page_without_its_packages_is_refused_before_anything_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bench, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)  # as if it were not installed
     assert main(["bench", "http://127.0.0.1:1", "-p", "x", "--html", str(tmp_path / "page.html")]) == 2
     assert "pip install 'tokenwire[report]'" in capfd.readouterr().err
 

@@ -51,7 +51,7 @@ def refusal(status: str, body: bytes, fields: bytes = b"") -> bytes:
 PEERS = {
     "no HTTP": ([b"SSH-2.0-OpenSSH_9.2\r\n\r\n"], 6, "not HTTP", ""),
     "a header of 10 MB": ([HEAD + b"X: " + b"x" * 10_000_000], 6, "larger than", ""),
-    "a chunk size that is none": ([CHUNKED + chunk(delta("Hi")), b"zz\r\n"], 6, "HTTP", "Hi"),
+    "a chunk size that is none": ([CHUNKED + chunk(delta("Hi")), b"zz\r\n"], 6, "a chunk begins without a size", "Hi"),
     "an event over the limit": ([HEAD + b"\r\n" + delta("Hi") + b"data: " + b"x" * 17_000_000], 6, "larger", "Hi"),
     "no answer": ([], 6, "", ""),
     "gzip that is none": ([HEAD + b"Content-Encoding: gzip\r\n\r\nno gzip"], 6, "Content-Encoding", ""),
@@ -164,6 +164,8 @@ USAGE = {
     "two questions": (["stream", "http://h", "-p", "x", "--json", "-"], "not allowed"),
     "a key variable that is not set": (["stream", "http://h", "-p", "x", "--key-env", "NO_SUCH_KEY"], "NO_SUCH_KEY"),
     "a key file that is not there": (["stream", "http://h", "-p", "x", "--key-file", "no/such"], "no/such"),
+    "a key as an argument": (["stream", "http://h", "-p", "x", "--key", "sk-1234567890"], "--key-env"),
+    "a key as an argument of another name": (["check", "http://h", "--api-key=sk-1234567890"], "--key-env"),
     "a key as a field": (["stream", "http://h", "-p", "x", "--header", "X-Api-Key=1"], "--key-env"),
     "a field without a value": (["stream", "http://h", "-p", "x", "--header", "X"], "NAME=VALUE"),
     "a field that cannot be sent": (["stream", "http://h", "-p", "x", "--header", "a=b\nc"], "CR, LF"),
@@ -194,6 +196,20 @@ def test_a_body_that_is_no_json_object_is_2(body: str, tmp_path: Path, capfd: py
     (tmp_path / "body").write_bytes(body.encode("utf-8", "surrogateescape"))
     assert main(["stream", "http://h", "--json", str(tmp_path / "body")]) == 2
     assert "body" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--key", "--api-key", "--auth-token", "--secret"])
+@pytest.mark.parametrize("form", ["{} {}", "{}={}"])
+def test_a_key_as_an_argument_is_not_repeated(option: str, form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    key = "sk-proj-abcdEFGH1234ijklMNOP"
+    assert main(["check", "http://h", *form.format(option, key).split()]) == 2
+    assert key not in "".join(capfd.readouterr())
+
+
+def test_a_port_in_use_is_3_and_another_is_advised(capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 3
+    assert "Give another --port" in capfd.readouterr().err
 
 
 def test_a_refused_connection_is_3(capfd: pytest.CaptureFixture[str]) -> None:
@@ -239,14 +255,6 @@ def test_a_silent_server_is_3_and_the_option_is_named(capfd: pytest.CaptureFixtu
     out, err = capfd.readouterr()
     assert out == "Hi"
     assert "--idle-timeout" in err
-
-
-def test_without_rich_it_says_what_to_install() -> None:
-    code = "import sys; sys.modules['rich'] = None; from tokenwire.cli import main; sys.exit(main(['serve']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'tokenwire[cli]'" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_the_command_line_is_imported_without_what_the_verbs_need() -> None:

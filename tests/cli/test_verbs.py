@@ -194,6 +194,7 @@ def test_record_says_when_nothing_came(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "nothing was received" in capfd.readouterr().out
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_replay_serves_until_it_is_stopped_and_ends_quietly() -> None:
     with started("replay", str(FIXTURES / "aimock/normal.wire.jsonl"), "--pace", "bytes") as (process, url):
         assert url.endswith("/v1/chat/completions")
@@ -230,6 +231,7 @@ def test_serve_drops_what_a_request_says_and_fills_its_silence(
     assert "1000" in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_a_stream_ends_it_quietly_and_keeps_the_text() -> None:
     with started("serve", "--pace", "0.3") as (_, url):
         process = subprocess.Popen(
@@ -243,6 +245,19 @@ def test_ctrl_c_in_a_stream_ends_it_quietly_and_keeps_the_text() -> None:
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (130, b"")
     assert first
+
+
+def test_the_processes_of_a_test_hear_ctrl_c_though_the_tests_themselves_do_not(
+    request: pytest.FixtureRequest,
+) -> None:
+    heard = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert subprocess.check_output([sys.executable, "-c", heard]).strip() == b"False"
+        request.getfixturevalue("interruptible")
+        assert subprocess.check_output([sys.executable, "-c", heard]).strip() == b"True"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:

@@ -131,9 +131,9 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "members of no use": (
         [content("delta", [], text="a"), content("delta", {}, text=7, thinking=None), message("content-delta", "x"),
          plan(None), call("start", "z", function="f"), call("delta", "z", function=[])],
-        [BlockStart(0, "text"), TextDelta(0, "a"), Other("content-delta", "…"), Other("content-delta", "…"),
-         Other("tool-plan-delta", "…"), BlockStart(1, "tool"), Other("tool-call-delta", "…"), BlockStop(0),
-         BlockStop(1)],
+        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "7"), Other("content-delta", "…"),
+         Other("tool-plan-delta", "…"), BlockStart(1, "tool"), Other("function", "…"),
+         Other("tool-call-delta", "…"), BlockStop(0), BlockStop(1)],
     ),
     "deltas that say nothing": ([content("delta", text=""), plan("")], []),
     "a surrogate pair in two pieces": (
@@ -240,7 +240,8 @@ V1_CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "members of no use": (
         [v1("text-generation", text=None), v1("tool-calls-chunk", tool_call_delta=[]),
          v1("tool-calls-chunk", tool_call_delta={"index": [], "parameters": 7})],
-        [Other("text-generation", "…"), Other("tool-calls-chunk", "…"), BlockStart(0, "tool"), BlockStop(0)],
+        [Other("text-generation", "…"), Other("tool-calls-chunk", "…"), BlockStart(0, "tool"),
+         ToolCallDelta(0, "7"), BlockStop(0)],
     ),
     "calls that are none": ([v1("tool-calls-generation", calls=[])], [Other("tool-calls-generation", "…")]),
 }  # fmt: skip

@@ -20,6 +20,7 @@ BODIES = {
     "an error object": (b'{"error": {"code": "e1", "message": "No such model"}}', "e1", "No such model"),
     "an error object on many lines": (PRETTY, "503", "Overloaded"),
     "a page": (PAGE, "", PAGE.decode().strip()),
+    "an error in words": (b"upstream timed out", "", "upstream timed out"),
     "words": (b"upstream connect error", "", "upstream connect error"),
     "two letters": (b"no", "", "no"),
     "words in UTF-8": ("Schlüssel fehlt 👋".encode(), "", "Schlüssel fehlt 👋"),

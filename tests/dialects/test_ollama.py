@@ -185,8 +185,8 @@ def test_a_last_line_needs_no_line_end_and_one_that_was_cut_is_told() -> None:
 def test_a_line_that_is_garbled_costs_that_line() -> None:
     events = decode(lines(chat("a")) + b'{"message": {"content": "b}\n' + lines(chat("c"), DONE))
     assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "c"]
-    assert [event.code for event in events if isinstance(event, Error)] == ["invalid_json"]
-    assert events[-1] == End(False)  # a piece of the answer is lost
+    assert [event.code for event in events if isinstance(event, Error)] == ["invalid_json", "incomplete"]
+    assert events[-1] == End(False)
 
 
 JSON = st.recursive(

@@ -109,7 +109,11 @@ SHAPES: list[tuple[str, bytes, list[StreamEvent]]] = [
         text("a", "") + text("b", "") + DONE,
         [*spoken(0, "a", "b"), BlockStop(0), End(True)],
     ),
-    ("finish_reason of another kind", text("a", 7) + DONE, [*spoken(0, "a"), BlockStop(0), End(True)]),
+    (
+        "finish_reason of another kind",
+        text("a", 7) + DONE,
+        [*spoken(0, "a"), Other("finish_reason", ""), BlockStop(0), End(True)],
+    ),
     (
         "two finishes",
         finish("tool_calls") + finish("stop") + DONE,
@@ -301,7 +305,14 @@ SHAPES: list[tuple[str, bytes, list[StreamEvent]]] = [
         "parts that are not as they should be",
         chunk(choice({"content": [{"type": "text"}, {"type": "thinking", "thinking": 3}, {"type": ["x"]}, None]}))
         + DONE,
-        [Other("part", ""), Other("part", ""), End(True)],
+        [
+            BlockStart(0, "reasoning"),
+            ReasoningDelta(0, "3"),
+            Other("part", ""),
+            Other("part", ""),
+            BlockStop(0),
+            End(True),
+        ],
     ),
     (
         "a surrogate pair split over two deltas",
@@ -712,9 +723,11 @@ def test_a_garbled_chunk_is_told_and_the_stream_goes_on() -> None:
     stream = text("a") + b'data: {"choices":[{"del\n\ndata: [1,\n\n' + text("b", "stop") + DONE
     events, outcome = decode(stream)
     errors = [event for event in events if isinstance(event, Error)]
-    assert [(error.code, error.fatal) for error in errors] == [("invalid_json", False)] * 2
+    assert [(error.code, error.fatal) for error in errors] == [("invalid_json", False)] * 2 + [("incomplete", True)]
     assert errors[0].raw == '{"choices":[{"del'
-    assert outcome == "clean"
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "b"]
+    assert events[-1] == End(False), "what was lost with the chunk nobody knows"
+    assert outcome == "error"
 
 
 DEEP = 100_000

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tokenwire.dialects import DIALECTS
+from tokenwire.dialects import DIALECTS, template
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.dialect import Holes, KeepsTexts
 from tokenwire.dialects.events import Error, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
@@ -280,6 +280,113 @@ def test_the_arguments_of_tool_calls_go_the_short_way_too() -> None:
     assert taken(Decoder("openai-chat"), [framed(payload) for payload in first]) > 20
 
 
+def tool(arguments: str, **function: Any) -> str:
+    calls = [{"index": 0, "function": {"arguments": arguments, **function}}]
+    return chat("").replace('"content":""', f'"tool_calls":{json.dumps(calls)}')
+
+
+def delta(**members: Any) -> str:
+    return chat("").replace('"content":""', json.dumps(members)[1:-1])
+
+
+def counted(text: str) -> list[str]:
+    """Messages that differ by a number alone, whose digits grow."""
+    return [text.replace("%", str(number)) for number in range(12)]
+
+
+#: Streams in which the rest of a message, or of the stream, says what a delta means: a rule that a template cannot see.
+RULES: dict[str, list[str]] = {
+    "reasoning twice, alike and not": [
+        *(delta(reasoning="t", reasoning_content="t") for _ in range(12)),
+        delta(reasoning="t", reasoning_content="other"),
+        delta(reasoning="other", reasoning_content="t"),
+    ],
+    "reasoning and details, alike and not": [
+        *(delta(reasoning="t", reasoning_details=[{"type": "reasoning.text", "text": "t"}]) for _ in range(12)),
+        delta(reasoning="other", reasoning_details=[{"type": "reasoning.text", "text": "t"}]),
+    ],
+    "text beside content, alike and not": [
+        *(chat("t").replace('"index":0', '"index":0,"text":"t"') for _ in range(12)),
+        chat("other").replace('"index":0', '"index":0,"text":"t"'),
+    ],
+    "a message beside the delta": [
+        chat(f"t{n}").replace('"index":0', f'"index":0,"message":{{"content":"t{n % 3}"}}') for n in range(12)
+    ],
+    "a member that changes now and then": [
+        chat(f"t{n}").replace('"content"', f'"mood":"{n // 4 % 2}","content"') for n in range(40)
+    ],
+    "the whole arguments once more": [tool("{", name="f"), *(tool(" ") for _ in range(9)), tool("}"), tool("{}")],
+    "a piece like the whole arguments": [
+        tool('{"a":', name="f"), *(tool(" ") for _ in range(9)), tool("{}"), tool("}"),
+    ],
+    "the whole arguments once more, in one read": [
+        *(tool(it) for it in ['{"a":[', *("1, " for _ in range(9)), "1", "]}"]),
+        tool('{"a":[' + "1, " * 9 + "1]}"),
+        tool("]"),
+    ],
+    "the name in every piece, then whole arguments": [
+        tool("{", name="f"), *(tool(" ", name="f") for _ in range(9)), tool("}", name="f"), tool("{}", name="f"),
+    ],
+    "numbers for text": [*counted(chat("t%")), chat("").replace('"content":""', '"content":7'), *counted(chat("t%"))],
+    "text after the finish": [
+        *counted(chat("t%")),
+        chat("").replace('"finish_reason":null', '"finish_reason":"stop"'),
+        *counted(chat("t%")),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("payloads", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("end", [[], ["[DONE]"]], ids=["EOF", "[DONE]"])
+def test_the_short_way_is_not_taken_past_a_rule(payloads: list[str], end: list[str]) -> None:
+    data = framed(*payloads, *end)
+    same("openai-chat", data)
+    for place in range(len(payloads)):
+        parts = [framed(*payloads[:place]), framed(*payloads[place:], *end)]
+        assert told(decode(Decoder("openai-chat"), parts)) == told(decode(full("openai-chat"), [data])), place
+
+
+def test_arguments_that_went_the_short_way_are_known_at_the_end() -> None:
+    """Whether a call is cut, and whether its arguments come once more, depends on all of its pieces."""
+    pieces = [tool('{"a":[', name="f"), *(tool(f"{n},") for n in range(20)), tool("1]}")]
+    decoder = Decoder("openai-chat")
+    assert taken(decoder, [framed(piece) for piece in pieces]) > 10
+    assert told(decode(Decoder("openai-chat"), [framed(*pieces, "[DONE]")]))[-1][0].clean
+    cut_off = decode(Decoder("openai-chat"), [framed(piece) for piece in [*pieces[:-1], "[DONE]"]])
+    assert not cut_off[-1].clean  # type: ignore[union-attr]
+
+
+#: An ordinary stream of each dialect that has a short way, as text with a number for a token.
+ORDINARY = {
+    "openai-chat": 'data: {"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":'
+    '{"content":"t%"},"finish_reason":null}]}\n\n',
+    "openai-responses": "event: response.output_text.delta\n"
+    'data: {"type":"response.output_text.delta","sequence_number":%,"item_id":"i","output_index":0,"content_index":0,'
+    '"delta":"t%"}\n\n',
+    "anthropic-messages": "event: content_block_delta\n"
+    'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"t%"}}\n\n',
+    "holysheep": 'data: {"type":"content_delta","content":"t%"}\n\n',
+}
+
+
+@pytest.mark.parametrize("name", [dialect.name for dialect in SHORT])
+def test_an_ordinary_stream_of_each_dialect_goes_the_short_way(name: str) -> None:
+    """Read by read, many messages a read, and over a WebSocket: it would be as right, and slower, without."""
+    messages = [ORDINARY[name].replace("%", str(number)) for number in range(200)]
+    opening = 'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+    first = f'{opening}{{"type":"text","text":""}}}}\n\n' if name == "anthropic-messages" else ""
+    assert taken(Decoder(name), [first.encode(), *(message.encode() for message in messages)]) > 180
+    assert taken(Decoder(name), cut((first + "".join(messages)).encode(), 2000)) > 150
+    decoder = Decoder(name)
+    inner = decoder._decoder
+    slow: list[Any] = []
+    original = inner.receive_message
+    inner.receive_message = lambda message: slow.append(message) or original(message)  # type: ignore
+    for message in [first, *messages]:
+        decoder.receive_message(message.rpartition("data: ")[2].strip())
+    assert len(slow) < 20
+
+
 def test_choices_that_take_turns_are_told_apart() -> None:
     payloads = [chat(f"t{n}").replace('"index":0', f'"index":{n % 2}') for n in range(40)]
     same("openai-chat", framed(*payloads))
@@ -343,6 +450,47 @@ def test_a_whole_is_compared_with_what_came_over_a_websocket() -> None:
         assert told(short.receive_message(message)) == told(slow.receive_message(message))
 
 
+#: Payloads of a WebSocket dialect, and what may stand among them: alike or nearly, over two lines, in bytes.
+AMONG = [
+    '{"type":"content_delta","content":"a"}',
+    '{"type":"content_delta","content":"é😀"}',
+    '{"type":"content_delta","content":"q\\"\\n\\ud83d\\ude00"}',
+    '{"type":"content_delta","content":"half\\ud83d"}',
+    '{"type":"content_delta","content":"a"}\n{"type":"content_delta","content":"b"}',
+    '{"type":"content_delta",\n"content":"c"}',
+    '{"type":"content_delta","content":""}',
+    '{"type":"content_delta","content":7}',
+    b'{"type":"content_delta","content":"d"}',
+    '{"content":"e","type":"content_delta"}',
+    "no JSON",
+]
+
+
+@given(st.lists(st.one_of(st.sampled_from(AMONG[:2]), st.sampled_from(AMONG)), max_size=40), st.data())
+def test_messages_that_came_together_give_what_each_gives_alone(
+    messages: list[str | bytes], data: st.DataObject
+) -> None:
+    messages = [AMONG[0]] * 4 + messages + ['{"type":"done"}', AMONG[0]]
+    together, alone = Decoder("holysheep"), full("holysheep")
+    at, events = 0, []
+    while at < len(messages):
+        end = data.draw(st.integers(at + 1, len(messages)))
+        events += together.receive_messages(messages[at:end])
+        at = end
+    assert told(events) == told([event for message in messages for event in alone.receive_message(message)])
+    assert together.outcome == alone.outcome
+
+
+def test_messages_that_came_together_go_the_short_way() -> None:
+    decoder = Decoder("holysheep")
+    slow: list[Any] = []
+    inner = decoder._decoder
+    original = inner.receive_message
+    inner.receive_message = lambda message: slow.append(message) or original(message)  # type: ignore
+    assert len(decoder.receive_messages([AMONG[0]] * 500)) == 501  # with the start of the block
+    assert len(slow) < 10
+
+
 def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
     decoder = Decoder("openai-responses")
     texts = [f"t{number} " for number in range(3000)]
@@ -352,7 +500,11 @@ def test_what_went_the_short_way_is_kept_as_text_and_not_as_messages() -> None:
     inner = decoder._decoder
     assert isinstance(inner, KeepsTexts)
     assert inner.texts(0) == texts
-    assert isinstance(CHAT.decoder(), KeepsTexts) is False
+    chat_decoder = Decoder("openai-chat")
+    for number in range(300):
+        chat_decoder.receive_data(framed(chat(f"t{number}")))
+    assert isinstance(chat_decoder._decoder, KeepsTexts)
+    assert chat_decoder._decoder.texts(0) is None, "chat keeps the arguments of tool calls alone"
 
 
 # Made by Hypothesis.
@@ -464,3 +616,18 @@ def test_every_recording_gives_the_same_either_way(name: str) -> None:
         wanted = told(decode(full(name), [data]))
         for size in (100_000_000, 16 * 1024, source.randint(1, 2000), source.randint(1, 2000)):
             assert told(decode(Decoder(name), cut(data, size))) == wanted, (path.name, size)
+
+
+def test_the_example_in_the_docstring_is_as_it_says() -> None:
+    lines = (template.__doc__ or "").splitlines()
+    first = next(place for place, line in enumerate(lines) if line.startswith('    {"type"'))
+    chunk, marks = lines[first : first + 6 : 2], lines[first + 1 : first + 6 : 2]
+    raw = "".join(map(str.strip, chunk))
+    marked = [line[mark.index("^") : mark.rindex("^") + 1] for line, mark in zip(chunk, marks, strict=True)]
+    assert marked == ["4", "Hello", "x1"]
+    learned = Template.learn(raw, TextDelta(0, "Hello", raw, "4"), DIALECTS["openai-responses"].holes or Holes([]))
+    assert learned is not None
+    following = raw.replace(":4,", ":5,").replace("Hello", " world").replace("x1", "x")
+    assert learned.read_one(following, 0, None) == TextDelta(0, " world", following, "5")
+    changed = following.replace('"content_index":0', '"content_index":1')
+    assert learned.read_one(changed, 0, None) is None

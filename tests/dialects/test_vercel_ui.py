@@ -203,7 +203,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             BlockStart(0, "tool", "c", "f"),
             Other("tool-input-delta", "…"),
             BlockStop(0),
-            End(True),
+            Error("incomplete", "the stream came to its end, but the rest of a tool call did not come", True),
+            End(False),
         ],
     ),
     "cut": (

@@ -97,9 +97,14 @@ def test_what_is_said_in_mid_stream_is_heard(drive: Drive, slow_url: str) -> Non
 
 @drivers
 def test_an_error_of_the_server_ends_the_stream_unclean(drive: Drive, url: str) -> None:
-    stream, events = drive(url, json={**ASK, "model": "no-such"})  # the server goes on listening after its error
+    ask = {**ASK, "model": "no-such"}  # the server goes on listening after its error
+    with pytest.raises(tokenwire.StreamFailed, match="no-such") as caught:
+        drive(url, json=ask)
+    stream, events = drive(url, json=ask, on_error="event")
     assert [type(event) for event in events] == [tokenwire.Error, tokenwire.End]
     assert stream.end == tokenwire.End(clean=False)
+    assert caught.value.error == events[0]
+    assert caught.value.events == events
 
 
 @drivers

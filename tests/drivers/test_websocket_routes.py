@@ -150,13 +150,13 @@ def test_a_websocket_goes_through_the_proxy(
     scheme: str,
     ports: dict[str, int],
     trusting: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     proxy = Proxy(ports[scheme])
     with ScriptedServer(proxy) as server:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://me:p%40ss@127.0.0.1:{server.port}")
-        text = drive(f"{scheme}://localhost:{ports[scheme]}", ssl_context=trusting, record=tmp_path / "wire")
+        through = f"http://me:p%40ss@127.0.0.1:{server.port}"
+        place = f"{scheme}://localhost:{ports[scheme]}"
+        text = drive(place, ssl_context=trusting, record=tmp_path / "wire", proxy=through)
     assert text == STORY_TEXT
     [asked] = proxy.asked
     assert asked.startswith(b"CONNECT localhost:%d HTTP/1.1\r\n" % ports[scheme])
@@ -166,9 +166,8 @@ def test_a_websocket_goes_through_the_proxy(
 
 
 @drivers
-def test_no_proxy_leads_past_it(drive: Drive, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_asked_for_loopback(drive: Drive, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "localhost")
     assert drive(f"ws://localhost:{ports['ws']}") == STORY_TEXT
 
 
@@ -227,13 +226,10 @@ def test_a_tunnel_that_breaks_at_once_is_told(
 
 
 @drivers
-def test_behind_a_proxy_a_bad_certificate_is_the_servers(
-    drive: Drive, ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with ScriptedServer(Proxy(ports["wss"])) as server:
-        monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{server.port}")
-        with pytest.raises(ConnectionFailed, match="the certificate of localhost is not trusted") as caught:
-            drive(f"wss://localhost:{ports['wss']}")
+def test_behind_a_proxy_a_bad_certificate_is_the_servers(drive: Drive, ports: dict[str, int]) -> None:
+    untrusted = pytest.raises(ConnectionFailed, match="the certificate of localhost is not trusted")
+    with ScriptedServer(Proxy(ports["wss"])) as server, untrusted as caught:
+        drive(f"wss://localhost:{ports['wss']}", proxy=f"127.0.0.1:{server.port}")
     assert caught.value.phase == "tls"
 
 

@@ -96,6 +96,7 @@ def test_a_replay_says_nothing_that_was_not_recorded() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "code"), [("SIGTERM", 0), ("SIGINT", 130)])
 def test_the_command_says_so_when_it_is_stopped(number: str, code: int) -> None:
     command = [sys.executable, "-c", "import sys; from tokenwire.cli import main; sys.exit(main())", "serve"]

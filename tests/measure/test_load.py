@@ -11,7 +11,7 @@ from tokenwire.drivers.opening import Opening
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.apart import apart
 from tokenwire.endpoint.story import STORY
-from tokenwire.errors import ConnectionFailed
+from tokenwire.errors import ConnectionFailed, StreamFailed
 from tokenwire.measure.load import CALIBRATION_EVENTS, Calibration, Load, Toll, calibrate, make_requests, take, watched
 from tokenwire.measure.sample import Taken, sample_of
 from tokenwire.measure.stamped import serve_stamped
@@ -66,7 +66,7 @@ def test_what_goes_wrong_is_kept_with_the_others() -> None:
         failed = asyncio.run(take(opening(port, model="tokenwire-fails-midstream")))
     assert [each.failure is not None and "404" in each.error for each in taken] == [True, True]
     assert "said an error in the stream" in failed.error
-    assert failed.failure is None
+    assert isinstance(failed.failure, StreamFailed)
     unreachable = asyncio.run(take(opening(1)))
     assert isinstance(unreachable.failure, ConnectionFailed)
     assert not unreachable.recording.entries

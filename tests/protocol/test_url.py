@@ -74,6 +74,12 @@ def test_what_is_no_url_is_refused_with_the_reason(url: str, words: str) -> None
         "http://a b/?key=canary",
         "wss://a/?key=canary",
         "http://canary@/",
+        "http://user:a/canary@host/",
+        "http://user:a?b=canary@host/",
+        "http://user:a#canary@host:1",
+        "http://user:@canary@host:x/",
+        "user:canary@host/v1",
+        "user:/canary@host/v1",
     ],
 )
 def test_a_message_never_tells_a_password_or_a_query(url: str) -> None:

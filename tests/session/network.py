@@ -6,6 +6,11 @@
 
 Each connection that the client makes takes the next fault of the list, and none where the list is at its end. What is
 random comes from the seed, so a run is the same each time; `simulation.story()` is what to print when one fails.
+
+Simulations that share a `Kept`, one after the other, hand connections on to each other as streams of a `Client` do. The
+second one begins when the first one has ended, or some seconds later:
+
+    later = Simulation(other, endpoint.connection, kept=kept, now=simulation.now + 5)
 """
 
 from __future__ import annotations
@@ -17,6 +22,8 @@ from math import inf
 from random import Random
 from typing import Literal
 
+from kept import Kept, Line
+
 from tokenwire.dialects.events import StreamEvent
 from tokenwire.endpoint import ServerConnection
 from tokenwire.errors import ConnectionFailed
@@ -26,6 +33,9 @@ __all__ = ["Fault", "Simulation"]
 
 #: Rounds after which a simulation is taken to go on for ever.
 MAX_ROUNDS = 20_000
+
+
+How = Literal["fin", "reset", "silence"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class Fault:
     refused: bool = False
     cut: int | None = None
     cut_up: int | None = None
-    how: Literal["fin", "reset", "silence"] = "fin"
+    how: How = "fin"
     delay: float = 0.01
     bandwidth: float = inf
     idle_drop: float | None = None
@@ -60,6 +70,7 @@ class _Pipe:
     def __init__(self, fault: Fault, cut: int | None, random: Random) -> None:
         self.queue: deque[tuple[float, bytes]] = deque()
         self.broken = False  # nothing more goes through
+        self.sent = 0  # bytes
         self._fault = fault
         self._left = cut
         self._random = random
@@ -73,6 +84,7 @@ class _Pipe:
             data, self.broken = data[: self._left], True
         if self._left is not None:
             self._left -= len(data)
+        self.sent += len(data)
         self._held += data
         if len(self._held) >= self._fault.held or self.broken:
             self.flush(now)
@@ -93,16 +105,76 @@ class _Pipe:
         return self.queue[0][0] if self.queue else inf
 
 
-class _Connection:
+class _Connection(Line):
     """A connection as the client has made it, and the server's side of it."""
 
     def __init__(self, server: ServerConnection, fault: Fault, random: Random, now: float) -> None:
+        super().__init__()
         self.server = server
         self.fault = fault
         self.up = _Pipe(replace(fault, held=0), fault.cut_up, random)
         self.down = _Pipe(fault, fault.cut, random)
         self.last_down = now
         self.ended = False
+        self.idle_since = now
+
+    @property
+    def next(self) -> float:
+        """When something happens on it by itself."""
+        times = [self.up.next, self.down.next]
+        if self.fault.idle_drop is not None and not self.ended and not self.down.queue:
+            times.append(self.last_down + self.fault.idle_drop)
+        deadline = None if self.down.broken else self.server.next_deadline()  # nobody hears it any more
+        return min([*times, inf if deadline is None else deadline])
+
+    def serve(self, now: float) -> bool:
+        """The server's side does what it can now."""
+        server = self.server
+        if (data := self.up.take(now)) is not None:
+            server.receive_data(data, now)
+            return True
+        if not self.down.broken and (data := server.data_to_send(now)):
+            self.down.send(data, now)
+            self.last_down = now
+            if server.next_deadline() is None:
+                self.down.flush(now)  # the response is complete
+            return True
+        return False
+
+    def news(self, now: float) -> bytes | How | None:
+        """What arrives at the client now: bytes, or how the connection ends; None for nothing."""
+        if (data := self.down.take(now)) is not None:
+            return data
+        if self.ended or self.down.queue:
+            return None
+        idle = self.fault.idle_drop is not None and now >= self.last_down + self.fault.idle_drop
+        broken = self.down.broken or (self.up.broken and not self.up.queue)
+        if not broken and not idle and not (self.server.ending and not self.up.queue):
+            return None
+        self.down.flush(now)
+        if self.down.queue:
+            return self.news(now)
+        self.ended = True
+        if self.down.broken or self.up.broken:
+            return self.fault.how
+        return "reset" if self.server.ending == "reset" else "fin"
+
+    def idle_until(self, now: float) -> None:
+        """What happens by then on a connection that no conversation uses."""
+        at, self.idle_since = self.idle_since, now
+        for _ in range(MAX_ROUNDS):
+            if self.serve(at):
+                continue
+            match self.news(at):
+                case None if self.ended or self.next > now:
+                    return
+                case None:
+                    at = max(at, self.next)
+                case bytes(data):
+                    self.coming += data
+                case how:
+                    self.end = "" if how == "silence" else how
+        raise AssertionError("an idle connection never comes to rest")
 
 
 class Simulation:
@@ -110,6 +182,7 @@ class Simulation:
 
     :param endpoint: makes the server's side of a connection.
     :param faults: of one connection after the other.
+    :param kept: connections that other simulations have left.
     """
 
     def __init__(
@@ -120,7 +193,9 @@ class Simulation:
         *,
         seed: int = 0,
         now: float = 0.0,
+        kept: Kept | None = None,
     ) -> None:
+        self.reused = 0  # connections that another simulation had left
         self.events: list[StreamEvent] = []
         self.sent: list[bytes] = []  # by connection
         self.received: list[bytes] = []
@@ -132,6 +207,7 @@ class Simulation:
         self._faults = deque(faults)
         self._random = Random(seed)
         self._connection: _Connection | None = None
+        self._kept = kept
 
     @property
     def posts(self) -> int:
@@ -152,6 +228,7 @@ class Simulation:
         session = self._session
         for _ in range(MAX_ROUNDS):
             if session.ended or session.wants == "over" or until():
+                self._give_back()
                 return
             match session.wants:
                 case "connect":
@@ -166,6 +243,11 @@ class Simulation:
 
     def _connect(self) -> None:
         session = self._session
+        if (kept := self._idle_connection()) is not None:
+            self._note("a connection is used again")
+            session.start(self.now)
+            self._begin(kept)
+            return
         fault = self._faults.popleft() if self._faults else Fault()
         session.start(self.now)
         self._note(f"connect, {fault}")
@@ -174,10 +256,31 @@ class Simulation:
             self.events += session.connection_failed(ConnectionFailed("refused", phase="connect"), self.now)
             return
         self._advance(self.now + 2 * fault.delay)
-        self._connection = _Connection(self._endpoint(), fault, self._random, self.now)
+        self._begin(_Connection(self._endpoint(), fault, self._random, self.now))
+
+    def _begin(self, connection: _Connection) -> None:
+        self._connection = connection
         self.sent.append(b"")
         self.received.append(b"")
-        session.connected(self.now)
+        self._session.connected(self.now)
+
+    def _idle_connection(self) -> _Connection | None:
+        """A connection that another simulation has left, and that can take a request as far as a driver can see."""
+        if self._kept is None or self._session.request.websocket:
+            return None
+        for line in self._kept.lines:
+            assert isinstance(line, _Connection)
+            line.idle_until(self.now)
+        taken = self._kept.take()
+        assert taken is None or isinstance(taken, _Connection)
+        self.reused += taken is not None
+        return taken
+
+    def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if self._kept is not None and connection is not None and not connection.ended:
+            connection.idle_since = self.now
+            self._kept.give(connection, self._session)
 
     def _transfer(self) -> None:
         """What is due now, and else the clock goes on to what comes next."""
@@ -187,59 +290,28 @@ class Simulation:
             connection.up.send(data, self.now)
             self.sent[-1] += data
             return
-        if self._served(connection) or self._delivered(connection):
+        if connection.serve(self.now) or self._delivered(connection):
             return
-        times = [connection.up.next, connection.down.next]
-        if connection.fault.idle_drop is not None and not connection.ended and not connection.down.queue:
-            times.append(connection.last_down + connection.fault.idle_drop)
-        servers = None if connection.down.broken else connection.server.next_deadline()  # nobody hears it any more
-        for deadline in (servers, session.next_deadline()):
-            times.append(inf if deadline is None else deadline)
-        self._advance(min(times))
+        deadline = session.next_deadline()
+        self._advance(min(connection.next, inf if deadline is None else deadline))
         deadline = session.next_deadline()
         if deadline is not None and self.now >= deadline:
             self._note("deadline")
             self.events += session.handle_deadline(self.now)
 
-    def _served(self, connection: _Connection) -> bool:
-        """The server's side does what it can now."""
-        server = connection.server
-        if (data := connection.up.take(self.now)) is not None:
-            server.receive_data(data, self.now)
-            return True
-        if not connection.down.broken and (data := server.data_to_send(self.now)):
-            connection.down.send(data, self.now)
-            connection.last_down = self.now
-            if server.next_deadline() is None:
-                connection.down.flush(self.now)  # the response is complete
-            return True
-        return False
-
     def _delivered(self, connection: _Connection) -> bool:
         """The client is told of what arrives, and of an end."""
-        session, fault = self._session, connection.fault
-        if (data := connection.down.take(self.now)) is not None:
-            self.received[-1] += data
-            self.events += session.receive_data(data, self.now)
-            return True
-        if connection.ended or connection.down.queue:
-            return False
-        idle = fault.idle_drop is not None and self.now >= connection.last_down + fault.idle_drop
-        ends = connection.server.ending and not connection.up.queue
-        if connection.down.broken or (connection.up.broken and not connection.up.queue) or idle or ends:
-            connection.down.flush(self.now)
-            if connection.down.queue:
-                return True
-            connection.ended = True
-            if connection.down.broken or connection.up.broken:
-                how = fault.how
-            else:
-                how = "reset" if connection.server.ending == "reset" else "fin"
-            self._note(f"the connection ends by {how}")
-            if how != "silence":
-                self.events += session.receive_eof(self.now, reset=how == "reset")
-            return True
-        return False
+        match connection.news(self.now):
+            case None:
+                return False
+            case bytes(data):
+                self.received[-1] += data
+                self.events += self._session.receive_data(data, self.now)
+            case how:
+                self._note(f"the connection ends by {how}")
+                if how != "silence":
+                    self.events += self._session.receive_eof(self.now, reset=how == "reset")
+        return True
 
     def _advance(self, to: float | None) -> None:
         if to is None or to == inf:

@@ -26,6 +26,7 @@ from tokenwire.errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
@@ -33,7 +34,7 @@ from tokenwire.errors import (
 from tokenwire.framing.sse import MAX_EVENT_SIZE
 from tokenwire.protocol.http import ResponseHead
 from tokenwire.session import POLICIES, DurableSession, Session, Timeouts, build_request, conversation, endpoint_url
-from tokenwire.session.conversation import MAX_ERROR_BODY
+from tokenwire.session.conversation import MAX_ERROR_BODY, MAX_ERROR_TEXT
 
 CHAT, PLAIN, RAW = DIALECTS["openai-chat"], DIALECTS["eventsource"], DIALECTS["raw"]
 
@@ -112,13 +113,13 @@ CONVERSATIONS: list[tuple[str, bytes, list[StreamEvent], type[TokenwireError] | 
         "an error in the stream",
         CHUNKED + chunk(b'data: {"error": "no"}\n\n' + DONE) + LAST,
         [Error("", "no", True), End(False)],
-        None,
+        StreamFailed,
     ),
     (
         "an error in the stream, then a cut",
         CHUNKED + chunk(b'data: {"error": "no"}\n\n'),
         [Error("", "no", True), End(False)],
-        None,
+        StreamFailed,
     ),
     ("garbage after an event", CHUNKED + chunk(text("a")) + b"zz\r\n", A, RemoteProtocolError),
     ("nothing", b"", [], BodyTruncated),
@@ -348,6 +349,24 @@ def test_a_refusal_without_end_is_kept_only_in_part() -> None:
     assert len(played.error.body) == MAX_ERROR_BODY
 
 
+@pytest.mark.parametrize("size", [MAX_ERROR_BODY - 1, MAX_ERROR_BODY, MAX_ERROR_BODY + 1])
+def test_a_refusals_body_is_read_up_to_the_limit_and_not_beyond(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\n\r\n" + b"x" * size, 0)
+    assert made.ended == (size >= MAX_ERROR_BODY), "what is longer is not waited for"
+    made.receive_eof(0)
+    assert isinstance(made.error, StatusError)
+    assert len(made.error.body) == min(size, MAX_ERROR_BODY)
+
+
+@pytest.mark.parametrize("size", [MAX_ERROR_TEXT - 1, MAX_ERROR_TEXT, MAX_ERROR_TEXT + 1])
+def test_a_refusals_words_are_cut_to_the_limit(size: int) -> None:
+    made = session()
+    made.receive_data(b"HTTP/1.1 500 X\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size, 0)
+    assert isinstance(made.error, StatusError)
+    assert made.error.message == "x" * min(size, MAX_ERROR_TEXT) + "…" * (size > MAX_ERROR_TEXT)
+
+
 # Timers.
 
 ALL = Timeouts(connect=10, first_byte=20, idle=30, total=1000)
@@ -376,7 +395,7 @@ def test_the_first_byte_timer_runs_from_the_request() -> None:
 def test_the_idle_timer_runs_from_the_last_byte_and_any_byte_counts() -> None:
     made = session(timeouts=ALL)
     now = 0.0
-    for piece in (b"HTTP/1.1 100 Continue\r\n\r\n", b"H", CLOSE[1:], b": keepalive\n\n", b"\n", text("a")[:5]):
+    for piece in (CLOSE, b": keepalive\n\n", b"\n", text("a")[:5]):
         now += 19
         made.receive_data(piece, now)
         assert made.next_deadline() == now + 30
@@ -384,6 +403,32 @@ def test_the_idle_timer_runs_from_the_last_byte_and_any_byte_counts() -> None:
         assert not made.ended
     made.handle_deadline(now + 30)
     assert timed_out(made) == ("idle", 30)
+
+
+@pytest.mark.parametrize("way", [bytewise, lambda data: [data]], ids=["bytewise", "whole"])
+def test_what_comes_before_the_head_does_not_put_the_first_byte_timer_off(way: Any) -> None:
+    """A server could say 102 for ever, and a head could come a byte a minute."""
+    made = session(timeouts=ALL)
+    now = 0.0
+    for interim in [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 X\r\n\r\n", CLOSE[:-1]]:
+        now += 6
+        for piece in way(interim):
+            made.receive_data(piece, now)
+        assert made.next_deadline() == 20
+    made.handle_deadline(19.9)
+    assert not made.ended
+    made.handle_deadline(20)
+    assert timed_out(made) == ("first byte", 20)
+
+
+def test_all_of_a_refusals_body_has_as_long_as_one_read_of_a_stream() -> None:
+    made = session(timeouts=ALL)
+    made.receive_data(b"HTTP/1.1 500 X\r\nContent-Length: 99\r\n\r\n", 10)
+    made.receive_data(b"a", 39)
+    assert made.next_deadline() == 40
+    made.handle_deadline(40)
+    assert isinstance(made.error, StatusError)
+    assert made.error.body == b"a"
 
 
 def test_the_total_timer_runs_whatever_comes() -> None:

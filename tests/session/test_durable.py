@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tokenwire.dialects import DIALECTS
-from tokenwire.dialects.events import End, Other, StreamEvent
+from tokenwire.dialects.events import End, Other, StreamEvent, TextDelta
 from tokenwire.errors import (
     BodyTruncated,
     ConnectionFailed,
@@ -18,9 +19,11 @@ from tokenwire.errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
 )
+from tokenwire.protocol.websocket import Closed, WebSocketConnection
 from tokenwire.session import (
     BROWSER,
     DEFAULT,
@@ -213,8 +216,17 @@ def test_a_get_without_an_answer_is_repeated() -> None:
 
 # Refused by a status.
 
+#: The statuses that pass, as the README lists them too.
+TRANSIENT = [429, 500, 502, 503, 504, 524, 529]
 
-@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+
+def test_the_statuses_that_pass_are_those_of_the_readme() -> None:
+    row = f"| {', '.join(map(str, TRANSIENT))} | the same again, when Retry-After says |"
+    assert row in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert sorted(DEFAULT.statuses) == TRANSIENT
+
+
+@pytest.mark.parametrize("code", TRANSIENT)
 def test_a_status_that_passes_is_tried_again(code: int) -> None:
     run = Run()
     run.answer(status(code))
@@ -222,7 +234,7 @@ def test_a_status_that_passes_is_tried_again(code: int) -> None:
     assert run.error is None
 
 
-@pytest.mark.parametrize("code", [204, 400, 401, 403, 404, 405, 422])
+@pytest.mark.parametrize("code", [204, 400, 401, 403, 404, 405, 422, 499, 501, 505, 520, 523, 525, 528, 530])
 def test_a_status_that_stays_is_raised_at_once(code: int) -> None:
     run = Run(policy=PATIENT)
     run.answer(status(code))
@@ -345,7 +357,7 @@ def test_of_large_events_that_were_cleared_no_more_than_a_few_are_remembered() -
         run.receive(chunk(f"id: {number}\ndata: {'x' * 100_000}\n\n".encode()))
         run.session.answer.events.clear()
         run.events.clear()
-    remembered = run.session._latest.events
+    remembered = run.session._generation.had_arrived()
     assert 1 < len(remembered) <= 3
     assert remembered[-1].cursor == "99"
 
@@ -478,8 +490,8 @@ def test_garbage_is_not_tried_again() -> None:
 def test_an_error_that_the_server_says_is_its_answer() -> None:
     run = Run(policy=PATIENT)
     run.answer(CHUNKED + chunk(b'data: {"error": {"message": "overloaded"}}\n\n' + DONE))
-    assert run.error is None
-    assert run.session.answer.error is not None
+    assert isinstance(run.error, StreamFailed)
+    assert run.error.error is run.session.answer.error
     assert len(run.requests) == 1
 
 
@@ -686,6 +698,188 @@ def test_http_that_is_told_to_upgrade_falls_back_to_websocket_only_when_the_poli
         run = Run("openai-responses", json={"input": "hi"}, fallback=fallback, policy=policy)
         run.answer(status(426))
         assert ("falling back" in run.kinds) == (policy.fallback == "both")
+
+
+def test_http_that_refuses_with_400_or_answers_200_does_not_fall_back() -> None:
+    """Over HTTP 400 speaks of the body, and over WebSocket it is what a proxy says that does not know an upgrade."""
+    kind = DIALECTS["openai-responses"]
+    fallback = over_the_other_transport("http://host", kind, json={"input": "hi"})
+    for policy in (DEFAULT, replace(DEFAULT, fallback="both")):
+        for answer in (status(400), b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\n"):
+            run = Run("openai-responses", json={"input": "hi"}, fallback=fallback, policy=policy)
+            run.answer(answer)
+            assert run.session.ended
+            assert "falling back" not in run.kinds
+
+
+def test_a_websocket_that_is_not_even_connected_in_time_does_not_fall_back() -> None:
+    """Nothing was said about WebSocket: the host is away, over HTTP too."""
+    kind = DIALECTS["openai-responses"]
+    fallback = over_the_other_transport("ws://host", kind, json={"input": "hi"})
+    run = Run("openai-responses", "ws://host", json={"input": "hi"}, fallback=fallback, timeouts=Timeouts(connect=9))
+    run.session.start(0)
+    run.expire()
+    assert run.now == 9
+    assert "falling back" not in run.kinds
+    assert run.session.request.websocket
+    run.connect()
+    run.expire()
+    assert run.kinds[-1] == "falling back", "but where the handshake is not answered, it does"
+
+
+class Peer:
+    """The server's side of a WebSocket."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.connection = WebSocketConnection.server(compression=False)
+        self.connection.receive_data(run.connect())
+        self.connection.accept()
+        run.receive(self.connection.data_to_send())
+        self.messages = self.hear()
+
+    def hear(self) -> list[Any]:
+        return self.connection.receive_data(self.run.session.data_to_send())
+
+    def say(self, *messages: dict[str, Any], close: int | None = None) -> None:
+        for message in messages:
+            self.connection.send(json.dumps(message))
+        if close is not None:
+            self.connection.close(close)
+        self.run.receive(self.connection.data_to_send())
+
+
+#: Codes of a close, and whether another connection may do better.
+CLOSES = [
+    *((code, True) for code in (1001, 1011, 1012, 1013)),
+    *((code, False) for code in (1000, 1002, 1003, 1007, 1008, 1009, 1010, 3000, 4000, 4999)),
+]
+
+
+@pytest.mark.parametrize(("code", "goes_on"), CLOSES)
+def test_a_websocket_closed_in_mid_stream_is_gone_on_with_where_its_code_allows_it(code: int, goes_on: bool) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    run = Run("holysheep", "ws://host", json=asked, policy=replace(DEFAULT, interrupted="restart"))
+    Peer(run).say({"type": "content_delta", "content": "a"}, close=code)
+    assert TextDelta(0, "a") in run.events
+    assert (not run.session.ended) == goes_on
+    if goes_on:
+        assert [message for message in Peer(run).messages if isinstance(message, str)], "the model was asked again"
+        assert "restarting" in run.kinds
+    else:
+        assert isinstance(run.error, StreamInterrupted)
+        assert str(code) in str(run.error)
+        assert run.happened[-1].detail == "by this code the server closed it for good"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_websocket_that_ends_without_a_close_is_gone_on_with(reset: bool) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    run = Run("holysheep", "ws://host", json=asked, policy=replace(DEFAULT, interrupted="restart"))
+    Peer(run).say({"type": "content_delta", "content": "a"})
+    run.cut(reset=reset)
+    assert not run.session.ended
+    Peer(run)
+    assert "restarting" in run.kinds
+
+
+def test_the_codes_after_which_a_stream_may_go_on_are_the_policys() -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    policy = replace(DEFAULT, interrupted="restart", close_codes=frozenset({4000}))
+    for code, goes_on in ((4000, True), (1001, False)):
+        run = Run("holysheep", "ws://host", json=asked, policy=policy)
+        Peer(run).say({"type": "content_delta", "content": "a"}, close=code)
+        assert (not run.session.ended) == goes_on
+
+
+# The end, and the second call on what has ended.
+
+
+def test_a_peer_that_does_not_close_is_waited_for_until_the_deadline_of_the_handshake() -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    run = Run("holysheep", "ws://host", json=asked, timeouts=Timeouts(close=2, keepalive=20))
+    peer = Peer(run)
+    run.now = 100
+    assert run.session.close(run.now), "there is a Close of the peer's to wait for"
+    assert run.session.wants == "transfer"
+    assert Closed(1000, "") in peer.hear()
+    assert run.session.next_deadline() == 102
+    peer.connection.data_to_send()
+    run.events += run.session.handle_deadline(101.9)
+    assert run.session.wants == "transfer"
+    run.events += run.session.handle_deadline(102)
+    assert run.session.wants == "over"
+    assert run.session.next_deadline() is None
+    assert run.session.error is None
+
+
+def test_a_peer_that_closes_too_ends_the_wait() -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    run = Run("holysheep", "ws://host", json=asked)
+    peer = Peer(run)
+    assert run.session.close(0)
+    peer.hear()
+    run.receive(peer.connection.data_to_send())
+    assert run.session.wants == "over"
+
+
+@pytest.mark.parametrize("url", ["http://host", "ws://host"])
+def test_close_before_anything_was_sent_asks_for_nothing(url: str) -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    for steps in range(3):
+        run = Run("holysheep", url, json=asked)
+        if steps > 0:
+            run.session.start(0)
+        if steps > 1:
+            run.session.connected(0)
+        assert not run.session.close(0), steps
+        assert run.session.wants == "over"
+        assert run.session.data_to_send() == b"", "nothing is asked, and so nothing paid"
+        assert run.session.next_deadline() is None
+        assert run.session.handle_deadline(1e9) == []
+
+
+def test_close_while_it_waits_ends_the_wait() -> None:
+    run = Run()
+    run.refuse()
+    assert run.session.wants == "wait"
+    assert not run.session.close(run.now)
+    assert (run.session.wants, run.session.next_deadline()) == ("over", None)
+    assert run.session.handle_deadline(1e9) == []
+    assert run.session.wants == "over"
+
+
+#: How a session ends, and the kind of its error.
+ENDS: list[tuple[str, Callable[[Run], object], type[Exception] | None]] = [
+    ("whole", lambda run: run.answer(CHUNKED + chunk(text("a") + DONE)), None),
+    ("interrupted", lambda run: run.answer(CHUNKED + chunk(text("a"))), StreamInterrupted),
+    ("refused", lambda run: run.answer(status(401)), StatusError),
+    ("unreachable", lambda run: [run.refuse() for _ in range(3)], ConnectionFailed),
+    ("timed out", lambda run: (run.connect(), run.expire()), TimeoutExceeded),
+]
+
+
+@pytest.mark.parametrize(("ends", "kind"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
+def test_once_it_has_ended_every_further_call_does_nothing(
+    ends: Callable[[Run], object], kind: type[Exception] | None
+) -> None:
+    run = Run()
+    ends(run)
+    assert run.session.ended
+    assert type(run.error) is (kind or type(None))
+    before = (run.error, list(run.events), run.session.answer.text, list(run.kinds))
+    for _ in range(2):
+        run.receive(CHUNKED + chunk(text("more") + DONE), b"\xff" * 99)
+        run.cut()
+        run.cut(reset=True)
+        run.events += run.session.handle_deadline(1e9)
+        assert run.session.data_to_send() == b""
+        assert run.session.next_deadline() is None
+        assert not run.session.close(1e9)
+        assert run.session.wants == "over"
+        with pytest.raises(LocalProtocolError):
+            run.session.send("hello")
+    assert (run.error, run.events, run.session.answer.text, run.kinds) == before
 
 
 #: (the dialect, what is asked, the policy, what happens, why nothing follows then)

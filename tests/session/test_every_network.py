@@ -1,4 +1,5 @@
-"""Any network, drawn from a seed, and WebSockets cut at every byte: the session against the reference endpoint.
+"""The session against the reference endpoint: any network, drawn from a seed; WebSockets, and connections that are used
+again, cut at every byte.
 
 What must come out is in `judge`. A failure prints the seed and the conversation. A test run takes a sample. All of it,
 with the number of scenarios, or as many seeds as the argument says:
@@ -16,6 +17,7 @@ from math import inf
 from random import Random
 
 import pytest
+from kept import Kept
 from network import Fault, Simulation
 
 from tokenwire.dialects import DIALECTS
@@ -23,7 +25,7 @@ from tokenwire.dialects.dialect import Prompt
 from tokenwire.dialects.events import End, Other
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.endpoint.story import MODELS, STORY
-from tokenwire.errors import TokenwireError
+from tokenwire.errors import BodyTruncated, TokenwireError
 from tokenwire.session import POLICIES, DurableSession, Policy, Timeouts, build_request, over_the_other_transport
 
 TEXT = "".join(STORY)
@@ -44,8 +46,12 @@ STREAMS = [
 #: Seeds that are run when all are, and those of a test run.
 ALL, SOME = 20_000, 150
 
-#: Of how many offsets of a WebSocket a test run takes one.
-SAMPLE = 127
+#: Of how many offsets of a WebSocket a test run takes one, and of a connection that is used again.
+SAMPLE, SAMPLE_KEPT = 127, 307
+
+#: Seconds between two conversations: an idle connection is dropped by some proxies after 12, by the endpoint after 75.
+#: At 11.985 the end is on its way when the request is sent.
+GAPS = (0.0, 5.0, 11.985, 20.0, 80.0)
 
 
 def simulate(
@@ -58,6 +64,8 @@ def simulate(
     pace: float = 0.0,
     keepalive: float | None = None,
     jitter: float = 0.0,
+    kept: Kept | None = None,
+    now: float = 0.0,
 ) -> tuple[Simulation, DurableSession]:
     """One conversation. Its timers are such that no silence is waited for in vain, and what is slow is not cut off."""
     kind = DIALECTS[dialect]
@@ -75,7 +83,7 @@ def simulate(
         fallback=over_the_other_transport(url, kind, json=json, headers=headers),
     )
     endpoint = ReferenceEndpoint(pace=pace, keepalive=keepalive, clock=lambda: 0.0)
-    simulation = Simulation(session, endpoint.connection, faults, seed=seed)
+    simulation = Simulation(session, endpoint.connection, faults, seed=seed, kept=kept, now=now)
     simulation.run()
     return simulation, session
 
@@ -120,20 +128,31 @@ def draw(random: Random) -> Fault:
 
 
 def from_seed(seed: int) -> str:
-    """What went wrong in the conversation of a seed."""
+    """What went wrong in the conversations of a seed: one, and another one over what connection that has left."""
     random = Random(seed)
     dialect, scheme = random.choice(STREAMS)
-    simulation, session = simulate(
-        dialect,
-        scheme,
-        [draw(random) for _ in range(random.randrange(6))],
-        random.choice(list(POLICIES.values())),
-        seed=seed,
-        pace=random.choice([0.0, 0.02, 15.0]),
-        keepalive=random.choice([None, 10.0]),
-        jitter=random.random(),
-    )
-    return judge(simulation, session)
+    faults = [draw(random) for _ in range(random.randrange(6))]
+    policy = random.choice(list(POLICIES.values()))
+    pace, keepalive = random.choice([0.0, 0.02, 15.0]), random.choice([None, 10.0])
+    jitter, kept, now = random.random(), Kept(), 0.0
+    for _ in range(2):
+        simulation, session = simulate(
+            dialect,
+            scheme,
+            faults,
+            policy,
+            seed=seed,
+            pace=pace,
+            keepalive=keepalive,
+            jitter=jitter,
+            kept=kept,
+            now=now,
+        )
+        if problem := judge(simulation, session):
+            return problem
+        faults = [draw(random) for _ in range(random.randrange(3))]
+        now = simulation.now + random.choice(GAPS)
+    return ""
 
 
 @pytest.mark.parametrize("seed", range(SOME))
@@ -169,14 +188,81 @@ def test_a_websocket_may_be_cut_anywhere(cut: Cut) -> None:
     assert not problem, problem
 
 
+# Connections that are used again, cut at every byte in both directions.
+
+
+def twice(dialect: str, fault: Fault, policy: Policy, gap: float = 1.0) -> tuple[Simulation, DurableSession, Kept]:
+    """The second of two conversations, and the connections that the first, which came whole, has left."""
+    kept = Kept()
+    first, session = simulate(dialect, "http", [fault], POLICIES["never"], kept=kept)
+    assert session.error is None, first.story()
+    simulation, session = simulate(dialect, "http", [], policy, kept=kept, now=first.now + gap)
+    return simulation, session, kept
+
+
+def kept_cuts(step: int) -> Iterator[Cut]:
+    """Of all that goes over the connection for the second time."""
+    for dialect, _ in (stream for stream in STREAMS if stream[1] == "http"):
+        _, _, kept = twice(dialect, Fault(), POLICIES["never"])
+        (line, again) = kept.lines
+        assert line is again
+        for way, pipe in {"cut": line.down, "cut_up": line.up}.items():
+            first = pipe.sent // 2  # both are alike but for ids, of one length
+            for policy, place in product(POLICIES, range(first + 1, pipe.sent, step)):
+                yield dialect, policy, Fault(**{way: place}, how="reset" if place % 2 else "fin")  # type: ignore[arg-type]
+
+
+def cut_again_there(cut: Cut) -> str:
+    """What went wrong with a connection that was cut when it was used again."""
+    dialect, policy, fault = cut
+    simulation, session, _ = twice(dialect, fault, POLICIES[policy])
+    problem = judge(simulation, session) if simulation.reused else f"it was not used again\n{simulation.story()}"
+    return f"{dialect}, {policy}, {fault}: {problem}" if problem else ""
+
+
+def test_a_connection_that_is_used_again_may_be_cut_anywhere() -> None:
+    wrong = [problem for cut in kept_cuts(SAMPLE_KEPT) if (problem := cut_again_there(cut))]
+    assert not wrong, "\n".join(wrong[:3])
+
+
+#: What happens to the connection, and seconds between the conversations; whether it is used again, and all comes.
+STALE: list[tuple[str, Fault, float, bool, bool]] = [
+    ("it stands", Fault(), 1.0, True, True),
+    ("a proxy has closed it", Fault(idle_drop=12.0), 20.0, False, True),
+    ("the server has closed it", Fault(), 80.0, False, True),
+    ("a proxy closes it while the request is on its way", Fault(idle_drop=12.0), 11.985, True, False),
+]
+
+
+@pytest.mark.parametrize("policy", ["default", "patient", "fixed", "never"])
+@pytest.mark.parametrize(("fault", "gap", "used", "whole"), [row[1:] for row in STALE], ids=[row[0] for row in STALE])
+@pytest.mark.parametrize("dialect", ["openai-chat", "anthropic-messages", "openai-responses", "gemini-interactions"])
+def test_a_stale_connection_costs_a_new_one_and_after_the_request_no_second_post(
+    dialect: str, fault: Fault, gap: float, used: bool, whole: bool, policy: str
+) -> None:
+    simulation, session, _ = twice(dialect, fault, POLICIES[policy], gap)
+    assert not judge(simulation, session)
+    assert (simulation.reused == 1, session.answer.text == TEXT) == (used, whole), simulation.story()
+    assert (simulation.posts, len(simulation.sent)) == (1, 1), simulation.story()
+    assert whole or isinstance(session.error, BodyTruncated), session.error
+
+
+@pytest.mark.parametrize("policy", ["default", "patient", "fixed"])
+def test_a_get_over_a_stale_connection_is_asked_again(policy: str) -> None:
+    simulation, session, _ = twice("holysheep", Fault(idle_drop=12.0), POLICIES[policy], 11.985)
+    assert (simulation.reused, len(simulation.sent), session.error) == (1, 2, None), simulation.story()
+    assert session.answer.text == TEXT
+
+
 def main() -> int:
     """Every cut, and many seeds."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else ALL
     found = 0
     with ProcessPoolExecutor() as processes:
-        places = list(cuts(1))
+        places, again = list(cuts(1)), list(kept_cuts(1))
         for what, problems in (
             (f"{len(places):,} cuts of WebSockets", processes.map(cut_there, places, chunksize=500)),
+            (f"{len(again):,} of connections used again", processes.map(cut_again_there, again, chunksize=500)),
             (f"{seeds:,} seeds", processes.map(from_seed, range(seeds), chunksize=500)),
         ):
             wrong = [problem for problem in problems if problem]

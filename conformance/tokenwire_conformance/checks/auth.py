@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+from tokenwire.secrecy import REDACTED_FIELDS
 
 from ..case import Case, asked_for_stream, at, excerpt
 from ..registry import active, passive
@@ -13,6 +16,9 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 #: The fields that carry a key: that of RFC 9110, Anthropic's, Google's.
 _KEY_FIELDS = ("authorization", "x-api-key", "x-goog-api-key")
+
+#: A line whose value is masked by its name, whatever it was: the mark in it does not say that it was the key.
+_MASKED = re.compile(rb"(?im)^(?:" + "|".join(sorted(REDACTED_FIELDS)).encode() + rb")[ \t]*:[^\r\n]*")
 
 #: A shorter key would be found by chance in innocent bytes.
 _MIN_KEY = 6
@@ -138,7 +144,7 @@ def scheme_case(case: Case) -> Iterator[Finding]:
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
     key = _key_of(response).encode()
-    received = response.transcript.received
+    received = _MASKED.sub(lambda line: bytes(len(line[0])), response.transcript.received)
     # What is said on a WebSocket stands behind its 101.
     end = len(received) if response.status == 101 else response.end
     on_the_wire = received.find(key, response.offset, end)

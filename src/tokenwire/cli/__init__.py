@@ -7,12 +7,15 @@ A verb's module has `add_parser(subparsers)` and `run(args) -> int`, the exit co
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from .._version import __version__
-from .exits import EXIT_CODES, USAGE, complain, exit_code_of, forget_output
+from .exits import EXIT_CODES, USAGE, Terminated, exit_code_of, forget_output
+from .guard import end_output, guarded
 
 __all__ = ["main"]
 
@@ -34,17 +37,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: the arguments without the name of the program; those of the process by default.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with guarded(arguments):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
-    if not _rich_is_there():
-        complain("the command line needs the package rich: pip install 'tokenwire[cli]'")
-        return USAGE
     _never_fail_on_a_character()
     try:
-        code: int = args.run(args)
-        sys.stdout.flush()
+        with _stopped_in_order():
+            code: int = args.run(args)
+            end_output()
     except BrokenPipeError as error:
         forget_output()
         return exit_code_of(error)
@@ -72,12 +78,22 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _rich_is_there() -> bool:
+@contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """SIGTERM ends the verb as Ctrl-C does, so that a recording gets its name."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
     try:
-        import_module("rich")
-    except ImportError:
-        return False
-    return True
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # this is not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _never_fail_on_a_character() -> None:

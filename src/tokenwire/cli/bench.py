@@ -6,25 +6,26 @@ import argparse
 import asyncio
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from copy import copy
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from ..drivers.opening import Opening
-from ..errors import LocalProtocolError, StreamInterrupted
+from ..errors import LocalProtocolError, StreamFailed, StreamInterrupted
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
+from ..recording.beside import FileBeside
+from ..secrecy import redact_url
 from .exits import FINDINGS, FINE
-from .request import add_request_options, dialect_asked, open_request, positive_seconds
+from .extras import need
+from .guard import clean
+from .progress import progress
+from .request import add_request_options, open_request, positive_seconds
 from .screen import Screen
 
-__all__ = ["add_parser", "machine", "positive_number", "progress", "run"]
+__all__ = ["add_parser", "machine", "positive_number", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -75,8 +76,20 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.html is not None:
-        _need_the_extra()
+    if args.html is None:
+        return _report(args, None)
+    need("--html")
+    page = FileBeside(args.html)  # what cannot be written is said before anything is asked
+    try:
+        code = _report(args, page)
+    except BaseException:
+        page.discard()
+        raise
+    page.keep()
+    return code
+
+
+def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
     runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
     if args.url is not None:
         runs.append(asyncio.run(_measured(args)))
@@ -87,12 +100,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(runs):
-            screen.write(text, style)
-            screen.write("\n")
-    if args.html is not None:
+            screen.line(text, style)
+    if page is not None:
         from ..measure.page import as_html
 
-        args.html.write_text(as_html(runs), encoding="utf-8")
+        page.stream.write(clean(as_html(runs)))
     return FINDINGS if any(each.doubts for each in runs) else FINE
 
 
@@ -113,30 +125,11 @@ def positive_number(text: str) -> int:
     return number
 
 
-@contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error, where a person is there to see it; gives what to tell how many are done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("[bold]{task.description}[/bold]"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Drawn when something has ended, and not by a thread beside the measuring.
-    bar = Progress(*columns, console=console, transient=True, auto_refresh=False, disable=not console.is_terminal)
-    with bar:
-        task = bar.add_task(what, total=total)
-
-        def tell(done: int) -> None:
-            bar.update(task, completed=done, refresh=True)
-
-        yield tell
-
-
 async def _measured(args: argparse.Namespace) -> Run:
-    opening = _opening(args)
+    opening = open_request(args, usage=True)
     load = Load(args.requests, args.concurrency, args.rate)
     first = await take(copy(opening))
-    if first.failure is not None and not isinstance(first.failure, StreamInterrupted):
+    if first.failure is not None and not isinstance(first.failure, StreamFailed | StreamInterrupted):
         raise first.failure
     began = datetime.now(UTC).isoformat(timespec="seconds")
     with progress("asking", load.requests) as tell:
@@ -146,7 +139,7 @@ async def _measured(args: argparse.Namespace) -> Run:
     whole = next((each.recording for each in taken if not each.error), None)
     calibration = await calibrate(whole, opening)
     return Run(
-        target=opening.target.url,
+        target=redact_url(opening.target.url),
         dialect=opening.dialect.name,
         concurrency=load.concurrency,
         rate=load.rate,
@@ -155,14 +148,3 @@ async def _measured(args: argparse.Namespace) -> Run:
         self_check=calibration.self_check(toll),
         samples=[sample_of(each, opening.dialect, origin) for each in taken],
     )
-
-
-def _opening(args: argparse.Namespace) -> Opening:
-    asks_for_usage = dialect_asked(args).name == "openai-chat"
-    return open_request(args, body={"stream_options": {"include_usage": True}} if asks_for_usage else None)
-
-
-def _need_the_extra() -> None:
-    missing: Sequence[str] = [name for name in ("jinja2", "matplotlib") if find_spec(name) is None]
-    if missing:
-        raise LocalProtocolError(f"--html needs {' and '.join(missing)}: pip install 'tokenwire[report]'")

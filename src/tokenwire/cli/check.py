@@ -19,7 +19,11 @@ from ..endpoint import ReferenceEndpoint, background
 from ..endpoint.story import MODELS
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
+from ..secrecy import redact_url
 from ..session import endpoint_url
+from .extras import need
+from .models import first_model
+from .progress import progress
 from .request import add_key_options, header_fields, key_of
 from .screen import Screen
 
@@ -105,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.run import choose_probes, make_probes
     from tokenwire_conformance.wire import SocketWire
 
+    if args.format == "junit":
+        need("--format junit")
     checks = select(args.only, args.skip)
     if not checks:
         raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
@@ -116,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
     own = args.url is None
     options: dict[Given, Any] = {"key": key, "failing-model": args.failing_model, "cut-model": args.cut_model}
-    given = [name for name, value in options.items() if own or value]
+    given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
         return choose_probes(dialect.name, checks, given=given, transport=transport, slow=not own)
@@ -129,12 +135,18 @@ def run(args: argparse.Namespace) -> int:
     with _endpoint(args.url, key) as endpoint:
         plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
         todo = [probes_over(*over) for over in asked]
-        with _progress(sum(map(len, todo))) as tell:
+        with progress("judging", sum(map(len, todo))) as tell:
+            done = count()
             cases = [
-                make_probes(probes, plan, partial(SocketWire, plan.target, stop=endpoint.stop), tell)
+                make_probes(
+                    probes,
+                    plan,
+                    partial(SocketWire, plan.target, stop=endpoint.stop),
+                    lambda made: tell(next(done), made.probe.about),
+                )
                 for probes, plan in zip(todo, plans, strict=True)
             ]
-    target = plans[0].target.url if args.url else "the reference endpoint"
+    target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
     report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
     return print_reports([report], args.format)
 
@@ -174,24 +186,22 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
 
 def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
     """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
-    from tokenwire_conformance.run import first_model
     from tokenwire_conformance.talk import Plan
-    from tokenwire_conformance.wire import SocketWire
 
     websocket = transport == "websocket"
+    fields = header_fields(args.header)
 
     def plan_for(model: str) -> Plan:
         url = endpoint_url(endpoint.urls[transport], dialect, {"model": model or "unknown"})
-        fields = list(header_fields(args.header).items())
         target = parse_url(url, websocket=websocket)
         failing, cut = endpoint.failing_models or (args.failing_model, args.cut_model)
-        return Plan(target, dialect, model, endpoint.key, fields, failing, cut)
+        return Plan(target, dialect, model, endpoint.key, list(fields.items()), failing, cut)
 
     plan = plan_for(args.model or "")
     if plan.model or not _takes_model(transport, dialect):
         return plan
     try:
-        return plan_for(first_model(plan, SocketWire(plan.target)))
+        return plan_for(first_model(endpoint.urls[transport], dialect, endpoint.key, fields))
     except LocalProtocolError:
         if websocket:
             return plan
@@ -211,8 +221,7 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
         screen = Screen(sys.stdout)
         for report in reports:
             for text, style in as_text(report):
-                screen.write(text, style)
-                screen.write("\n")
+                screen.line(text, style)
     return exit_code([result for report in reports for result in report.results])
 
 
@@ -264,25 +273,3 @@ def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
         host = f"127.0.0.1:{port}"
         urls: dict[Transport, str] = {"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}
         yield _Endpoint(urls, own_key, stack.close, (MODELS[2], MODELS[3]))
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    """A bar on standard error while the probes are made, where a person is there to see it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("[bold]judging[/bold]"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("", total=total)
-        done = count()
-        yield lambda progress: bar.update(task, completed=next(done), description=progress.probe.about)

@@ -20,8 +20,11 @@ from ..measure.compare import TRANSPORTS, Comparison, Transport, as_json, as_tex
 from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
-from .bench import machine, positive_number, progress
+from ..recording import Recording
+from ..secrecy import redact_url
+from .bench import machine, positive_number
 from .exits import FINDINGS, FINE
+from .progress import progress
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
 from .screen import Screen
 
@@ -76,8 +79,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(comparison):
-            screen.write(text, style)
-            screen.write("\n")
+            screen.line(text, style)
     return FINDINGS if comparison.doubts else FINE
 
 
@@ -91,7 +93,7 @@ async def _named(args: argparse.Namespace) -> Comparison:
         for scheme in ("http", "ws")
     )
     pair = Pair(*openings)
-    return await _compared(args.runs, pair, pair, args.url, None, None)
+    return await _compared(args.runs, pair, pair, redact_url(args.url), None, None)
 
 
 async def _reference(args: argparse.Namespace) -> Comparison:
@@ -132,7 +134,7 @@ async def _compared(
     with progress("comparing", 2 * runs) as tell:
         async with watched() as toll:
             trials = await make_trials(pair, runs, stamps, tell)
-    whole = {
+    whole: dict[Transport, Recording] = {
         transport: taken.recording
         for transport in TRANSPORTS
         for trial, taken in trials
@@ -145,7 +147,7 @@ async def _compared(
         recoveries = await make_recoveries(pair, whole, tell)
     with progress("through proxies", PASSAGES) as tell:
         passages = await make_passages(pair, slow, tell)
-    asked: Transport = next(iter(whole), "SSE")
+    asked: Transport = "WebSocket" if whole.keys() == {"WebSocket"} else "SSE"
     calibration = await calibrate(whole.get(asked), pair.over(asked))
     return Comparison(
         target=target,

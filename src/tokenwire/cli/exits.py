@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import sys
 
 from ..errors import (
@@ -14,11 +14,14 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
 )
+from ..secrecy.shown import one_line
+from .guard import known
 
-__all__ = ["EXIT_CODES", "complain", "exit_code_of", "forget_output", "one_line"]
+__all__ = ["EXIT_CODES", "Terminated", "complain", "exit_code_of", "forget_output", "message_of"]
 
 FINE = 0
 FINDINGS = 1
@@ -29,6 +32,7 @@ REFUSED = 5
 PROTOCOL_BROKEN = 6
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+TERMINATED = 143
 
 EXIT_CODES = {
     FINE: "fine",
@@ -40,15 +44,12 @@ EXIT_CODES = {
     PROTOCOL_BROKEN: "the peer broke the protocol: no HTTP, a cut chunk, a header or an event over the limit",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "whatever read the output is gone",
+    TERMINATED: "stopped by SIGTERM",
 }
 
-#: What a terminal would obey instead of showing.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
-
-def one_line(text: str) -> str:
-    """The text on one line, without what a terminal would obey: it may come from a server."""
-    return " ".join(_CONTROLS.sub(" ", text).split())
+class Terminated(BaseException):
+    """SIGTERM came: what is open is closed, as after Ctrl-C."""
 
 
 def complain(message: str) -> None:
@@ -60,16 +61,21 @@ def exit_code_of(error: BaseException) -> int:
     """Says what happened and what to do, and returns the code of it. What is no error of ours is raised again."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
+    if isinstance(error, Terminated):
+        return TERMINATED
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     code, advice = _judged(error)
-    complain(_sentence(_message(error)) + f" {advice}" if advice else _message(error))
+    complain(_sentence(message_of(error)) + f" {advice}" if advice else message_of(error))
     return code
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """What an error says, with the name of its file where it has one."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     return str(error)
 
 
@@ -92,6 +98,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return REFUSED, _advice_on_status(error)
         case NotAStream():
             return REFUSED, "Does the endpoint stream, and is it the right path? The body said stream: true."
+        case StreamFailed():
+            return FINDINGS, ""
         case StreamInterrupted() if isinstance(error.__cause__, RemoteProtocolError):
             return PROTOCOL_BROKEN, "What had arrived is printed. Ask again, or keep the wire with 'tokenwire record'."
         case StreamInterrupted():
@@ -112,9 +120,11 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return USAGE, ""
         case OSError() if error.filename is not None:
             return USAGE, ""
+        case OSError(errno=errno.EADDRINUSE):
+            return UNREACHABLE, "Give another --port, or none to take a free one."
         case OSError():
             return UNREACHABLE, ""
-    raise error
+    raise known().redact(error)
 
 
 def _advice_on_status(error: StatusError) -> str:

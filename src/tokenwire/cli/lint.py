@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError
 from ..recording import load
+from ..recording.http_wire import secrets_sent
 from .check import add_format_options, print_reports
+from .extras import need
+from .guard import know
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -43,10 +46,14 @@ def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.report import Report
     from tokenwire_conformance.transcript import Transcript
 
+    if args.format == "junit":
+        need("--format junit")
     checks = select(args.only, args.skip, passive_only=True)
     if not checks:
         raise LocalProtocolError("no check that a file can be judged by has an id that begins so")
-    cases = [(path, Case([Transcript(path.name, load(path))])) for path in _recordings(args.files)]
+    recordings = [(path, load(path)) for path in _recordings(args.files)]
+    know(value for _, recording in recordings for value in secrets_sent(recording.sent))
+    cases = [(path, Case([Transcript(path.name, recording)])) for path, recording in recordings]
     reports = [
         Report(str(path), judge_all(case, [check for check in checks if check.fits(case.dialects)], strict=args.strict))
         for path, case in cases

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..dialects.raw import RAW
 from ..drivers.blocking import Stream
 from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, TokenwireError
 from ..recording import Recording, load
+from ..recording.beside import FileBeside
 from ..session import Session
-from .exits import FINDINGS, FINE, complain
+from .exits import FINE, USAGE, complain, message_of
 from .request import add_request_options, dialect_asked, guess_asked, open_request
 
 __all__ = ["add_parser", "run"]
@@ -27,7 +29,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "record",
         help="keep the wire of one stream in a file",
-        description="Asks an endpoint and keeps every read and write with its time, secrets redacted.",
+        description="Asks an endpoint and keeps every read and write with its time, secrets redacted. "
+        "The recording is written to FILE.part and gets its name when the connection has ended,"
+        " by SIGTERM or Ctrl-C too.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -41,23 +45,23 @@ def run(args: argparse.Namespace) -> int:
     # Read as raw bytes, the response is read to its end, and not only to the terminator of the dialect. A WebSocket
     # has no other end than the terminator: after it we close.
     to_the_end = replace(dialect, framing="raw", decoder=RAW.decoder, content_type="")
+    FileBeside(Path(args.output)).discard()  # what cannot be written is said before anything is asked
     opening = open_request(args, dialect=dialect if websocket else to_the_end, record=args.output)
     stream = Stream(opening)
+    recording = Recording()
     try:
         error = _carried_through(stream)
     finally:
-        recording = load(args.output)
-        print(f"kept {args.output}: {_summary(recording)}", flush=True)
-    answer = stream.answer
-    if not websocket:
-        judged = _judged(recording, Session(opening.request, dialect, guess=guess_asked(args)))
-        error, answer = judged.error, judged.answer
+        for mishap in opening.mishaps:
+            complain(message_of(mishap))
+        for path in opening.kept:
+            recording = load(path)
+        print(f"{'kept ' if opening.kept else ''}{args.output}: {_summary(recording)}", flush=True)
+    if not websocket and opening.kept:
+        error = _judged(recording, Session(opening.request, dialect, guess=guess_asked(args))).error
     if error is not None:
         raise error
-    if answer.error is not None and answer.error.fatal:
-        complain(f"the server said an error in the stream: {answer.error.message}")
-        return FINDINGS
-    return FINE
+    return USAGE if opening.mishaps else FINE
 
 
 def _carried_through(stream: Stream) -> TokenwireError | None:

@@ -11,6 +11,7 @@ from ..endpoint import serve
 from ..recording import Recording, load
 from ..recording.handshake import is_websocket
 from ..recording.replay import PACES, ReplayConnection
+from ..secrecy import redact_url
 from .exits import FINE
 from .request import port_number
 from .serve import until_terminated
@@ -62,4 +63,4 @@ def _path(recording: Recording) -> str:
     """The path that the recorded client had asked for."""
     words = recording.sent.split(b"\r\n", 1)[0].split(b" ")
     path = words[1].decode("latin-1") if len(words) == 3 else "/"
-    return path if path.startswith("/") and path.isprintable() else "/"
+    return redact_url(path) if path.startswith("/") and path.isprintable() else "/"

@@ -14,9 +14,13 @@ from ..dialects import DIALECTS, dialect_named
 from ..dialects.dialect import Dialect, Prompt
 from ..dialects.guess import Guess, guess_dialect
 from ..drivers.opening import Opening, key_from_environment
-from ..errors import LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..recording import REDACTED_FIELDS
-from ..session import Observe, Timeouts
+from ..secrecy.secrets import is_harmless_field, is_path, is_secret_name
+from ..secrecy.shown import one_line
+from ..session import Observe, PolicyName, Timeouts
+from .guard import know
+from .models import first_model, takes_model
 
 __all__ = [
     "add_key_options",
@@ -44,7 +48,7 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
     body = parser.add_mutually_exclusive_group()
     body.add_argument("-p", "--prompt", metavar="TEXT", help="ask this, as the user")
     body.add_argument("--json", metavar="FILE", help="the body of the request; - reads standard input")
-    parser.add_argument("--model", metavar="NAME", help="the model to ask")
+    parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(
         "--dialect",
         choices=[*DIALECTS, "auto"],
@@ -79,6 +83,18 @@ def add_key_options(parser: argparse.ArgumentParser, what: str) -> None:
     key = parser.add_mutually_exclusive_group()
     key.add_argument("--key-env", metavar="NAME", help=f"{what}: the environment variable that holds it")
     key.add_argument("--key-file", metavar="FILE", help=f"{what}: the file that holds it; - reads standard input")
+    key.add_argument("--key", "--api-key", "--token", type=_refused_key, help=argparse.SUPPRESS)
+
+
+def _refused_key(_: str) -> None:
+    """Whoever tries to give a key as an argument is told how to give it.
+
+    :raises ArgumentTypeError: always.
+    """
+    raise argparse.ArgumentTypeError(
+        "a key is not taken from the command line, where others can read it: "
+        "name the variable that holds it by --key-env, or the file by --key-file"
+    )
 
 
 def positive_seconds(text: str) -> float:
@@ -110,15 +126,15 @@ def open_request(
     args: argparse.Namespace,
     *,
     dialect: Dialect | None = None,
-    body: Mapping[str, Any] | None = None,
+    usage: bool = False,
     record: str | Path | None = None,
-    policy: str = "never",
+    policy: PolicyName = "never",
     observe: Observe | None = None,
 ) -> Opening:
     """Everything that a driver needs, from the options.
 
     :param dialect: instead of the one that was asked for.
-    :param body: what the verb adds to the request's body, where that does not say otherwise.
+    :param usage: the usage is asked for.
     :param record: a file for the recording.
     :param policy: what follows when a connection fails.
     :param observe: is told of it.
@@ -129,20 +145,44 @@ def open_request(
         raise LocalProtocolError("--json - and --key-file - cannot both read standard input")
     asked = dialect_asked(args)
     asks = asked.method == "POST" or args.url.lower().startswith(("ws:", "wss:"))
-    model = {} if args.model is None else {"model": args.model}
-    request_body = {**(body or {}), **_body(args, asked), **model} if asks else model
-    headers = {"accept": asked.content_type or "*/*", **header_fields(args.header)}
-    return Opening(
+    body = _body(args, asked, args.model) if asks else {}
+    key, fields = key_of(args), header_fields(args.header)
+    model = args.model
+    if model is None and asks and "model" not in body and takes_model(asked):
+        model = _found_model(args.url, asked, key, fields)
+    request_body = {**body, **({} if model is None else {"model": model})}
+    headers = {"accept": asked.content_type or "*/*", **fields}
+    opening = Opening(
         args.url,
         json=request_body,
         dialect=dialect or args.dialect,
-        key=key_of(args),
+        key=key,
         headers=headers,
         timeouts=_timeouts(args),
         record=record,
         policy=policy,
         observe=observe,
+        usage=usage,
     )
+    know(opening.request.secrets.values)
+    return opening
+
+
+def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
+    """The first model that the endpoint lists, which is told; None where it lists none, for it may need none.
+
+    Where there is no connection, the request itself says so; but a certificate stays as it is.
+    """
+    try:
+        model = first_model(url, dialect, key, fields)
+    except ConnectionFailed as failure:
+        if failure.phase == "tls":
+            raise
+        return None
+    except LocalProtocolError:
+        return None
+    print(f"model: {one_line(model)}, the first that is listed", file=sys.stderr, flush=True)
+    return model
 
 
 def dialect_asked(args: argparse.Namespace) -> Dialect:
@@ -162,13 +202,26 @@ def key_of(args: argparse.Namespace) -> str | None:
     :raises LocalProtocolError: when it is not there.
     :raises OSError: when its file cannot be read.
     """
-    if args.key_env is not None:
-        return key_from_environment(args.key_env)
+    key = key_from_environment(args.key_env) if args.key_env is not None else _key_of_file(args)
+    know([key or ""])
+    return key
+
+
+def _key_of_file(args: argparse.Namespace) -> str | None:
     if args.key_file is None:
         return None
-    text = (
-        sys.stdin.read() if args.key_file == "-" else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
-    )
+    try:
+        text = (
+            sys.stdin.read()
+            if args.key_file == "-"
+            else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
+        )
+    except FileNotFoundError:
+        if is_path(args.key_file):
+            raise
+        raise LocalProtocolError(
+            "there is no file of the name that was given for the key's. It is not shown, for it may be the key itself"
+        ) from None
     key = text.strip()
     if not key:
         where = "standard input" if args.key_file == "-" else args.key_file
@@ -186,18 +239,18 @@ def header_fields(given: list[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         name = name.strip().lower()
         if not equals:
-            raise LocalProtocolError(f"--header {text!r} has no '=': write NAME=VALUE")
-        if name in REDACTED_FIELDS:
+            raise LocalProtocolError("a --header has no '=': write NAME=VALUE")
+        if name in REDACTED_FIELDS or (is_secret_name(name) and not is_harmless_field(name)):
             raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
         headers[name] = value.strip()
     return headers
 
 
-def _body(args: argparse.Namespace, dialect: Dialect) -> dict[str, Any]:
+def _body(args: argparse.Namespace, dialect: Dialect, model: str | None) -> dict[str, Any]:
     if args.json is not None:
         return _json_object(args.json)
     if args.prompt is not None:
-        return dialect.ask(Prompt(args.prompt, args.model or ""))
+        return dialect.ask(Prompt(args.prompt, model or ""))
     raise LocalProtocolError(f"{dialect.name} needs something to ask: give --prompt TEXT, or --json FILE")
 
 

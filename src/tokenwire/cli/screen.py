@@ -1,18 +1,24 @@
-"""Text to a terminal, with styles and without what it would obey; or to a pipe, exactly as it is."""
+"""Text to a terminal, with styles and without what it would obey; or to a pipe, exactly as it is.
+
+What a verb says itself is harmless everywhere, for logs are read on terminals: see `secrecy/shown.py`. What a model
+said is the output of `stream`: a pipe gets it as it came, a terminal without control and bidirectional characters.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 from typing import TextIO
 
-from rich.console import Console
-from rich.style import Style
+from ..secrecy.shown import harmless
 
 __all__ = ["Screen"]
 
-#: Control characters that a terminal obeys. A model, or a server, could move the cursor or set the title with them.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+#: Terminals that know no styles, by their TERM.
+_DUMB = ("dumb", "unknown")
+
+#: Styles by what selects them (ECMA-48, SGR).
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
 
 class Screen:
@@ -22,16 +28,21 @@ class Screen:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        console = Console(file=stream)
-        self.for_people = stream.isatty()
+        self.for_people: bool = stream.isatty()
         self._stream = stream
-        self._styled = self.for_people and not console.is_dumb_terminal and not os.environ.get("NO_COLOR")
+        self._styled = self.for_people and os.environ.get("TERM") not in _DUMB and not os.environ.get("NO_COLOR")
+
+    def line(self, text: str, style: str = "") -> None:
+        """A line of what the verb says itself: harmless, for its words may be a server's."""
+        self.write(harmless(text), style)
+        self.write("\n")
 
     def write(self, text: str, style: str = "") -> None:
         """Writes and flushes: a token must not wait for the next."""
         if self.for_people:
-            text = _CONTROLS.sub("\ufffd", text)
+            text = harmless(text)
         if style and self._styled:
-            text = Style.parse(style).render(text)
+            codes = ";".join(_STYLES[word] for word in style.split())
+            text = f"\x1b[{codes}m{text}\x1b[0m"
         self._stream.write(text)
         self._stream.flush()

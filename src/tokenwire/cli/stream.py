@@ -11,12 +11,9 @@ from statistics import median
 from time import monotonic
 from typing import Any
 
-from ..dialects.answer import Answer
 from ..dialects.events import (
     BlockStart,
     BlockStop,
-    End,
-    Error,
     Other,
     ReasoningDelta,
     StreamEvent,
@@ -24,9 +21,10 @@ from ..dialects.events import (
     ToolCallDelta,
 )
 from ..drivers.blocking import Stream
+from ..secrecy.shown import escaped, one_line
 from ..session import DEFAULT, POLICIES, Happening
-from .exits import FINDINGS, FINE, complain, one_line
-from .request import add_request_options, dialect_asked, open_request
+from .exits import FINE, complain, message_of
+from .request import add_request_options, open_request
 from .screen import Screen
 
 __all__ = ["add_parser", "run"]
@@ -61,12 +59,10 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    asks_for_usage = args.usage and dialect_asked(args).name == "openai-chat"
-    body = {"stream_options": {"include_usage": True}} if asks_for_usage else None
     screen = Screen(sys.stdout)
     printer = _EventPrinter(screen.write) if args.events else _TextPrinter(screen, args.dialect)
     teller = _Teller(printer.make_room)
-    opening = open_request(args, body=body, record=args.record, policy=args.policy, observe=teller.tell)
+    opening = open_request(args, usage=args.usage, record=args.record, policy=args.policy, observe=teller.tell)
     if opening.guess is not None:
         print(f"dialect: {opening.guess.dialect}, for {opening.guess.reason}", file=sys.stderr, flush=True)
     clock = _Clock()
@@ -83,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
             _tell_usage(stream.usage)
         if args.timing:
             clock.tell(teller.connections)
-    return _outcome(stream.answer)
+        for mishap in opening.mishaps:
+            complain(message_of(mishap))
+    return FINE
 
 
 class _TextPrinter:
@@ -174,7 +172,7 @@ def _json_line(event: StreamEvent) -> str:
             shown["name"] = value
         elif (field.name != "raw" or isinstance(event, Other)) and (field.name != "cursor" or value is not None):
             shown[field.name] = value
-    text = json.dumps(shown, ensure_ascii=False)
+    text = escaped(json.dumps(shown, ensure_ascii=False))
     # A lone surrogate has no bytes: escaped, it is still what the server said.
     return text if text.isascii() or _encodes(text) else json.dumps(shown)
 
@@ -260,12 +258,3 @@ class _Teller:
 
 def _tell_usage(usage: dict[str, Any] | None) -> None:
     print("usage:", json.dumps(usage) if usage is not None else "the server told none", file=sys.stderr, flush=True)
-
-
-def _outcome(answer: Answer) -> int:
-    if answer.end == End(clean=True):
-        return FINE
-    error = answer.error or Error("", "", fatal=True)
-    code = f" ({error.code})" if error.code else ""
-    complain(f"the server said an error in the stream{code}: {error.message or error.raw or 'without a word'}")
-    return FINDINGS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import LocalProtocolError
+from ..checking import must_be_one_of
 from .a2a import A2A
 from .ag_ui import AG_UI
 from .anthropic import ANTHROPIC_MESSAGES
@@ -17,6 +17,7 @@ from .gemini_live import GEMINI_LIVE
 from .holysheep import HOLYSHEEP
 from .mcp import MCP
 from .mistral import MISTRAL
+from .names import DialectName
 from .ollama import OLLAMA
 from .openai_chat import OPENAI_CHAT
 from .openai_completions import OPENAI_COMPLETIONS
@@ -25,7 +26,7 @@ from .openai_responses import OPENAI_RESPONSES
 from .raw import RAW
 from .vercel_ui import VERCEL_UI
 
-__all__ = ["DIALECTS", "Dialect", "dialect_named"]
+__all__ = ["DIALECTS", "Dialect", "DialectName", "dialect_named"]
 
 _ALL = (
     OPENAI_CHAT,
@@ -54,12 +55,12 @@ _ALL = (
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
 
 
-def dialect_named(name: str) -> Dialect:
-    """The dialect of that name.
+def dialect_named(name: object) -> Dialect:
+    """The dialect of that name; a dialect is taken as it is.
 
-    :raises LocalProtocolError: when there is none; the message lists those that are.
+    :raises LocalProtocolError: when there is none; the message says which one is near, and lists those that are.
     """
-    try:
-        return DIALECTS[name]
-    except KeyError:
-        raise LocalProtocolError(f"no dialect {name!r}; known: {', '.join(DIALECTS)}") from None
+    if isinstance(name, Dialect):
+        return name
+    must_be_one_of(name, DIALECTS, "dialect")
+    return DIALECTS[str(name)]

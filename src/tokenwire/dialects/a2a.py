@@ -139,13 +139,13 @@ class A2AReader:
 
     def __init__(self, *, content_type: str = "text/event-stream", max_event_size: int = MAX_EVENT_SIZE) -> None:
         #: Nothing more will come, and the stream is whole.
-        self.ended = False
+        self.ended: bool = False
         #: What to subscribe to, should the stream break; empty while no task was named.
-        self.task_id = ""
+        self.task_id: str = ""
         self._state = _State()
         self._reply = Reply(content_type, max_event_size=max_event_size)
 
-    def receive_data(self, data: bytes) -> list[Update]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Update]:
         """Takes the next bytes of the body.
 
         :raises EventTooLarge: when a message passes `max_event_size`.

@@ -6,6 +6,7 @@ So a read costs no more than the growth of a list. What is kept of a long stream
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -49,6 +50,23 @@ class ToolCall:
     arguments: str = ""
     choice: int = 0
     server: bool = False
+
+    def parsed(self) -> dict[str, Any]:
+        """The arguments as the object that they are; an empty one where the model wrote none.
+
+        :raises ValueError: when they are no JSON object, as of a call that was cut.
+        """
+        try:
+            value = json.loads(self.arguments.strip() or "{}", parse_constant=_no_json)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"the arguments of the tool call {self.name!r} are not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise ValueError(f"the arguments of the tool call {self.name!r} are JSON, but no object")
+        return value
+
+
+def _no_json(constant: str) -> Any:
+    raise ValueError(f"JSON has no {constant}")
 
 
 class Answer:

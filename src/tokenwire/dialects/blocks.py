@@ -15,7 +15,7 @@ class _Block:
 
     def __init__(self, number: int, kind: BlockKind) -> None:
         self.number = number
-        self.kind = kind
+        self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
@@ -50,6 +50,11 @@ class Blocks:
         """The kind of an open block."""
         block = self._open.get(address)
         return None if block is None else block.kind
+
+    @property
+    def tools_open(self) -> bool:
+        """Whether a tool call has begun and not ended."""
+        return any(block.kind == "tool" for block in self._open.values())
 
     def open(
         self,

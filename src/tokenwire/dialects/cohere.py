@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from .dialect import Dialect, Message, Prompt, chat_body
-from .events import BlockKind, Finish, FinishReason, Start, StreamEvent, Usage
+from .events import BlockKind, Error, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, json_text, listed, mapping, member, piece, word
+from .values import error_fields, index_of, mapping, object_of, word
 
 __all__ = ["COHERE_V1", "COHERE_V2", "CohereDecoder", "CohereV1Decoder"]
 
@@ -33,6 +33,21 @@ _REASONS: dict[str, FinishReason] = {
 }
 
 _KINDS: dict[str, BlockKind] = {"text": "text", "thinking": "reasoning"}
+
+#: Members that are read, or say nothing to a user: of a message of version 2, of what it says or ends with, of a call.
+_TOP = ("type", "index", "id", "delta")
+_SAID = ("role", "content", "tool_plan", "tool_calls", "citations")
+_CONTENT = ("type", "text", "thinking")
+_DELTA = ("message", "finish_reason", "usage", "error", "error_type")
+_CALL = ("type", "id", "function")
+_FUNCTION = ("name", "arguments")
+
+#: The same of version 1: of a message, of a call, and of the whole answer at the end.
+_TOP_V1 = ("event_type", "is_finished", "text", "tool_calls", "tool_call_delta", "generation_id", "finish_reason",
+           "response", "error", "error_type")  # fmt: skip
+_CALL_V1 = ("index", "name", "parameters")
+_RESPONSE = ("response_id", "generation_id", "text", "tool_calls", "finish_reason", "meta", "chat_history", "documents",
+             "citations", "search_queries", "search_results", "is_search_required", "prompt")  # fmt: skip
 
 #: Where a block is: "content" or "tool", and its index.
 _Address = tuple[str, int | None]
@@ -69,6 +84,7 @@ class _CohereDecoder(JSONDecoder):
 
     def _failure(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         """An error that took the place of a message of the dialect, or nothing that it knows."""
+        self._odd.take()  # either has all of the message
         fields = _error_fields(value)
         if fields or message.event == "error":
             return [self._error(fields or value, message.data, message.id or None)]
@@ -78,23 +94,29 @@ class _CohereDecoder(JSONDecoder):
 class CohereDecoder(_CohereDecoder):
     """Decodes one stream of version 2. A block is known by its `index`, content and tool calls apart."""
 
+    done_ends = True
+
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        delta = mapping(value.get("delta"))
-        said = mapping(delta.get("message"))
+        self._odd.members(value, _TOP)
+        delta = self._odd.object(value.get("delta"), "delta")
+        said = self._odd.object(delta.get("message"), "message")
+        self._odd.members(delta, _DELTA)
+        self._odd.members(said, _SAID)
         match value.get("type") or message.event:
             case "content-delta":
-                return self._content_delta(_address("content", value), mapping(said.get("content")), raw, cursor)
+                return self._content(_address("content", value), said.get("content"), raw, cursor)
             case "content-start":
-                return self._content_start(_address("content", value), mapping(said.get("content")), raw, cursor)
+                return self._content_start(_address("content", value), said.get("content"), raw, cursor)
             case "content-end":
                 return self._blocks.close(_address("content", value), raw, cursor) or None
-            case "tool-plan-delta" if isinstance(said.get("tool_plan"), str):
-                return self._blocks.run(_PLAN, "reasoning", said["tool_plan"], raw, cursor)
+            case "tool-plan-delta" if said.get("tool_plan") is not None:
+                plan = self._odd.text(said["tool_plan"], "tool_plan")
+                return self._blocks.run(_PLAN, "reasoning", plan, raw, cursor)
             case "tool-call-start":
-                return self._tool_start(_address("tool", value), mapping(said.get("tool_calls")), raw, cursor)
+                return self._tool_start(_address("tool", value), said.get("tool_calls"), raw, cursor)
             case "tool-call-delta" if _address("tool", value) in self._blocks:
-                return self._tool_delta(_address("tool", value), mapping(said.get("tool_calls")), raw, cursor)
+                return self._tool_delta(_address("tool", value), said.get("tool_calls"), raw, cursor)
             case "tool-call-end":
                 return self._blocks.close(_address("tool", value), raw, cursor) or None
             case "message-start":
@@ -104,65 +126,68 @@ class CohereDecoder(_CohereDecoder):
             case _:
                 return self._failure(value, message)
 
-    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
-        if message.data.startswith("[DONE]"):
-            return self._end(message.data, message.id or None, clean=True)
-        return super()._not_json(message, error)
-
-    def _content_start(
-        self, address: _Address, content: dict[str, Any], raw: str, cursor: str | None
-    ) -> list[StreamEvent] | None:
-        kind = _KINDS.get(word(content.get("type")))
+    def _content_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        kind = _KINDS.get(word(mapping(object_of(value)).get("type")))
         if kind is None:
             return None
         plan = self._blocks.close(_PLAN, raw, cursor)
         opened = self._blocks.open(address, kind, raw, cursor)
-        return plan + opened + self._content(address, content, raw, cursor)
+        return plan + opened + (self._content(address, value, raw, cursor) or [])
 
-    def _content_delta(
-        self, address: _Address, content: dict[str, Any], raw: str, cursor: str | None
-    ) -> list[StreamEvent] | None:
-        known = isinstance(content.get("text"), str) or isinstance(content.get("thinking"), str)
-        return self._content(address, content, raw, cursor) if known else None
+    def _content(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        """Text or thinking, or both; None where neither is there."""
+        content = self._odd.object(value, "content")
+        self._odd.members(content, _CONTENT)
+        if content.get("thinking") is None and content.get("text") is None:
+            return None
+        thinking, text = (self._odd.text(content.get(name), name) for name in ("thinking", "text"))
+        events = self._blocks.run(address, "reasoning", thinking, raw, cursor)
+        return events + self._blocks.run(address, "text", text, raw, cursor)
 
-    def _content(self, address: _Address, content: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        thinking = self._blocks.run(address, "reasoning", piece(content.get("thinking")), raw, cursor)
-        return thinking + self._blocks.run(address, "text", piece(content.get("text")), raw, cursor)
-
-    def _tool_start(self, address: _Address, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        function = mapping(call.get("function"))
+    def _tool_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
+        call, function = self._call(value)
+        tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
+        arguments = self._odd.arguments(function.get("arguments"), "arguments")
         events = self._blocks.close(_PLAN, raw, cursor)
-        events += self._blocks.open(
-            address, "tool", raw, cursor, tool_id=word(call.get("id")), name=word(function.get("name"))
-        )
-        return events + self._blocks.delta(address, piece(function.get("arguments")), raw, cursor)
+        events += self._blocks.open(address, "tool", raw, cursor, tool_id=tool_id, name=name)
+        return events + self._blocks.delta(address, arguments, raw, cursor)
 
-    def _tool_delta(
-        self, address: _Address, call: dict[str, Any], raw: str, cursor: str | None
-    ) -> list[StreamEvent] | None:
-        arguments = member(call, "function", "arguments")
-        return self._blocks.delta(address, arguments, raw, cursor) if isinstance(arguments, str) else None
+    def _tool_delta(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        _, function = self._call(value)
+        if function.get("arguments") is None:
+            return None
+        return self._blocks.delta(address, self._odd.arguments(function["arguments"], "arguments"), raw, cursor)
+
+    def _call(self, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A tool call, or a piece of one, and its function."""
+        call = self._odd.object(value, "tool_calls")
+        function = self._odd.object(call.get("function"), "function")
+        self._odd.members(call, _CALL)
+        self._odd.members(function, _FUNCTION)
+        return call, function
 
 
 class CohereV1Decoder(_CohereDecoder):
-    """Decodes one stream of version 1. Tool calls have no id."""
+    """Decodes one stream of version 1. Tool calls have no id. The end has the whole answer once more."""
 
     def __init__(self) -> None:
         super().__init__()
         self._tools_seen = False
+        self._said: list[str] = []
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        self._odd.members(value, _TOP_V1)
         match value.get("event_type"):
-            case "text-generation" if isinstance(value.get("text"), str):
-                return self._blocks.run(_TEXT, "text", value["text"], raw, cursor)
+            case "text-generation" if value.get("text") is not None:
+                return self._text(self._odd.text(value["text"], "text"), raw, cursor)
             case "tool-calls-chunk":
-                call = mapping(value.get("tool_call_delta"))
-                plan = self._blocks.run(_PLAN, "reasoning", piece(value.get("text")), raw, cursor)
+                plan = self._plan(value, raw, cursor)
+                call = self._odd.object(value.get("tool_call_delta"), "tool_call_delta")
                 return plan + (self._tool_chunk(call, raw, cursor) if call else []) or None
             case "tool-calls-generation" if not self._tools_seen:
-                plan = self._blocks.run(_PLAN, "reasoning", piece(value.get("text")), raw, cursor)
-                calls = listed(value.get("tool_calls"))
+                plan = self._plan(value, raw, cursor)
+                calls = self._odd.objects(value.get("tool_calls"), "tool_calls")
                 return plan + [event for call in calls for event in self._tool(call, raw, cursor)] or None
             case "stream-start":
                 return [Start(word(value.get("generation_id")), "", raw, cursor)]
@@ -171,32 +196,56 @@ class CohereV1Decoder(_CohereDecoder):
             case _:
                 return self._failure(value, message)
 
+    def _text(self, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        self._said.append(text)
+        return self._blocks.run(_TEXT, "text", text, raw, cursor)
+
+    def _plan(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        return self._blocks.run(_PLAN, "reasoning", self._odd.text(value.get("text"), "text"), raw, cursor)
+
+    def _call(self, call: dict[str, Any]) -> tuple[str, str]:
+        """The name and the parameters of a tool call, or what a piece of one has of them."""
+        self._odd.members(call, _CALL_V1)
+        return self._odd.name(call.get("name"), "name"), self._odd.arguments(call.get("parameters"), "parameters")
+
     def _tool_chunk(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """A call begins with its name; the whole of it comes again afterwards, in `tool-calls-generation`."""
         self._tools_seen = True
         address = _address("tool", call)
-        name = word(call.get("name"))
-        events = []
+        name, parameters = self._call(call)
+        events: list[StreamEvent] = []
         if name or address not in self._blocks:
             events = self._blocks.close(_PLAN, raw, cursor)
             events += self._blocks.open(address, "tool", raw, cursor, name=name)
-        return events + self._blocks.delta(address, piece(call.get("parameters")), raw, cursor)
+        return events + self._blocks.delta(address, parameters, raw, cursor)
 
     def _tool(self, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        name, parameters = self._call(call)
         events = self._blocks.close(_PLAN, raw, cursor)
-        events += self._blocks.open("tool", "tool", raw, cursor, name=word(call.get("name")))
-        events += self._blocks.delta("tool", json_text(mapping(call.get("parameters"))), raw, cursor)
+        events += self._blocks.open("tool", "tool", raw, cursor, name=name)
+        events += self._blocks.delta("tool", parameters or "{}", raw, cursor)
         return events + self._blocks.close("tool", raw, cursor)
 
     def _stream_end(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        meta = mapping(member(value, "response", "meta"))
+        response = self._odd.object(value.get("response"), "response")
+        self._odd.members(response, _RESPONSE)
+        meta = mapping(response.get("meta"))
         usage = {name: meta[name] for name in ("billed_units", "tokens") if name in meta}
-        return self._stop(value, usage or None, raw, cursor) + self._end(raw, cursor, clean=True)
+        rest = self._rest(self._odd.text(response.get("text"), "text"), raw, cursor)
+        return rest + self._stop(value, usage or None, raw, cursor) + self._end(raw, cursor, clean=True)
+
+    def _rest(self, whole: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What of the whole text no message has told. Where there were tool calls, the text may be their plan."""
+        said = "".join(self._said)
+        if whole.startswith(said):
+            return self._blocks.run(_TEXT, "text", whole.removeprefix(said), raw, cursor)
+        if not whole or self._tools_seen:
+            return []
+        return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]
 
 
 def _address(kind: str, value: dict[str, Any]) -> _Address:
-    index = value.get("index")
-    return kind, index if isinstance(index, int) else None
+    return kind, index_of(value.get("index"))
 
 
 def _error_fields(body: Any) -> dict[str, Any]:

@@ -1,25 +1,27 @@
 """The bytes of a body in, stream events out: a framing and a dialect put together, without I/O.
 
-decoder = Decoder("openai-chat")
-for event in decoder.receive_data(chunk): ...
-for event in decoder.receive_eof(): ...
-decoder.outcome      # "clean", "error" (the server said so) or "interrupted"; None while it runs
+    decoder = Decoder("openai-chat")
+    for event in decoder.receive_data(chunk): ...
+    for event in decoder.receive_eof(): ...
+    decoder.outcome      # "clean", "error" (the server said so) or "interrupted"; None while it runs
 
 With the dialect "auto" the first bytes are held back until they tell which one it is: see `guess`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
+from ..checking import must_be, must_be_number
 from ..errors import RemoteProtocolError
-from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
+from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
 from . import dialect_named
 from .dialect import Dialect
 from .events import End, Error, StreamEvent
 from .frames import frames_for
 from .guess import MAX_HELD, Guess, Guesser
+from .names import DialectName
 from .overlap import Overlap
 from .template import Shortcut
 from .values import error_code, mapping, value_of, word
@@ -45,17 +47,21 @@ class Decoder:
 
     def __init__(
         self,
-        dialect: str | Dialect,
+        dialect: DialectName | Dialect,
         *,
         last_event_id: str = "",
         max_event_size: int = MAX_EVENT_SIZE,
         hint: Guess | None = None,
     ) -> None:
+        must_be_number(max_event_size, "max_event_size", whole=True)
+        must_be(last_event_id, str, "last_event_id", "text, empty for none")
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
         self.guess: Guess | None = None
-        self._failed = False
+        #: At the end: the body was no stream, and a fatal `Error` stands in its place.
+        self.no_stream: bool = False
+        self._failure: Error | None = None
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
@@ -68,7 +74,7 @@ class Decoder:
         self._passed_over = 0  # bytes that went the short way since the framing was last told
         self._overlap: Overlap | None = None
         self._resumed_after = ""  # the last event ID before that, to which what comes twice has not come
-        self._read_as(dialect_named(dialect) if isinstance(dialect, str) else dialect)
+        self._read_as(dialect_named(dialect))
 
     def _read_as(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -80,6 +86,11 @@ class Decoder:
     def ended(self) -> bool:
         """The `End` has been given: what follows on the wire is of no interest."""
         return self.outcome is not None
+
+    @property
+    def failure(self) -> Error | None:
+        """The fatal error that the server said, once the stream has ended with it."""
+        return self._failure if self.outcome == "error" else None
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -104,11 +115,13 @@ class Decoder:
         """The reconnection time that the stream asked for, in milliseconds."""
         return self._frames.retry
 
-    def receive_data(self, data: bytes) -> list[StreamEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes the next bytes of the body.
 
         :raises RemoteProtocolError: when a limit of the framing is passed, after what came before it was given.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.outcome is not None:
             return []
         if self._guesser is not None:
@@ -124,9 +137,9 @@ class Decoder:
                 return events
         return self._receive(shortcut, data)
 
-    def receive_message(self, data: str | bytes) -> list[StreamEvent]:
+    def receive_message(self, data: str | bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes one message of a WebSocket; some servers put their JSON into binary ones."""
-        text = data if isinstance(data, str) else data.decode("utf-8", "replace")
+        text = data if isinstance(data, str) else as_bytes(data).decode("utf-8", "replace")
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)
@@ -136,6 +149,24 @@ class Decoder:
         if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
             return events
         return self._decode([ServerSentEvent("", text, "")])
+
+    def receive_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent]:
+        """Takes the messages that came in one read of a WebSocket: those that are alike go the short way together."""
+        shortcut = self._shortcut
+        if shortcut is None or len(messages) == 1:
+            return [event for message in messages for event in self.receive_message(message)]
+        events: list[StreamEvent] = []
+        at = 0
+        while at < len(messages) and not self.ended:
+            end = shortcut.alike(messages, at) if shortcut.ready else at
+            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None  # type: ignore[arg-type]
+            if deltas is not None:
+                events += deltas
+            else:
+                end = max(end, at + 1)
+                events += [event for message in messages[at:end] for event in self.receive_message(message)]
+            at = end
+        return events
 
     def resume(self, overlap: Overlap | None = None) -> None:
         """The next bytes are those of another connection, which goes on where the last one broke.
@@ -172,7 +203,8 @@ class Decoder:
         if self.ended:
             return events
         words = self._frames.words
-        if words:
+        if words and self._failure is None:  # the dialect may have known the error in them
+            self.no_stream = True
             events += self._note([self._in_place_of_a_stream(words)])
         last = self._decoder.receive_eof()
         for event in last:
@@ -298,7 +330,7 @@ class Decoder:
     def _note(self, events: list[StreamEvent]) -> list[StreamEvent]:
         for event in events:
             if isinstance(event, Error):
-                self._failed = self._failed or event.fatal
+                self._failure = self._failure or (event if event.fatal else None)
             elif isinstance(event, End):
-                self.outcome = "clean" if event.clean else "error" if self._failed else "interrupted"
+                self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
         return events

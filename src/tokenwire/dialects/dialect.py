@@ -22,6 +22,7 @@ __all__ = [
     "after_last_event_id",
     "bearer",
     "chat_body",
+    "is_done",
     "prefilled",
 ]
 
@@ -49,20 +50,27 @@ class DialectDecoder(Protocol):
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         """Takes one message. Never raises for what a peer may send."""
+        ...
 
     def finished(self) -> bool:
         """Whether the end of the body would stand for the dialect's terminator now."""
+        ...
 
     def receive_eof(self) -> list[StreamEvent]:
         """The stream ended: gives what was pending and the `End`, unless that was given before."""
+        ...
 
 
 @runtime_checkable
 class KeepsTexts(Protocol):
-    """A decoder that remembers the text of its blocks, because its server repeats it whole."""
+    """A decoder that remembers the text of its blocks, because its server may repeat it whole."""
 
-    def texts(self, block: int) -> list[str]:
-        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list."""
+    def texts(self, block: int) -> list[str] | None:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list.
+
+        :returns: None for a block whose text is not kept.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,11 @@ class Prompt:
     system: str = ""
     max_tokens: int | None = None
     tools: Sequence[Tool] = ()
+
+
+def is_done(data: str) -> bool:
+    """Whether the data of a message is `[DONE]`, which ends the streams of OpenAI and of many others."""
+    return data.startswith("[DONE]")
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -129,11 +142,14 @@ class Holes:
     :ivar texts: where the text of a delta may stand.
     :ivar free: members whose value means nothing to the decoder, such as padding.
     :ivar cursor: the number that becomes the cursor of the events.
+    :ivar barred: where one of these says something, or more than one of `texts` does, what the message gives depends on
+        more than the text, and it is parsed in full.
     """
 
     texts: Sequence[Path]
     free: Sequence[Path] = ()
     cursor: Path | None = None
+    barred: Sequence[Path] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +224,8 @@ class Dialect:
     :ivar holes: what changes from delta to delta, where the rest of the message stays and its decoder keeps no account
         of a delta but the text (`KeepsTexts`); None where there is nothing to gain.
     :ivar tools: it has tool calls, as it may have `reasoning` and `usage`.
+    :ivar usage_members: members of the body without which the server does not tell the usage; empty where it always
+        does, or never.
     :ivar terminator: what ends a stream, in words.
     :ivar resume: how to go on with a stream that broke, in words; empty where one can only ask again.
     :ivar resuming: the same as a request, for a stream over HTTP; None where this one cannot be gone on with.
@@ -237,6 +255,7 @@ class Dialect:
     tools: bool = True
     reasoning: bool = True
     usage: bool = True
+    usage_members: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     terminator: str = ""
     resume: str = ""
     resuming: Callable[[Broken], Again | None] | None = None

@@ -17,7 +17,7 @@ class EventSourceDecoder:
     """Hands every event on as it is."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         return [] if self.ended else [Other(message.event, message.data, cursor=message.id or None)]

@@ -52,6 +52,7 @@ class Frames(Protocol):
     @property
     def last_event_id(self) -> str:
         """For the Last-Event-ID header of the next connection; empty where there is none."""
+        ...
 
     @property
     def retry(self) -> int | None:
@@ -61,15 +62,18 @@ class Frames(Protocol):
     def cut(self) -> bool:
         """After the end: something was unfinished, and the framing does not say, as that of server-sent events does,
         that this means nothing."""
+        ...
 
     @property
     def words(self) -> str:
         """After the end: what was said in place of a stream, such as an error object or an HTML page; empty where
         messages came, or nothing did."""
+        ...
 
     @property
     def between_messages(self) -> bool:
         """Nothing is pending, and whole messages may be read by somebody else, who then tells `pass_over`."""
+        ...
 
     def receive_data(self, data: bytes) -> list[ServerSentEvent]: ...
     def receive_eof(self) -> list[ServerSentEvent]: ...

@@ -39,7 +39,7 @@ class Content:
 
     def __init__(self, blocks: Blocks, odd: Odd, choice: int = 0) -> None:
         #: Functions were called.
-        self.called = False
+        self.called: bool = False
         self._blocks = blocks
         self._odd = odd
         self._choice = choice

@@ -90,6 +90,8 @@ class _Step(NamedTuple):
 class GeminiInteractionsDecoder(JSONDecoder):
     """Decodes one stream of an interaction, from its beginning or from where it is gone on with."""
 
+    done_ends = True
+
     def __init__(self) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
@@ -109,7 +111,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         if events is None:
             self._odd.take()  # the `Other` has the whole message
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind
-            events = [Other(name, raw, cursor)]
+            events = list[StreamEvent]([Other(name, raw, cursor)])
         counts = next((found for path in _USAGE if isinstance(found := member(value, *path), dict)), None)
         if counts is not None:
             events.append(Usage(counts, self._completed, raw, cursor))
@@ -117,11 +119,6 @@ class GeminiInteractionsDecoder(JSONDecoder):
 
     def _cursor(self, value: dict[str, Any], message: Message) -> str | None:
         return word(value.get("event_id")) or None
-
-    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
-        if message.data.startswith("[DONE]"):
-            return self._end(message.data, clean=True)
-        return super()._not_json(message, error)
 
     def finished(self) -> bool:
         """The interaction was completed: nothing but `[DONE]` follows."""

@@ -19,16 +19,18 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from ..checking import must_be
 from ..errors import RemoteProtocolError
-from ..framing.sse import ServerSentEvent
-from .dialect import Framing
+from ..framing.sse import ServerSentEvent, as_bytes
+from .dialect import Framing, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
-from .values import error_fields, listed, mapping, parse, word
+from .names import DialectName
+from .values import error_fields, error_in_words, listed, mapping, parse, word
 
 __all__ = ["STREAM_TYPES", "Guess", "Guesser", "guess_dialect"]
 
@@ -52,19 +54,21 @@ STREAM_TYPES = (
 class Guess:
     """The name of a dialect, and the reason to take it for that one."""
 
-    dialect: str
+    dialect: DialectName
     reason: str
 
 
-def guess_dialect(url: str = "", content_type: str = "", first_bytes: bytes = b"") -> Guess:
+def guess_dialect(url: str = "", content_type: str = "", first_bytes: bytes | bytearray | memoryview = b"") -> Guess:
     """Guesses the dialect of a stream from what is known of it: the more, the better.
 
     :param url: of the endpoint; needed where the request is still to be made.
     :param content_type: of the response.
     :param first_bytes: of the response's body, content codings removed.
     """
+    must_be(url, str, "url", "the URL as text")
+    must_be(content_type, str, "content_type", "text, empty for none")
     guesser = Guesser(_from_url(url) or _from_content_type(content_type))
-    guesser.receive_data(first_bytes)
+    guesser.receive_data(as_bytes(first_bytes))
     return guesser.receive_eof()
 
 
@@ -81,7 +85,7 @@ class Guesser:
         #: The dialect, once it is clear.
         self.guess: Guess | None = None
         #: The bytes so far: what a decoder of that dialect is to be given.
-        self.held = b""
+        self.held: bytes = b""
         self._hint = hint
         self._max_held = max_held
         self._received = bytearray()
@@ -163,7 +167,7 @@ class Guesser:
 # The URL.
 
 #: A dialect by how the path of its endpoint ends.
-_PATHS = (
+_PATHS: Sequence[tuple[str, DialectName]] = (
     (r"BidiGenerateContent$", "gemini-live"),
     (r":(streamG|g)enerateContent$", "gemini"),
     (r"/interactions(/[^/]+)?$", "gemini-interactions"),
@@ -184,7 +188,7 @@ _PATHS = (
 )
 
 #: A dialect by the host, for a URL that names only the server.
-_HOSTS = (
+_HOSTS: Sequence[tuple[str, DialectName]] = (
     (r"(^|\.)anthropic\.com$", "anthropic-messages"),
     (r"(^|\.)mistral\.ai$", "mistral"),
     (r"(^|\.)cohere\.(com|ai)$", "cohere-v2"),
@@ -195,7 +199,7 @@ _HOSTS = (
 )
 
 #: Dialects that say nearly the same: where the bytes are of the first, the URL may know that it is another.
-_FAMILIES = {"openai-chat": ("mistral",)}
+_FAMILIES: Mapping[DialectName, Sequence[DialectName]] = {"openai-chat": ("mistral",)}
 
 _OLLAMA_PORT = 11434
 
@@ -208,14 +212,14 @@ def _from_url(url: str) -> Guess | None:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return None
-    by_host = next((name for pattern, name in _HOSTS if re.search(pattern, host)), "")
+    by_host: DialectName | None = next((name for pattern, name in _HOSTS if re.search(pattern, host)), None)
     for pattern, name in _PATHS:
         if found := re.search(pattern, parts.path):
             reason = f"the path ends in {found[0]}"
-            if by_host in _FAMILIES.get(name, ()):
+            if by_host is not None and by_host in _FAMILIES.get(name, ()):
                 return Guess(by_host, f"{reason}, and the host is {host}")
             return Guess(name, reason)
-    if by_host:
+    if by_host is not None:
         return Guess(by_host, f"the host is {host}")
     if port == _OLLAMA_PORT:
         return Guess("ollama", f"the port is {port}")
@@ -226,7 +230,7 @@ def _from_url(url: str) -> Guess | None:
 
 # The content type.
 
-_CONTENT_TYPES = {
+_CONTENT_TYPES: Mapping[str, DialectName] = {
     "application/x-ndjson": "ollama",
     "application/stream+json": "cohere-v1",
     "application/vnd.amazon.eventstream": "bedrock-converse",
@@ -244,7 +248,7 @@ def _from_content_type(content_type: str) -> Guess | None:
 _Says = Literal["which", "enough", "little"]
 
 #: A dialect by the `type` of its messages, or by how it begins.
-_TYPES = {
+_TYPES: Mapping[DialectName, str] = {
     "anthropic-messages": "message_start|content_block_(start|delta|stop)|message_(delta|stop)",
     "cohere-v2": "message-(start|end)|content-(start|delta|end)|tool-plan-delta|tool-call-.*|citation-(start|end)",
     "openai-realtime": r"(session|conversation|input_audio_buffer|output_audio_buffer|rate_limits)\..*",
@@ -256,13 +260,13 @@ _TYPES = {
 }
 
 #: The same for dialects whose messages have an `event_type`.
-_EVENT_TYPES = {
+_EVENT_TYPES: Mapping[DialectName, str] = {
     "gemini-interactions": r"(interaction|step)\..*",
     "cohere-v1": "stream-(start|end)|text-generation|citation-generation|search-.*|tool-calls-.*",
 }
 
 #: A dialect by a member that only its messages have.
-_MEMBERS = {
+_MEMBERS: Mapping[str, DialectName] = {
     "setupComplete": "gemini-live",
     "serverContent": "gemini-live",
     "toolCall": "gemini-live",
@@ -285,7 +289,7 @@ def _framing_of(data: bytes) -> Framing | None:
 
 def _from_event(message: ServerSentEvent) -> tuple[_Says, Guess]:
     """What the name of an AWS event tells."""
-    name = "bedrock-invoke" if message.event == "chunk" else "bedrock-converse"
+    name: DialectName = "bedrock-invoke" if message.event == "chunk" else "bedrock-converse"
     guess = Guess(name, f"it is an AWS event stream, of {message.event}")
     return "enough" if message.event == "error" else "which", guess
 
@@ -296,8 +300,10 @@ def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
         value = parse(message.data)
     except ValueError:
         value = None
-    if message.data.startswith("[DONE]"):
+    if is_done(message.data):
         return "enough", Guess("openai-chat", "it says [DONE]")
+    if error_in_words(message.data):
+        return "enough", Guess("openai-chat", "it is an error in words, and most servers speak it")
     if not isinstance(value, dict):
         return "little", None
     if which := _by_type(value) or _by_shape(value):
@@ -336,6 +342,8 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("ollama", "a message says whether it is done")
     if "candidates" in mapping(value.get("response")):
         return Guess("gemini", "a message has a response with candidates")
+    if isinstance(value.get("response"), str | int | float):
+        return Guess("openai-chat", "a message has a response, as those of Workers AI")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from .blocks import Blocks
-from .dialect import Message
+from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .odd import Odd
-from .values import error_code, error_message, parse, word
+from .values import error_code, error_in_words, error_message, parse, word
 
-__all__ = ["JSONDecoder"]
+__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete"]
 
-#: An error in words, which gateways write where JSON belongs.
-_ERROR = re.compile(r"\s*\[?error\b", re.IGNORECASE)
+
+#: What may be missing of a stream that has come to its end.
+GARBLED = "a message could not be read, and what it said is missing"
+CALL_CUT = "the rest of a tool call did not come"
+
+
+def incomplete(missing: str) -> dict[str, Any]:
+    """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
+    return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
 
 
 class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
+    #: `[DONE]` ends a stream of the dialect.
+    done_ends: ClassVar[bool] = False
+
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._failed = False
+        self._missing = ""  # what was lost, in words, although the stream went on
         self._blocks = Blocks()
         self._odd = Odd()
         self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
-        self._lost = False  # a message was cut or garbled
 
     @abstractmethod
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
@@ -49,6 +58,10 @@ class JSONDecoder(ABC):
         try:
             value = parse(raw)
         except ValueError as error:
+            if self.done_ends and is_done(raw):
+                if self._blocks.tools_open:
+                    self._missing = CALL_CUT
+                return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
         if not isinstance(value, dict):
             self._heard.add(False)
@@ -69,10 +82,12 @@ class JSONDecoder(ABC):
     def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
         """An error in words, or a message that was cut or garbled; a keepalive that was sent as data."""
         raw, cursor = message.data, message.id or None
-        if message.event == "error" or _ERROR.match(raw):
+        if message.event == "error":
             return [self._error({"message": raw}, raw, cursor)]
+        if fields := error_in_words(raw):
+            return [self._error(fields, raw, cursor)]
         if raw.lstrip().startswith(("{", "[{")):
-            self._lost = True
+            self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
 
@@ -87,9 +102,11 @@ class JSONDecoder(ABC):
         return [*events[:place], *more, *events[place:]] if more else events
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
-        """The last events of the stream. It is never clean after a fatal error or a message that was cut, nor where
-        messages came of which none is the dialect's: a terminator then ends something else than an answer."""
+        """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
+        which none is the dialect's: a terminator then ends something else than an answer."""
         self.ended = True
         foreign = self._heard == {False} and not self._blocks.opened
-        whole = not self._failed and not self._lost and not foreign
-        return [*self._blocks.close_all(raw, cursor), End(clean and whole, raw, cursor)]
+        events = self._blocks.close_all(raw, cursor)
+        if clean and self._missing and not self._failed:
+            events.append(self._error(incomplete(self._missing), raw, cursor))
+        return [*events, End(clean and not self._failed and not foreign, raw, cursor)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import EventTooLarge
-from ..framing.sse import MAX_EVENT_SIZE, Note, ServerSentEvent, SSEParser
+from ..framing.sse import MAX_EVENT_SIZE, Note, ServerSentEvent, SSEParser, as_bytes
 from .values import mapping, parse, word
 
 __all__ = [
@@ -112,11 +112,13 @@ class Reply:
         """The reconnection time that the stream asked for, in milliseconds."""
         return self._parser.retry
 
-    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Takes the next bytes of the body. An empty `data` stands for an event without one: only its id counts.
 
         :raises EventTooLarge: when the limit is passed.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self._is_json:
             self._json += data
             if len(self._json) > self._max_event_size:

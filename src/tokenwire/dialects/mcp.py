@@ -76,7 +76,7 @@ class MCPReader:
         max_event_size: int = MAX_EVENT_SIZE,
     ) -> None:
         #: The response to the request has come: what follows is of no interest.
-        self.ended = False
+        self.ended: bool = False
         self._request_id = request_id
         self._has_ids = revision == "2025-11-25"
         self._reply = Reply(content_type, last_event_id, max_event_size)
@@ -91,7 +91,7 @@ class MCPReader:
         """How long to wait before that, in milliseconds, where the server said so: then it MUST be kept to."""
         return self._reply.retry
 
-    def receive_data(self, data: bytes) -> list[Envelope | Primed]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Envelope | Primed]:
         """Takes the next bytes of the body.
 
         :raises EventTooLarge: when a message passes `max_event_size`.

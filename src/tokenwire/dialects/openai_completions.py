@@ -1,23 +1,16 @@
-"""OpenAI Completions, the legacy endpoint that continues a prompt: chat completion chunks with `text` for a delta."""
+"""OpenAI Completions, the legacy endpoint that continues a prompt: chat completion chunks with `text` for a delta.
+
+The decoder of chat reads `text` too, for some servers of chat send it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .dialect import Dialect, Message, Prompt
-from .events import StreamEvent
+from .dialect import Dialect, Prompt
 from .openai_chat import OPENAI_CHAT, ChatDecoder
-from .values import listed
 
-__all__ = ["OPENAI_COMPLETIONS", "CompletionsDecoder"]
-
-
-class CompletionsDecoder(ChatDecoder):
-    """Decodes one stream of completion chunks."""
-
-    def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
-        choices = [{"delta": {"content": choice.get("text")}, **choice} for choice in listed(chunk.get("choices"))]
-        return super()._chunk({**chunk, "choices": choices}, message)
+__all__ = ["OPENAI_COMPLETIONS"]
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:
@@ -35,12 +28,13 @@ OPENAI_COMPLETIONS = Dialect(
     path="/v1/completions",
     method="POST",
     content_type="text/event-stream",
-    decoder=CompletionsDecoder,
+    decoder=ChatDecoder,
     ask=_ask,
     body=OPENAI_CHAT.body,
     error_fields=OPENAI_CHAT.error_fields,
     stray_errors=True,
     tools=False,
     reasoning=False,
+    usage_members={"stream_options": {"include_usage": True}},
     terminator=OPENAI_CHAT.terminator,
 )

@@ -37,18 +37,18 @@ class Item:
     )  # fmt: skip
 
     def __init__(self, number: int, index: int | None, known_by: str) -> None:
-        self.number = number
-        self.index = index
-        self.id = known_by
-        self.call_id = ""
-        self.type = ""
-        self.agent = ""
-        self.phase = ""
+        self.number: int = number
+        self.index: int | None = index
+        self.id: str = known_by
+        self.call_id: str = ""
+        self.type: str = ""
+        self.agent: str = ""
+        self.phase: str = ""
         self.described: dict[str, Any] = {}
-        self.ended = False
+        self.ended: bool = False
         self.runs: list[Address] = []
-        self.part = 0  # of what is told in one block: the number of the part that is being told,
-        self.mark = 0  # and how long the text before it is
+        self.part: int = 0  # of what is told in one block: the number of the part that is being told,
+        self.mark: int = 0  # and how long the text before it is
 
     @property
     def order(self) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class Overlap:
         snapshot: bool = False,
     ) -> None:
         #: A message was new: what follows is, too.
-        self.over = False
+        self.over: bool = False
         self._cursor = cursor
         self._cursor_of = cursor_of
         self._seen = {event.cursor for event in events if event.cursor is not None}

@@ -17,7 +17,7 @@ class RawDecoder:
     """Hands every piece of text on as it is."""
 
     def __init__(self) -> None:
-        self.ended = False
+        self.ended: bool = False
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         return [Other("bytes", message.data)] if message.data and not self.ended else []

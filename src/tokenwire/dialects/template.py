@@ -4,7 +4,17 @@ A stream of tokens is one JSON object a token, and but for the text (and a paddi
 byte for byte. A `Template` is learned from a message that was parsed in full and gave one delta: the constant text
 before, between and after its holes. A later message that has the same text around its holes, and in each hole what
 JSON allows there, is the same object with other values in the holes; so it gives the same delta with the other text,
-and nothing else need be parsed. This is exact, not a guess:
+and nothing else need be parsed. A message of OpenAI's Responses, in three lines here, with its holes marked:
+
+    {"type":"response.output_text.delta","sequence_number":4,
+                                                           ^                        the cursor, a number
+     "item_id":"msg_1","output_index":0,"content_index":0,"delta":"Hello",
+                                                                   ^^^^^            the text, read as JSON
+     "obfuscation":"x1"}
+                    ^^                                                              free: nobody reads it
+
+What is not marked are the four constants of the template. The next message has 5, " world" and "x" in the same holes,
+and so gives `TextDelta(block, " world", raw, "5")`. This is exact, not a guess:
 
 - A hole is found by trial. The literal is replaced by another in the text, which is parsed again: the value at the
   member's path must have changed to it, and nothing else. So a name that stands twice, or the same text elsewhere,
@@ -13,6 +23,7 @@ and nothing else need be parsed. This is exact, not a guess:
   `json`'s own scanner, which must end exactly where the literal does. Nothing else is taken for a hole.
 - The bytes around the holes are compared, all of them: the messages are put together again from the template and the
   holes, and must make the very text that was read.
+- Where a message gives what depends on more than the text, nothing is learned from it: see `Holes.barred`.
 - The decoder's state has to be such that a delta is nothing but a delta. That is so after a message that gave a single
   delta with all of its text, until one comes that gave anything else. `Shortcut` keeps that account.
 
@@ -119,12 +130,13 @@ class Template:
         value = json.loads(raw)
         text = _text_of(event)
         path = next((path for path in holes.texts if _at(value, path) == text), None)
-        if path is None:
+        if path is None or any(_says(value, other) for other in (*holes.texts, *holes.barred) if other != path):
             return None
         wanted: list[tuple[Path, _Role]] = [(path, "text")]
-        wanted += [(free, "free") for free in holes.free]
-        wanted += [(holes.cursor, "cursor")] if holes.cursor else []
-        present = [(path, role) for path, role in wanted if _at(value, path) is not None]
+        wanted.extend((free, "free") for free in holes.free)
+        if holes.cursor:
+            wanted.append((holes.cursor, "cursor"))
+        present: list[tuple[Path, _Role]] = [(path, role) for path, role in wanted if _at(value, path) is not None]
         found = [_find(raw, value, path, role) for path, role in present]
         whole = [hole for hole in found if hole is not None]
         if len(whole) < len(found):
@@ -139,7 +151,7 @@ class Template:
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
         delta = self.read_one(raw, event.block, event.cursor)
-        return delta == event and delta.cursor == event.cursor
+        return delta is not None and delta == event and delta.cursor == event.cursor
 
     def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
         """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
@@ -158,6 +170,8 @@ class Template:
         if not text:
             return None
         if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, (text,)):
+                return None
             told.append(text)
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
@@ -180,6 +194,8 @@ class Template:
         if texts is None or not all(texts):
             return None
         if told is not None:
+            if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
+                return None
             told += texts
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
@@ -219,9 +235,9 @@ class Shortcut:
 
     def __init__(self, holes: Holes, decoder: object) -> None:
         #: The next messages may go the short way.
-        self.ready = False
+        self.ready: bool = False
         #: The last event ID of the message after which it was found ready.
-        self.last_event_id = ""
+        self.last_event_id: str = ""
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
         self._texts: list[str] | None = None
@@ -270,6 +286,23 @@ class Shortcut:
         """The delta of one message; None where it does not fit."""
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
+
+    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+        """The deltas of messages that came without a framing; None where something is else."""
+        whole = "\n".join(messages)
+        if whole.count("\n") >= len(messages):
+            return self._noted(None)  # one of them has lines of its own
+        return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
+
+    def alike(self, messages: Sequence[str | bytes], at: int) -> int:
+        """Where those end that begin at a place among the messages and look like the template's."""
+        first, last = self._template.edges
+        while at < len(messages):
+            message = messages[at]
+            if not isinstance(message, str) or not message.startswith(first) or not message.endswith(last):
+                break
+            at += 1
+        return at
 
     def read_block(self, data: bytes) -> list[StreamEvent] | None:
         """The delta of one whole message in its framing; None where it is something else, or several."""
@@ -337,6 +370,16 @@ class Shortcut:
             return None
         self._templates.append(template)
         return template
+
+
+def _may_be_repeated(told: Sequence[str], texts: Sequence[str]) -> bool:
+    """Whether one of the pieces of arguments may be all of them once more, whole, which only the decoder can tell: it
+    begins as JSON does, and what came before it does not end in the middle of some."""
+    before = ["", *told[-1:], *texts]
+    return any(
+        text.lstrip().startswith(("{", "[")) and piece.rstrip()[-1:] in ("", "}", "]")
+        for piece, text in zip(before[-len(texts) - 1 :], texts, strict=False)
+    )
 
 
 def _text_of(event: _Delta) -> str:
@@ -416,6 +459,16 @@ def _at(value: Any, path: Path) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return value if isinstance(value, str) or type(value) is int else None
+
+
+def _says(value: Any, path: Path) -> bool:
+    """Whether something that is not empty stands at a path."""
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return bool(value)
 
 
 def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:

@@ -12,7 +12,8 @@ themselves, such as the type of a message, and for those whose loss is told othe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from .surrogates import whole
@@ -21,6 +22,7 @@ __all__ = [
     "arguments_of",
     "error_code",
     "error_fields",
+    "error_in_words",
     "error_message",
     "index_of",
     "items_of",
@@ -34,6 +36,7 @@ __all__ = [
     "percent_encoded",
     "piece",
     "text_of",
+    "unknown_members",
     "value_of",
     "word",
 ]
@@ -166,6 +169,26 @@ def listed(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def unknown_members(value: Any, known: Collection[str], opaque: Collection[str] = ()) -> list[str]:
+    """The names of members, anywhere in a JSON value, that are not known and say something: not null, false or empty.
+
+    :param opaque: known members whose values are not looked into.
+    """
+    names: list[str] = []
+    left = [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            for name, it in value.items():
+                if name in known and name not in opaque:
+                    left.append(it)
+                elif name not in known and it not in (None, False, "", [], {}):
+                    names.append(name)
+    return names
+
+
 def percent_encoded(text: str) -> str:
     """A text as one segment of a path, or one value of a query (RFC 3986, 2.1)."""
     return "".join(chr(byte) if chr(byte) in _UNRESERVED else f"%{byte:02X}" for byte in text.encode())
@@ -204,6 +227,27 @@ def error_fields(body: Any) -> dict[str, Any]:
     if body.get("type") == "error":
         return {name: value for name, value in body.items() if name != "type"}
     return {}
+
+
+#: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
+_ERROR_WORDS = re.compile(
+    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+    r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
+    re.IGNORECASE,
+)
+
+
+def error_in_words(data: str) -> dict[str, Any]:
+    """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
+    found = _ERROR_WORDS.match(data)
+    if found is None or data.startswith((":", '"')):  # a comment, and a line of JSON that was made pretty
+        return {}
+    value = value_of(data[found.end() :])
+    if isinstance(value, dict) and value:
+        return error_fields(value) or value
+    only_a_label = found[0].lower() == "error:"
+    return {"message": whole(data[found.end() :].strip() if only_a_label else data.strip()) or data}
 
 
 def error_code(fields: Mapping[str, Any], *names: str) -> str:

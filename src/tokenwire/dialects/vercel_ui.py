@@ -44,6 +44,8 @@ _MEMBERS = frozenset({
 class VercelUIDecoder(JSONDecoder):
     """Decodes one stream of UI message chunks."""
 
+    done_ends = True
+
     def __init__(self) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
@@ -83,11 +85,6 @@ class VercelUIDecoder(JSONDecoder):
                 return [self._error({"message": word(value.get("errorText")) or raw}, raw, cursor)]
             case _:
                 return None
-
-    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
-        if message.data.startswith("[DONE]"):
-            return self._end(message.data, message.id or None, clean=True)
-        return super()._not_json(message, error)
 
     def finished(self) -> bool:
         return self._finish_seen

@@ -44,7 +44,7 @@ class Told:
     __slots__ = ("pieces", "start")
 
     def __init__(self, start: BlockStart) -> None:
-        self.start = start
+        self.start: BlockStart = start
         self.pieces: list[str] = []
 
     @property

@@ -1,32 +1,40 @@
 """The asyncio driver. It carries bytes and times; the session decides. What is not asked for is not read, so that
 a slow consumer slows the server down and nothing piles up.
 
-    async with tokenwire.astream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+    async with tokenwire.astream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
         async for event in stream: ...
 
-A cancelled task closes the connection at once, so that the server can stop generating.
+What arrives is handed to the session by the event loop itself, and a task only waits until there is something for it.
+So nothing is lost when a wait is cancelled, by `asyncio.wait_for` for example, and the stream can go on. A task that is
+cancelled outright leaves the `async with` statement, which closes the connection at once, so that the server can stop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json as json_module
-import socket
 import ssl
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
-from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
+from .opening import Conversation, Opening, SoFar, connection_failed, refuses
+from .pool import Idle, Pool, may_be_reused, origin_of
+from .route import Route
+from .sockets import CLOSED
+from .tls import TLS
+from .transport import Ending, Keeper, Link, Timer, dial, is_fit
+from .unread import MAX_UNREAD, size_of, too_much_unread
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
 
@@ -37,11 +45,13 @@ def aconnect(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = "env",
 ) -> AsyncWebSocket:
     """Opens a WebSocket, to send and receive messages as they are; use it in an `async with` statement and iterate.
 
@@ -51,11 +61,13 @@ def aconnect(
         url,
         json=None,
         dialect="raw",
+        key=key,
         key_env=key_env,
         headers=headers,
         timeouts=timeouts,
         record=record,
         ssl_context=ssl_context,
+        proxy=proxy,
     )
     return AsyncWebSocket(opening, subprotocols)
 
@@ -64,15 +76,19 @@ def astream(
     url: str,
     *,
     json: Mapping[str, Any] | None = None,
-    dialect: str | Dialect = "openai-chat",
+    dialect: DialectName | Dialect = "openai-chat",
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    policy: str | Policy = DEFAULT,
+    policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    proxy: str | None = "env",
+    usage: bool = False,
+    on_error: OnError = "raise",
     keep_events: bool = False,
 ) -> AsyncStream:
     """Asks an endpoint for a stream; use it in an `async with` statement and iterate.
@@ -84,6 +100,7 @@ def astream(
             url,
             json=json,
             dialect=dialect,
+            key=key,
             key_env=key_env,
             headers=headers,
             timeouts=timeouts,
@@ -92,22 +109,33 @@ def astream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
             keep_events=keep_events,
         )
     )
 
 
 class _Driver(Generic[_Item]):
-    """Drives a session over asyncio's streams: what AsyncStream and AsyncWebSocket have in common."""
+    """Drives a session over a link: what AsyncStream and AsyncWebSocket have in common."""
 
-    def __init__(self, opening: Opening, session: Conversation[_Item]) -> None:
+    def __init__(self, opening: Opening, session: Conversation[_Item], pool: Pool[Link] | None = None) -> None:
         self._opening = opening
         self._session = session
-        self._reader: _Reader | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._tls: ssl.SSLObject | None = None
-        self._hung_up = False
-        self._ready: deque[_Item] = deque()
+        self._pool = pool
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._link: Link | None = None
+        self._origin: Hashable = None  # of the link
+        self._earlier: ResponseHead | None = None  # the head that there was before the link
+        self._connecting: asyncio.Task[None] | None = None
+        self._timer = Timer(self._ring)
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}  # and what for
+        self._failure: Exception | None = None  # of what the event loop did for us
+        self._iterating = False
+        self._arrived: list[_Item] = []
+        self._unread = 0  # bytes of them that came while something was being sent
+        self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     async def __aenter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
@@ -115,10 +143,13 @@ class _Driver(Generic[_Item]):
         :raises ConnectionFailed: when there is no connection.
         :raises StatusError: when the server refuses, `NotAStream` when it answers with something else.
         :raises TimeoutExceeded: when a timer runs out.
+        :raises LocalProtocolError: when it was entered before, or is closed.
         """
+        if self._state != "new":
+            raise LocalProtocolError("a stream can be entered once: ask for another one")
+        self._state = "open"
         try:
-            while not self._session.streaming and not self._session.ended:
-                await self._step()
+            await self._carry_until(self._is_answered)
             if not self._session.streaming and self._session.error is not None:
                 raise self._session.error
         except BaseException:
@@ -129,180 +160,316 @@ class _Driver(Generic[_Item]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            await self._say_goodbye()
-        self.close()
+        try:
+            if error is None:
+                await self._say_goodbye()
+        finally:
+            self.close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> _Item:
-        """The next event, or message; errors as in `tokenwire.Stream`."""
-        while not self._ready:
-            if self._session.ended:
-                await self._say_goodbye()
-                self.close()
-                if self._session.error is not None:
-                    raise self._session.error
+        """The next event, or message; errors as in `tokenwire.Stream`. Where events are at hand, nothing is waited for.
+
+        A cancelled wait loses nothing: the stream can go on.
+        """
+        while True:
+            for item in self._ready:
+                return item
+            if not await self._get_ready():
                 raise StopAsyncIteration
-            try:
-                await self._step()
-            except asyncio.CancelledError:
-                self.close()
-                raise
-        return self._ready.popleft()
 
     @property
     def response(self) -> ResponseHead:
-        """Status and fields of the response."""
-        assert self._session.head is not None
+        """Status and fields of the response.
+
+        :raises LocalProtocolError: when there is none yet.
+        """
+        if self._session.head is None:
+            raise LocalProtocolError("there is no response yet: it comes when the `async with` statement is entered")
         return self._session.head
 
     def close(self) -> None:
-        """Closes the connection at once; what is still on the way is lost."""
-        self._session.close(monotonic())
+        """Closes the connection at once; what is still on the way is lost. Whoever waits gets `LocalProtocolError`."""
+        if self._state == "closed":
+            return
+        self._state = "closed"
+        self._give_back()
+        if self._link is not None:
+            self._session.close(monotonic())
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._timer.cancel()
         self._disconnect()
         self._opening.close()
+        self._wake()
 
     async def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Sends a message in mid-stream, over WebSocket: an object as JSON, text and bytes as they are.
 
-        :raises LocalProtocolError: over HTTP, and when the connection is not open.
-        """
-        self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
-        await self._flush_unless_ended()
+        May be called by another task than the one that iterates.
 
-    async def _step(self) -> None:
-        """Does the one thing that the session wants now."""
+        :raises LocalProtocolError: over HTTP, and when the connection is not open; and when more than
+            `unread.MAX_UNREAD` bytes came meanwhile that nobody takes.
+        """
+        self._check_open()
+        self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
+        self._flush()
+        await self._carry_until(self._is_sent_or_stuck)
+        if self._unread > MAX_UNREAD and not self._is_sent():
+            raise too_much_unread()
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._state == "closed":
+            raise LocalProtocolError(CLOSED)
+
+    # What is waited for.
+
+    async def _get_ready(self) -> bool:
+        """Waits for more events; False when there are no more."""
+        if self._iterating:
+            raise LocalProtocolError("two tasks iterate over one stream: let one of them hand the events on")
+        self._iterating = True
+        try:
+            if self._state != "closed":
+                await self._carry_until(self._has_news)
+        finally:
+            self._iterating = False
+        batch, self._arrived, self._unread = self._arrived, [], 0
+        self._ready = iter(batch)
+        return bool(batch) or await self._finish()
+
+    async def _finish(self) -> Literal[False]:
+        """There are no more events."""
+        if not self._session.ended:
+            raise LocalProtocolError(CLOSED)
+        await self._say_goodbye()
+        self.close()
+        error = self._opening.raised(self._session.error)
+        if error is not None:
+            raise error
+        return False
+
+    def _is_answered(self) -> bool:
+        return self._session.streaming or self._session.ended
+
+    def _has_news(self) -> bool:
+        return bool(self._arrived) or self._session.ended
+
+    def _is_sent(self) -> bool:
+        return self._link is None or not self._link.sending or self._session.wants != "transfer"
+
+    def _is_sent_or_stuck(self) -> bool:
+        return self._unread > MAX_UNREAD or self._is_sent()
+
+    def _has_parted(self) -> bool:
+        return self._session.wants != "transfer"
+
+    async def _carry_until(self, done: Callable[[], bool]) -> None:
+        """Lets the event loop carry bytes and times until then. Nothing of it is lost when this is cancelled."""
+        while not done():
+            if self._failure is not None:
+                raise self._failure
+            self._check_open()
+            wants = self._session.wants
+            self._begin()
+            if done() or self._session.wants != wants:
+                continue
+            self._timer.set(self._session.next_deadline())
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting[waiter] = done
+            try:
+                await waiter
+            finally:
+                del self._waiting[waiter]
+
+    def _wake(self) -> None:
+        """Wakes those who have what they wait for, and all of them where there is something else to do."""
+        for waiter, done in self._waiting.items():
+            if not waiter.done() and (done() or self._has_to_act()):
+                waiter.set_result(None)
+
+    def _has_to_act(self) -> bool:
+        """Something is to be done by whoever waits."""
+        if self._session.wants != "transfer" or self._failure is not None or self._state == "closed":
+            return True
+        return self._link is not None and self._link.ending is not None
+
+    # What is done.
+
+    def _begin(self) -> None:
+        """Begins what the session wants now, and does what can be done at once."""
         match self._session.wants:
-            case "connect":
+            case "connect" if self._connecting is None or self._connecting.done():
                 self._disconnect()
-                await self._connect()
+                self._connecting = asyncio.create_task(self._connect())
             case "wait":
                 self._disconnect()
-                await asyncio.sleep(_time_left(self._session.next_deadline()) or 0.0)
-                self._ready += self._session.handle_deadline(monotonic())
-            case _ if self._writer is None:
-                raise LocalProtocolError("the stream is closed")
+            case "transfer" | "over" if self._link is not None:
+                self._take_in(self._link)
             case _:
-                await self._flush()
-                await self._read()
+                pass
 
     async def _connect(self) -> None:
-        self._hung_up = False
-        self._opening.connecting(self._session.request)
-        self._session.start(monotonic())
-        route = route_to(self._session.request.http.target)
-        tls = self._opening.ssl_context
-        deadline = self._session.next_deadline()
+        session = self._session
         try:
-            async with asyncio.timeout(_time_left(deadline)):
-                direct_tls = tls if route.tunnel is None else None
-                self._reader, self._writer = await _open_connection(
-                    route.host, route.port, direct_tls, self._opening.target.host if direct_tls else None
-                )
-                if route.tunnel is not None:
-                    while not route.tunnel.open:
-                        self._writer.write(route.tunnel.data_to_send())
-                        route.tunnel.receive_data(await self._reader.read(READ_SIZE))
-                    if tls is not None:
-                        await self._writer.start_tls(tls, server_hostname=self._opening.target.host)
-        except ConnectionFailed as failure:
-            self._ready += self._session.connection_failed(failure, monotonic())
-        except OSError as error:
-            if not self._timed_out(error, deadline):
+            self._opening.connecting(session.request)
+            session.start(monotonic())
+            self._timer.set(session.next_deadline())
+            route = self._opening.route_to(session.request.http.target)
+            try:
+                link = await self._link_by(route)
+            except ConnectionFailed as failure:
+                self._arrived += session.connection_failed(failure, monotonic())
+            except OSError as error:
                 reason = connection_failed(error, *route.peer)
                 reason.__cause__ = error
-                self._ready += self._session.connection_failed(reason, monotonic())
-        else:
-            self._tls = self._writer.get_extra_info("ssl_object")
-            connected = self._writer.get_extra_info("socket")
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._session.connected(monotonic())
-            self._happened("connected")
+                self._arrived += session.connection_failed(reason, monotonic())
+            else:
+                self._link = link
+                self._earlier = session.head
+                session.connected(monotonic())
+                self._happened("connected")
+                self._flush()
+        except Exception as failure:
+            self._failure = failure
+        finally:
+            self._wake()
 
-    async def _write(self, data: bytes) -> None:
-        """Sends, and waits while too much of it is still on its way; a timer may run out that is not the end."""
-        writer = self._writer
-        assert writer is not None
-        if self._opening.writer is not None:
-            self._opening.writer.wrote(monotonic(), data)
-        writer.write(data)
-        while True:
-            deadline = self._session.next_deadline()
-            try:
-                async with asyncio.timeout(_time_left(deadline)):
-                    await writer.drain()
-                return
-            except OSError as error:
-                # Where it is not our timeout, the server may have refused and closed while the request was on its way:
-                # its answer is still to be read.
-                if not self._timed_out(error, deadline) or self._session.wants != "transfer":
-                    return
+    async def _link_by(self, route: Route) -> Link:
+        """A connection that is idle, or a new one."""
+        self._origin = origin_of(self._session.request.http.target, route)
+        link = await self._take_idle() if not self._session.request.websocket else None
+        if link is None:
+            context = self._opening.ssl_context
+            earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
+            tls = TLS(context, self._opening.target.host, earlier) if context is not None else None
+            link = await Link.over(await dial(route.host, route.port), route.tunnel, tls)
+        link.attach(self, self._wrote if self._opening.writer is not None else None)
+        return link
 
-    async def _read(self) -> None:
-        if self._reader is None or self._writer is None or self._session.wants != "transfer":
-            return
-        reader = self._reader
-        deadline = self._session.next_deadline()
-        try:
-            async with asyncio.timeout(_time_left(deadline)):
-                data = await reader.read(READ_SIZE)
-        except TimeoutError as error:
-            self._timed_out(error, deadline)
-            if self._session.error is not None or self._session.wants in ("connect", "wait"):
-                self._happened("timeout")
-            await self._flush()
-            return
-        if not data:
-            self._hang_up("reset" if reader.reset or not _announced_end(self._tls) else "eof")
-            return
-        now = monotonic()
+    def _take_in(self, link: Link) -> None:
+        """What was held for us, and the end that followed it."""
+        if data := link.take():
+            self._receive(link, data)
+        if link.ending is not None and link is self._link and self._session.wants == "transfer":
+            self._hang_up(link.ending)
+
+    def _receive(self, link: Link, data: bytes) -> None:
+        session, now = self._session, monotonic()
         if self._opening.writer is not None:
             self._opening.writer.read(now, data)
-        self._ready += self._session.receive_data(data, now)
-        await self._flush_unless_ended()
+        news = session.receive_data(data, now)
+        self._arrived += news
+        if link.sending:
+            self._unread += size_of(news)
+            if session.head is not self._earlier and refuses(session.head):
+                link.drop()
+        if not session.ended:  # the last word, a Close, waits until what came before it could be answered
+            self._flush(answer=True)
 
-    async def _flush_unless_ended(self) -> None:
-        """The last word, a Close, waits until what came before it could be answered."""
-        if not self._session.ended:
-            await self._flush()
+    def _flush(self, *, answer: bool = False) -> None:
+        """Hands the link what the session has to say, such as the answer to a ping."""
+        link, session = self._link, self._session
+        while link is not None and session.wants in ("transfer", "over") and (data := session.data_to_send()):
+            link.send(data, answer=answer)
 
-    async def _flush(self) -> None:
-        """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
-        while self._session.wants in ("transfer", "over") and (data := self._session.data_to_send()):
-            if self._hung_up:
-                return
-            await self._write(data)
+    def _hang_up(self, how: Ending) -> None:
+        """The server's side of the connection ended."""
+        self._happened(how)
+        self._arrived += self._session.receive_eof(monotonic(), reset=how == "reset")
 
     async def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
-        stands = self._writer is not None and self._session.wants in ("transfer", "over")
+        self._give_back()
+        if self._link is None:
+            return
         waits = self._session.close(monotonic())
-        if stands and self._session.streaming:
-            await self._flush()
-            while waits and self._session.wants == "transfer":
-                await self._read()
+        if self._session.streaming:
+            self._flush()
+            if waits:
+                await self._carry_until(self._has_parted)
 
     def _disconnect(self) -> None:
-        if self._writer is not None:
-            self._writer.transport.abort()
-            self._writer = None
-            if not self._hung_up:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+            if link.ending is None:
                 self._happened("closed by us")
 
-    def _hang_up(self, how: str) -> None:
-        """The server's side of the connection ended."""
-        self._hung_up = True
-        self._happened(how)
-        self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
+    async def _take_idle(self) -> Link | None:
+        """A connection to the same origin which nobody uses, if there is one."""
+        while self._pool is not None and (idle := self._pool.take(self._origin)) is not None:
+            try:
+                if await is_fit(idle):
+                    return idle.link
+            except BaseException:
+                idle.link.close()
+                raise
+            idle.link.close()
+        return None
 
-    def _timed_out(self, error: OSError, deadline: float | None) -> bool:
-        """Whether the wait lasted until the deadline, of which the session is told then."""
-        if not is_our_timeout(error) or deadline is None:
+    def _give_back(self) -> None:
+        """Keeps the connection for others, if they can use it."""
+        link, session = self._link, self._session
+        if self._pool is None or link is None or link.ending is not None or link.sending or not may_be_reused(session):
+            return
+        self._link = None
+        self._happened("left open")
+        idle = Idle(link, session)
+        link.attach(Keeper(self._pool, self._origin, idle), None)
+        if data := link.take():
+            idle.take_in(data)
+        self._pool.give(self._origin, idle)
+
+    def _ring(self) -> None:
+        """The timer rang, perhaps too early."""
+        deadline, now = self._session.next_deadline(), monotonic()
+        if not self._waiting or deadline is None:
+            return  # nobody waits; whoever does next sets it
+        if now >= deadline:
+            try:
+                self._time_is_out(now)
+            except Exception as failure:
+                self._failure = failure
+            self._wake()
+        self._timer.set(self._session.next_deadline())
+
+    def _time_is_out(self, now: float) -> None:
+        session = self._session
+        if self._connecting is not None:
+            self._connecting.cancel()
+        self._arrived += session.handle_deadline(now)
+        if self._link is not None and (session.error is not None or session.wants in ("connect", "wait")):
+            self._happened("timeout")
+        self._flush()
+
+    # What the link tells.
+
+    def received(self, data: bytes) -> bool:
+        """Bytes came; whether anybody waits for them."""
+        if not self._waiting or self._link is None:
             return False
-        self._ready += self._session.handle_deadline(deadline)
+        try:
+            self._receive(self._link, data)
+        except Exception as failure:
+            self._failure = failure
+        self._wake()
         return True
+
+    def ended(self, how: Ending) -> None:
+        """The connection ended."""
+        self._wake()  # whoever waits takes it in
+
+    def sent(self) -> None:
+        """All is sent."""
+        self._wake()
+
+    def _wrote(self, data: bytes) -> None:
+        if self._opening.writer is not None:
+            self._opening.writer.wrote(monotonic(), data)
 
     def _happened(self, event: str) -> None:
         if self._opening.writer is not None:
@@ -312,9 +479,9 @@ class _Driver(Generic[_Item]):
 class AsyncStream(SoFar, _Driver[StreamEvent]):
     """An open stream: an asynchronous iterator of stream events, and what they add up to."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, pool: Pool[Link] | None = None) -> None:
         self._conversation = opening.conversation()
-        super().__init__(opening, self._conversation)
+        super().__init__(opening, self._conversation, pool)
 
 
 class AsyncWebSocket(_Driver[str | bytes]):
@@ -328,38 +495,3 @@ class AsyncWebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
-
-
-def _time_left(deadline: float | None) -> float | None:
-    return None if deadline is None else max(deadline - monotonic(), 0.0)
-
-
-def _announced_end(tls: ssl.SSLObject | None) -> bool:
-    """Whether TLS, if there is any, said that its peer would send no more: anybody can end TCP (RFC 8446, 6.1)."""
-    try:
-        return tls is None or not tls.read(1)
-    except ssl.SSLZeroReturnError:
-        return True
-    except ssl.SSLError:
-        return False
-
-
-class _Reader(asyncio.StreamReader):
-    """Gives what had arrived before the connection broke; asyncio's own drops it and raises at once."""
-
-    reset = False
-
-    def set_exception(self, exc: Exception) -> None:
-        self.reset = True
-        self.feed_eof()
-
-
-async def _open_connection(
-    host: str, port: int, tls: ssl.SSLContext | None, server_hostname: str | None
-) -> tuple[_Reader, asyncio.StreamWriter]:
-    """What `asyncio.open_connection` does, with our reader."""
-    loop = asyncio.get_running_loop()
-    reader = _Reader(limit=READ_SIZE, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport, _ = await loop.create_connection(lambda: protocol, host, port, ssl=tls, server_hostname=server_hostname)
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)

@@ -1,31 +1,38 @@
 """The blocking driver: sockets, for programs of threads. It carries bytes and times; the session decides.
 
-with tokenwire.stream(url, json={...}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
-    for event in stream: ...
-    stream.text, stream.usage, stream.end
+    with tokenwire.stream(url, json={"model": "m"}, dialect="openai-chat", key_env="OPENAI_API_KEY") as stream:
+        for event in stream: ...
+        stream.text, stream.usage, stream.end
+
+One thread iterates. Others may call `send` and `close`: all of it happens under one lock, which is free while the
+thread that carries the bytes waits for the socket. `connect` opens a WebSocket, whose messages are taken as they are.
 """
 
 from __future__ import annotations
 
 import json as json_module
-import socket
 import ssl
 import threading
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from queue import Empty, Queue
-from time import monotonic, sleep
+from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
+from ..decoding import OnError
+from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
-from ..session import DEFAULT, Hosts, Observe, Policy, Timeouts
-from .opening import READ_SIZE, Conversation, Opening, SoFar, connection_failed, is_our_timeout, route_to
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
+from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
+from .pool import Idle, Pool, may_be_reused, origin_of
+from .route import Route
+from .sockets import CLOSED, Link, Poll, dial, is_fit
+from .tls import TLS
+from .unread import MAX_UNREAD, size_of, too_much_unread
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 
@@ -36,11 +43,13 @@ def connect(
     url: str,
     *,
     subprotocols: Sequence[str] = (),
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
+    proxy: str | None = "env",
 ) -> WebSocket:
     """Opens a WebSocket, to send and receive messages as they are; use it in a `with` statement and iterate.
 
@@ -50,11 +59,13 @@ def connect(
         url,
         json=None,
         dialect="raw",
+        key=key,
         key_env=key_env,
         headers=headers,
         timeouts=timeouts,
         record=record,
         ssl_context=ssl_context,
+        proxy=proxy,
     )
     return WebSocket(opening, subprotocols)
 
@@ -63,39 +74,51 @@ def stream(
     url: str,
     *,
     json: Mapping[str, Any] | None = None,
-    dialect: str | Dialect = "openai-chat",
+    dialect: DialectName | Dialect = "openai-chat",
+    key: str | None = None,
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
     record: str | Path | None = None,
     ssl_context: ssl.SSLContext | None = None,
-    policy: str | Policy = DEFAULT,
+    policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
     hosts: Hosts | None = None,
+    proxy: str | None = "env",
+    usage: bool = False,
+    on_error: OnError = "raise",
     keep_events: bool = False,
 ) -> Stream:
     """Asks an endpoint for a stream; use it in a `with` statement and iterate.
 
-    :param url: of the endpoint; where it names only a server, the dialect's own path is added.
+    :param url: of the endpoint; a base URL, such as https://api.example.com/v1, gets the rest of the dialect's path.
     :param json: the body of the request.
     :param dialect: of the endpoint; "auto" guesses it from the URL, and takes the stream for what it is.
-    :param key_env: the environment variable that holds the key.
+    :param key: the key, sent in the dialect's own field.
+    :param key_env: the environment variable that holds the key, instead of `key`.
     :param headers: more fields, or others instead of ours.
     :param timeouts: in seconds.
     :param record: a file for the recording of the wire, secrets redacted; each further connection gets one of its own.
+        It is written as `NAME.part` and renamed at the end. Where it cannot be written, `mishaps` says why.
     :param ssl_context: instead of the default, which verifies certificates.
     :param policy: what follows when a connection fails: "default", "patient", "fixed", "never", "browser", or a
         `Policy` of your own.
-    :param observe: is told of each connection that is made, fails, or is waited for; it may not raise.
+    :param observe: is told of each connection that is made, fails, or is waited for. What it raises is in `mishaps`.
     :param hosts: what is learned about hosts, for other streams to go by.
+    :param proxy: the URL of an HTTP proxy, through which a tunnel is made (CONNECT); None for none; "env" for what
+        HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say, which never concern an address of loopback.
+    :param usage: the usage is asked for, in dialects that tell it only then.
+    :param on_error: "event" leaves a fatal error of the server's among the events; by default `StreamFailed` is raised
+        after the last one.
     :param keep_events: `answer.events` has all events and not only the last 64.
-    :raises LocalProtocolError: for what cannot be sent.
+    :raises LocalProtocolError: for what cannot be sent, and for arguments of another kind than is wanted.
     """
     return Stream(
         Opening(
             url,
             json=json,
             dialect=dialect,
+            key=key,
             key_env=key_env,
             headers=headers,
             timeouts=timeouts,
@@ -104,6 +127,9 @@ def stream(
             policy=policy,
             observe=observe,
             hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
             keep_events=keep_events,
         )
     )
@@ -112,12 +138,22 @@ def stream(
 class _Driver(Generic[_Item]):
     """Drives a session over a socket: what Stream and WebSocket have in common."""
 
-    def __init__(self, opening: Opening, session: Conversation[_Item]) -> None:
+    def __init__(self, opening: Opening, session: Conversation[_Item], pool: Pool[Link] | None = None) -> None:
         self._opening = opening
         self._session = session
-        self._socket: socket.socket | None = None
-        self._hung_up = False
-        self._ready: deque[_Item] = deque()
+        self._pool = pool
+        self._state: Literal["new", "open", "closing", "closed"] = "new"
+        self._lock = threading.Condition()
+        self._poll: Poll | None = None
+        self._link: Link | None = None
+        self._origin: Hashable = None  # of the link
+        self._earlier: ResponseHead | None = None  # the head that there was before the link
+        self._carrier: int | None = None  # the thread that carries bytes now
+        self._others = 0  # threads that wait for what it brings
+        self._iterating = False
+        self._arrived: list[_Item] = []
+        self._unread = 0  # bytes of them that came while something was being sent
+        self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     def __enter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
@@ -125,10 +161,14 @@ class _Driver(Generic[_Item]):
         :raises ConnectionFailed: when there is no connection.
         :raises StatusError: when the server refuses, `NotAStream` when it answers with something else.
         :raises TimeoutExceeded: when a timer runs out.
+        :raises LocalProtocolError: when it was entered before, or is closed.
         """
+        if self._state != "new":
+            raise LocalProtocolError("a stream can be entered once: ask for another one")
+        self._state = "open"
         try:
-            while not self._session.streaming and not self._session.ended:
-                self._step()
+            with self._lock:
+                self._carry_until(self._is_answered)
             if not self._session.streaming and self._session.error is not None:
                 raise self._session.error
         except BaseException:
@@ -141,44 +181,150 @@ class _Driver(Generic[_Item]):
     ) -> None:
         self.close()
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[_Item]:
+        """The events, or messages, that were not given yet; errors as in `next`."""
+        while True:
+            yield from self._ready
+            if not self._get_ready():
+                return
 
     def __next__(self) -> _Item:
-        """The next event, or message.
+        """The next event, or message. After `close`, what had arrived before is still given.
 
         :raises StreamInterrupted: when the stream was cut, after the last event.
+        :raises StreamFailed: when the server said a fatal error, after the last event; not with `on_error="event"`.
         :raises TimeoutExceeded: when a timer ran out.
         :raises RemoteProtocolError: when the server broke the protocol.
+        :raises LocalProtocolError: when the stream was closed before its end, and when another thread iterates too.
         """
-        while not self._ready:
-            if self._session.ended:
-                self.close()
-                if self._session.error is not None:
-                    raise self._session.error
+        while True:
+            for item in self._ready:
+                return item
+            if not self._get_ready():
                 raise StopIteration
-            self._step()
-        return self._ready.popleft()
 
     @property
     def response(self) -> ResponseHead:
-        """Status and fields of the response."""
-        assert self._session.head is not None
+        """Status and fields of the response.
+
+        :raises LocalProtocolError: when there is none yet.
+        """
+        if self._session.head is None:
+            raise LocalProtocolError("there is no response yet: it comes when the `with` statement is entered")
         return self._session.head
 
     def close(self) -> None:
-        """Closes the connection; what is still on the way is lost, and the server may stop generating."""
-        self._say_goodbye()
-        self._disconnect()
-        self._opening.close()
+        """Closes the connection; what is still on the way is lost, and the server may stop generating.
+
+        May be called from another thread, of which it wakes whoever connects, reads, sends or waits: there
+        `LocalProtocolError` is raised.
+        """
+        with self._lock:
+            if self._state == "closed":
+                return
+            self._state = "closing"
+            if self._poll is not None:
+                self._poll.stop()
+            if self._carrier == threading.get_ident():
+                return  # called by an observer, or a signal's handler: what is in progress ends first
+            while self._carrier is not None:
+                self._wait_for_the_carrier()
+            if self._state == "closing":
+                self._leave()
 
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         """Sends a message in mid-stream, over WebSocket: an object as JSON, text and bytes as they are.
 
-        :raises LocalProtocolError: over HTTP, and when the connection is not open.
+        May be called from another thread. What comes from the server meanwhile is kept for whoever iterates.
+
+        :raises LocalProtocolError: over HTTP, and when the connection is not open; and when more than
+            `unread.MAX_UNREAD` bytes came meanwhile that nobody takes.
         """
-        self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
-        self._flush_unless_ended()
+        with self._lock:
+            self._check_open()
+            self._session.send(json_module.dumps(message) if isinstance(message, Mapping) else message)
+            self._flush()
+            if self._carrier != threading.get_ident():
+                self._carry_until(self._is_sent_or_stuck)
+                if self._unread > MAX_UNREAD and not self._is_sent():
+                    raise too_much_unread()
+            self._check_open()
+
+    def _check_open(self) -> None:
+        if self._state in ("closing", "closed"):
+            raise LocalProtocolError(CLOSED)
+
+    # What is waited for.
+
+    def _get_ready(self) -> bool:
+        """Waits for more events; False when there are no more."""
+        with self._lock:
+            if self._carrier == threading.get_ident():
+                raise LocalProtocolError("an observer cannot wait for the stream that it observes: it may close it")
+            if self._iterating:
+                raise LocalProtocolError("two threads iterate over one stream: let one of them hand the events on")
+            self._iterating = True
+            try:
+                if self._state in ("new", "open"):
+                    self._carry_until(self._has_news)
+            finally:
+                self._iterating = False
+            batch, self._arrived, self._unread = self._arrived, [], 0
+        self._ready = iter(batch)
+        return bool(batch) or self._finish()
+
+    def _finish(self) -> Literal[False]:
+        """There are no more events."""
+        if not self._session.ended:
+            raise LocalProtocolError(CLOSED)
+        self.close()
+        error = self._opening.raised(self._session.error)
+        if error is not None:
+            raise error
+        return False
+
+    def _is_answered(self) -> bool:
+        return self._session.streaming or self._session.ended
+
+    def _has_news(self) -> bool:
+        return bool(self._arrived) or self._session.ended
+
+    def _is_sent(self) -> bool:
+        return self._link is None or not self._link.sending or self._session.wants != "transfer"
+
+    def _is_sent_or_stuck(self) -> bool:
+        return self._unread > MAX_UNREAD or self._is_sent()
+
+    def _has_parted(self) -> bool:
+        return self._session.wants != "transfer"
+
+    def _carry_until(self, done: Callable[[], bool]) -> None:
+        """Carries bytes and times until then. One thread does so at a time, and others look at what it has brought."""
+        woken = False
+        while not done():
+            if self._carrier is None:
+                self._carrier = threading.get_ident()
+                try:
+                    self._step()
+                finally:
+                    self._carrier = None
+                    if self._others:
+                        self._lock.notify_all()
+            else:
+                if not woken and self._poll is not None:
+                    self._poll.wake()  # there may be more to send now
+                    woken = True
+                self._wait_for_the_carrier()
+
+    def _wait_for_the_carrier(self) -> None:
+        """Until it has brought something, or left."""
+        self._others += 1
+        try:
+            self._lock.wait()
+        finally:
+            self._others -= 1
+
+    # What is done.
 
     def _step(self) -> None:
         """Does the one thing that the session wants now."""
@@ -188,145 +334,155 @@ class _Driver(Generic[_Item]):
                 self._connect()
             case "wait":
                 self._disconnect()
-                sleep(self._time_left() or 0.0)
-                self._ready += self._session.handle_deadline(monotonic())
-            case _ if self._socket is None:
-                raise LocalProtocolError("the stream is closed")
+                self._place_to_wait().wait(self._session.next_deadline())
+                self._arrived += self._session.handle_deadline(monotonic())
+            case _ if self._link is None:
+                raise LocalProtocolError(CLOSED)
             case _:
-                self._flush()
-                self._read()
+                self._transfer(self._link)
 
     def _connect(self) -> None:
-        self._hung_up = False
-        self._opening.connecting(self._session.request)
-        self._session.start(monotonic())
-        route = route_to(self._session.request.http.target)
+        session = self._session
+        self._opening.connecting(session.request)
+        session.start(monotonic())
+        route = self._opening.route_to(session.request.http.target)
         try:
-            self._socket = self._dial(route.host, route.port)
-            if route.tunnel is not None:
-                while not route.tunnel.open:
-                    self._socket.settimeout(self._time_left())
-                    self._socket.sendall(route.tunnel.data_to_send())
-                    route.tunnel.receive_data(self._socket.recv(READ_SIZE))
-            if self._opening.ssl_context is not None:
-                self._socket.settimeout(self._time_left())
-                # An end that TLS did not announce is an error then, as a reset is: anybody can make it (RFC 8446, 6.1).
-                self._socket = self._opening.ssl_context.wrap_socket(
-                    self._socket, server_hostname=self._opening.target.host, suppress_ragged_eofs=False
-                )
+            link = self._link_by(route, session.next_deadline())
         except ConnectionFailed as failure:
-            self._ready += self._session.connection_failed(failure, monotonic())
+            self._arrived += session.connection_failed(failure, monotonic())
         except OSError as error:
-            if not self._timed_out(error):
-                reason = connection_failed(error, *route.peer)
-                reason.__cause__ = error
-                self._ready += self._session.connection_failed(reason, monotonic())
+            if is_our_timeout(error):
+                self._arrived += session.handle_deadline(monotonic())
+                return
+            reason = connection_failed(error, *route.peer)
+            reason.__cause__ = error
+            self._arrived += session.connection_failed(reason, monotonic())
         else:
-            self._session.connected(monotonic())
+            self._link = link
+            self._earlier = session.head
+            session.connected(monotonic())
             self._happened("connected")
-
-    def _dial(self, host: str, port: int) -> socket.socket:
-        """Tries each address of the host within the connect timer."""
-        failure: OSError | None = None
-        for family, kind, protocol, _, address in _resolve(host, port, self._time_left()):
-            try:
-                return self._dial_address(socket.socket(family, kind, protocol), address)
-            except OSError as error:
-                failure = error
-        raise failure or OSError("the name has no address")
-
-    def _dial_address(self, attempt: socket.socket, address: Any) -> socket.socket:
-        try:
-            attempt.settimeout(self._time_left())
-            attempt.connect(address)
-            attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
-            attempt.close()
-            raise
-        return attempt
-
-    def _write(self, data: bytes) -> None:
-        """Sends all of it, for half a frame would spoil what comes after; a timer may run out that is not the end."""
-        assert self._socket is not None
-        self._wrote(data)
-        rest = memoryview(data)
-        while rest:
-            try:
-                self._socket.settimeout(self._time_left())
-                rest = rest[self._socket.send(rest) :]
-            except OSError as error:
-                # Where it is not our timeout, the server may have refused and closed while the request was on its way:
-                # its answer is still to be read.
-                if not self._timed_out(error) or self._session.wants != "transfer":
-                    return
-
-    def _read(self) -> None:
-        if self._socket is None or self._session.wants != "transfer":
-            return
-        try:
-            self._socket.settimeout(self._time_left())
-            data = self._socket.recv(READ_SIZE)
-        except OSError as error:
-            if not self._timed_out(error):
-                self._hang_up("reset")
-            elif self._session.error is not None or self._session.wants in ("connect", "wait"):
-                self._happened("timeout")
             self._flush()
+
+    def _link_by(self, route: Route, deadline: float | None) -> Link:
+        """A connection that is idle, or a new one."""
+        poll = self._place_to_wait()
+        wrote = self._wrote if self._opening.writer is not None else None
+        self._origin = origin_of(self._session.request.http.target, route)
+        idle = self._take_idle() if not self._session.request.websocket else None
+        if idle is not None:
+            idle.attach(poll, wrote)
+            return idle
+        link = Link(dial(route.host, route.port, poll, deadline), poll, wrote)
+        try:
+            context = self._opening.ssl_context
+            earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
+            tls = TLS(context, self._opening.target.host, earlier) if context is not None else None
+            link.establish(route.tunnel, tls, deadline)
+        except BaseException:
+            link.detach()
+            link.close()
+            raise
+        return link
+
+    def _transfer(self, link: Link) -> None:
+        session = self._session
+        deadline = session.next_deadline()
+        try:
+            data = link.transfer(deadline)
+        except OSError:
+            self._hang_up(link, "reset")
             return
         now = monotonic()
         if data:
-            if self._opening.writer is not None:
-                self._opening.writer.read(now, data)
-            self._ready += self._session.receive_data(data, now)
-            self._flush_unless_ended()
-        else:
-            self._hang_up("eof")
-
-    def _flush_unless_ended(self) -> None:
-        """The last word, a Close, waits until what came before it could be answered."""
-        if not self._session.ended:
+            self._receive(link, data, now)
+        elif data is not None:
+            self._hang_up(link, "eof")
+        elif deadline is not None and now >= deadline:
+            self._arrived += session.handle_deadline(now)
+            if session.error is not None or session.wants in ("connect", "wait"):
+                self._happened("timeout")
             self._flush()
 
-    def _flush(self) -> None:
-        """Sends what the session has to say, such as the answer to a ping; it may say more while that is sent."""
-        while self._session.wants in ("transfer", "over") and (data := self._session.data_to_send()):
-            if self._hung_up:
-                return
-            self._write(data)
+    def _receive(self, link: Link, data: bytes, now: float) -> None:
+        session = self._session
+        if self._opening.writer is not None:
+            self._opening.writer.read(now, data)
+        news = session.receive_data(data, now)
+        self._arrived += news
+        if link.sending:
+            self._unread += size_of(news)
+            if session.head is not self._earlier and refuses(session.head):
+                link.drop()
+        if not session.ended:  # the last word, a Close, waits until what came before it could be answered
+            self._flush(answer=True)
+
+    def _flush(self, *, answer: bool = False) -> None:
+        """Hands the socket what the session has to say, such as the answer to a ping."""
+        link, session = self._link, self._session
+        while link is not None and session.wants in ("transfer", "over") and (data := session.data_to_send()):
+            link.send(data, answer=answer)
+
+    def _hang_up(self, link: Link, how: Literal["eof", "reset"]) -> None:
+        """The server's side of the connection ended."""
+        link.hung_up = True
+        link.drop()
+        self._happened(how)
+        self._arrived += self._session.receive_eof(monotonic(), reset=how == "reset")
+
+    def _leave(self) -> None:
+        """Nobody waits any more: the connection is given back, or closed."""
+        self._state = "closed"
+        try:
+            self._give_back()
+            self._say_goodbye()
+        finally:
+            self._disconnect()
+            self._opening.close()
+            if self._poll is not None:
+                self._poll.close()
 
     def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
-        stands = self._socket is not None and self._session.wants in ("transfer", "over")
+        if self._link is None:
+            return
         waits = self._session.close(monotonic())
-        if stands and self._session.streaming:
+        if self._session.streaming:
             self._flush()
-            while waits and self._session.wants == "transfer":
-                self._read()
+            if waits and self._poll is not None:
+                self._poll.go_on()
+                self._carry_until(self._has_parted)
 
     def _disconnect(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-            if not self._hung_up:
+        link, self._link = self._link, None
+        if link is not None:
+            link.detach()
+            link.close()
+            if not link.hung_up:
                 self._happened("closed by us")
 
-    def _hang_up(self, how: str) -> None:
-        """The server's side of the connection ended."""
-        self._hung_up = True
-        self._happened(how)
-        self._ready += self._session.receive_eof(monotonic(), reset=how == "reset")
+    def _take_idle(self) -> Link | None:
+        """A connection to the same origin which nobody uses, if there is one."""
+        while self._pool is not None and (idle := self._pool.take(self._origin)) is not None:
+            if is_fit(idle):
+                return idle.link
+            idle.link.close()
+        return None
 
-    def _time_left(self) -> float | None:
-        deadline = self._session.next_deadline()
-        return None if deadline is None else max(deadline - monotonic(), 0.001)
+    def _give_back(self) -> None:
+        """Keeps the connection for others, if they can use it."""
+        link, session = self._link, self._session
+        if self._pool is None or link is None or link.hung_up or link.sending or not may_be_reused(session):
+            return
+        self._link = None
+        link.detach()
+        self._happened("left open")
+        self._pool.give(self._origin, Idle(link, session))
 
-    def _timed_out(self, error: OSError) -> bool:
-        """Whether the socket waited until the deadline, of which the session is told then."""
-        deadline = self._session.next_deadline()
-        if not is_our_timeout(error) or deadline is None:
-            return False
-        self._ready += self._session.handle_deadline(deadline)
-        return True
+    def _place_to_wait(self) -> Poll:
+        if self._poll is None:
+            self._poll = Poll(self._lock)
+        return self._poll
 
     def _wrote(self, data: bytes) -> None:
         if self._opening.writer is not None:
@@ -340,9 +496,9 @@ class _Driver(Generic[_Item]):
 class Stream(SoFar, _Driver[StreamEvent]):
     """An open stream: an iterator of stream events, and what they add up to."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, pool: Pool[Link] | None = None) -> None:
         self._conversation = opening.conversation()
-        super().__init__(opening, self._conversation)
+        super().__init__(opening, self._conversation, pool)
 
 
 class WebSocket(_Driver[str | bytes]):
@@ -356,34 +512,3 @@ class WebSocket(_Driver[str | bytes]):
     def closed(self) -> Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed
-
-
-_Addresses = Sequence[tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]]
-
-
-def _resolve(host: str, port: int, seconds: float | None) -> _Addresses:
-    """The addresses of a host. The system's resolver knows no timeout, so it is asked in a thread that may be left.
-
-    :raises TimeoutError: after so many seconds.
-    :raises OSError: where the name is not known.
-    """
-    try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        pass  # it is no address, but a name
-    answers: Queue[_Addresses | OSError] = Queue()
-
-    def ask() -> None:
-        try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, name="tokenwire resolver", daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer

@@ -5,51 +5,56 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import random
 from time import time
-from typing import Any, Protocol, TextIO, TypeVar
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
+from typing import Any, Protocol, TypeVar, get_args
+from urllib.request import getproxies_environment
 from uuid import uuid4
 
 from .._version import __version__
-from ..dialects import dialect_named
+from ..checking import must_be, must_be_one_of, must_be_texts
+from ..decoding import OnError
+from ..dialects import DialectName, dialect_named
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End
-from ..dialects.guess import guess_dialect
-from ..errors import ConnectionFailed, LocalProtocolError, TokenwireError
+from ..dialects.guess import Guess, guess_dialect
+from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
-from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
-from ..recording import RecordingWriter, redact_headers
+from ..recording import RecordingWriter
+from ..recording.beside import FileBeside
+from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
 from ..session import (
     NEVER,
     DurableSession,
+    Happening,
     Hosts,
     MessageSession,
     Observe,
     Policy,
+    PolicyName,
     Request,
     Timeouts,
     Want,
     build_request,
+    checked_headers,
     over_the_other_transport,
     policy_named,
 )
+from .route import Route, route_to
 
 __all__ = [
     "Conversation",
     "Opening",
-    "Route",
     "SoFar",
     "connection_failed",
     "is_our_timeout",
     "key_from_environment",
-    "route_to",
+    "refuses",
 ]
 
 _Item = TypeVar("_Item")
@@ -62,6 +67,13 @@ class SoFar:
     """What a stream has said so far."""
 
     _conversation: DurableSession
+    _opening: Opening
+
+    @property
+    def mishaps(self) -> Sequence[Exception]:
+        """What went wrong beside the stream, and did not stop it: a recording that could not be written, an `observe`
+        that raised."""
+        return self._opening.mishaps
 
     @property
     def answer(self) -> Answer:
@@ -89,21 +101,6 @@ class SoFar:
         return self._conversation.answer.end
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where to connect, and the tunnel to ask for there, if any."""
-
-    host: str
-    port: int
-    tunnel: ConnectTunnel | None
-
-    @property
-    def peer(self) -> tuple[str, int]:
-        """Host and port of whom we speak with by now: once the tunnel is open it is not the proxy."""
-        tunnel = self.tunnel
-        return (tunnel.host, tunnel.port) if tunnel is not None and tunnel.open else (self.host, self.port)
-
-
 class Conversation(Protocol[_Item]):
     """What a driver drives, giving stream events or messages: see `DurableSession`."""
 
@@ -119,6 +116,8 @@ class Conversation(Protocol[_Item]):
     def ended(self) -> bool: ...
     @property
     def error(self) -> TokenwireError | None: ...
+    @property
+    def reusable(self) -> bool: ...
     def start(self, now: float) -> None: ...
     def connected(self, now: float) -> None: ...
     def connection_failed(self, error: ConnectionFailed, now: float) -> list[_Item]: ...
@@ -134,7 +133,10 @@ class Conversation(Protocol[_Item]):
 class Opening:
     """The parts of one stream, ready to be driven.
 
-    :raises LocalProtocolError: for what cannot be sent: see `build_request`; also when `key_env` is not set.
+    Parameters are those of `stream`.
+
+    :raises LocalProtocolError: for what cannot be sent: see `build_request`; also when `key_env` is not set, and for
+        arguments of another kind than is wanted.
     """
 
     def __init__(
@@ -142,42 +144,56 @@ class Opening:
         url: str,
         *,
         json: Mapping[str, Any] | None,
-        dialect: str | Dialect,
+        dialect: DialectName | Dialect,
         key_env: str | None = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         record: str | Path | None = None,
         ssl_context: ssl.SSLContext | None = None,
-        policy: str | Policy = NEVER,
+        policy: PolicyName | Policy = NEVER,
         observe: Observe | None = None,
         hosts: Hosts | None = None,
+        proxy: str | None = "env",
+        usage: bool = False,
+        on_error: OnError = "raise",
         keep_events: bool = False,
     ) -> None:
+        _check_options(timeouts, record, ssl_context, observe, hosts, usage)
+        must_be_one_of(on_error, get_args(OnError), "on_error")
         #: With the dialect "auto": what the URL was taken for, and why.
-        self.guess = guess_dialect(url) if dialect == "auto" else None
-        dialect = self.guess.dialect if self.guess else dialect
-        self.dialect = dialect_named(dialect) if isinstance(dialect, str) else dialect
-        self.policy = policy_named(policy) if isinstance(policy, str) else policy
-        key = key_from_environment(key_env) if key_env else key
+        self.guess: Guess | None = guess_dialect(url) if dialect == "auto" else None
+        self.dialect: Dialect = dialect_named(self.guess.dialect if self.guess else dialect)
+        self.policy: Policy = policy_named(policy)
+        key = _one_key(key, key_env)
+        headers = checked_headers(headers)
         if self.policy.idempotency_field:
-            headers = {self.policy.idempotency_field: uuid4().hex, **(headers or {})}
-        self.request: Request = build_request(url, self.dialect, json=json, key=key, headers=headers)
+            headers = {self.policy.idempotency_field: uuid4().hex, **headers}
+        self._proxy = proxy
+        self.request: Request = self._behind_proxies(
+            build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
+        )
         self.timeouts = timeouts
         self.target: Target = self.request.http.target
-        self.ssl_context = (ssl_context or ssl.create_default_context()) if self.target.tls else None
-        self._fallback = None
+        self.route_to(self.target)  # a proxy that cannot be used is told of now
+        self._raises_failures = on_error == "raise"
+        default = ssl.create_default_context() if self.target.tls and ssl_context is None else None
+        self.ssl_context: ssl.SSLContext | None = (ssl_context or default) if self.target.tls else None
+        self._fallback: tuple[Request, Dialect] | None = None
         if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
-            self._fallback = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers)
+            other = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
+            self._fallback = (self._behind_proxies(other[0]), other[1]) if other is not None else None
         self._observe = observe
         self._hosts = hosts
+        #: Recordings that are complete.
+        self.kept: list[Path] = []
+        #: What went wrong beside the stream.
+        self.mishaps: list[Exception] = []
         self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
         self._record = Path(record) if record is not None else None
         self._recorded = 0
-        self._file: TextIO | None = None
-        if self._record is not None:
-            self._begin_recording(self._record, self.request)
+        self._file: FileBeside | None = None
 
     def conversation(self) -> DurableSession:
         """The session that reads the dialect's stream events, over the transport that the URL names."""
@@ -190,18 +206,35 @@ class Opening:
             random=random,
             fallback=self._fallback,
             wall=time,
-            observe=self._observe,
+            observe=self._tell if self._observe is not None else None,
             hosts=self._hosts,
             keep_events=self._keep_events,
         )
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""
+        must_be_texts(subprotocols, "subprotocols")
+        secrets = self.request.secrets | secrets_in_subprotocols(subprotocols)
+        self.request = replace(self.request, secrets=secrets)
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
+
+    def _behind_proxies(self, request: Request) -> Request:
+        """The request, with what must not be shown of the proxies on its way, which may repeat it."""
+        proxies = [*getproxies_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
+        found = [secret for proxy in proxies for secret in secrets_in_url(proxy if "//" in proxy else f"//{proxy}")]
+        return replace(request, secrets=request.secrets | found)
+
+    def route_to(self, target: Target) -> Route:
+        """The way to a target, with a tunnel of its own where it is through a proxy."""
+        return route_to(target, self._proxy)
+
+    def raised(self, error: TokenwireError | None) -> TokenwireError | None:
+        """What a driver raises after the last event, of what the session has for its error."""
+        return error if self._raises_failures or not isinstance(error, StreamFailed) else None
 
     def connecting(self, request: Request) -> None:
         """A connection is about to be made. Each is recorded in a file of its own: `capture.wire.jsonl`, then
-        `capture-2.wire.jsonl`, …"""
+        `capture-2.wire.jsonl`, … Where that cannot be, it is not recorded, and `mishaps` says why."""
         if self._record is None:
             return
         if self.writer is None or self.writer.zero is not None:
@@ -209,19 +242,44 @@ class Opening:
             self._begin_recording(self._record, request)
 
     def close(self) -> None:
-        """The connection is gone: its recording is completed."""
+        """The connection is gone: its recording gets its name. One without an entry replaces nothing."""
         writer, self.writer = self.writer, None
+        file, self._file = self._file, None
         if writer is not None:
             writer.close()
-        if self._file is not None:
-            self._file.close()
+        if writer is None or file is None:
+            return
+        try:
+            if writer.failure is not None:
+                file.leave()
+                raise writer.failure
+            if writer.zero is None and file.path.exists():
+                file.discard()
+            else:
+                file.keep()
+                self.kept.append(file.path)
+        except OSError as error:
+            words = f"the recording stopped: {error.strerror or error}; what was kept is in {file.part}"
+            self.mishaps.append(OSError(error.errno, words, str(file.path)))
+
+    def _tell(self, happening: Happening) -> None:
+        """An observer hears no secret, and is a side product too: what it raises does not stop the stream."""
+        assert self._observe is not None
+        try:
+            self._observe(replace(happening, detail=self.request.secrets.clean(happening.detail)))
+        except Exception as error:
+            self.mishaps.append(error)
 
     def _begin_recording(self, record: Path, request: Request) -> None:
         self._recorded += 1
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
-        self._file = open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115 - `close` closes it
-        self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file)
+        try:
+            self._file = FileBeside(path)
+        except OSError as error:
+            self.mishaps.append(error)
+            return
+        self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file.stream)
 
     def _header(self, request: Request) -> dict[str, Any]:
         http = request.http
@@ -230,12 +288,37 @@ class Opening:
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,
-                "path": http.target.path,
-                "headers": dict(redact_headers(http.headers)),
+                "path": redact_url(http.target.path),
+                "headers": dict(redact_headers(http.headers, request.secrets.fields)),
             },
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "made by": f"tokenwire {__version__}",
         }
+
+
+def _check_options(
+    timeouts: object, record: object, ssl_context: object, observe: object, hosts: object, usage: object
+) -> None:
+    """What each option may be, None always being the default."""
+    none = type(None)
+    must_be(timeouts, (Timeouts, none), "timeouts", "Timeouts", "write Timeouts(total=30), in seconds")
+    must_be(record, (str, Path, none), "record", "the path of a file")
+    trust = "to trust another authority, give ssl.create_default_context(cafile=…)"
+    must_be(ssl_context, (ssl.SSLContext, none), "ssl_context", "an ssl.SSLContext", trust)
+    must_be(hosts, (Hosts, none), "hosts", "tokenwire.Hosts")
+    must_be(usage, bool, "usage", "True or False")
+    if observe is not None and not callable(observe):
+        must_be(observe, (), "observe", "a function that takes a Happening")
+
+
+def _one_key(key: str | None, key_env: str | None) -> str | None:
+    """The key from where it comes, which is one place at most."""
+    must_be(key_env, (str, type(None)), "key_env", "the name of an environment variable")
+    if key_env is None:
+        return key
+    if key is not None:
+        raise LocalProtocolError("key and key_env were both given: give one of them")
+    return key_from_environment(key_env)
 
 
 def key_from_environment(name: str) -> str:
@@ -243,36 +326,25 @@ def key_from_environment(name: str) -> str:
 
     :raises LocalProtocolError: when it is not set, or empty.
     """
-    key = os.environ.get(name, "").strip()
-    if not key:
+    key = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
+    if key:
+        return key
+    if is_plain_name(name):
         raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
-    return key
-
-
-def route_to(target: Target) -> Route:
-    """Straight there, or through the proxy that HTTPS_PROXY names, unless NO_PROXY excludes the host or it is http.
-
-    A WebSocket goes through that proxy in the clear too: RFC 6455 4.1 prefers it to the one for http.
-
-    :raises LocalProtocolError: when HTTPS_PROXY is no http URL.
-    """
-    proxies = getproxies_environment()
-    if target.scheme == "http" or "https" not in proxies or proxy_bypass(target.host):
-        return Route(target.host, target.port, None)
-    try:
-        proxy = urlsplit(proxies["https"] if "://" in proxies["https"] else f"http://{proxies['https']}")
-        port = proxy.port or 80
-    except ValueError:
-        raise LocalProtocolError("HTTPS_PROXY cannot be read: is its host or port mistyped?") from None
-    if proxy.scheme != "http" or not proxy.hostname:
-        raise LocalProtocolError("HTTPS_PROXY must be a URL that begins with http://")
-    userinfo = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}" if proxy.username else ""
-    return Route(proxy.hostname, port, ConnectTunnel(target.host, target.port, userinfo))
+    raise LocalProtocolError(
+        "no environment variable has the name that was given for the key's. It is not shown, for it may be the key "
+        "itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
+    )
 
 
 def is_our_timeout(error: OSError) -> bool:
     """Whether the wait that we asked for ran out. The operating system gives up too, and then names its reason."""
     return isinstance(error, TimeoutError) and error.errno is None
+
+
+def refuses(head: ResponseHead | None) -> bool:
+    """Whether the server wants no more of the request: what was not sent yet is not sent then (RFC 9112, 9.5)."""
+    return head is not None and head.status >= 300
 
 
 def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:

@@ -102,10 +102,10 @@ class Seams:
     """Passes everything through."""
 
     #: Seconds of silence on a WebSocket after which the client is pinged.
-    ping_interval = 20.0
+    ping_interval: float = 20.0
 
     #: Seconds in which something must come after a ping; a client from which nothing does is taken for dead.
-    ping_timeout = 20.0
+    ping_timeout: float = 20.0
 
     def incoming(self, data: bytes) -> bytes | None:
         """Bytes from the client, before they are read; None resets the connection."""

@@ -29,10 +29,12 @@ class ServerConnection(Protocol):
     @property
     def ending(self) -> Literal["", "close", "reset"]:
         """How the server must end the connection, once all that is due has been drained; "" while it goes on."""
+        ...
 
     @property
     def full(self) -> bool:
         """So much waits to go out later that nothing more should be read before some of it has."""
+        ...
 
     def receive_data(self, data: bytes, now: float) -> None: ...
     def receive_eof(self, now: float) -> None:

@@ -31,7 +31,7 @@ class Refusal(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.headers = list(headers)
+        self.headers: list[tuple[str, str]] = list(headers)
 
 
 @dataclass(frozen=True, slots=True)

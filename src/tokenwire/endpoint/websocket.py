@@ -32,9 +32,11 @@ class Application(Protocol):
 
     def opened(self) -> Turn:
         """The connection stands."""
+        ...
 
     def received(self, message: str | bytes, pending: Counter[str]) -> Turn:
         """A message came. `pending`: by lane, how many messages of earlier turns have not gone out yet."""
+        ...
 
 
 class Echo:

@@ -60,11 +60,11 @@ class ChunkedParser:
         #: What terminated the parser, and what every further call raises.
         self.error: RemoteProtocolError | None = None
         #: The body has ended, as it says itself.
-        self.complete = False
+        self.complete: bool = False
         #: The trailer fields, once the body is complete: names as they came, values without the blanks around them.
         self.trailers: list[tuple[bytes, bytes]] = []
         #: What followed the end in the same read. It is no part of the body.
-        self.unused = b""
+        self.unused: bytes = b""
         self._max_line = max_line
         self._trailers_left = max_trailers
         self._fields: list[list[bytes]] = []  # of the trailers: the name, then the lines of the value
@@ -149,6 +149,10 @@ class ChunkedParser:
 
     def _close_chunk(self, data: bytes, at: int) -> int:
         """CRLF follows the data, and may be cut as anything else."""
+        if data.startswith(self._closing, at):
+            at += len(self._closing)
+            self._closing = b""
+            return at
         found = data[at : at + len(self._closing)]
         for place, byte in enumerate(found):
             if byte != self._closing[place]:

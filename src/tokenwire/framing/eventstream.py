@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 from zlib import crc32
 
-from .sse import EventTooLarge, LocalProtocolError, RemoteProtocolError
+from .sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, as_bytes
 
 __all__ = ["EventStreamMessage", "EventStreamParser", "HeaderType", "HeaderValue", "encode"]
 
@@ -99,7 +99,7 @@ class EventStreamParser:
         """The stream may end here: no message is unfinished."""
         return not self._unfinished
 
-    def receive_data(self, data: bytes) -> list[EventStreamMessage]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[EventStreamMessage]:
         """Takes the next bytes of the stream, returns the messages that they completed.
 
         :raises EventTooLarge: for a message over the limit; `offset` is that of its first byte.
@@ -107,6 +107,8 @@ class EventStreamParser:
 
         Each is raised at once, or, where messages came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.error is not None:
             raise self.error
         self._unfinished += data
@@ -257,7 +259,8 @@ def _encode_header(name: str, value: str | HeaderValue) -> bytes:
 
 
 def _encode_value(header: HeaderValue) -> bytes:
-    match header:
+    kind, value = header
+    match kind, value:
         case "bool", bool(value):
             return bytes([_TRUE if value else _FALSE])
         case "uuid", UUID() as value:
@@ -267,7 +270,7 @@ def _encode_value(header: HeaderValue) -> bytes:
         case "string", str(value):
             data = value.encode()
             return bytes([_STRING]) + _LENGTH.pack(len(data)) + data
-        case kind, int(value) if kind in _INTEGER_TYPES:
+        case _, int(value) if kind in _INTEGER_TYPES:
             number, layout = _INTEGER_TYPES[kind]
             return bytes([number]) + layout.pack(value)
-    raise ValueError(f"{header.value!r} is no {header.type}")
+    raise ValueError(f"{value!r} is no {kind}")

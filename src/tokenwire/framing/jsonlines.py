@@ -1,7 +1,7 @@
 """Streams of JSON values: bytes in, the text of each value out, as soon as its last byte is there.
 
-    parser = JSONLinesParser()        # one value a line: NDJSON, JSON Lines
-    parser = JSONArrayParser()        # the elements of one array that is still being written; or objects in a row
+    parser = JSONLinesParser()        # one value a line: NDJSON, JSON Lines; or
+    array_parser = JSONArrayParser()  # the elements of one array that is still being written; or objects in a row
     for value in parser.receive_data(chunk): ...      # any bytes, cut anywhere
     for value in parser.receive_eof(): ...
     parser.complete, parser.unfinished                # whether the end came where it may, and what it cut off
@@ -17,7 +17,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 
-from .sse import MAX_EVENT_SIZE, EventTooLarge, RemoteProtocolError
+from .sse import MAX_EVENT_SIZE, EventTooLarge, RemoteProtocolError, as_bytes
 
 __all__ = ["JSONArrayParser", "JSONLinesParser"]
 
@@ -52,7 +52,7 @@ class _Parser(ABC):
         """The stream may end here: nothing of it is unfinished."""
         return not self.unfinished
 
-    def receive_data(self, data: bytes) -> list[str]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[str]:
         """Takes the next bytes of the stream, returns the values that they completed.
 
         :raises EventTooLarge: for a value over the limit; `offset` is that of its first byte.
@@ -60,6 +60,8 @@ class _Parser(ABC):
 
         Each is raised at once, or, where values came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.error is not None:
             raise self.error
         values: list[str] = []

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = [
     "MAX_EVENT_SIZE",
@@ -29,6 +29,7 @@ __all__ = [
     "SSEParser",
     "ServerSentEvent",
     "TokenwireError",
+    "as_bytes",
     "encode",
 ]
 
@@ -41,7 +42,30 @@ MAX_RETRY_DIGITS = 15
 
 
 class TokenwireError(Exception):
-    """The root of everything that tokenwire raises on purpose."""
+    """The root of everything that tokenwire raises on purpose. It can be copied, pickled and sent between processes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The default calls the class with `args`, which fits no class whose constructor takes something else."""
+        state = dict(self.__dict__)
+        if self.__cause__ is not None and _can_be_pickled(self.__cause__):
+            state["__cause__"] = self.__cause__
+        return _remade, (type(self), self.args), state
+
+
+def _remade(kind: type[TokenwireError], args: tuple[Any, ...]) -> TokenwireError:
+    """The error without its attributes, which `pickle` and `copy` set afterwards."""
+    return kind.__new__(kind, *args)
+
+
+def _can_be_pickled(cause: BaseException) -> bool:
+    """Whether a cause, which may be anybody's class, survives. The error itself must survive without it."""
+    import pickle  # rarely needed
+
+    try:
+        pickle.loads(pickle.dumps(cause))  # noqa: S301 - these bytes are our own
+    except Exception:
+        return False
+    return True
 
 
 class LocalProtocolError(TokenwireError):
@@ -87,6 +111,21 @@ class Note(NamedTuple):
     position: int
 
 
+def as_bytes(data: object) -> bytes:
+    """The bytes of whatever holds bytes.
+
+    :raises LocalProtocolError: for anything else.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    instead = "give the bytes as they came"
+    if isinstance(data, str):
+        instead += ", by iter_bytes() and not by iter_text() or iter_lines()"
+    elif isinstance(data, tuple):
+        instead += ", and nothing beside them: from aiohttp's content by iter_any() and not by iter_chunks()"
+    raise LocalProtocolError(f"bytes are wanted, and a value of type {type(data).__name__} was given: {instead}")
+
+
 # A tuple made in C: half the cost of calling the class, on the path that every token takes.
 _make_event: Callable[[tuple[str, str, str]], ServerSentEvent] = partial(tuple.__new__, ServerSentEvent)
 
@@ -97,6 +136,7 @@ class SSEParser:
     :param last_event_id: where an earlier connection stopped; kept until the stream sets another.
     :param max_event_size: the limit in bytes on a line and on the data of an event.
     :param observe: called with a `Note` for each comment, `retry`, id-only block and ignored line.
+    :raises LocalProtocolError: for arguments of another kind.
     """
 
     def __init__(
@@ -106,14 +146,18 @@ class SSEParser:
         max_event_size: int = MAX_EVENT_SIZE,
         observe: Callable[[Note], None] | None = None,
     ) -> None:
+        if not isinstance(max_event_size, int) or max_event_size < 0:
+            raise LocalProtocolError("max_event_size takes a number of bytes, 0 or more")
+        if not isinstance(last_event_id, str):
+            raise LocalProtocolError("last_event_id takes text, empty for none")
         #: The last event ID string, for the Last-Event-ID header of the next connection (9.2.4).
-        self.last_event_id = last_event_id
+        self.last_event_id: str = last_event_id
         #: The reconnection time that the stream asked for, in milliseconds, or None.
         self.retry: int | None = None
         #: What terminated the parser, and what every further call raises.
         self.error: RemoteProtocolError | None = None
         #: Nothing is pending: the next byte begins an event.
-        self.between_events = False
+        self.between_events: bool = False
         self._max_event_size = max_event_size
         self._observe = observe
         self._received = 0
@@ -132,11 +176,14 @@ class SSEParser:
         """The line whose end has not come; at the end of the stream, what is discarded of it."""
         return self._unfinished.decode("utf-8", "replace")
 
-    def receive_data(self, data: bytes) -> list[ServerSentEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[ServerSentEvent]:
         """Takes the next bytes of the stream, returns the events that they completed.
 
         :raises EventTooLarge: at once, or, where events came before it in the same read, at the next call.
+        :raises LocalProtocolError: for what is no bytes.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         size = len(data)
         if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and size <= self._max_event_size:
             self._received += size

@@ -20,7 +20,7 @@ from secrets import token_bytes
 from struct import Struct
 from typing import NamedTuple, Protocol
 
-from .sse import LocalProtocolError, RemoteProtocolError
+from .sse import LocalProtocolError, RemoteProtocolError, as_bytes
 
 __all__ = [
     "BINARY",
@@ -102,6 +102,7 @@ class Inflater(Protocol):
         :raises OverflowError: when the message inflates to more than `limit` bytes.
         :raises ValueError: when the bytes do not inflate.
         """
+        ...
 
 
 class FrameParser:
@@ -124,7 +125,7 @@ class FrameParser:
         #: What ended it; every further call raises it.
         self.error: FrameError | None = None
         #: A Close frame was received: what follows it is not read (5.5.1).
-        self.closed = False
+        self.closed: bool = False
         self._client = client
         self._max_message_size = max_message_size
         self._short = min(126, max_message_size + 1)  # a length below it is that of a frame which may come
@@ -135,11 +136,13 @@ class FrameParser:
         self._frame: _Frame | None = None  # a frame whose payload is still coming
         self._message: _Message | None = None  # a message of which fragments are still coming
 
-    def receive_data(self, data: bytes) -> list[Item]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[Item]:
         """Takes the next bytes, returns what they completed.
 
         :raises FrameError: at once, or, where something came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         size = len(data)
         if self._idle and size > 4 and data[0] == 0x81:
             # The commonest read is one whole text frame.

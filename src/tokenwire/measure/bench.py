@@ -11,6 +11,7 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import LocalProtocolError
+from ..secrecy import escaped
 from .figures import CONFIDENCE, Spread, gaps, spread, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
@@ -142,7 +143,7 @@ def as_json(runs: Sequence[Run]) -> str:
         "runs": [run.as_json() for run in runs],
         "summary": asdict(summarise(runs)),
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return escaped(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
 
 
 def runs_of(text: str, name: str) -> list[Run]:
@@ -161,7 +162,7 @@ def runs_of(text: str, name: str) -> list[Run]:
 
 
 def as_text(runs: Sequence[Run]) -> list[Line]:
-    """Lines with their styles (of rich)."""
+    """Lines with their styles, which `Screen` knows."""
     summary = summarise(runs)
     lines: list[Line] = [(_title(run), "bold") for run in runs]
     lines.append((f"{summary.whole} of {summary.requests} streams came whole, {summary.tokens} tokens", ""))

@@ -9,6 +9,7 @@ from statistics import fmean, median
 from typing import Literal
 
 from .._version import __version__
+from ..secrecy import escaped
 from .figures import CONFIDENCE, Figure, bootstrap, gaps, percentile, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
@@ -173,11 +174,11 @@ def as_json(comparison: Comparison) -> str:
         "worth": worth(comparison),
         **asdict(comparison),
     }
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    return escaped(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
 
 
 def as_text(comparison: Comparison) -> list[Line]:
-    """Lines with their styles (of rich)."""
+    """Lines with their styles, which `Screen` knows."""
     pace = "" if comparison.pace is None else f", a token each {comparison.pace * 1000:g} ms"
     whole = f"{len(comparison.pairs)} of {len(comparison.trials) // 2} pairs whole, in alternating order"
     columns = f"{'':<46}{'SSE':>12}{'WebSocket':>12}{'more':>12}   {CONFIDENCE:.0%} interval of that"

@@ -109,8 +109,6 @@ async def take(opening: Opening, scheduled: float | None = None) -> Taken:
         async with AsyncStream(opening) as stream:
             async for _ in stream:
                 pass
-        if stream.answer.error is not None and stream.answer.error.fatal:
-            error = f"the server said an error in the stream: {stream.answer.error.message}"
     except TokenwireError as raised:
         failure, error = raised, str(raised) or type(raised).__name__
     return Taken(

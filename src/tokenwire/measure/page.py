@@ -16,6 +16,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import MaxNLocator
 
 from .._version import __version__
+from ..secrecy import harmless
 from .bench import Run, as_text
 from .figures import gaps
 from .sample import Sample
@@ -64,7 +65,7 @@ def as_html(runs: Sequence[Run]) -> str:
     """
     samples = [sample for run in runs for sample in run.samples]
     return (
-        Environment(autoescape=True)
+        Environment(autoescape=True, finalize=_shown)
         .from_string(_PAGE)
         .render(
             runs=runs,
@@ -75,6 +76,11 @@ def as_html(runs: Sequence[Run]) -> str:
             version=__version__,
         )
     )
+
+
+def _shown(value: object) -> object:
+    """What stands in the page: a server's words are in it."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _timeline(samples: Sequence[Sample]) -> Drawing:

@@ -77,7 +77,10 @@ async def serve_stamped(pace: float, pipe: Connection | None = None, *, ready: C
     def connection() -> ServerConnection:
         number = next(numbers)
         plain = endpoint.connection()
-        return plain if pipe is None else Stamped(plain, lambda stamps: pipe.send((number, stamps)))
+        if pipe is None:
+            return plain
+        send = pipe.send
+        return Stamped(plain, lambda stamps: send((number, stamps)))
 
     await serve(connection, ready=ready)
 

@@ -56,8 +56,8 @@ class Length:
     """A body of so many bytes; of none where there is no body."""
 
     error = None
-    trailers = ()
-    unused = b""
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    unused: bytes = b""
 
     def __init__(self, size: int) -> None:
         self._size = self._left = size
@@ -82,8 +82,8 @@ class UntilClose:
 
     error = None
     complete = False
-    trailers = ()
-    unused = b""
+    trailers: Sequence[tuple[bytes, bytes]] = ()
+    unused: bytes = b""
     missing = ""
 
     def receive_data(self, data: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Protocol
@@ -55,7 +56,7 @@ class ContentDecoder:
         if len(codings) > MAX_CODINGS:
             raise DecodingError(f"the body has {len(codings)} content codings, more than {MAX_CODINGS}", clause=_CLAUSE)
         #: There is no coding: the bytes are what they hold.
-        self.identity = not codings
+        self.identity: bool = not codings
         self._inflaters = [_inflater(name) for name in codings]
         self._coded = 0
         self._inflated = 0
@@ -194,13 +195,19 @@ _CODINGS: dict[str, tuple[str, Callable[[], _Inflater]]] = {
 
 def available_codings() -> list[str]:
     """The codings that can be removed here, for an Accept-Encoding field."""
-    return [name for name, (package, _) in _CODINGS.items() if not name.startswith("x-") and find_spec(package)]
+    return [name for name, (package, _) in _CODINGS.items() if not name.startswith("x-") and _finds(find_spec, package)]
+
+
+@cache
+def _finds(find: Callable[[str], object], package: str) -> bool:
+    """Whether a package is there: a search through the file system, too long to be made for every request."""
+    return find(package) is not None
 
 
 def _inflater(name: str) -> _Inflater:
     if name not in _CODINGS:
         raise DecodingError(f"the body has the unknown Content-Encoding {name!r}", clause=_CLAUSE)
     package, make = _CODINGS[name]
-    if find_spec(package) is None:
+    if not _finds(find_spec, package):
         raise DecodingError(f"the body is coded with {name}: install the package {package} to read it", clause=_CLAUSE)
     return make()

@@ -55,10 +55,10 @@ class Deflate(Extension):
 
     def __init__(self) -> None:
         self._agreed = False
-        self.server_no_context_takeover = False
-        self.client_no_context_takeover = False
-        self.server_max_window_bits = _MAX_WINDOW_BITS
-        self.client_max_window_bits = _MAX_WINDOW_BITS
+        self.server_no_context_takeover: bool = False
+        self.client_no_context_takeover: bool = False
+        self.server_max_window_bits: int = _MAX_WINDOW_BITS
+        self.client_max_window_bits: int = _MAX_WINDOW_BITS
 
     def enabled(self) -> bool:
         return self._agreed

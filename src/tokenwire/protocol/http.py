@@ -21,6 +21,7 @@ from typing import Literal
 
 import h11
 
+from ..checking import must_be
 from ..errors import (
     BodyTruncated,
     DecodingError,
@@ -29,6 +30,7 @@ from ..errors import (
     LocalProtocolError,
     RemoteProtocolError,
 )
+from ..framing.sse import as_bytes
 from .body import BodyReader, Chunks, Length, UntilClose
 from .coding import ContentDecoder
 from .url import Target
@@ -68,6 +70,14 @@ class HTTPRequest:
     target: Target
     headers: Headers
     body: bytes = b""
+
+    def __post_init__(self) -> None:
+        must_be(self.method, str, "method", "a method as text")
+        must_be(self.target, Target, "target", "what parse_url gives")
+        must_be(self.body, (bytes, bytearray, memoryview), "body", "bytes", "encode it")
+        for name, value in self.headers:
+            must_be(name, str, "headers", "names that are text")
+            must_be(value, str, f"the field {name!r} of headers", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,7 @@ class HTTPExchange:
         self.error: RemoteProtocolError | None = None
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
-        self.ended = False
+        self.ended: bool = False
         self._max_header_size = max_header_size
         self._connection: h11.Connection | None = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
         self._request = request
@@ -147,7 +157,7 @@ class HTTPExchange:
         data, self._to_send = self._to_send, b""
         return data
 
-    def receive_data(self, data: bytes) -> list[HTTPEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[HTTPEvent]:
         """Takes the next bytes from the connection. What follows the end of the response is dropped.
 
         :raises HeaderTooLarge: for a head, the line that begins a chunk, or a trailer section that is over its limit.
@@ -156,6 +166,8 @@ class HTTPExchange:
 
         Each is raised at once, or, where events came before it in the same read, at the next call.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         if self.error is not None:
             raise self.error
         if self.ended or not data:
@@ -397,7 +409,9 @@ def checked_fields(headers: Headers) -> Headers:
     """
     for name, value in headers:
         if not _TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"the field name {name!r} is not a token (RFC 9110 5.1)")
+            token = _TOKEN.match(name)  # what follows it may be the value, and that a key
+            begins = f" that begins with {token[0]!r}" if token else ""
+            raise LocalProtocolError(f"a field name{begins} is not a token (RFC 9110 5.1)")
         if _FORBIDDEN_IN_FIELDS.search(value):
             raise LocalProtocolError(f"the value of the field {name!r} holds CR, LF, NUL or the like (RFC 9110 5.5)")
     return headers

@@ -21,7 +21,7 @@ class ConnectTunnel:
     def __init__(self, host: str, port: int, userinfo: str = "") -> None:
         self.host = host
         self.port = port
-        self.open = False
+        self.open: bool = False
         self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEADER_SIZE)
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         headers = [("host", authority)]

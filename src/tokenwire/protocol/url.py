@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from ..checking import must_be
 from ..errors import InvalidURL
 
 __all__ = ["Target", "parse_url"]
@@ -19,7 +20,7 @@ _WEBSOCKET = ("ws", "wss")
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
 _VISIBLE = re.compile(r"[!-~]+")
-_USERINFO = re.compile(r"//[^/?#]*@")
+_USERINFO = re.compile(r"(?:(?<=//)|^(?!\w*://)).*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
 
     :raises InvalidURL: with what is wrong and what to write instead.
     """
+    must_be(url, str, "url", "the URL as text")
     shown = _shown(url)
     if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
         raise InvalidURL(f"the URL {shown} holds blanks or control characters")
@@ -93,5 +95,8 @@ def _ascii(host: str) -> str | None:
 
 
 def _shown(url: str) -> str:
-    """The URL for a message: without user name, password and query, which may hold a key."""
-    return repr(_USERINFO.sub("//…@", url).partition("?")[0])
+    """The URL for a message: without user name, password and query, which may hold a key.
+
+    All before the last "@" is left out, for a key that is not encoded may hold "/", "?" and "#", and for want of "//".
+    """
+    return repr(_USERINFO.sub("…@", url, count=1).partition("?")[0])

@@ -27,7 +27,9 @@ from wsproto.events import AcceptConnection, Event, RejectConnection, RejectData
 from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
+from ..checking import must_be_texts
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
+from ..framing.sse import as_bytes
 from ..framing.websocket import (
     BINARY,
     CLOSE,
@@ -53,6 +55,7 @@ __all__ = [
     "MAX_REJECTED_BODY",
     "Asked",
     "Closed",
+    "ConnectionState",
     "Opened",
     "Rejected",
     "State",
@@ -83,6 +86,10 @@ class State(Enum):
     OPEN = auto()
     CLOSING = auto()  # our Close was sent, the peer's has not come
     CLOSED = auto()  # nothing more will be sent or read
+
+
+#: The name that it has outside of this module.
+ConnectionState = State
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ class WebSocketConnection:
     def _begin(self, *, client: bool, compression: bool, max_message_size: int) -> None:
         #: What ended the connection early.
         self.error: RemoteProtocolError | None = None
-        self.state = State.CONNECTING
+        self.state: State = State.CONNECTING
         self._client = client
         self._compression = compression
         self._max_message_size = max_message_size
@@ -199,14 +206,15 @@ class WebSocketConnection:
         self._to_send.clear()
         return data
 
-    def send(self, message: str | bytes) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
         """Sends a text message (str) or a binary one (bytes).
 
-        :raises LocalProtocolError: when the connection is not open, or the text has a lone surrogate.
+        :raises LocalProtocolError: when the connection is not open, or the text has a lone surrogate, or the message is
+            neither text nor bytes.
         """
         self._require_open()
         try:
-            payload = message.encode() if isinstance(message, str) else message
+            payload = message.encode() if isinstance(message, str) else as_bytes(message)
         except UnicodeEncodeError:
             raise LocalProtocolError("the text has a lone surrogate, which UTF-8 cannot carry") from None
         opcode = TEXT if isinstance(message, str) else BINARY
@@ -266,11 +274,13 @@ class WebSocketConnection:
 
     # What comes in.
 
-    def receive_data(self, data: bytes) -> list[WebSocketEvent]:
+    def receive_data(self, data: bytes | bytearray | memoryview) -> list[WebSocketEvent]:
         """Takes the next bytes from the connection.
 
         :raises RemoteProtocolError: when the peer broke the protocol and nothing came before that.
         """
+        if type(data) is not bytes:
+            data = as_bytes(data)
         self._settle()
         if self.error is not None:
             raise self.error
@@ -515,9 +525,13 @@ def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
 
 def _check_subprotocols(names: Sequence[str]) -> None:
     """What is offered are tokens, each of them once (4.1)."""
-    for name in names:
+    must_be_texts(names, "subprotocols")
+    for number, name in enumerate(names, 1):
         if not _TOKEN.fullmatch(name):
-            raise LocalProtocolError(f"the subprotocol {name!r} is not a token (RFC 6455 4.1)")
+            raise LocalProtocolError(
+                f"subprotocol {number} of those offered is not a token (RFC 6455 4.1). It is not shown, for it may "
+                "carry a key: encode one that holds other characters, in base64url for example"
+            )
     if len(set(names)) < len(names):
         raise LocalProtocolError("a subprotocol is offered twice (RFC 6455 4.1)")
 

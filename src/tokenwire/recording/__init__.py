@@ -1,7 +1,8 @@
 """Wire recordings: what went over a connection, every read and write with its time and bytes, nothing interpreted."""
 
+from ..secrecy.secrets import REDACTED_FIELDS, Secrets, redact_headers, redact_url
 from .format import Entry, Recording, dump, load, loads
-from .redaction import REDACTED_FIELDS, Redactor, redact_headers
+from .redaction import Redactor
 from .writer import RecordingWriter
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Recording",
     "RecordingWriter",
     "Redactor",
+    "Secrets",
     "dump",
     "load",
     "loads",
     "redact_headers",
+    "redact_url",
 ]

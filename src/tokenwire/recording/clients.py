@@ -23,7 +23,7 @@ class Client:
 
     def __init__(self) -> None:
         self.came: Counter[str] = Counter()
-        self.understood = True
+        self.understood: bool = True
         #: It has said that it will send nothing more.
         self.closed = False
         self._loose = 0  # bytes that belong to nothing whole, and that nothing has used up

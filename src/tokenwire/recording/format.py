@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InvalidRecording
+from ..secrecy.shown import escaped
 
 __all__ = ["FORMAT", "VERSION", "Entry", "Recording", "dump", "entry_line", "header_line", "load", "loads"]
 
@@ -93,17 +94,8 @@ def dump(recording: Recording, path: str | Path) -> None:
 
 
 def header_line(header: dict[str, Any]) -> str:
-    return (
-        json.dumps(
-            {
-                "format": FORMAT,
-                "version": VERSION,
-                **{n: v for n, v in header.items() if n not in ("format", "version")},
-            },
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
+    more = {name: value for name, value in header.items() if name not in ("format", "version")}
+    return escaped(json.dumps({"format": FORMAT, "version": VERSION, **more}, ensure_ascii=False)) + "\n"
 
 
 def entry_line(entry: Entry) -> str:
@@ -111,9 +103,8 @@ def entry_line(entry: Entry) -> str:
     line: list[Any] = [seconds, entry.kind]
     if entry.kind in ("<", ">"):
         line.append(_payload(entry.data))
-    # U+2028 and its like are escaped: many tools take them for the end of a line.
-    text = json.dumps(line, ensure_ascii=False)
-    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029").replace("\x85", "\\u0085") + "\n"
+    # Many tools take U+2028 and its like for the end of a line, and a terminal obeys others.
+    return escaped(json.dumps(line, ensure_ascii=False)) + "\n"
 
 
 def _payload(data: bytes) -> dict[str, str]:

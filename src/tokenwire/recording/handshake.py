@@ -35,7 +35,7 @@ class Handshake:
         #: The recording as this client must see it.
         self.answer: Recording | None = None
         #: What to send instead, before the connection is closed.
-        self.refusal = b""
+        self.refusal: bytes = b""
         self._recording = recording
         self._connection = WebSocketConnection.server()
         self._request = b""

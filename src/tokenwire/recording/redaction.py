@@ -1,176 +1,164 @@
-"""Secrets out of a wire, before it is kept: by the name of the field, and by value wherever the value stands.
+"""Secrets out of a wire, before it is kept: by the name of the field, and by value in every form and framing.
 
-What replaces a secret has its length, so that Content-Length, chunk sizes and offsets stay true. A secret that is
-cut over two reads is found too: the reads are held until it is certain.
+What replaces a secret has its length, so that Content-Length, chunk sizes and offsets stay true, but where bytes are
+coded (see coded.py, deflated.py). A secret that is cut over reads, chunks or frames is found too: what may be the
+beginning of one is held until it is certain. Each byte is looked at once, and again only as long as it may belong to a
+secret; what comes from the other side in the meantime is held up to a limit.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
+from ..secrecy.secrets import Secrets
 from .format import Entry
+from .frames_wire import FramesWire
+from .http_wire import Exchange, HTTPWire
+from .runs import Piece, Runs
 
-__all__ = ["MARK", "REDACTED_FIELDS", "Redactor", "redact_headers"]
+__all__ = ["MAX_HELD", "Redactor"]
 
-#: Fields whose value is a secret, or is likely to hold one.
-REDACTED_FIELDS = frozenset(
-    {
-        "api-key",
-        "authorization",
-        "cookie",
-        "proxy-authorization",
-        "set-cookie",
-        "x-amz-security-token",
-        "x-api-key",
-        "x-goog-api-key",
-    }
-)
-
-#: What a secret is overwritten with, repeated and cut to its length.
-MARK = b"[redacted]"
-
-#: A shorter value would be found everywhere in innocent text; it is still redacted by field name.
-MIN_SECRET = 6
-
-#: The beginning of a line that is such a field, up to its value; the name of an authentication scheme is no secret.
-_FIELD = re.compile(
-    b"(?i)(?:"
-    + b"|".join(re.escape(name.encode()) for name in sorted(REDACTED_FIELDS))
-    + rb")[ \t]*:[ \t]*(?:(?:Bearer|Basic)[ \t]+)?"
-)
-
-#: Bytes of a line by which it must have shown itself as such a field: the longest name, and blanks.
-MAX_NAME = 64
-
-
-def redact_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """For what is shown or kept outside a recording."""
-    return [(name, MARK.decode() if name.lower() in REDACTED_FIELDS else value) for name, value in headers]
+#: Entries of one side, and their bytes, that are held because an earlier one of the other side is not certain. What
+#: is more makes an end of it: half of a secret at the most is given as it is then, and its rest masked when it comes.
+MAX_HELD = 1024
+MAX_HELD_BYTES = 1024 * 1024
 
 
 class Redactor:
     """Takes entries in order, gives them back without the secrets, perhaps a little later.
 
-    :param secrets: values to find in either direction, such as the key that is sent. They are found as they are, and
-        as JSON and a URL would write them.
+    :param secrets: what is known of the request; or values alone, to find in either direction.
     """
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._secrets = sorted(
-            {form.encode() for secret in secrets if len(secret) >= MIN_SECRET for form in _forms(secret)},
-            key=len,
-            reverse=True,
-        )
-        self._fields = {"<": _FieldMask(), ">": _FieldMask()}
-        self._held: list[Entry] = []
+    def __init__(self, secrets: Secrets | Sequence[str] = ()) -> None:
+        self._exchange = Exchange(secrets if isinstance(secrets, Secrets) else Secrets() | secrets)
+        self._sides = {"<": _Side(self._exchange, client=False), ">": _Side(self._exchange, client=True)}
+        self._held: deque[_Held] = deque()
 
     def header(self, value: Any) -> Any:
         """The same for the header of a recording: each string in it."""
-        if isinstance(value, str):
-            return self._clean(value.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
-        if isinstance(value, dict):
-            return {self.header(name): self.header(member) for name, member in value.items()}
-        return [self.header(member) for member in value] if isinstance(value, (list, tuple)) else value
+        return self._exchange.secrets.cleaned(value)
 
     def feed(self, entry: Entry) -> list[Entry]:
         """Takes the next entry, returns those that are certain by now."""
-        mask = self._fields.get(entry.kind)
-        self._held.append(entry if mask is None else entry._replace(data=mask.receive_data(entry.data)))
-        self._overwrite()
-        ready = len(self._held) if entry.kind not in ("<", ">") else self._certain()
-        return self._release(ready)
+        held = _Held(entry)
+        self._held.append(held)
+        side = self._sides.get(entry.kind)
+        if side is None:
+            return self._ended(entry.kind)
+        side.feed(held)
+        released = self._release()
+        if self._held and self._is_too_much(entry.kind):
+            for each in self._sides.values():
+                each.force()
+            released += self._release()
+        return released
 
     def flush(self) -> list[Entry]:
         """There is no more: returns what was held."""
-        return self._release(len(self._held))
+        for side in self._sides.values():
+            side.finish()
+        return self._release()
 
-    def _overwrite(self) -> None:
-        for direction in ("<", ">"):
-            places = [place for place, entry in enumerate(self._held) if entry.kind == direction]
-            joined = b"".join(self._held[place].data for place in places)
-            clean = self._clean(joined)
-            if clean != joined:
-                start = 0
-                for place in places:
-                    entry = self._held[place]
-                    end = start + len(entry.data)
-                    self._held[place] = entry._replace(data=clean[start:end])
-                    start = end
+    def _ended(self, how: str) -> list[Entry]:
+        """Something happened to the connection: after an "eof" the client may still have something to say."""
+        if how != "eof":
+            return self.flush()
+        self._sides["<"].finish()
+        return self._release()
 
-    def _clean(self, data: bytes) -> bytes:
-        for secret in self._secrets:
-            data = data.replace(secret, _mark(len(secret)))
-        return data
+    def _is_too_much(self, kind: str) -> bool:
+        """What the other side says does not wait for ever."""
+        first = self._held[0]
+        if first.entry.kind == kind:
+            return False
+        side = self._sides[kind]
+        return side.held > MAX_HELD or side.held_bytes > MAX_HELD_BYTES
 
-    def _certain(self) -> int:
-        """How many held entries end before anything that may be the beginning of a secret."""
-        for place, entry in enumerate(self._held):
-            later = b"".join(e.data for e in self._held[place:] if e.kind == entry.kind)
-            if entry.kind in ("<", ">") and self._may_go_on(later, len(entry.data)):
-                return place
-        return len(self._held)
-
-    def _may_go_on(self, data: bytes, size: int) -> bool:
-        """Whether a secret may begin within the first `size` bytes and go on after all of `data`."""
-        for secret in self._secrets:
-            for start in range(max(0, len(data) - len(secret) + 1), min(size, len(data))):
-                if secret.startswith(data[start:]):
-                    return True
-        return False
-
-    def _release(self, count: int) -> list[Entry]:
-        released, self._held = self._held[:count], self._held[count:]
+    def _release(self) -> list[Entry]:
+        released: list[Entry] = []
+        while self._held and not self._held[0].missing:
+            held = self._held.popleft()
+            released.append(held.entry._replace(data=bytes(held.data)))
+            side = self._sides.get(held.entry.kind)
+            if side is not None:
+                side.held -= 1
+                side.held_bytes -= len(held.entry.data)
         return released
 
 
-class _FieldMask:
-    """Overwrites the values of secret fields in one direction, wherever the reads cut them.
+@dataclass(slots=True)
+class _Held:
+    """An entry.
 
-    Every line of the wire is looked at, those of bodies too: there may be several heads on a connection, and a line in
-    a body that looks like a secret field is better not kept either.
+    :ivar missing: bytes of it of which it is not certain yet what becomes of them.
     """
 
-    def __init__(self) -> None:
-        self._line = b""  # the beginning of the unfinished line
-        self._masking = False  # it is a secret field, and its value has begun
+    entry: Entry
+    data: bytearray = field(default_factory=bytearray)
+    missing: int = 0
 
-    def receive_data(self, data: bytes) -> bytes:
-        return b"".join(map(self._piece, _lines(data)))
-
-    def _piece(self, piece: bytes) -> bytes:
-        """Takes a line, or a piece of one."""
-        value = 0 if self._masking else self._value(piece)
-        if piece.endswith(b"\n"):
-            self._line = b""
-            self._masking = False
-        if value is None:
-            return piece
-        content = piece.rstrip(b"\r\n")
-        return piece[:value] + _mark(len(content) - value) + piece[len(content) :]
-
-    def _value(self, piece: bytes) -> int | None:
-        """Where in the piece a secret value begins, or None."""
-        before = len(self._line)
-        if before >= MAX_NAME:
-            return None
-        field = _FIELD.match(self._line + piece)
-        self._line = (self._line + piece)[:MAX_NAME]
-        self._masking = field is not None
-        return None if field is None else max(field.end() - before, 0)
+    def __post_init__(self) -> None:
+        self.missing = len(self.entry.data)
 
 
-def _lines(data: bytes) -> list[bytes]:
-    """The data cut after each LF, as HTTP reads lines (RFC 9112, 2.2)."""
-    return re.findall(rb"[^\n]*\n|[^\n]+", data)
+class _Side:
+    """One direction: HTTP, and frames once it has become a WebSocket.
 
+    :ivar held: entries that are not released yet, and their bytes.
+    """
 
-def _forms(secret: str) -> set[str]:
-    return {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+    def __init__(self, exchange: Exchange, *, client: bool) -> None:
+        self.held = 0
+        self.held_bytes = 0
+        self._exchange = exchange
+        self._client = client
+        self._runs = Runs()
+        self._waiting: deque[_Held] = deque()
+        self._http = HTTPWire(exchange, self._runs, client=client, upgraded=self._frames)
+        self._websocket: FramesWire | None = None
 
+    def feed(self, held: _Held) -> None:
+        self._waiting.append(held)
+        self.held += 1
+        self.held_bytes += len(held.entry.data)
+        self._http.receive_data(held.entry.data)
+        self._drain()
 
-def _mark(length: int) -> bytes:
-    return (MARK * (length // len(MARK) + 1))[:length]
+    def force(self) -> None:
+        (self._websocket or self._http).force()
+        self._drain()
+
+    def finish(self) -> None:
+        (self._websocket or self._http).finish()
+        self._drain()
+
+    def _frames(self, data: bytes) -> None:
+        if self._websocket is None:
+            self._http.finish()
+            self._websocket = FramesWire(self._exchange, self._runs, client=self._client)
+        self._websocket.receive_data(data)
+
+    def _drain(self) -> None:
+        for piece in self._runs.drain():
+            self._give(piece)
+
+    def _give(self, piece: Piece) -> None:
+        """To the entries in which it came; what has another length than it had, to that of its last byte."""
+        size, data = piece
+        in_place = len(data) == size
+        while size:
+            held = self._waiting[0]
+            part = min(size, held.missing)
+            held.missing -= part
+            size -= part
+            if in_place:
+                held.data += data[:part]
+                data = data[part:]
+            elif not size:
+                held.data += data
+            if not held.missing:
+                self._waiting.popleft()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, Any
 
+from ..secrecy.secrets import Secrets
 from .format import Entry, Recording, entry_line, header_line
 from .redaction import Redactor
 
@@ -14,19 +15,26 @@ __all__ = ["RecordingWriter"]
 class RecordingWriter:
     """Keeps one connection's wire. Times are monotonic seconds; the first entry counts as zero.
 
+    A recording is a side product: where its file cannot be written, `failure` says why, nothing is raised, and nothing
+    more is kept.
+
     :param header: what the file says of itself: transport, server, how it was made.
-    :param secrets: values that must not be kept, wherever they stand.
+    :param secrets: what is known of the request, or values alone, which must not be kept, wherever they stand.
     :param file: where the lines go as they come; without it they stay in `recording`.
     """
 
-    def __init__(self, header: dict[str, Any], *, secrets: Sequence[str] = (), file: IO[str] | None = None) -> None:
+    def __init__(
+        self, header: dict[str, Any], *, secrets: Secrets | Sequence[str] = (), file: IO[str] | None = None
+    ) -> None:
         self._redactor = Redactor(secrets)
-        self.recording = Recording(self._redactor.header(header))
+        self.recording: Recording = Recording(self._redactor.header(header))
         #: When the first entry came; None before it.
         self.zero: float | None = None
+        #: Why the file could not be written.
+        self.failure: OSError | None = None
         self._file = file
         if file is not None:
-            file.write(header_line(self.recording.header))
+            self._write(file, [header_line(self.recording.header)])
 
     def read(self, now: float, data: bytes) -> None:
         """Bytes came in."""
@@ -43,8 +51,6 @@ class RecordingWriter:
     def close(self) -> None:
         """No more will come."""
         self._keep(self._redactor.flush())
-        if self._file is not None:
-            self._file.flush()
 
     def _since_zero(self, now: float) -> float:
         if self.zero is None:
@@ -52,10 +58,19 @@ class RecordingWriter:
         return now - self.zero
 
     def _add(self, entry: Entry) -> None:
-        self._keep(self._redactor.feed(entry))
+        if self.failure is None:
+            self._keep(self._redactor.feed(entry))
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         if self._file is None:
             self.recording.entries += entries
-        else:
-            self._file.writelines(map(entry_line, entries))
+        elif entries and self.failure is None:
+            self._write(self._file, list(map(entry_line, entries)))
+
+    def _write(self, file: IO[str], lines: Sequence[str]) -> None:
+        """Writes and flushes: what has come stays, whatever becomes of the program."""
+        try:
+            file.writelines(lines)
+            file.flush()
+        except OSError as error:
+            self.failure = error

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,15 +30,17 @@ from ..errors import (
     NotAStream,
     RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
+from ..secrecy import Secrets
 from .request import Request
 from .timers import Timeouts, Timers
 
-__all__ = ["MAX_ERROR_BODY", "Session", "refusal"]
+__all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
 #: Bytes of the body of a refusal that are kept. Error objects are a few hundred; HTML error pages some kilobytes.
 MAX_ERROR_BODY = 64 * 1024
@@ -70,21 +73,25 @@ class Session:
         reconnects: bool = False,
     ) -> None:
         begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or begun
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The server has answered, and with a stream: what its content type means is decided at the head.
-        self.streaming = False
+        self.streaming: bool = False
         #: The conversation is over; there is nothing more to send or to receive. What still comes from the connection
         #: decides only whether it is `reusable`.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be. A driver raises it after it has handed on the events.
         #: `StatusError`: the server refused. `NotAStream`: it answered with something else. `StreamInterrupted`:
-        #: the stream was cut. `TimeoutExceeded`: a timer ran out. `RemoteProtocolError`: the peer broke the protocol.
+        #: the stream was cut. `StreamFailed`: the server said an error in it. `TimeoutExceeded`: a timer ran out.
+        #: `RemoteProtocolError`: the peer broke the protocol.
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
-        self.cut = False
+        self.cut: bool = False
+        self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word
@@ -121,8 +128,10 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        self._timers.set("idle", self._timers.timeouts.idle, now)
+        heads = self.head is None
         events = self._receive(partial(self._exchange.receive_data, data))
+        if self.head is not None and (heads or self.streaming):
+            self._timers.set("idle", self._timers.timeouts.idle, now)
         if events:
             self._timers.event(now)
         return events
@@ -176,15 +185,13 @@ class Session:
         return events
 
     def _handle(self, event: HTTPEvent) -> None:
+        if self.streaming and type(event) is Body:  # nearly all of them, so it is looked at first
+            self._receive_stream(event.data)
+            return
         match event:
             case ResponseHead():
                 self.head = event
                 self.streaming = event.status == 200 and self._is_stream_type(_media_type(event))
-            case Body(data) if self.streaming:
-                self._give(self.decoder.receive_data(data))
-                self.ended = self.decoder.ended
-                if self.decoder.error is not None and not self.ended:
-                    raise self.decoder.error
             case Body(data):
                 self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
                 if len(self._refused) >= MAX_ERROR_BODY:
@@ -193,6 +200,15 @@ class Session:
                 self._finish("the connection was reset:", cut=True)
             case ResponseEnd():
                 self._finish("the body is complete, but")
+
+    def _receive_stream(self, data: bytes) -> None:
+        decoder = self.decoder
+        self._give(decoder.receive_data(data))
+        if decoder.ended:
+            self.ended = True
+            self.error = failure(decoder, self.answer, self._secrets)
+        elif decoder.error is not None:
+            raise decoder.error
 
     def _finish(self, how: str, *, cut: bool = False, cause: BodyTruncated | None = None) -> None:
         """Nothing more will come, and the dialect's terminator has not."""
@@ -203,6 +219,7 @@ class Session:
         self.ended = True
         if self._last_word or (self.decoder.may_end and not cut and not self._reconnects):
             self._give(self.decoder.receive_eof(cut=cut))
+        self.error = failure(self.decoder, self.answer, self._secrets)
         if self.decoder.outcome in (None, "interrupted"):
             interrupted = StreamInterrupted(
                 f"{how} the end that {self.decoder.dialect.name} marks had not come, "
@@ -230,7 +247,7 @@ class Session:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self._secrets.redact(error)
 
     def _is_stream_type(self, media_type: str) -> bool:
         return not self._dialect.content_type or media_type in self._stream_types
@@ -249,6 +266,16 @@ class Session:
                 clause="WHATWG HTML 9.2.2",
             )
         return refusal(self._dialect, self.head.status, self.head.headers, body)
+
+
+def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed | None:
+    """The error of a stream that ended with a fatal one; None for any other end, and before it."""
+    said = decoder.failure
+    if said is None:
+        return None
+    # The event is the program's, and stays as it came; the error is what a log has, with all that it holds.
+    code, message, raw = map(secrets.clean, (said.code, said.message, said.raw))
+    return secrets.redact(StreamFailed(replace(said, code=code, message=message, raw=raw), answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

@@ -11,9 +11,17 @@ A driver asks what is wanted and does it, then tells what came of it, with the t
     "wait"                      # nothing, without a connection, until session.next_deadline()
     "over"                      # the connection is of no more use
 
-At `next_deadline()` it is told `handle_deadline(now)`. Whatever it is told of may return stream events. `Session` and
+At `next_deadline()` it calls `handle_deadline(now)`. Each of these calls may return stream events. `Session` and
 `WebSocketSession` are one connection each; here is what follows when one fails. What arrives is kept in one `Answer`,
 and read by one `Decoder` as long as it is the same stream.
+
+A conversation is in one of the states of `states`, which says for each what a driver does and what may follow when the
+connection breaks; `_following` decides it. Four things live for different times:
+
+    the ask, and the exchange       of one connection: what is asked over it, and the session that carries it
+    the failures in a row           since there was new progress
+    the generation, the decoder     of one request that is paid for, over as many connections as it takes
+    the answer, the progress        of the whole conversation
 
 Events of its own, each an `Other`: "tokenwire.duplicate" and "tokenwire.gap" (see dialects/overlap), and, only by a
 policy that asks for it, "tokenwire.restart", after which the answer begins anew, and "tokenwire.continuation", after
@@ -22,55 +30,48 @@ which the model goes on with the text as far as it had come. Open blocks are clo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
-from ..dialects.dialect import Again, Broken, Dialect
+from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
 from ..dialects.guess import Guess
-from ..dialects.latest import Latest
-from ..dialects.overlap import Overlap
+from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
     ConnectionFailed,
     LocalProtocolError,
     NotAStream,
-    RemoteProtocolError,
     StatusError,
+    StreamFailed,
     StreamInterrupted,
     TimeoutExceeded,
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
-from ..protocol.url import Target
-from .conversation import Session
+from .asks import Ask, Stop
+from .conversation import Session, failure
+from .fallback import Fallback
+from .generation import Generation
 from .happening import Happening, Kind, Observe
 from .hosts import Hosts
-from .policy import DEFAULT, Policy, retry_after
-from .request import Request, Want, asking, going_on
+from .policy import DEFAULT, Policy
+from .progress import Progress
+from .request import Request, Want
+from .row import FailureRow
+from .states import STATES, Move, State
 from .timers import Timeouts
 from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
 
+#: Events that wait to be counted; fewer, where they are large.
+MAX_UNCOUNTED = 64
+
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
 _PASSING = ("resolve", "connect")
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """What is to be asked over the next connection.
-
-    :ivar again: of a stream that is resumed.
-    """
-
-    kind: Literal["first", "resuming", "restarting", "continuing", "falling back"]
-    request: Request
-    dialect: Dialect
-    again: Again | None = None
 
 
 class DurableSession:
@@ -103,64 +104,57 @@ class DurableSession:
         keep_events: bool = False,
     ) -> None:
         #: What has arrived so far.
-        self.answer = Answer(keep_events=keep_events)
+        self.answer: Answer = Answer(keep_events=keep_events)
         #: There are no more events to come.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; see `Session`. A driver raises it after the last event.
         self.error: TokenwireError | None = None
-        #: The head of the last response that there was.
+        #: The head of the last response.
         self.head: ResponseHead | None = None
         #: What was learned about hosts.
-        self.hosts = hosts or Hosts()
+        self.hosts: Hosts = hosts or Hosts()
         self._policy = policy
-        self._random = random
-        self._wall = wall
         self._observe = observe
         self._guess = guess
         self._timeouts = timeouts or Timeouts()
-        self._fallback = fallback
-        self._wants: Want = "connect"
-        self._try = _Try("first", request, dialect)
-        if fallback is not None and self._allows_fallback() and self.hosts.lacks(request.http.target):
-            self._try = _Try("falling back", *fallback)
-        self._generation = self._try  # what was asked of the model last
+        self._fallback = Fallback(fallback, policy, self.hosts)
+        self._state = State.CONNECTING
+        self._allows = STATES[self._state]  # what the state does; kept, for it is looked up for each read
+        self._ask = self._fallback.first(Ask("first", request, dialect))
+        self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
-        self._attempt = self._new_attempt()
+        self._exchange = self._new_exchange()
+        self._row = FailureRow(policy, random, wall)
+        self._progress = Progress()
+        self._uncounted: list[StreamEvent] = []
         self._connections = 0
-        self._sent = False  # of this attempt
+        self._asked_anew = 0  # generations besides the first
+        self._resumed = 0
         self._streamed = False  # there was a stream, over any connection
-        self._heard = False  # and events in it, of this generation
-        self._closing = False
-        self._cursor = ""  # of the last event that has one
-        self._latest = Latest()
-        self._failures = 0  # in a row
-        self._row_began: float | None = None
         self._retry: int | None = None
-        self._until: float | None = None
+        self._until: float | None = None  # of the wait
         self._total: float | None = None
-        self._lesson: tuple[Target, str] | None = None  # what cannot be had and why, if the other transport can
 
     @property
     def request(self) -> Request:
         """What is asked over this connection, or the next one."""
-        return self._try.request
+        return self._ask.request
 
     @property
     def streaming(self) -> bool:
         """A server has answered, and with a stream."""
-        return self._streamed or self._attempt.streaming
+        return self._streamed or self._exchange.streaming
 
     @property
     def reusable(self) -> bool:
         """The conversation is over, and this connection can carry another; see `Session.reusable`."""
-        return self.ended and isinstance(self._attempt, Session) and self._attempt.reusable
+        return self.ended and isinstance(self._exchange, Session) and self._exchange.reusable
 
     @property
     def wants(self) -> Want:
         """What a driver is to do now."""
-        if self._wants == "transfer" and (self.ended or self._closing) and self._attempt.gone:
-            return "over"
-        return self._wants
+        finished = self._state in (State.ENDED, State.CLOSING) and self._exchange.gone
+        return "over" if finished else self._allows.wants
 
     # What a driver tells.
 
@@ -168,54 +162,61 @@ class DurableSession:
         """The driver begins to connect."""
         if self._total is None and self._timeouts.total is not None:
             self._total = now + self._timeouts.total
-        if self._row_began is None:
-            self._row_began = now
+        self._row.begin(now)
         self._connections += 1
-        self._happened("connecting", now, _place(self._try.request))
-        self._attempt.start(now)
+        self._happened("connecting", now, _place(self._ask.request))
+        self._exchange.start(now)
 
     def connected(self, now: float) -> None:
         """The connection stands."""
-        self._wants = "transfer"
-        self._happened("connected", now)
-        self._attempt.connected(now)
+        if self._state is State.CONNECTING:  # and was not closed meanwhile
+            self._move("connected")
+            self._happened("connected", now)
+            self._exchange.connected(now)
 
     def connection_failed(self, error: ConnectionFailed, now: float) -> list[StreamEvent]:
         """No connection could be made."""
-        return self._failed(error, now)
+        if self._state is not State.CONNECTING:
+            return []
+        return self._failed(self.request.secrets.redact(error), now)
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
-        if self._closing and not self._attempt.streaming:
+        if not self._connects and not self._exchange.streaming:
             return b""
-        data = self._attempt.data_to_send()
-        self._sent = self._sent or bool(data)
+        data = self._exchange.data_to_send()
+        if data and self._state is State.CONNECTED and not self._ask.request.websocket:
+            self._asked()
         return data
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them; none once the connection was given up."""
-        return self._take(self._attempt.receive_data(data, now), now) if self._wants == "transfer" else []
+        return self._take(self._exchange.receive_data(data, now), now) if self._listens else []
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended, or was reset."""
-        return self._take(self._attempt.receive_eof(now, reset=reset), now) if self._wants == "transfer" else []
+        return self._take(self._exchange.receive_eof(now, reset=reset), now) if self._listens else []
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
-        if self.wants == "over" or (self.ended and not self._closing):
+        if self._state is State.ENDED or self.wants == "over":
             return None
-        own = self._until if self._wants == "wait" else self._attempt.next_deadline()
-        return min((deadline for deadline in (own, self._total) if deadline is not None), default=None)
+        own = self._until if self._state is State.WAITING else self._exchange.next_deadline()
+        if own is None or self._total is None:
+            return own if self._total is None else self._total
+        return min(own, self._total)
 
     def handle_deadline(self, now: float) -> list[StreamEvent]:
         """The time has come: a timer ran out, a ping is due, or the wait is over."""
-        if self._total is not None and now >= self._total and not self.ended:
-            return self._give_up(TimeoutExceeded("total", self._timeouts.total or 0.0, self.answer), now)
-        if self._wants == "wait":
-            if self._until is not None and now >= self._until:
-                self._wants = "connect"
+        if self.next_deadline() is None:
             return []
-        self._attempt.handle_deadline(now)
+        if self._total is not None and now >= self._total:
+            return self._total_exceeded(now)
+        if self._state is State.WAITING:
+            if self._until is not None and now >= self._until:
+                self._move("to connect")
+            return []
+        self._exchange.handle_deadline(now)
         return self._take([], now)
 
     def send(self, message: str | bytes) -> None:
@@ -223,288 +224,255 @@ class DurableSession:
 
         :raises LocalProtocolError: over HTTP, and while there is no connection.
         """
-        if self._wants != "transfer":
+        if not self._connects:
             raise LocalProtocolError("there is no connection now: the last one broke, and the next one is not made yet")
-        self._attempt.send(message)
+        self._exchange.send(message)
 
     def close(self, now: float) -> bool:
-        """The user has had enough; whether there is an end of the peer's to wait for."""
-        waits = self._wants == "transfer" and self._attempt.close(now)
-        self._closing = True
-        if not waits:
-            self._wants = "over"
+        """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
+        if self._state is State.OVER:
+            return False
+        waits = self._connects and self._exchange.close(now)
+        self._move("closing" if waits else "closed")
         return waits
 
     # What follows from it.
 
+    @property
+    def _connects(self) -> bool:
+        """There is a connection, even if nothing more is asked over it."""
+        return self._allows.wants == "transfer"
+
+    @property
+    def _listens(self) -> bool:
+        """What comes is read. It is not after we gave up (by `total`, say) an exchange that has not ended itself."""
+        return self._connects and (self._state is not State.ENDED or self._exchange.ended)
+
+    def _move(self, move: Move) -> None:
+        self._state = self._allows.moves[move]
+        self._allows = STATES[self._state]
+
+    def _asked(self) -> None:
+        """What is asked has begun to go out."""
+        self._move("asked for the rest" if self._generation.heard else "asked")
+
     def _take(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
-        attempt = self._attempt
-        if attempt.head is not None:
-            self.head = attempt.head
-            self._streamed = self._streamed or attempt.streaming
-            if self._lesson is not None and attempt.streaming:
-                self.hosts.learn(*self._lesson)
-                self._lesson = None
-        if events:
+        """What came of what the connection was told."""
+        exchange = self._exchange
+        if exchange.head is not self.head and exchange.head is not None:
+            self.head = exchange.head
+            if exchange.streaming:
+                self._streamed = True
+                self._fallback.streamed()
+        if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
+            self._asked()  # the first message goes out as soon as it is open
+        if events and self._state is State.HEARD and self._ask.again is None:
+            self._uncounted += events
+            if are_many(self._uncounted, MAX_UNCOUNTED):
+                self._count()
+        elif events:
             self._arrived(events, now)
-        if attempt.ended and not self.ended and not self._closing:
-            if attempt.error is not None:
-                return events + self._failed(attempt.error, now)
-            self._end(None, now)
+        if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
+            if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
+                return events + self._failed(exchange.error, now)
+            self._end(exchange.error, now)
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
-        """An event that had not arrived before proves that the connection is healthy."""
-        if self._try.again is not None:
+        """Takes events. Those past the furthest point reached end the row of failures; repeated ones do not."""
+        if self._ask.again is not None:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
                 self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
             events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
             if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
-        self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
-        self._latest.add_all(events)
-        self._heard = True
-        self._failures = 0
-        self._row_began = None
+        self._uncounted += events
+        self._count()
+        if self._state is not State.HEARD:
+            self._move("heard")
+
+    def _count(self) -> None:
+        """How far the events take the conversation matters once it breaks, so many are counted at once."""
+        events, self._uncounted = self._uncounted, []
+        self._generation.receive_events(events)
+        if self._progress.receive_events(events):
+            self._row.end()
 
     def _failed(self, error: TokenwireError, now: float) -> list[StreamEvent]:
         """The connection is lost, or could not be had. Decides what comes next."""
+        if self._uncounted:
+            self._count()
         self._happened("failed", now, error=error)
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
-        other = self._falls_back(error)
+        in_handshake = self._state is State.CONNECTED
+        other = None if self._streamed else self._fallback.instead_of(self._ask, error, in_handshake=in_handshake)
         if other is not None:
-            self._lesson = (self._try.request.http.target, str(error))
             return self._begin(other, 0.0, now)
         following = self._following(error)
-        if isinstance(following, str):
+        if isinstance(following, Stop):
             return self._give_up(error, now, following)
-        wait = self._wait(error, now)
-        if isinstance(wait, str):
+        wait = self._row.fail(error, self._retry, now)
+        if isinstance(wait, Stop):
             return self._give_up(error, now, wait)
         return self._begin(following, wait, now)
 
-    def _following(self, error: TokenwireError) -> _Try | str:
-        """What to try after that, or why nothing, empty where the error says it. Reads as the table of phases does."""
-        nothing_was_asked = not self._attempt.streaming if self._try.request.websocket else not self._sent
+    def _following(self, error: TokenwireError) -> Ask | Stop:
+        """What to ask after that, or why nothing. Reads as the README's table does."""
         match error:
-            case TimeoutExceeded(timer="total"):
-                return ""
             case StatusError(status=status) if status in self._policy.statuses:
-                return self._try
-            case StatusError() if self._try.again is not None:
-                return self._ask_anew() if error.status != 204 else ""
+                return self._ask
+            case StatusError() if self._ask.again is not None:
+                return self._ask_anew() if error.status != 204 else Stop()
             case ConnectionFailed(phase=phase):
-                return self._try if phase in _PASSING else ""
-            case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if nothing_was_asked:
-                return self._try
-            case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if self._heard:
-                return self._go_on() if self._may_go_on() else "by this code the server closed it for good"
-            case BodyTruncated() | StreamInterrupted() | TimeoutExceeded() if self._is_repeatable():
-                return self._try
+                return self._ask if phase in _PASSING else Stop()
             case BodyTruncated() | StreamInterrupted() | TimeoutExceeded():
-                return "what was asked may have been received, and is not asked twice"
+                return self._following_a_break()
             case _:
-                return ""
+                return Stop()
 
-    def _is_repeatable(self) -> bool:
+    def _following_a_break(self) -> Ask | Stop:
+        """The connection broke, or was silent for too long: what follows goes by how far the exchange had got."""
+        match self._allows.when_broken:
+            case "ask again":
+                return self._ask
+            case "ask again if it is harmless" if self._is_harmless():
+                return self._ask
+            case "ask again if it is harmless":
+                return Stop("what was asked may have been received, and is not asked twice")
+            case "go on" if self._was_closed_for_good():
+                return Stop("by this code the server closed it for good")
+            case "go on":
+                return self._go_on()
+            case "nothing":
+                return Stop()
+
+    def _is_harmless(self) -> bool:
         """The request may be sent again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
-        http = self._try.request.http
-        if self._try.again is not None or (http.method == "GET" and not self._try.request.websocket):
+        http = self._ask.request.http
+        if http.method == "GET" and not self._ask.request.websocket:
             return True
         key = self._policy.idempotency_field.lower()
         return bool(key) and any(name == key for name, _ in http.headers)
 
-    def _may_go_on(self) -> bool:
-        """A WebSocket's peer may have closed it for good."""
-        attempt = self._attempt
-        closed = attempt.closed if isinstance(attempt, WebSocketSession) else None
-        return closed is None or closed.code in self._policy.close_codes
+    def _was_closed_for_good(self) -> bool:
+        exchange = self._exchange
+        closed = exchange.closed if isinstance(exchange, WebSocketSession) else None
+        return closed is not None and closed.code not in self._policy.close_codes
 
-    def _go_on(self) -> _Try | str:
-        """Some of the stream had arrived."""
+    def _go_on(self) -> Ask | Stop:
+        """Some of the generation had arrived: the rest is asked for, else another generation."""
         if self._policy.interrupted == "raise":
-            return ""
-        again = self._resumption()
-        if again is None:
+            return Stop()
+        rest = self._generation.ask_for_the_rest(self._decoder)
+        if rest is None:
             return self._ask_anew()
-        request = going_on(self._generation.request, again)
-        return _Try("resuming", request, self._generation.dialect, again)
+        limit = self._policy.resumptions
+        if limit is not None and self._resumed >= limit:
+            return Stop(f"it was resumed {limit} times, and no more than that are allowed")
+        return rest
 
-    def _resumption(self) -> Again | None:
-        request, dialect = self._generation.request, self._decoder.dialect
-        if request.websocket:
-            return None
-        again = dialect.resuming(self._broken()) if dialect.resuming is not None else None
-        if again is None and self._reconnects():
-            return Again(request.http.target.path, snapshot=True)
-        return again
+    def _ask_anew(self) -> Ask | Stop:
+        """The stream cannot be resumed: the model is asked once more, by a policy that wants and allows it."""
+        ask = self._generation.ask_anew(self._decoder, self._connections)
+        limit = self._policy.generations
+        if isinstance(ask, Ask) and self._asked_anew >= limit:
+            return Stop(f"the model was asked anew {limit} times, and no more than that are allowed")
+        return ask
 
-    def _broken(self) -> Broken:
-        request = self._generation.request
-        return Broken(
-            path=request.http.target.path,
-            fields=dict(request.http.headers),
-            json=request.json,
-            events=self._had_arrived(),
-            id=self.answer.start.id if self.answer.start is not None else "",
-            cursor=self._cursor,
-            last_event_id=self._decoder.last_event_id,
-        )
-
-    def _reconnects(self) -> bool:
-        """As a browser's EventSource does, for which a stream has no end of its own."""
-        asked = self._generation.request.http.method
-        return self._policy.interrupted == "reconnect" and asked == "GET" and self._decoder.may_end
-
-    def _ask_anew(self) -> _Try | str:
-        """The stream cannot be resumed: the model is asked once more, by a policy that wants it so."""
-        request, dialect = self._generation.request, self._generation.dialect
-        text = self.answer.text
-        if self._policy.interrupted == "continue" and text and not self.answer.all_tools:
-            longer = dialect.continuing(request.json, text)
-            if longer is None:
-                return f"{dialect.name} cannot be asked to go on with a text"
-            return _Try("continuing", self._with_another_key(asking(request, dialect, longer)), dialect)
-        if self._policy.interrupted not in ("restart", "continue"):
-            return f"{dialect.name} cannot resume this stream"
-        json = dialect.asking_again(self._broken()) if request.websocket else request.json
-        return _Try("restarting", asking(request, dialect, json), dialect)
-
-    def _with_another_key(self, request: Request) -> Request:
-        """It has another body, with which a key that was used is refused."""
-        field = self._policy.idempotency_field.lower()
-        headers = [
-            (name, f"{value}-{self._connections}" if field and name == field else value)
-            for name, value in request.http.headers
-        ]
-        return replace(request, http=replace(request.http, headers=headers))
-
-    def _wait(self, error: TokenwireError, now: float) -> float | str:
-        """Seconds before the next try, or why there is none any more."""
-        policy = self._policy
-        self._failures += 1
-        if policy.attempts is not None and self._failures >= policy.attempts:
-            return f"that was the last of {policy.attempts} tries"
-        wait = policy.backoff(self._failures, self._random)
-        if isinstance(error, StatusError):
-            asked = retry_after(error.headers, self._wall) or 0.0
-            if asked > policy.longest:
-                return f"to wait {asked:g} s is asked, and no more than {policy.longest:g} s are waited"
-            wait = max(wait, asked)
-        elif self._retry is not None:
-            asked = min(self._retry / 1000, policy.longest)
-            wait = asked if self._failures == 1 else max(wait, asked)
-        began = now if self._row_began is None else self._row_began
-        self._row_began = began
-        if policy.elapsed is not None and now + wait - began > policy.elapsed:
-            return f"for {policy.elapsed:g} s nothing new has come"
-        return wait
-
-    def _begin(self, following: _Try, wait: float, now: float) -> list[StreamEvent]:
+    def _begin(self, ask: Ask, wait: float, now: float) -> list[StreamEvent]:
         """Makes ready for the next connection."""
-        events: list[StreamEvent] = []
         if wait > 0:
             self._happened("waiting", now, seconds=wait)
-        if following is not self._try and following.kind != "first":
-            place = _place(following.request) if following.kind == "falling back" else ""
-            self._happened(following.kind, now, place or self._decoder.last_event_id or self._cursor)
-        if following.again is None and following is not self._try:
-            events = self._leave_the_generation(following)
-        self._try = following
-        if following.again is not None:
-            self._decoder.resume(self._overlap(following.again))
-        elif not self._heard:
+        events = self._turn_to(ask, now) if ask is not self._ask else []
+        if ask.again is not None:
+            self._decoder.resume(self._generation.overlap(self._decoder, ask.again))
+        else:
             self._decoder = self._new_decoder()  # the last one may have half an event
-        self._attempt = self._new_attempt()
-        self._sent = False
+        self._exchange = self._new_exchange()
         self._until = now + wait
-        self._wants = "wait" if wait > 0 else "connect"
+        self._move("to wait" if wait > 0 else "to connect")
         return events
 
-    def _leave_the_generation(self, following: _Try) -> list[StreamEvent]:
-        """What is asked next is another generation, or the first one over another transport."""
+    def _turn_to(self, ask: Ask, now: float) -> list[StreamEvent]:
+        """The next connection asks something else: the rest, another generation, or this one over another transport."""
+        assert ask.kind != "first"
         events: list[StreamEvent] = []
-        if self._heard:
+        place = _place(ask.request) if ask.kind == "falling back" else self._generation.cursor(self._decoder)
+        self._happened(ask.kind, now, place)
+        if ask.again is None:
+            events = self._leave_the_generation(ask)
+        match ask.kind:
+            case "resuming" if ask.again is not None and ask.again.snapshot:
+                self._progress.resumed_by_picture(self._generation.had_arrived())
+            case "resuming":
+                self._progress.resumed()
+            case "restarting":
+                self._progress.restarted()
+            case "continuing":
+                self._progress.continued()
+        self._resumed += ask.kind == "resuming"
+        self._asked_anew += ask.kind in ("restarting", "continuing")
+        self._ask = ask
+        return events
+
+    def _leave_the_generation(self, ask: Ask) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        if self._generation.heard:
             left = self._decoder.receive_eof(cut=True)
-            kind = "tokenwire.restart" if following.kind == "restarting" else "tokenwire.continuation"
+            kind = "tokenwire.restart" if ask.kind == "restarting" else "tokenwire.continuation"
             events = [*(event for event in left if isinstance(event, BlockStop)), Other(kind, "")]
             self.answer.add_all(events)
-        self._heard = False
-        self._cursor = ""
-        self._latest = Latest()
-        self._generation = replace(following, request=replace(following.request, json=self._generation.request.json))
+        self._generation = self._generation.followed_by(ask)
         self._guess = None
         return events
 
-    def _overlap(self, again: Again) -> Overlap:
-        dialect = self._decoder.dialect
-        cursor = self._decoder.last_event_id or self._cursor
-        first = self.answer.first_cursor
-        return Overlap(self._had_arrived(), cursor, dialect.cursor, first=first, snapshot=again.snapshot)
-
-    def _had_arrived(self) -> Sequence[StreamEvent]:
-        """The last events of this generation."""
-        return self._latest.events
-
     def _new_decoder(self) -> Decoder:
-        return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._try.dialect)
+        return Decoder("auto", hint=self._guess) if self._guess else Decoder(self._ask.dialect)
 
-    def _new_attempt(self) -> Session | WebSocketSession:
-        request, dialect = self._try.request, self._try.dialect
+    def _new_exchange(self) -> Session | WebSocketSession:
+        request, dialect = self._ask.request, self._ask.dialect
         timeouts = replace(self._timeouts, total=None)
         going = (self.answer, self._decoder)
         if request.websocket:
             return WebSocketSession(request, dialect, timeouts, going_on=going, last_word=False)
-        reconnects = self._reconnects()
+        reconnects = self._generation.reconnects(self._decoder)
         return Session(request, dialect, timeouts, self._guess, going_on=going, last_word=False, reconnects=reconnects)
-
-    # Falling back.
-
-    def _allows_fallback(self) -> bool:
-        websocket = self._try.request.websocket
-        return self._policy.fallback == "both" or (websocket and self._policy.fallback == "to HTTP")
-
-    def _falls_back(self, error: TokenwireError) -> _Try | None:
-        """The same over the other transport, where the error says that this one cannot be had."""
-        fallback = self._fallback
-        if fallback is None or self._streamed or self._try.kind == "falling back" or not self._allows_fallback():
-            return None
-        if isinstance(error, StatusError):
-            # Over HTTP 400 speaks of the body, and 200 is no refusal.
-            unusable = error.status in self._policy.no_transport
-            unusable = unusable and (self._try.request.websocket or error.status not in (200, 400))
-        else:
-            unusable = self._try.request.websocket and self._sent and isinstance(error, _NO_HANDSHAKE)
-        return _Try("falling back", *fallback) if unusable else None
 
     # The end.
 
-    def _give_up(self, error: TokenwireError, now: float, why: str = "") -> list[StreamEvent]:
+    def _total_exceeded(self, now: float) -> list[StreamEvent]:
+        if self._state is State.CLOSING:
+            self._move("closed")
+            return []
+        return self._give_up(TimeoutExceeded("total", self._timeouts.total or 0.0, self.answer), now, Stop())
+
+    def _give_up(self, error: TokenwireError, now: float, stop: Stop) -> list[StreamEvent]:
         """No connection follows: what had arrived is all there is."""
         if not self._streamed or not isinstance(error, _BROKEN_OFF):
-            self._end(error, now, why)
+            self._end(error, now, stop.why)
             return []
         stopped = isinstance(error, StatusError) and error.status == 204  # WHATWG HTML 9.2.3: no more of it
-        cut = not stopped and (self._attempt.cut or not isinstance(error, StreamInterrupted))
+        cut = not stopped and (self._exchange.cut or not isinstance(error, StreamInterrupted))
         events = self._decoder.receive_eof(cut=cut)
         self.answer.add_all(events)
         if self._decoder.outcome in ("clean", "error"):
-            self._end(None, now)
+            self._end(failure(self._decoder, self.answer, self._ask.request.secrets), now)
         elif isinstance(error, StreamInterrupted):
-            self._end(error, now, why)
+            self._end(error, now, stop.why)
         else:
             words = f"the stream broke off after {len(self.answer.text)} characters of text, and then: {error}"
             interrupted = StreamInterrupted(words, self.answer)
             interrupted.__cause__ = error
-            self._end(interrupted, now, why)
+            self._end(interrupted, now, stop.why)
         return events
 
     def _end(self, error: TokenwireError | None, now: float, why: str = "") -> None:
         self.ended = True
         self.error = error
-        if self._wants != "transfer":
-            self._wants = "over"
+        if not self._streamed:
+            self._fallback.failed()
+        self._move("ended")
         if self._policy.attempts == 1:
             why = ""  # nobody expects a second one
         self._happened("done", now, why, error=error)
@@ -529,9 +497,6 @@ def _place(request: Request) -> str:
 
 #: What the events that tell of a resumed stream are to an observer.
 _TOLD: dict[str, Kind] = {"tokenwire.duplicate": "duplicate", "tokenwire.gap": "gap"}
-
-#: A handshake to which there was no answer, or none that a WebSocket can begin with.
-_NO_HANDSHAKE = (RemoteProtocolError, TimeoutExceeded)
 
 #: After these a stream that had begun is one that broke off.
 _BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)

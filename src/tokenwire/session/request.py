@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
 from .._version import __version__
-from ..dialects import dialect_named
+from ..checking import described, must_be
+from ..dialects import DialectName, dialect_named
 from ..dialects.dialect import Again, Dialect
+from ..dialects.guess import guess_dialect
 from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
+from ..secrecy import Secrets
 
-__all__ = ["Request", "Want", "asking", "build_request", "endpoint_url", "going_on", "over_the_other_transport"]
+__all__ = [
+    "Request",
+    "Want",
+    "asking",
+    "build_request",
+    "checked_headers",
+    "endpoint_url",
+    "going_on",
+    "over_the_other_transport",
+]
 
 #: What a session wants of its driver: a connection; that data goes to and fro; to be woken later; nothing any more.
 Want = Literal["connect", "transfer", "wait", "over"]
@@ -26,18 +39,18 @@ _OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked.
+    """What is asked. Its repr does not tell, for it would tell the key.
 
     :ivar http: the HTTP request; over WebSocket that of the handshake.
     :ivar messages: what is said first over WebSocket: the first one at once, each further one after the server's next.
-    :ivar secrets: the values in it that must never be shown.
+    :ivar secrets: what of it must never be shown: taken from the key, the URL, the given fields and the JSON.
     :ivar json: from what it was made, before the dialect added its part.
     """
 
-    http: HTTPRequest
-    messages: Sequence[str] = ()
-    secrets: Sequence[str] = ()
-    json: Mapping[str, Any] = field(default_factory=dict)
+    http: HTTPRequest = field(repr=False)
+    messages: Sequence[str] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
+    json: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def websocket(self) -> bool:
@@ -47,27 +60,36 @@ class Request:
 
 def build_request(
     url: str,
-    dialect: Dialect,
+    dialect: DialectName | Dialect,
     *,
     json: Mapping[str, Any] | None = None,
     key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    usage: bool = False,
 ) -> Request:
-    """Makes the request of a dialect. A URL without a path, or with only `/v1`, gets the dialect's own path.
+    """Makes the request of a dialect. A base URL gets the rest of the dialect's path: see `endpoint_url`.
 
+    :param dialect: a dialect, or the name of one; "auto" guesses it from the URL.
     :param json: the body of a POST, to which the dialect adds what streaming needs; the query of a GET, where the
         URL has none; the first message over WebSocket.
     :param key: sent in the dialect's own field.
+    :param headers: more fields, or others instead of ours.
+    :param usage: the dialect is asked to tell the usage, where it does not unless it is asked.
     :raises InvalidURL: for a URL that names no server.
-    :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, and for a URL of a transport
-        over which the dialect is not spoken.
+    :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, for a URL of a transport over
+        which the dialect is not spoken, and for arguments of another kind than is wanted.
     """
+    dialect = dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)
+    json = _checked_json(json)
+    if usage and dialect.usage_members and json is not None:
+        json = _with_members(json, dialect.usage_members)
     target = _target(url, dialect, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
         fields |= dialect.key_fields(_checked_key(key))
-    secrets = [key] if key else []
-    given = {name.lower(): value for name, value in (headers or {}).items()}
+    headers = checked_headers(headers)
+    secrets = Secrets.of_request(key=key, path=url, headers=headers.items(), json=json)
+    given = {name.lower(): value for name, value in headers.items()}
     if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
@@ -94,6 +116,7 @@ def over_the_other_transport(
     json: Mapping[str, Any] | None = None,
     key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    usage: bool = False,
 ) -> tuple[Request, Dialect] | None:
     """The same conversation over WebSocket instead of HTTP, or the other way round, and the dialect it is in there.
 
@@ -115,7 +138,7 @@ def over_the_other_transport(
         return None
     kept = f"?{query}" if query and other is dialect else ""
     place = replace(target, scheme=scheme, path=path + kept)
-    return build_request(place.url, other, json=json, key=key, headers=headers), other
+    return build_request(place.url, other, json=json, key=key, headers=headers, usage=usage), other
 
 
 def going_on(request: Request, again: Again) -> Request:
@@ -139,8 +162,11 @@ def asking(request: Request, dialect: Dialect, json: Mapping[str, Any]) -> Reque
 
 
 def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = None) -> str:
-    """The URL of the dialect's endpoint, where `url` may name only the server, or the server and the beginning
-    of the dialect's path: `/v1`, `/v1beta`, `/api`.
+    """The URL of the dialect's endpoint. Where `url` is a base URL, the rest of the dialect's path is added.
+
+    A base URL names only the server; or its path ends with a version (`/v1`, `/v1beta`, `/api/v3`, `/openai/v1`), with
+    the first part of the dialect's own path (`/api`, `/model`), or with the API that a server speaks (`/v1beta/openai`,
+    `/anthropic`). A slash at its end and a query change nothing. Any other URL is taken as it is.
 
     :param json: the body of the request, whose model some dialects have in the path.
     :raises InvalidURL: for a URL that names no server.
@@ -151,6 +177,7 @@ def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = No
 
 
 def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Target:
+    must_be(url, str, "url", "the URL as text")
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
         raise LocalProtocolError(
@@ -169,14 +196,34 @@ def _path(dialect: Dialect, scheme: str) -> str:
 def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None) -> Target:
     path, mark, query = target.path.partition("?")
     base = path.rstrip("/")
-    # Where the providers' SDKs have their base URL end: /v1, /v1beta, /api, ...
-    version = "/" + dialects_path.split("/")[1]
-    if base and not base.endswith(version):
+    rest = _rest(base, dialects_path)
+    if rest is None:
         return target
-    own = dialects_path.removeprefix(version) if base else dialects_path
-    own, _, own_query = (base + _with_model(own, json)).partition("?")
+    own, _, own_query = (base + _with_model(rest, json)).partition("?")
     both = "&".join(part for part in (own_query, query) if part)
     return replace(target, path=own + ("?" + both if both or mark else ""))
+
+
+#: How providers write the version of an API, as a part of a path.
+_VERSION = re.compile(r"v[0-9]+([a-z]+[0-9]*|[.][0-9]+)*")
+
+#: The last part of a base URL under which a server speaks somebody else's API: `/v1beta/openai`, `/anthropic`.
+_SPOKEN = ("openai", "anthropic")
+
+
+def _rest(base: str, dialects_path: str) -> str | None:
+    """What is missing of the dialect's path after a base; None where the URL is the endpoint's own."""
+    first, slash, rest = dialects_path.removeprefix("/").partition("/")
+    rest = slash + rest
+    parts = base.split("/")[1:]
+    if not parts:
+        return dialects_path
+    has_version = _VERSION.fullmatch(first) is not None
+    if parts[-1] == first or (has_version and _VERSION.fullmatch(parts[-1])):
+        return rest
+    if parts[-1] in _SPOKEN and has_version:
+        return rest if any(map(_VERSION.fullmatch, parts)) else dialects_path
+    return None
 
 
 def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
@@ -195,7 +242,40 @@ def _encode_json(value: Mapping[str, Any]) -> bytes:
         raise LocalProtocolError(f"the request body is not JSON: {error}") from error
 
 
-def _checked_key(key: str) -> str:
+def checked_headers(headers: object) -> dict[str, str]:
+    """The fields that a user gave.
+
+    :raises LocalProtocolError: when they are no mapping of text to text. The message names the field, never its value.
+    """
+    if headers is None:
+        return {}
+    must_be(headers, Mapping, "headers", "a mapping of names to values", "write {'name': 'value'}")
+    assert isinstance(headers, Mapping)
+    for name, value in headers.items():
+        must_be(name, str, "headers", "names that are text")
+        must_be(value, str, f"the field {name!r} of headers", "text", "leave it out, or write its value as text")
+    return dict(headers)
+
+
+def _checked_json(json: object) -> Mapping[str, Any] | None:
+    if isinstance(json, str | bytes):
+        raise LocalProtocolError(f"json takes the body as a dict, and {described(json)} was given: use json.loads")
+    must_be(json, (Mapping, type(None)), "json", "the body of the request as a dict", "write {'model': …}")
+    assert json is None or isinstance(json, Mapping)
+    return json
+
+
+def _with_members(json: Mapping[str, Any], members: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The body with members that it needs; those that the user wrote stay as they are."""
+    own = {name: json[name] if isinstance(json.get(name), Mapping) else {} for name in members}
+    return {**json, **{name: {**needed, **own[name]} for name, needed in members.items()}}
+
+
+def _checked_key(key: object) -> str:
+    must_be(key, str, "key", "the key as text")
+    assert isinstance(key, str)
+    if not key:
+        raise LocalProtocolError("the key is empty: leave it out where the server wants none")
     if not key.isascii() or any(ord(character) <= 0x20 or ord(character) == 0x7F for character in key):
         raise LocalProtocolError(
             "the key holds a blank, a line end or a character beyond ASCII: was it copied with something around it?"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from ..checking import must_be_number
 from ..errors import TimeoutExceeded
 
 __all__ = ["Timeouts", "Timers"]
@@ -14,10 +15,13 @@ class Timeouts:
     """Seconds; None waits for ever.
 
     :ivar connect: until the connection stands, TLS and proxy included.
-    :ivar first_byte: from the request to the first byte of the response. Reasoning models think for minutes.
-    :ivar idle: between two reads; any byte counts, a comment too.
+    :ivar first_byte: from the request to the head of its response, or of the handshake's; 1xx responses do not count.
+        Reasoning models think for minutes.
+    :ivar idle: between two reads of a stream; any byte counts, a comment too. The body of a refusal has as long for
+        all of it.
     :ivar first_event: from the request to the first event, or message; comments do not count.
-    :ivar event_idle: between two reads that have an event in them; comments do not count.
+    :ivar event_idle: between two reads that have an event in them; comments do not count, nor do pings and pongs. The
+        timer to set where a peer may keep a connection alive and say nothing for ever.
     :ivar total: for the whole conversation, with all its connections.
     :ivar keepalive: over WebSocket, after which silence a ping is sent, and how long then any byte may take to come.
     :ivar close: over WebSocket, for the peer's half of the closing handshake.
@@ -31,6 +35,11 @@ class Timeouts:
     total: float | None = None
     keepalive: float | None = 20.0
     close: float = 2.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            none = "" if field.name == "close" else "to wait for ever"
+            must_be_number(getattr(self, field.name), f"Timeouts.{field.name}", none=none)
 
 
 class Timers:
@@ -60,7 +69,11 @@ class Timers:
 
     def next_deadline(self) -> float | None:
         """When the first of them runs out; None for never."""
-        return min((deadline for _, _, deadline in self._running.values()), default=None)
+        nearest = None
+        for _, _, deadline in self._running.values():
+            if nearest is None or deadline < nearest:
+                nearest = deadline
+        return nearest
 
     def expired(self, now: float) -> TimeoutExceeded | None:
         """The error of the timer that has run out, if one has; that of the whole before others."""

@@ -12,6 +12,7 @@ cannot be taken for a close by the peer, which is an error of its own, with the 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
@@ -20,7 +21,8 @@ from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
-from .conversation import refusal
+from ..secrecy.secrets import secrets_in_message
+from .conversation import failure, refusal
 from .request import Request, Want
 from .timers import Timeouts, Timers
 
@@ -41,7 +43,7 @@ class MessageSession:
         #: The answer to the handshake, once it is there.
         self.head: ResponseHead | None = None
         #: There is nothing more to receive.
-        self.ended = False
+        self.ended: bool = False
         #: Why it is over, where it is not as it should be; a driver raises it after it has handed on what came.
         self.error: TokenwireError | None = None
         #: How the peer closed, once it has.
@@ -60,6 +62,11 @@ class MessageSession:
     def streaming(self) -> bool:
         """The server has taken the connection."""
         return self.head is not None and self.head.status == 101
+
+    @property
+    def reusable(self) -> bool:
+        """The connection of a WebSocket serves nobody else."""
+        return False
 
     @property
     def wants(self) -> Want:
@@ -140,6 +147,9 @@ class MessageSession:
         :raises LocalProtocolError: when the connection is not open.
         """
         self._connection.send(message)
+        said = list(secrets_in_message(message))
+        if said:
+            self.request = replace(self.request, secrets=self.request.secrets | said)
 
     def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
         """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
@@ -153,11 +163,11 @@ class MessageSession:
     # What follows from it.
 
     def _await_more(self, now: float) -> None:
-        """Something came, and any byte is a sign of life."""
+        """Something came, and once the connection is open any byte is a sign of life."""
         timeouts = self._timers.timeouts
         if self.streaming and timeouts.keepalive is not None:
             self._timers.set("silence", timeouts.keepalive, now)
-        else:
+        elif self.streaming:
             self._timers.set("idle", timeouts.idle, now)
 
     def _ping(self, now: float) -> None:
@@ -192,7 +202,7 @@ class MessageSession:
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
-        self.error = error
+        self.error = self.request.secrets.redact(error)
 
 
 class WebSocketSession:
@@ -211,10 +221,12 @@ class WebSocketSession:
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
     ) -> None:
+        self.answer: Answer
+        self.decoder: Decoder
         #: What has arrived so far, and what reads it.
         self.answer, self.decoder = going_on or (Answer(), Decoder(dialect))
         #: The connection ended before the stream did.
-        self.cut = False
+        self.cut: bool = False
         self._messages = MessageSession(request, dialect, timeouts)
         self._dialect = dialect
         self._last_word = last_word
@@ -248,7 +260,7 @@ class WebSocketSession:
     @property
     def error(self) -> TokenwireError | None:
         """Why it is over, where it is not as it should be."""
-        if self.decoder.outcome in ("clean", "error"):
+        if self.decoder.outcome == "clean":
             return None
         return self._error or self._messages.error
 
@@ -290,18 +302,20 @@ class WebSocketSession:
         return self._messages.close(now)
 
     def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
-        events = [event for message in messages for event in self.decoder.receive_message(message)]
+        events = self.decoder.receive_messages(messages)
         closed = self._messages.closed
         self.cut = closed is not None and not self.decoder.ended
         if self.cut and self._last_word:
             events += self.decoder.receive_eof(cut=True)
         self.answer.add_all(events)
+        self._error = self._error or failure(self.decoder, self.answer, self._messages.request.secrets)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):
-            self._error = StreamInterrupted(
+            interrupted = StreamInterrupted(
                 f"{_how(closed)} before the end that {self._dialect.name} marks, "
                 f"after {len(self.answer.text)} characters of text",
                 self.answer,
             )
+            self._error = self._messages.request.secrets.redact(interrupted)
         return events
 
 

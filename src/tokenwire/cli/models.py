@@ -1,0 +1,35 @@
+"""The model to ask where none was named: the first one that the endpoint lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..dialects.dialect import Dialect, Prompt
+from ..errors import LocalProtocolError
+from ..protocol.url import parse_url
+from ..session import endpoint_url
+
+__all__ = ["first_model", "takes_model"]
+
+
+def takes_model(dialect: Dialect) -> bool:
+    """What is asked in this dialect names a model."""
+    try:
+        return "model" in dialect.ask(Prompt("", "any"))
+    except LocalProtocolError:  # it has no prompts
+        return False
+
+
+def first_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str:
+    """Asks the endpoint for its models.
+
+    :raises ConnectionFailed: when there is no connection.
+    :raises LocalProtocolError: when it lists none; the message says what it answered.
+    """
+    from tokenwire_conformance.run import first_model as ask
+    from tokenwire_conformance.talk import Plan
+    from tokenwire_conformance.wire import SocketWire
+
+    websocket = url.lower().startswith(("ws:", "wss:"))
+    target = parse_url(endpoint_url(url, dialect, {"model": "unknown"}), websocket=websocket)
+    return ask(Plan(target, dialect, "", key, list(fields.items())), SocketWire(target))

@@ -1,0 +1,287 @@
+"""The tool calls of one choice of a chat stream, which some twenty servers cut into pieces in their own ways.
+
+In: the objects of `delta.tool_calls`. Out: the events of a block for each call. The pieces of a call are known by its
+index, or by its id where several calls share an index or have none. Where there is neither, a name begins a call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .events import BlockStart, BlockStop, Other, StreamEvent, ToolCallDelta
+from .surrogates import SurrogateJoiner
+from .values import arguments_of, index_of, name_of, object_of, unknown_members, value_of
+
+__all__ = ["MAX_WAITING", "ToolCalls"]
+
+#: Characters of a tool call's arguments that wait for its name. Where a name comes late, it comes in the next chunk or
+#: the one after; a call that still has none then opens without. So many are also kept to know a repetition by.
+MAX_WAITING = 64 * 1024
+
+#: Pieces of arguments that are kept until they are looked at.
+_MANY = 256
+
+#: Members of a call and of its function that are read: those that hold arguments, and all.
+_ARGUMENTS = ("arguments", "input", "parameters")
+_CALL = frozenset({"index", "id", "type", "function", "custom", "name", *_ARGUMENTS})
+
+#: What changes the depth of a JSON text, outside a string and inside one.
+_OUTSIDE = re.compile(r'["{}\[\]]')
+_INSIDE = re.compile(r'["\\]')
+
+
+class ToolCalls:
+    """The tool calls of one choice.
+
+    :param new_block: gives the number of the next block.
+    """
+
+    def __init__(self, choice: int, new_block: Callable[[], int]) -> None:
+        self._choice = choice
+        self._new_block = new_block
+        self._open: list[_Tool] = []
+        self._by_index: dict[int, _Tool] = {}
+        self._by_id: dict[str, _Tool] = {}
+        self._last: _Tool | None = None
+
+    def keeps(self, raw: str) -> bool:
+        """Whether the message gave a name that may not be whole yet, and is kept until it is."""
+        return self._last is not None and self._last.block is None and self._last.named_in is raw
+
+    @property
+    def cut(self) -> bool:
+        """The JSON of a call's arguments is not whole."""
+        return any(tool.arguments.cut for tool in self._open)
+
+    def receive(self, call: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
+        """Takes one object of `tool_calls`: a piece of a call, or a whole one."""
+        function = object_of(call.get("function", call.get("custom", call)))
+        if function is None:
+            yield Other("tool_calls", raw)
+            return
+        if unknown_members(call, _CALL, _ARGUMENTS):
+            yield Other("tool_calls", raw)
+        given = next((function[it] for it in _ARGUMENTS if function.get(it) is not None), None)
+        tool_id, name, arguments = name_of(call.get("id")), name_of(function.get("name")), arguments_of(given)
+        if None in (tool_id, name, arguments):
+            yield Other("tool_calls", raw)
+        yield from self._piece(index_of(call.get("index")), tool_id or "", name or "", given, arguments or "", raw)
+
+    def _piece(
+        self, index: int | None, tool_id: str, name: str, given: Any, arguments: str, raw: str
+    ) -> Iterator[StreamEvent]:
+        known = self._known(index, tool_id, name, raw)
+        tool = known
+        if known is None or known.is_another(tool_id, name, raw) or known.is_over_for(arguments):
+            tool = _Tool(index, self._choice, self._new_block)
+            self._open.append(tool)
+            if known is not None and known.settled:
+                yield from self._close([known], raw)
+        assert tool is not None
+        if self._last is not None and self._last is not tool:
+            yield from self._last.open(raw)
+        self._last = tool
+        if index is not None:
+            self._by_index[index] = tool
+        if tool_id:
+            self._by_id[tool_id] = tool
+        if given == {}:
+            tool.has_empty_object = True  # which may stand where the pieces are still to come
+            arguments = ""
+        yield from tool.receive(tool_id, name, arguments, raw)
+
+    def texts(self, block: int) -> list[str] | None:
+        """Where pieces of the arguments of the latest call are added by whoever reads them in its place."""
+        return self._last.arguments.new if self._last is not None and self._last.block == block else None
+
+    def settle(self, raw: str) -> Iterator[StreamEvent]:
+        """The choice is finished: what is whole closes. The rest of the others may still come."""
+        for tool in self._open:
+            yield from tool.open(raw)
+        yield from self._close([tool for tool in self._open if tool.settled], raw)
+
+    def close(self, raw: str) -> Iterator[StreamEvent]:
+        """The stream is over: everything closes."""
+        yield from self._close(list(self._open), raw)
+
+    def _close(self, tools: list[_Tool], raw: str) -> Iterator[StreamEvent]:
+        for tool in tools:
+            yield from tool.close(raw)
+        self._open = [tool for tool in self._open if not tool.closed]
+
+    def _known(self, index: int | None, tool_id: str, name: str, raw: str) -> _Tool | None:
+        by_id = self._by_id.get(tool_id)
+        if index is not None:
+            return by_id if by_id is not None and by_id.index == index else self._by_index.get(index)
+        if tool_id:
+            return by_id
+        begins = name and self._last is not None and self._last.name and not self._last.goes_on(name, raw)
+        return None if begins else self._last
+
+
+class _Tool:
+    """A tool call. It opens when its name is whole: that is known when its arguments begin, or anything else does."""
+
+    def __init__(self, index: int | None, choice: int, new_block: Callable[[], int]) -> None:
+        self.index = index
+        self.name = ""
+        self.block: int | None = None
+        self.arguments = _Arguments()
+        self.has_empty_object = False
+        self.closed = False
+        self._tool_id = ""
+        self.named_in = ""  # the message that gave the name
+        self._choice = choice
+        self._new_block = new_block
+        self._waiting: list[str] = []
+        self._waiting_size = 0
+        self._joiner = SurrogateJoiner()
+
+    @property
+    def settled(self) -> bool:
+        """Its arguments have all come."""
+        return self.arguments.whole or (self.has_empty_object and not self.arguments.some)
+
+    def is_another(self, tool_id: str, name: str, raw: str) -> bool:
+        """Whether a piece with this id and name, at the same address, begins the next call.
+
+        Servers that give every parallel call the index 0 tell the calls apart by id and name, or by name alone. A new
+        id alone tells nothing: some servers make one up for every chunk. A name alone may be repeated in every chunk,
+        or come in pieces, until the arguments are whole.
+        """
+        if not name or not self.name:
+            return False
+        if tool_id and self._tool_id:
+            return tool_id != self._tool_id
+        return not self.goes_on(name, raw) if name == self.name else self.arguments.some or self.named_in is raw
+
+    def is_over_for(self, arguments: str) -> bool:
+        """Whether the arguments are no longer its own: it has closed, and they are not the same once more."""
+        return self.closed and bool(arguments) and not self.arguments.repeats(arguments)
+
+    def goes_on(self, name: str, raw: str) -> bool:
+        """Whether the same name once more is that of this call."""
+        return name == self.name and not self.settled and self.named_in is not raw
+
+    def receive(self, tool_id: str, name: str, arguments: str, raw: str) -> Iterator[StreamEvent]:
+        self._tool_id = self._tool_id or tool_id
+        if name and name != self.name:
+            if self.block is None:
+                self.name = name if name.startswith(self.name) else self.name + name
+                self.named_in = raw
+            else:
+                yield Other("tool_calls", raw)
+        if not arguments or self.arguments.repeats(arguments):
+            return
+        self._wait(self._joiner.feed(arguments))
+        if self.name or self.block is not None or self._waiting_size > MAX_WAITING:
+            yield from self._give(raw)
+
+    def open(self, raw: str) -> Iterator[StreamEvent]:
+        """Something else begins, or all is over: the name is whole, if there is one."""
+        if self.block is None and self.name:
+            yield from self._give(raw)
+
+    def close(self, raw: str) -> Iterator[StreamEvent]:
+        if self.closed:
+            return
+        self.closed = True
+        self._wait(self._joiner.flush())
+        if self.has_empty_object and not self.arguments.some:
+            self._wait("{}")
+        yield from self._give(raw)
+        assert self.block is not None
+        yield BlockStop(self.block, raw)
+
+    def _wait(self, arguments: str) -> None:
+        if arguments:
+            self.arguments.add(arguments)
+            self._waiting.append(arguments)
+            self._waiting_size += len(arguments)
+
+    def _give(self, raw: str) -> Iterator[StreamEvent]:
+        if self.block is None:
+            self.block = self._new_block()
+            yield BlockStart(self.block, "tool", self._tool_id, self.name, self._choice, raw)
+        if self._waiting:
+            yield ToolCallDelta(self.block, "".join(self._waiting), raw)
+            self._waiting = []
+            self._waiting_size = 0
+
+
+class _Arguments:
+    """The JSON text of arguments as far as it has come, and whether it is a whole object or list.
+
+    Pieces are kept as they come, and looked at when somebody asks, each of them once.
+    """
+
+    def __init__(self) -> None:
+        self.some = False
+        #: Pieces that nobody has looked at yet.
+        self.new: list[str] = []
+        self._said: list[str] = []
+        self._size = 0
+        self._depth = 0
+        self._begun = False
+        self._in_string = False
+        self._escaped = False
+
+    @property
+    def whole(self) -> bool:
+        self._look()
+        return self._begun and self._depth <= 0
+
+    @property
+    def cut(self) -> bool:
+        self._look()
+        return self._depth > 0 or self._in_string
+
+    def add(self, piece: str) -> None:
+        self.some = True
+        self.new.append(piece)
+        if len(self.new) >= _MANY:
+            self._look()
+
+    def repeats(self, text: str) -> bool:
+        """Whether the text is what has been said already, whole: a second one cannot follow it."""
+        if not _begins_anew(text) or not self.whole or self._size > MAX_WAITING:
+            return False
+        value = value_of(text)
+        return value is not None and value == value_of("".join(self._said))
+
+    def _look(self) -> None:
+        for piece in self.new:
+            self._size += len(piece)
+            if self._size <= MAX_WAITING:
+                self._said.append(piece)
+            self._scan(piece)
+        self.new.clear()
+
+    def _scan(self, piece: str) -> None:
+        at = 0
+        while at < len(piece):
+            if self._escaped:
+                self._escaped = False
+                at += 1
+                continue
+            found = (_INSIDE if self._in_string else _OUTSIDE).search(piece, at)
+            if found is None:
+                return
+            at = found.end()
+            match found[0]:
+                case '"':
+                    self._in_string = not self._in_string
+                case "\\":
+                    self._escaped = True
+                case "{" | "[":
+                    self._depth += 1
+                    self._begun = True
+                case _:
+                    self._depth -= 1
+
+
+def _begins_anew(piece: str) -> bool:
+    """Whether a piece of arguments may be all of them once more: it begins as they do."""
+    return piece.lstrip().startswith(("{", "["))

@@ -1,0 +1,134 @@
+"""The way to a server: straight, or through a proxy.
+
+Through a proxy everything goes in a tunnel (CONNECT, RFC 9110 9.3.6), http and ws URLs too: a proxy that only forwards
+bytes can neither hold a stream back nor change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies_environment
+
+from ..checking import must_be
+from ..errors import LocalProtocolError
+from ..protocol.proxy import ConnectTunnel
+from ..protocol.url import Target
+
+__all__ = ["Route", "route_to"]
+
+#: Whose variable is asked first, by the scheme of the target. RFC 6455 4.1 has a WebSocket prefer the proxy for https.
+_ASKED: Mapping[str, Sequence[str]] = {
+    "https": ("https", "all"),
+    "wss": ("https", "all"),
+    "http": ("http", "all"),
+    "ws": ("https", "http", "all"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where to connect, and the tunnel to ask for there, if any."""
+
+    host: str
+    port: int
+    tunnel: ConnectTunnel | None
+
+    @property
+    def peer(self) -> tuple[str, int]:
+        """Host and port of whom we speak with by now: once the tunnel is open it is not the proxy."""
+        tunnel = self.tunnel
+        return (tunnel.host, tunnel.port) if tunnel is not None and tunnel.open else (self.host, self.port)
+
+
+def route_to(target: Target, proxy: str | None = "env") -> Route:
+    """The way to a target.
+
+    :param proxy: the URL of a proxy, http://HOST:PORT; None for none; "env" for the one that HTTPS_PROXY, HTTP_PROXY or
+        ALL_PROXY names for the scheme of the target, unless NO_PROXY excludes it or it is on loopback.
+    :raises LocalProtocolError: for a proxy that is no HTTP proxy.
+    """
+    must_be(proxy, (str, type(None)), "proxy", "the URL of a proxy as text, 'env', or None for none")
+    name, url = _from_environment(target) if proxy == "env" else ("proxy", proxy)
+    if url is None:
+        return Route(target.host, target.port, None)
+    server = _parsed(name, url)
+    userinfo = f"{unquote(server.username)}:{unquote(server.password or '')}" if server.username else ""
+    return Route(server.hostname or "", server.port or 80, ConnectTunnel(target.host, target.port, userinfo))
+
+
+def _from_environment(target: Target) -> tuple[str, str | None]:
+    """The variable that holds for the target, and its value; None for none."""
+    proxies = getproxies_environment()
+    kind = next((kind for kind in _ASKED[target.scheme] if proxies.get(kind)), None)
+    if kind is None or _is_loopback(target.host) or _is_excluded(target, proxies.get("no", "")):
+        return "", None
+    return f"{kind.upper()}_PROXY", proxies[kind]
+
+
+def _parsed(name: str, url: str) -> SplitResult:
+    """The URL of a proxy. No message repeats it, for it may hold a password.
+
+    :param name: of what it comes from.
+    """
+    try:
+        server = urlsplit(url if "://" in url else f"http://{url}")
+        server.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise LocalProtocolError(f"{name} cannot be read: is its host or port mistyped?") from None
+    if server.scheme.startswith("socks"):
+        raise LocalProtocolError(
+            f"{name} names a SOCKS proxy, and only HTTP proxies are spoken with: name one as http://HOST:PORT, "
+            "or go without, by proxy=None or NO_PROXY"
+        )
+    if server.scheme != "http" or not server.hostname:
+        raise LocalProtocolError(f"{name} must be a URL that begins with http:// and names a host")
+    return server
+
+
+def _address(host: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by its name (RFC 6761 6.3) or its address."""
+    address = _address(host)
+    name = host.lower().rstrip(".")
+    return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
+
+
+def _is_excluded(target: Target, no_proxy: str) -> bool:
+    """Whether NO_PROXY has the target: "*", a host, a domain with all below it, an address, a network; each but the
+    first may have a port, and then excludes that port alone."""
+    entries = no_proxy.replace(",", " ").lower().split()
+    return "*" in entries or any(_excludes(entry, target) for entry in entries)
+
+
+def _excludes(entry: str, target: Target) -> bool:
+    address = _address(target.host)
+    if address is not None and "/" in entry:
+        return _is_within(address, entry)
+    name, _, port = entry.rpartition(":")
+    if not name or not port.isdecimal() or (":" in name and not name.endswith("]")):
+        name, port = entry, ""
+    if port and int(port) != target.port:
+        return False
+    name = name.strip("[]")
+    if address is not None:
+        return _address(name) == address
+    name, host = name.removeprefix("*").strip("."), target.host.lower().rstrip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _is_within(address: IPv4Address | IPv6Address, network: str) -> bool:
+    try:
+        return address in ip_network(network, strict=False)
+    except ValueError:
+        return False

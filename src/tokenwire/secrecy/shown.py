@@ -1,0 +1,32 @@
+"""Words of a peer's made fit to be shown: what a terminal would obey, and what turns text around, is taken out.
+
+Both are ways to make a person read something else than what is there: control characters (C0, C1) move the cursor or
+set the title of a terminal, and bidirectional controls (Unicode UAX #9) turn the order of what is seen, in a page and
+in an editor too. A line end and a tab are kept.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["escaped", "harmless", "one_line"]
+
+_TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_HARMFUL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}]")
+_NOT_IN_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNING}]+")
+_NOT_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_TURNING}]")
+
+
+def harmless(text: str) -> str:
+    """The text with a replacement character for each character that would be obeyed instead of shown."""
+    return _HARMFUL.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, with blanks in place of what would be obeyed."""
+    return " ".join(_NOT_IN_A_LINE.sub(" ", text).split())
+
+
+def escaped(document: str) -> str:
+    """A document of JSON with these characters escaped, which changes nothing of what it says."""
+    return _NOT_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
