@@ -99,3 +99,57 @@ def test_parsing_loads_no_transport(program: str) -> None:
 
 def test_the_blocking_driver_loads_no_asyncio() -> None:
     assert "asyncio" not in loaded_by("from tokenwire import stream")
+
+
+#: What a stream of chat over http needs none of: other dialects, TLS, WebSockets, recordings, dates and chance.
+NOT_FOR_HTTP = {
+    "asyncio",
+    "concurrent",
+    "datetime",
+    "email",
+    "http",
+    "random",
+    "ssl",
+    "urllib.request",
+    "uuid",
+    "wsproto",
+    "brotli",
+    "zstandard",
+    "tokenwire.dialects.anthropic",
+    "tokenwire.dialects.gemini",
+    "tokenwire.dialects.mcp",
+    "tokenwire.dialects.openai_responses",
+    "tokenwire.drivers.tls",
+    "tokenwire.framing.eventstream",
+    "tokenwire.framing.websocket",
+    "tokenwire.protocol.websocket",
+    "tokenwire.recording",
+    "tokenwire.session.websocket",
+}
+
+#: A server that answers one request, and a stream that is read from it.
+STREAM = """
+import socket, threading, tokenwire
+body = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}\\n\\ndata: [DONE]\\n\\n'
+head = b"HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+listener = socket.create_server(("127.0.0.1", 0))
+def serve():
+    accepted, _ = listener.accept()
+    accepted.recv(65536)
+    accepted.sendall(head + body)
+threading.Thread(target=serve, daemon=True).start()
+with tokenwire.stream(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", json={"model": "m"}) as stream:
+    assert [event.text for event in stream if isinstance(event, tokenwire.TextDelta)] == ["Hi"]
+"""
+
+
+def test_a_stream_over_http_loads_only_what_it_needs() -> None:
+    loaded = loaded_by(STREAM)
+    assert "tokenwire.dialects.openai_chat" in loaded
+    assert not loaded & NOT_FOR_HTTP
+
+
+def test_a_dialect_loads_when_it_is_named() -> None:
+    names = "from tokenwire import DIALECTS; assert 'mcp' in DIALECTS and len(list(DIALECTS)) > 20"
+    assert "tokenwire.dialects.mcp" not in loaded_by(names)
+    assert "tokenwire.dialects.mcp" in loaded_by(f"{names}; assert DIALECTS['mcp'].name == 'mcp'")

@@ -29,9 +29,10 @@ def must_be(value: object, kinds: type | tuple[type, ...], name: str, wanted: st
 def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
     """The value is one of the names."""
     known = list(names)
+    if isinstance(value, str) and value in known:
+        return
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
-    if value not in known:
-        raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
+    raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
 
 
 def must_be_texts(values: object, name: str) -> None:
@@ -56,6 +57,8 @@ def must_be_number(
     """
     if value is None and none:
         return
+    if type(value) is float and least <= value < inf and not whole:
+        return  # nearly every setting is this: the words for what is wrong are not made
     kind = "a whole number" if whole else "a number"
     numbers = int if whole else (int, float)
     instead = f"None {none}" if none else ""

@@ -801,3 +801,55 @@ def test_a_program_that_is_slow_is_not_taken_for_a_server_that_is_silent(drive: 
 
             asyncio.run(run())
     assert outcome.events[-1] == End(True)
+
+
+def thinking(peer: Peer) -> None:
+    """Says 1xx until the client goes."""
+    peer.request()
+    with suppress(OSError):
+        while True:
+            peer.send(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            time.sleep(0.05)
+
+
+def silent(peer: Peer) -> None:
+    peer.request()
+    peer.wait_for_close()
+
+
+def refusing_in_part(peer: Peer) -> None:
+    peer.request()
+    peer.send(b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    peer.wait_for_close()
+
+
+def commenting(peer: Peer) -> None:
+    """Streams comments, which are no events, until the client goes."""
+    peer.request()
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+    with suppress(OSError):
+        while True:
+            peer.send(b": wait\n\n")
+            time.sleep(0.05)
+
+
+#: What the server does, a timer that runs out, and those before it, which are longer.
+SHORTER = [
+    (thinking, Timeouts(connect=60.0, first_byte=0.3)),
+    (silent, Timeouts(connect=60.0, first_byte=0.3)),
+    (refusing_in_part, Timeouts(connect=60.0, first_byte=50.0, idle=0.3)),
+    (commenting, Timeouts(connect=60.0, first_byte=50.0, first_event=0.3)),
+    (silent, Timeouts(connect=60.0, first_byte=50.0, total=0.3)),
+]
+
+
+@drives
+@pytest.mark.parametrize(("script", "timeouts"), SHORTER)
+def test_a_timer_that_is_shorter_than_the_one_before_it_is_kept(
+    drive: Drive, script: Callable[[Peer], None], timeouts: Timeouts
+) -> None:
+    with ScriptedServer(script) as server:
+        begun = time.monotonic()
+        outcome = drive(server.url, policy="never", timeouts=timeouts)
+        assert time.monotonic() - begun < SOON
+    assert isinstance(outcome.error, TimeoutExceeded | StatusError), outcome.error

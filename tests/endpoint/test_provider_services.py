@@ -54,7 +54,7 @@ def answer(dialect: str, data: bytes, endpoint: ReferenceEndpoint | None = None)
     assert status == 200, body
     assert headers["content-type"].partition(";")[0] in dialect_named(dialect).content_type.split(", ")
     told = tokenwire.Answer()
-    told.add_all(tokenwire.decode([body], dialect=dialect))
+    told.add_all(tokenwire.decode([body], dialect=dialect, on_error="event"))
     return told
 
 

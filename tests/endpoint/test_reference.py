@@ -56,7 +56,7 @@ def exchange(data: bytes, endpoint: ReferenceEndpoint | None = None) -> tuple[in
 
 def answer(body: bytes) -> tokenwire.Answer:
     result = tokenwire.Answer()
-    result.add_all(tokenwire.decode([body]))
+    result.add_all(tokenwire.decode([body], on_error="event"))
     return result
 
 

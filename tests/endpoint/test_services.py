@@ -33,7 +33,7 @@ def answer(asked: Asked, endpoint: ReferenceEndpoint | None = None, **more: Any)
     status, headers, data = exchange(request({**body, "stream": True, **more}, path=path, **fields), endpoint)
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     told = tokenwire.Answer()
-    told.add_all(tokenwire.decode([data], dialect=dialect))
+    told.add_all(tokenwire.decode([data], dialect=dialect, on_error="event"))
     return told
 
 

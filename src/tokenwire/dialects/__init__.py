@@ -2,57 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
 from ..checking import must_be_one_of
-from .a2a import A2A
-from .ag_ui import AG_UI
-from .anthropic import ANTHROPIC_MESSAGES
-from .bedrock import BEDROCK_CONVERSE
-from .bedrock_invoke import BEDROCK_INVOKE
-from .cohere import COHERE_V1, COHERE_V2
 from .dialect import Dialect
-from .eventsource import EVENTSOURCE
-from .gemini import GEMINI
-from .gemini_interactions import GEMINI_INTERACTIONS
-from .gemini_live import GEMINI_LIVE
-from .holysheep import HOLYSHEEP
-from .mcp import MCP
-from .mistral import MISTRAL
 from .names import DialectName
-from .ollama import OLLAMA
-from .openai_chat import OPENAI_CHAT
-from .openai_completions import OPENAI_COMPLETIONS
-from .openai_realtime import OPENAI_REALTIME
-from .openai_responses import OPENAI_RESPONSES
-from .raw import RAW
-from .vercel_ui import VERCEL_UI
 
 __all__ = ["DIALECTS", "Dialect", "DialectName", "dialect_named"]
 
-_ALL = (
-    OPENAI_CHAT,
-    OPENAI_COMPLETIONS,
-    OPENAI_RESPONSES,
-    OPENAI_REALTIME,
-    ANTHROPIC_MESSAGES,
-    MISTRAL,
-    COHERE_V2,
-    COHERE_V1,
-    BEDROCK_CONVERSE,
-    BEDROCK_INVOKE,
-    GEMINI,
-    GEMINI_INTERACTIONS,
-    GEMINI_LIVE,
-    OLLAMA,
-    HOLYSHEEP,
-    VERCEL_UI,
-    AG_UI,
-    MCP,
-    A2A,
-    EVENTSOURCE,
-    RAW,
-)
+#: Where each dialect is, under its name in capitals.
+_MODULES = {
+    "openai-chat": "openai_chat",
+    "openai-completions": "openai_completions",
+    "openai-responses": "openai_responses",
+    "openai-realtime": "openai_realtime",
+    "anthropic-messages": "anthropic",
+    "mistral": "mistral",
+    "cohere-v2": "cohere",
+    "cohere-v1": "cohere",
+    "bedrock-converse": "bedrock",
+    "bedrock-invoke": "bedrock_invoke",
+    "gemini": "gemini",
+    "gemini-interactions": "gemini_interactions",
+    "gemini-live": "gemini_live",
+    "ollama": "ollama",
+    "holysheep": "holysheep",
+    "vercel-ui": "vercel_ui",
+    "ag-ui": "ag_ui",
+    "mcp": "mcp",
+    "a2a": "a2a",
+    "eventsource": "eventsource",
+    "raw": "raw",
+}
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+
+class _Dialects(Mapping[str, Dialect]):
+    """The dialects by name. One loads when it is taken, for a program speaks one or two of them."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Dialect] = {}
+
+    def __getitem__(self, name: str) -> Dialect:
+        if name not in self._loaded:
+            module = import_module(f".{_MODULES[name]}", __name__)
+            self._loaded[name] = getattr(module, name.upper().replace("-", "_"))
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+DIALECTS: Mapping[str, Dialect] = _Dialects()
 
 
 def dialect_named(name: object) -> Dialect:

@@ -6,15 +6,17 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import RemoteProtocolError
-from ..framing.eventstream import EventStreamMessage, EventStreamParser
 from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
 from .surrogates import whole
 from .values import json_text, value_of
+
+if TYPE_CHECKING:
+    from ..framing.eventstream import EventStreamMessage
 
 __all__ = ["Frames", "frames_for"]
 
@@ -343,6 +345,8 @@ class _EventStreamFrames(_Opaque):
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._head: bytearray | None = bytearray()  # all that came, as long as it is text; None once it is not
+        from ..framing.eventstream import EventStreamParser  # for Bedrock's dialects alone
+
         self._parser = EventStreamParser(max_message_size=max_event_size)
 
     @property

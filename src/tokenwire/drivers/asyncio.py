@@ -286,10 +286,17 @@ class _Driver(Generic[_Item]):
                 del self._waiting[waiter]
 
     def _wake(self) -> None:
-        """Wakes those who have what they wait for, and all of them where there is something else to do."""
+        """Wakes those who have what they wait for, and all of them where there is something else to do.
+
+        Who goes on waiting does so until the deadline that holds now, which may be earlier than it was.
+        """
         for waiter, done in self._waiting.items():
-            if not waiter.done() and (done() or self._has_to_act()):
+            if waiter.done():
+                continue
+            if done() or self._has_to_act():
                 waiter.set_result(None)
+            else:
+                self._timer.set(self._session.next_deadline())
 
     def _has_to_act(self) -> bool:
         """Something is to be done by whoever waits."""

@@ -11,13 +11,12 @@ thread that carries the bytes waits for the socket. `connect` opens a WebSocket,
 from __future__ import annotations
 
 import json as json_module
-import ssl
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from ..decoding import OnError
 from ..dialects import DialectName
@@ -25,14 +24,18 @@ from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.http import ResponseHead
-from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
 from .pool import Idle, Pool, may_be_reused, origin_of
 from .route import Route
 from .sockets import CLOSED, Link, Poll, dial, is_fit
-from .tls import TLS
 from .unread import MAX_UNREAD, size_of, too_much_unread
+
+if TYPE_CHECKING:  # neither TLS nor wsproto is loaded for a stream that needs none
+    import ssl
+
+    from ..protocol.websocket import Closed
+    from .tls import TLS
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 
@@ -375,15 +378,21 @@ class _Driver(Generic[_Item]):
             return idle
         link = Link(dial(route.host, route.port, poll, deadline), poll, wrote)
         try:
-            context = self._opening.ssl_context
-            earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
-            tls = TLS(context, self._opening.target.host, earlier) if context is not None else None
-            link.establish(route.tunnel, tls, deadline)
+            link.establish(route.tunnel, self._new_tls(), deadline)
         except BaseException:
             link.detach()
             link.close()
             raise
         return link
+
+    def _new_tls(self) -> TLS | None:
+        context = self._opening.ssl_context
+        if context is None:
+            return None
+        from .tls import TLS
+
+        earlier = self._pool.tls_session(self._origin) if self._pool is not None else None
+        return TLS(context, self._opening.target.host, earlier)
 
     def _transfer(self, link: Link) -> None:
         session = self._session

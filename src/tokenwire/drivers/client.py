@@ -10,11 +10,10 @@ the middle of a request or left early is closed, and so is that of a WebSocket.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..checking import must_be_number
 from ..decoding import OnError
@@ -23,9 +22,12 @@ from ..dialects.dialect import Dialect
 from ..errors import LocalProtocolError
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
-from .opening import Opening
+from .opening import Opening, default_trust
 from .pool import IDLE_CONNECTIONS, IDLE_TIME, Connection, Pool
 from .sockets import Link
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Client", "Shared"]
 
@@ -73,7 +75,7 @@ class Shared(Generic[_Link]):
         self._timeouts = timeouts
         secure = str(base_url).lower().startswith(("https:", "wss:"))
         # One for all: it takes long to make, and a TLS session goes on only within the context that it began in.
-        self._ssl_context = ssl_context or (ssl.create_default_context() if secure else None)
+        self._ssl_context = ssl_context or (default_trust() if secure else None)
         self._policy: PolicyName | Policy = policy
         self._observe = observe
         self._keep_events = keep_events

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from random import random
 from time import time
-from typing import Any, Protocol, TypeVar, get_args
-from urllib.request import getproxies_environment
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from .._version import __version__
 from ..checking import must_be, must_be_one_of, must_be_texts
@@ -25,15 +20,12 @@ from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..recording import RecordingWriter
-from ..recording.beside import FileBeside
 from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
 from ..session import (
     NEVER,
     DurableSession,
     Happening,
     Hosts,
-    MessageSession,
     Observe,
     Policy,
     PolicyName,
@@ -45,13 +37,21 @@ from ..session import (
     over_the_other_transport,
     policy_named,
 )
-from .route import Route, route_to
+from .route import Route, proxies_from_environment, route_to
+
+if TYPE_CHECKING:  # each of them loads where it is first needed, for most streams need none
+    import ssl
+
+    from ..recording import RecordingWriter
+    from ..recording.beside import FileBeside
+    from ..session.websocket import MessageSession
 
 __all__ = [
     "Conversation",
     "Opening",
     "SoFar",
     "connection_failed",
+    "default_trust",
     "is_our_timeout",
     "key_from_environment",
     "refuses",
@@ -168,7 +168,7 @@ class Opening:
         key = _one_key(key, key_env)
         headers = checked_headers(headers)
         if self.policy.idempotency_field:
-            headers = {self.policy.idempotency_field: uuid4().hex, **headers}
+            headers = {self.policy.idempotency_field: os.urandom(16).hex(), **headers}
         self._proxy = proxy
         self.request: Request = self._behind_proxies(
             build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
@@ -177,8 +177,7 @@ class Opening:
         self.target: Target = self.request.http.target
         self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
-        default = ssl.create_default_context() if self.target.tls and ssl_context is None else None
-        self.ssl_context: ssl.SSLContext | None = (ssl_context or default) if self.target.tls else None
+        self.ssl_context: ssl.SSLContext | None = (ssl_context or default_trust()) if self.target.tls else None
         self._fallback: tuple[Request, Dialect] | None = None
         if self.policy.fallback == "both" or (self.policy.fallback == "to HTTP" and self.request.websocket):
             other = over_the_other_transport(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
@@ -203,7 +202,7 @@ class Opening:
             self.timeouts,
             self.guess,
             policy=self.policy,
-            random=random,
+            random=_random,
             fallback=self._fallback,
             wall=time,
             observe=self._tell if self._observe is not None else None,
@@ -213,6 +212,8 @@ class Opening:
 
     def messages(self, subprotocols: Sequence[str] = ()) -> MessageSession:
         """The session that gives the messages of a WebSocket as they are."""
+        from ..session.websocket import MessageSession
+
         must_be_texts(subprotocols, "subprotocols")
         secrets = self.request.secrets | secrets_in_subprotocols(subprotocols)
         self.request = replace(self.request, secrets=secrets)
@@ -220,7 +221,7 @@ class Opening:
 
     def _behind_proxies(self, request: Request) -> Request:
         """The request, with what must not be shown of the proxies on its way, which may repeat it."""
-        proxies = [*getproxies_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
+        proxies = [*proxies_from_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
         found = [secret for proxy in proxies for secret in secrets_in_url(proxy if "//" in proxy else f"//{proxy}")]
         return replace(request, secrets=request.secrets | found)
 
@@ -271,6 +272,9 @@ class Opening:
             self.mishaps.append(error)
 
     def _begin_recording(self, record: Path, request: Request) -> None:
+        from ..recording import RecordingWriter
+        from ..recording.beside import FileBeside
+
         self._recorded += 1
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
@@ -282,6 +286,8 @@ class Opening:
         self.writer = RecordingWriter(self._header(request), secrets=request.secrets, file=self._file.stream)
 
     def _header(self, request: Request) -> dict[str, Any]:
+        from datetime import UTC, datetime
+
         http = request.http
         return {
             "transport": "websocket" if request.websocket else "http/1.1",
@@ -296,6 +302,20 @@ class Opening:
         }
 
 
+def _random() -> float:
+    """As `random.random`, which only a wait before another attempt needs."""
+    from random import random
+
+    return random()  # noqa: S311 - the length of a wait is no secret
+
+
+def default_trust() -> ssl.SSLContext:
+    """Verifies certificates by the system's authorities."""
+    import ssl
+
+    return ssl.create_default_context()
+
+
 def _check_options(
     timeouts: object, record: object, ssl_context: object, observe: object, hosts: object, usage: object
 ) -> None:
@@ -303,8 +323,11 @@ def _check_options(
     none = type(None)
     must_be(timeouts, (Timeouts, none), "timeouts", "Timeouts", "write Timeouts(total=30), in seconds")
     must_be(record, (str, Path, none), "record", "the path of a file")
-    trust = "to trust another authority, give ssl.create_default_context(cafile=…)"
-    must_be(ssl_context, (ssl.SSLContext, none), "ssl_context", "an ssl.SSLContext", trust)
+    if ssl_context is not None:
+        import ssl
+
+        trust = "to trust another authority, give ssl.create_default_context(cafile=…)"
+        must_be(ssl_context, ssl.SSLContext, "ssl_context", "an ssl.SSLContext", trust)
     must_be(hosts, (Hosts, none), "hosts", "tokenwire.Hosts")
     must_be(usage, bool, "usage", "True or False")
     if observe is not None and not callable(observe):
@@ -349,6 +372,8 @@ def refuses(head: ResponseHead | None) -> bool:
 
 def connection_failed(error: OSError, host: str, port: int) -> ConnectionFailed:
     """The operating system's error in words that say what to do."""
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionFailed(
             f"the certificate of {host} is not trusted: {error.verify_message}. "

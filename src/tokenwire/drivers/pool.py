@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Hashable
-from ssl import SSLSession
 from time import monotonic
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..errors import StreamFailed
 from ..protocol.url import Target
 from .opening import Conversation
 from .route import Route
-from .tls import TLS
+
+if TYPE_CHECKING:
+    from ssl import SSLSession
+
+    from .tls import TLS
 
 __all__ = ["IDLE_CONNECTIONS", "IDLE_TIME", "Connection", "Idle", "Pool", "may_be_reused", "origin_of"]
 

@@ -6,18 +6,18 @@ bytes can neither hold a stream back nor change it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, unquote, urlsplit
-from urllib.request import getproxies_environment
 
 from ..checking import must_be
 from ..errors import LocalProtocolError
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 
-__all__ = ["Route", "route_to"]
+__all__ = ["Route", "proxies_from_environment", "route_to"]
 
 #: Whose variable is asked first, by the scheme of the target. RFC 6455 4.1 has a WebSocket prefer the proxy for https.
 _ASKED: Mapping[str, Sequence[str]] = {
@@ -59,9 +59,25 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
     return Route(server.hostname or "", server.port or 80, ConnectTunnel(target.host, target.port, userinfo))
 
 
+def proxies_from_environment() -> dict[str, str]:
+    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case.
+
+    The rules are those of `urllib.request.getproxies_environment`, which reads every variable there is: a name in lower
+    case goes first, and an empty one hides the other. Under CGI, HTTP_PROXY is a field of the request's.
+    """
+    proxies = {}
+    for kind in ("https", "http", "all", "no"):
+        value = os.environ.get(f"{kind}_proxy")
+        if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
+            value = os.environ.get(f"{kind.upper()}_PROXY")
+        if value:
+            proxies[kind] = value
+    return proxies
+
+
 def _from_environment(target: Target) -> tuple[str, str | None]:
     """The variable that holds for the target, and its value; None for none."""
-    proxies = getproxies_environment()
+    proxies = proxies_from_environment()
     kind = next((kind for kind in _ASKED[target.scheme] if proxies.get(kind)), None)
     if kind is None or _is_loopback(target.host) or _is_excluded(target, proxies.get("no", "")):
         return "", None

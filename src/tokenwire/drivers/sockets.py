@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from math import ceil
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..errors import LocalProtocolError
 from ..protocol.proxy import ConnectTunnel
@@ -22,7 +22,9 @@ from .addresses import ATTEMPT_DELAY, Address, Addresses, interleaved, known_add
 from .opening import READ_SIZE
 from .outgoing import Outgoing
 from .pool import Idle
-from .tls import TLS
+
+if TYPE_CHECKING:
+    from .tls import TLS
 
 __all__ = ["CLOSED", "Link", "Poll", "dial", "is_fit"]
 

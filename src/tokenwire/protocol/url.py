@@ -51,6 +51,9 @@ class Target:
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
+_BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
 def parse_url(url: str, *, websocket: bool = False) -> Target:
     """Takes an absolute URL apart: http or https, or with `websocket` ws or wss.
 
@@ -58,7 +61,7 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
     """
     must_be(url, str, "url", "the URL as text")
     shown = _shown(url)
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+    if _BLANK_OR_CONTROL.search(url):
         raise InvalidURL(f"the URL {shown} holds blanks or control characters")
     try:
         parts = urlsplit(url)

@@ -274,8 +274,10 @@ def failure(decoder: Decoder, answer: Answer, secrets: Secrets) -> StreamFailed 
     if said is None:
         return None
     # The event is the program's, and stays as it came; the error is what a log has, with all that it holds.
-    code, message, raw = map(secrets.clean, (said.code, said.message, said.raw))
-    return secrets.redact(StreamFailed(replace(said, code=code, message=message, raw=raw), answer))
+    words = (said.code, said.message, said.raw)
+    code, message, raw = cleaned = tuple(map(secrets.clean, words))
+    shown = said if cleaned == words else replace(said, code=code, message=message, raw=raw)
+    return secrets.redact(StreamFailed(shown, answer))
 
 
 def refusal(dialect: Dialect, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> StatusError:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
@@ -63,7 +64,9 @@ from .request import Request, Want
 from .row import FailureRow
 from .states import STATES, Move, State
 from .timers import Timeouts
-from .websocket import WebSocketSession
+
+if TYPE_CHECKING:
+    from .websocket import WebSocketSession
 
 __all__ = ["DurableSession"]
 
@@ -357,7 +360,7 @@ class DurableSession:
 
     def _was_closed_for_good(self) -> bool:
         exchange = self._exchange
-        closed = exchange.closed if isinstance(exchange, WebSocketSession) else None
+        closed = None if exchange is None or isinstance(exchange, Session) else exchange.closed
         return closed is not None and closed.code not in self._policy.close_codes
 
     def _go_on(self) -> Ask | Stop:
@@ -435,6 +438,8 @@ class DurableSession:
         timeouts = replace(self._timeouts, total=None)
         going = (self.answer, self._decoder)
         if request.websocket:
+            from .websocket import WebSocketSession  # wsproto is not loaded for streams over HTTP
+
             return WebSocketSession(request, dialect, timeouts, going_on=going, last_word=False)
         reconnects = self._generation.reconnects(self._decoder)
         return Session(request, dialect, timeouts, self._guess, going_on=going, last_word=False, reconnects=reconnects)

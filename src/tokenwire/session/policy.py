@@ -22,8 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Literal, get_args
 
 from ..checking import must_be, must_be_number, must_be_one_of
@@ -209,6 +207,11 @@ def _number(text: str) -> float | None:
 
 
 def _timestamp(text: str) -> float | None:
+    if not text:
+        return None
+    from datetime import UTC  # only for dates, which few responses have to be read for: `email` takes long to load
+    from email.utils import parsedate_to_datetime
+
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
