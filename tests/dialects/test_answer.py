@@ -140,7 +140,7 @@ def test_a_run_of_text_goes_where_its_block_belongs(choice: int, monkeypatch: py
     monkeypatch.setattr(module._Said, "add", None)  # the short way is taken
     answer = Answer()
     answer._said._choices[7] = choice
-    answer.add_all([TextDelta(7, "a", cursor=None), TextDelta(7, "b", cursor="5"), TextDelta(7, "c", cursor="6")])
+    answer.add_all([TextDelta(7, "a", cursor="5"), TextDelta(7, "b", cursor="5"), TextDelta(7, "c", cursor="6")])
     assert (answer.text_of(choice), answer.text_of(1 - choice), answer.first_cursor) == ("abc", "", "5")
 
 

@@ -98,6 +98,26 @@ def test_a_message_over_the_limit_is_an_error(framing: Framing, stream: bytes) -
     assert isinstance(frames.error, EventTooLarge)
 
 
+@pytest.mark.parametrize(
+    ("before", "last"),
+    [
+        (b"", ""),
+        (b"data: {}\n\n", ""),
+        (b"id: 1\ndata: {}\n\n", "1"),
+        (b"id: 1\n\n", "1"),
+        (b"data: {}\n\nid: 1\n: ping\n\n", "1"),
+        (b"data: {}\n\nid: 1\n\n: ping\n\nnonsense\n", "1"),
+        (b"id: 1\n\nid: 2\ndata: {}\n\n: ping\n", "2"),
+        (b"id: 2\ndata: {}\n\nid: 1\n\ndata: {}\n\n", "1"),
+    ],
+)
+def test_an_error_between_the_events_has_the_last_id_however_they_are_cut(before: bytes, last: str) -> None:
+    for pieces in every_way(before + b'{"error": 1}\n\n'):
+        frames = frames_of("sse")
+        messages = [message for piece in pieces for message in frames.receive_data(piece)]
+        assert (messages[-1].event, messages[-1].id) == ("error", last), pieces
+
+
 def test_ids_and_retry_are_those_of_the_events() -> None:
     frames = frames_for(replace(CHAT, framing="sse-or-json"), "7", 1000)
     assert frames.last_event_id == "7"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any
 
 from .events import (
@@ -34,8 +33,6 @@ MAX_UNFOLDED = 64
 
 #: Characters of a piece of text to which the next piece is joined: so many short ones take no more room than they hold.
 MIN_PIECE = 1024
-
-_BLOCK, _TEXT, _CURSOR = attrgetter("block"), attrgetter("text"), attrgetter("cursor")
 
 
 @dataclass(slots=True)
@@ -177,8 +174,7 @@ class Answer:
         if self._kept is not None:
             self._kept += events
         self._latest.add_all(events)
-        if _is_one_text(events):
-            self._said.add_text(events)
+        if self._said.add_run(events):
             return self._said
         for event in events:
             if isinstance(event, Other) and event.type == "tokenwire.restart":
@@ -186,11 +182,6 @@ class Answer:
             else:
                 self._said.add(event)
         return self._said
-
-
-def _is_one_text(events: list[StreamEvent]) -> bool:
-    """Whether they are deltas of one block of text, as nearly all events of a long stream are."""
-    return set(map(type, events)) == {TextDelta} and len(set(map(_BLOCK, events))) == 1
 
 
 class _Said:
@@ -212,12 +203,18 @@ class _Said:
         self._choices: dict[int, int] = {}
         self._marked: dict[int, BlockStart] = {}  # the blocks that are commentary
 
-    def add_text(self, deltas: list[StreamEvent]) -> None:
-        """Deltas of one block of text."""
-        first = deltas[0]
-        assert isinstance(first, TextDelta)
-        self.first_cursor = self.first_cursor or next(filter(None, map(_CURSOR, deltas)), "")
-        self._say(first.block, "".join(map(_TEXT, deltas)))
+    def add_run(self, events: list[StreamEvent]) -> bool:
+        """Takes deltas of one block of text, as nearly all events of a long stream are; whether they are that."""
+        first = events[0]
+        if type(first) is not TextDelta:
+            return False
+        block = first.block
+        texts = [event.text for event in events if type(event) is TextDelta and event.block == block]
+        if len(texts) < len(events):
+            return False
+        self.first_cursor = self.first_cursor or first.cursor or ""
+        self._say(block, "".join(texts))
+        return True
 
     def add(self, event: StreamEvent) -> None:
         self.first_cursor = self.first_cursor or event.cursor or ""

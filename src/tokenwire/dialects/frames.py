@@ -187,9 +187,13 @@ class _SSEFrames:
         merged: list[ServerSentEvent] = []
         taken = 0
         for note in self._notes:
-            merged += events[taken : note.position]
+            between = events[taken : note.position]
             taken = note.position
-            last_event_id = note.text if note.kind == "id" else merged[-1].id if merged else last_event_id
+            merged += between
+            if note.kind == "id":
+                last_event_id = note.text
+            elif between:
+                last_event_id = between[-1].id
             error = self._strays.receive_line(note.text) if note.kind == "ignored" else None
             if error is not None:
                 merged.append(ServerSentEvent("error", error, last_event_id))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from .events import StreamEvent
 
 __all__ = ["MAX_LATEST", "MAX_LATEST_SIZE", "Latest", "are_many"]
@@ -13,8 +11,6 @@ MAX_LATEST = 64
 
 #: Characters of their messages together, but for the last event: tokens have some hundred each.
 MAX_LATEST_SIZE = 256 * 1024
-
-_RAW = attrgetter("raw")
 
 
 class Latest:
@@ -38,7 +34,7 @@ class Latest:
     def _trim(self) -> None:
         events = self._events
         del events[:-MAX_LATEST]
-        size = sum(map(len, map(_RAW, events)))
+        size = sum([len(event.raw) for event in events])
         drop = 0
         while size > MAX_LATEST_SIZE and drop < len(events) - 1:
             size -= len(events[drop].raw)

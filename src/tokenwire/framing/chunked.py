@@ -132,19 +132,19 @@ class ChunkedParser:
         It begins where a line does. Returns the end of the last chunk's data, before its CRLF, or `at` where there is
         no such chunk. Whatever is any different goes the long way.
         """
-        sizes, find, add = self._sizes, data.find, pieces.append
+        size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
         line_end = find(_CRLF, at)
-        size = sizes.get(_CRLF + data[at:line_end]) if line_end > 0 else None
+        size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
         while size is not None:
             begin = line_end + 2
             end = begin + size
-            if end > len(data):
+            if end > received:
                 break
             add(data[begin:end])
             at = end
             # The CRLF that ends the chunk and the size of the next one, looked up together.
             line_end = find(_CRLF, at + 2)
-            size = sizes.get(data[at:line_end]) if line_end > 0 else None
+            size = size_of(data[at:line_end]) if line_end > 0 else None
         return at
 
     def _close_chunk(self, data: bytes, at: int) -> int:
