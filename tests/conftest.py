@@ -40,14 +40,21 @@ QUICK = (
 
 #: What is in these directories and takes long all the same.
 SLOW = (
+    "dialects/test_answer.py",
     "dialects/test_decoder.py",
     "dialects/test_every_value.py",
     "dialects/test_invariants.py",
+    "dialects/test_nothing_vanishes.py",
+    "dialects/test_openai_chat_odd.py",
     "dialects/test_template.py",
     "dialects/test_wholes.py",
+    "framing/test_chunked_against_h11.py",
     "framing/test_websocket_frames.py",
     "protocol/test_coding.py",
+    "protocol/test_deflate.py",
     "protocol/test_websocket_against_wsproto.py",
+    "protocol/test_websocket_connection.py",
+    "recording/test_redacted_wires.py",
     "recording/test_replay_websocket.py",
 )
 
