@@ -49,7 +49,7 @@ class MessageSession:
         #: How the peer closed, once it has.
         self.closed: Closed | None = None
         #: What is asked.
-        self.request = request
+        self.request: Request = request
         self._connected = False
         self._dialect = dialect
         self._opening = deque(request.messages)
@@ -149,7 +149,7 @@ class MessageSession:
         self._connection.send(message)
         said = list(secrets_in_message(message))
         if said:
-            self.request: Request = replace(self.request, secrets=self.request.secrets | said)
+            self.request = replace(self.request, secrets=self.request.secrets | said)
 
     def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
         """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
