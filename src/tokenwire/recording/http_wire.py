@@ -166,7 +166,7 @@ class HTTPWire:
     def _give_request_head(self, before: int, stop: int) -> None:
         first = self._head.find(b"\n") + 1
         if first and before < first:
-            self._give(self._text, mask_query(bytes(self._head[:first])))
+            self._give(self._text, mask_query(bytes(self._head[:first]), self._exchange.secrets.parameters))
             before = first
         if first:
             self._give(self._text, bytes(self._head[before:stop]))
