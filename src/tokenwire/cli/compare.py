@@ -90,10 +90,12 @@ async def _named(args: argparse.Namespace) -> Comparison:
     access = access_of(args)
     rest = access.url.partition("://")[2]
     secure = "s" if is_secure(access.url) else ""
-    sse, websocket = (
-        open_request(args, access=replace(access, url=f"{scheme}{secure}://{rest}")) for scheme in ("http", "ws")
-    )
-    pair = Pair(sse, websocket, access.trust, access.proxy)
+
+    def over(scheme: str) -> Opening:
+        url = f"{scheme}{secure}://{rest}"
+        return open_request(argparse.Namespace(**{**vars(args), "url": url}), access=replace(access, url=url))
+
+    pair = Pair(over("http"), over("ws"), access.trust, access.proxy)
     return await _compared(args.runs, pair, pair, access.shown_url, None, None)
 
 

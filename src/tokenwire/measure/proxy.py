@@ -72,13 +72,16 @@ class Upstream:
         """
         route = route_to(self.target, self.proxy)
         reader, writer = await asyncio.open_connection(route.host, route.port)
-        if route.tunnel is not None:
-            while not route.tunnel.open:
+        try:
+            while route.tunnel is not None and not route.tunnel.open:
                 writer.write(route.tunnel.data_to_send())
                 await writer.drain()
                 route.tunnel.receive_data(await reader.read(_READ_SIZE))
-        if self.target.tls:
-            await writer.start_tls(self.trust.context(), server_hostname=self.target.host)
+            if self.target.tls:
+                await writer.start_tls(self.trust.context(), server_hostname=self.target.host)
+        except BaseException:
+            writer.transport.abort()
+            raise
         return reader, writer
 
 
