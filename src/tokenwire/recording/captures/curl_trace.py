@@ -34,12 +34,17 @@ _HEX = re.compile(rb"(?:[0-9a-f]{2} ){1,16}")
 #: Characters of a line that its bytes in hex take: sixteen, or blanks in their place.
 _WIDTH = 16 * 3
 
-#: What curl says where the server ended the connection, or lost it.
-_EOF = re.compile(r"outstanding read data|bytes missing|Empty reply|end of response with|server closed abruptly", re.I)
-_RESET = re.compile(r"Recv failure: Connection (?:reset|was reset)|reset by peer", re.I)
-_GAVE_UP = re.compile(r"timed out|Callback aborted|Failure writing output|Failed writing", re.I)
-_CLOSED = re.compile(r"Closing connection|shutting down connection", re.I)
-_KEPT = re.compile(r"left intact")
+#: What curl notices of the end of a connection, and what that is; where it only closes, it depends on the response.
+_ENDINGS = tuple(
+    (re.compile(said, re.IGNORECASE), how)
+    for said, how in (
+        ("Connection (?:was )?reset|reset by peer", "reset"),
+        ("outstanding read data|bytes missing|Empty reply|server closed abruptly", "eof"),
+        ("timed out|aborted by callback|Callback aborted|Failed writing|Failure writing", "closed by us"),
+        ("left intact", "left open"),
+        ("Closing connection|shutting down connection", ""),
+    )
+)
 
 
 @dataclass
@@ -67,7 +72,7 @@ class _Exchange:
     """
 
     pieces: list[_Piece] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[_Piece] = field(default_factory=list)
     begun: bool = False
 
     def add(self, piece: _Piece) -> None:
@@ -127,7 +132,7 @@ def _octets(line: bytes, number: int) -> bytes:
     octets = bytes.fromhex(coded.decode()) if _HEX.fullmatch(coded.rstrip(b" ") + b" ") else b""
     if not octets or len(octets) not in (len(shown), len(shown.removesuffix(b"\r"))):
         raise InvalidRecording(
-            f"is a trace as --trace-ascii writes it, which has lost bytes (line {number}): keep one in hex, by --trace FILE"
+            f"is a trace as --trace-ascii writes it, which has lost bytes (line {number}): keep one by --trace FILE"
         )
     return octets
 
@@ -164,7 +169,7 @@ def _exchanges(pieces: Iterable[_Piece]) -> list[_Exchange]:
         if exchange is None:
             continue
         if piece.info:
-            exchange.notes.append(piece.info)
+            exchange.notes.append(piece)
         elif piece.kind in ("header", "data"):
             exchange.add(piece)
     return made
@@ -183,8 +188,9 @@ def _capture(exchange: _Exchange, label: str) -> Capture:
         missing[Layer.TIMES] = "there are none; --trace-time adds them"
     entries = [Entry((piece.seconds or 0.0) - (zero or 0.0), piece.way, piece.data) for piece in exchange.pieces]
     ending = _ending(exchange.notes, head)
-    if ending:
-        entries.append(Entry(entries[-1].seconds, ending))
+    if ending is not None:
+        how, seconds = ending
+        entries.append(Entry(entries[-1].seconds if seconds is None else seconds - (zero or 0.0), how))
     else:
         missing[Layer.END] = "the trace ends before the connection does"
     line = exchange.joined(">").partition(b"\r\n")[0].decode("latin-1")
@@ -192,22 +198,15 @@ def _capture(exchange: _Exchange, label: str) -> Capture:
     return Capture(_SOURCE, Recording({}, _merged(entries)), missing, what)
 
 
-def _ending(notes: list[str], head: Head | None) -> str:
-    """How the connection ended, by what curl noticed; empty where it does not say."""
+def _ending(notes: Iterable[_Piece], head: Head | None) -> tuple[str, float | None] | None:
+    """How the connection ended, and when, by what curl noticed; None where it does not say."""
+    # A body without a length ends with the connection (RFC 9112, 6.3); where there is one, curl closes by itself.
+    lengthless = head is not None and not head.chunked and "content-length" not in head.fields
     for note in notes:
-        if _RESET.search(note):
-            return "reset"
-        if _EOF.search(note):
-            return "eof"
-        if _GAVE_UP.search(note):
-            return "closed by us"
-        if _KEPT.search(note):
-            return "left open"
-        if _CLOSED.search(note):
-            # A body without a length ends with the connection (RFC 9112, 6.3); any other has ended before.
-            lengthless = head is not None and not head.chunked and "content-length" not in head.fields
-            return "eof" if lengthless else "closed by us"
-    return ""
+        for said, how in _ENDINGS:
+            if said.search(note.info):
+                return how or ("eof" if lengthless else "closed by us"), note.seconds
+    return None
 
 
 def _merged(entries: list[Entry]) -> list[Entry]:

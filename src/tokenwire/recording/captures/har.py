@@ -74,6 +74,7 @@ def _capture(entry: Mapping[str, Any], number: int) -> Capture:
         Layer.HEAD: f"{_SOURCE} keeps its fields, and not its bytes",
         Layer.FRAMING: f"{_SOURCE} has bodies without their chunks",
         Layer.CODING: f"{_SOURCE} has bodies decoded",
+        Layer.OCTETS: f"{_SOURCE} has text, which whoever made it had decoded first",
         Layer.END: f"{_SOURCE} does not tell how a connection ended",
     }
     if _misses_body(request, entry):
@@ -86,7 +87,8 @@ def _capture(entry: Mapping[str, Any], number: int) -> Capture:
     missing[Layer.TIMES] = f"{_SOURCE} does not tell when each event came"
     body, lost = _body(response)
     missing |= lost
-    entries = [Entry(0.0, ">", asked), Entry(0.0, "<", head + body)]
+    answered = isinstance(response.get("status"), int) and response["status"] > 0
+    entries = [Entry(0.0, ">", asked), *([Entry(0.0, "<", head + body)] if answered else [])]
     if any(word in str(response.get("_error")) for word in _BROKEN):
         del missing[Layer.END]
         entries.append(Entry(0.0, "reset"))
@@ -103,13 +105,13 @@ def _body(response: Mapping[str, Any]) -> tuple[bytes, dict[Layer, str]]:
     content = _mapping(response, "content")
     text = content.get("text")
     if not isinstance(text, str) or (not text and content.get("size")):
-        return b"", {Layer.BODY: "the body is not in it", Layer.OCTETS: "the body is not in it"}
+        return b"", {Layer.BODY: "it is not in the HAR: browsers leave out what is long or still comes"}
     if content.get("encoding") == "base64":
         try:
             return base64.b64decode(text), {}
         except ValueError:
             raise InvalidRecording("is a HAR with a body that says it is base64, and is not") from None
-    return _encoded(text), {Layer.OCTETS: f"{_SOURCE} has this body as text, decoded by who made it"}
+    return _encoded(text), {}
 
 
 def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
@@ -125,7 +127,7 @@ def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
         zero = seconds if zero is None else zero
         data = str(message.get("data") or "")
         payload = _encoded(data) if message["opcode"] == _TEXT else _decoded(data)
-        sent = message.get("type") == "send"
+        sent = str(message.get("type")).startswith("sen")  # Firefox says "sent"
         frame = (client if sent else server).frame(message["opcode"], payload)
         entries.append(Entry(max(seconds - zero, 0.0), ">" if sent else "<", frame))
     return Recording({"transport": "websocket"}, entries)
