@@ -21,12 +21,12 @@ from tokenwire.endpoint.story import MODELS
 from tokenwire.protocol.url import parse_url
 from tokenwire.session import endpoint_url
 
-from .case import Case
 from .faults import Fault, all_faults
-from .judge import judge_all, select
-from .talk import Plan, Transport, all_probes, probes_for, run_probe
-from .verdict import Result, Verdict
-from .wire import MemoryWire
+from .judging.case import Case
+from .judging.judge import judge_all, select
+from .judging.verdict import Result, Verdict
+from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.wire import MemoryWire
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main"]
 

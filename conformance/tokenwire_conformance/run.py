@@ -8,11 +8,22 @@ from typing import Any, Literal
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
-from .case import Case, excerpt, json_of
-from .registry import Check
-from .talk import ASKED, PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, all_probes, probes_for, run_probe
-from .transcript import Transcript
-from .wire import Wire
+from .judging.case import Case, excerpt, json_of
+from .judging.registry import Check
+from .probes.talk import (
+    ASKED,
+    PATIENCE,
+    SHORT_PATIENCE,
+    Plan,
+    Probe,
+    Talk,
+    Transport,
+    all_probes,
+    probes_for,
+    run_probe,
+)
+from .probes.wire import Wire
+from .reading.transcript import Transcript
 
 __all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
 

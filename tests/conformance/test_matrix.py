@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from tokenwire_conformance.faults import FAULTS, all_faults
-from tokenwire_conformance.judge import select
+from tokenwire_conformance.judging.judge import select
+from tokenwire_conformance.judging.verdict import Verdict
 from tokenwire_conformance.matrix import EXAMINED, examine, row
-from tokenwire_conformance.talk import Transport
-from tokenwire_conformance.verdict import Verdict
+from tokenwire_conformance.probes.talk import Transport
 
 CHECKS = [check.id for check in select()]
 

@@ -7,10 +7,10 @@ import pytest
 from tokenwire.dialects import dialect_named
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 from tokenwire.protocol.url import parse_url
-from tokenwire_conformance.judge import select
+from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.matrix import examine
+from tokenwire_conformance.probes.talk import ASKED, PATIENCE, Plan, all_probes
 from tokenwire_conformance.run import choose_probes, make_probes, transports_of
-from tokenwire_conformance.talk import ASKED, PATIENCE, Plan, all_probes
 
 CHAT = dialect_named("openai-chat")
 PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")

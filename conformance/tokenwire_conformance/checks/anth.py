@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..anthropic import Block, MessageStream, delta_of, kind_of
-from ..case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
-from ..generation import dialect_of
-from ..registry import active, passive
-from ..stream import SENTINEL, Payload, Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.anthropic import Block, MessageStream, delta_of, kind_of
+from ..reading.generation import dialect_of
+from ..reading.stream import SENTINEL, Payload, Stream
+from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ..case import Case, at, gathered, json_of, not_whole
-from ..chat import ChatStream, Choice
-from ..registry import active, passive
-from ..stream import SENTINEL, Payload
-from ..transcript import Response
-from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, gathered, json_of, not_whole
+from ..judging.registry import active, passive
+from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..reading.chat import ChatStream, Choice
+from ..reading.stream import SENTINEL, Payload
+from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from tokenwire.dialects import DIALECTS
 
-from ..case import Case, at, excerpt, gathered, json_of
-from ..generation import Generation, dialect_of
-from ..registry import active, passive
-from ..stream import Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered, json_of
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.generation import Generation, dialect_of
+from ..reading.stream import Stream
+from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

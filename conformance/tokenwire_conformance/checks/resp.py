@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..case import Case, at, gathered, not_whole
-from ..registry import active, passive
-from ..responses import DELTAS, TERMINALS, Item, Part, ResponseStream, kind_of
-from ..stream import SENTINEL, Payload
-from ..talk import RESPONSES_LIMIT
-from ..verdict import Finding, Inconclusive, Level
+from ..judging.case import Case, at, gathered, not_whole
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level
+from ..probes.talk import RESPONSES_LIMIT
+from ..reading.responses import DELTAS, TERMINALS, Item, Part, ResponseStream, kind_of
+from ..reading.stream import SENTINEL, Payload
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from tokenwire.dialects import DIALECTS
 
-from ..case import Case, asked_for_stream, at, gathered, json_of
-from ..generation import dialect_of
-from ..lines import JSON_LINES
-from ..registry import active, passive
-from ..stream import SENTINEL, Block, Event, Line, Payload, Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, asked_for_stream, at, gathered, json_of
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.generation import dialect_of
+from ..reading.lines import JSON_LINES
+from ..reading.stream import SENTINEL, Block, Event, Line, Payload, Stream
+from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

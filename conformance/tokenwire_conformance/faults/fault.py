@@ -16,8 +16,8 @@ from importlib import import_module
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
-from ..registry import GROUPS
-from ..talk import Transport
+from ..judging.registry import GROUPS
+from ..probes.talk import Transport
 
 __all__ = [
     "FAULTS",

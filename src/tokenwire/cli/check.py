@@ -30,10 +30,10 @@ from .screen import Screen
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from tokenwire_conformance.registry import Check
-    from tokenwire_conformance.report import Report
+    from tokenwire_conformance.judging.registry import Check
+    from tokenwire_conformance.probes.talk import Plan, Probe, Transport
+    from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import Given
-    from tokenwire_conformance.talk import Plan, Probe, Transport
 
 __all__ = ["add_format_options", "add_parser", "print_reports", "run"]
 
@@ -103,11 +103,11 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.case import Case
-    from tokenwire_conformance.judge import judge_all, select
-    from tokenwire_conformance.report import Report
+    from tokenwire_conformance.judging.case import Case
+    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.probes.wire import SocketWire
+    from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import choose_probes, make_probes
-    from tokenwire_conformance.wire import SocketWire
 
     if args.format == "junit":
         need("--format junit")
@@ -155,8 +155,8 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
     """
+    from tokenwire_conformance.probes.talk import ASKED
     from tokenwire_conformance.run import transports_of
-    from tokenwire_conformance.talk import ASKED
 
     if url is not None:
         if url.lower().startswith(("ws:", "wss:")):
@@ -186,7 +186,7 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
 
 def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
     """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
-    from tokenwire_conformance.talk import Plan
+    from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
     fields = header_fields(args.header)
@@ -210,8 +210,10 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
 
 def print_reports(reports: Sequence[Report], form: str) -> int:
     """Prints the verdicts and returns the exit code that they make."""
-    from tokenwire_conformance.report import as_json, as_junit, as_text
-    from tokenwire_conformance.verdict import exit_code
+    from tokenwire_conformance.judging.verdict import exit_code
+    from tokenwire_conformance.reports.json import as_json
+    from tokenwire_conformance.reports.junit import as_junit
+    from tokenwire_conformance.reports.text import as_text
 
     if form == "json":
         sys.stdout.write(as_json(reports))

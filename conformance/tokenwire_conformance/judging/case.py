@@ -9,16 +9,16 @@ from typing import Any
 
 from tokenwire.dialects import DIALECTS
 
-from .anthropic import MessageStream
-from .chat import ChatStream
-from .gemini import Array, GeminiStream
-from .generation import Generation, dialect_of
-from .lines import JSON_LINES, Lines
-from .responses import ResponseStream
-from .sockets import Socket
-from .stream import Stream
-from .talk import ASKED, Probe, all_probes
-from .transcript import Request, Response, Transcript
+from ..probes.talk import ASKED, Probe, all_probes
+from ..reading.anthropic import MessageStream
+from ..reading.chat import ChatStream
+from ..reading.gemini import Array, GeminiStream
+from ..reading.generation import Generation, dialect_of
+from ..reading.lines import JSON_LINES, Lines
+from ..reading.responses import ResponseStream
+from ..reading.sockets import Socket
+from ..reading.stream import Stream
+from ..reading.transcript import Request, Response, Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
 __all__ = [

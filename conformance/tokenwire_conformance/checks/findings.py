@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .case import Case, at, at_frame
-from .sockets import PING, Frame, Socket
-from .verdict import Evidence, Finding
+from ..judging.case import Case, at, at_frame
+from ..judging.verdict import Evidence, Finding
+from ..reading.sockets import PING, Frame, Socket
 
 __all__ = ["BUSY", "answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
 

@@ -161,7 +161,7 @@ def active(
 def catalogue() -> dict[str, Check]:
     """All checks by id, in the order of the catalogue."""
     for group in GROUPS:
-        import_module(f".checks.{group}", __package__)
+        import_module(f"..checks.{group}", __package__)
     return CATALOGUE
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Tool
 
+from ..reading.transcript import Transcript
 from .talk import ASKED, CLOSING, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe, unframed
-from .transcript import Transcript
 
 #: Words of a prompt that is longer than the context of any model known.
 OVERFLOW_WORDS = 1_500_000

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
-from .sockets import CLOSE, PONG, TEXT, Socket
+from ..reading.sockets import CLOSE, PONG, TEXT, Socket
+from ..reading.transcript import Transcript
 from .talk import PATIENCE, PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
-from .transcript import Transcript
 
 __all__ = ["ENDING", "SocketTalk", "asked", "frame", "socket_probe"]
 

@@ -22,7 +22,7 @@ from tokenwire.protocol.url import Target
 from tokenwire.recording import Entry, Recording, Redactor
 from tokenwire.secrecy import Secrets
 
-from .transcript import Transcript
+from ..reading.transcript import Transcript
 from .wire import Wire
 
 __all__ = [
@@ -381,7 +381,7 @@ def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/
 @cache
 def all_probes() -> dict[str, Probe]:
     """All probes by name, in the order in which they are made."""
-    for module in ("probes", "socket_probes"):
+    for module in ("http", "websocket"):
         import_module(f".{module}", __package__)
     return PROBES
 

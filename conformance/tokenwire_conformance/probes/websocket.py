@@ -12,9 +12,9 @@ from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compr
 
 from tokenwire.dialects import DIALECTS
 
-from .responses import TERMINALS
+from ..reading.responses import TERMINALS
+from ..reading.sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
 from .socket_talk import ENDING, GREETING, SocketTalk, Write, asked, frame, socket_probe
-from .sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
 from .talk import CLOSING, QUESTION, QUIET, RESPONSES_LIMIT, SHORT_PATIENCE, Talk, probe
 
 # What is asked of a model.
