@@ -13,7 +13,7 @@ from typing import Any
 from ..judging.case import Case, at, gathered, not_whole
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level
-from ..probes.talk import RESPONSES_LIMIT
+from ..probes.asking import RESPONSES_LIMIT
 from ..reading.responses import DELTAS, TERMINALS, Item, Part, ResponseStream, kind_of
 from ..reading.stream import SENTINEL, Payload
 

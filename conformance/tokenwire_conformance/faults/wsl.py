@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenwire.endpoint import Call, Seams, Turn
 
-from ..probes.talk import RESPONSES_LIMIT
+from ..probes.asking import RESPONSES_LIMIT
 from ..probes.websocket import NO_SUCH_RESPONSE, TOO_BIG
 from .editing import TEXT, Editing, RawFrame
 from .fault import socket_fault

@@ -9,7 +9,8 @@ from typing import Any
 
 from tokenwire.dialects import DIALECTS
 
-from ..probes.talk import ASKED, Probe, all_probes
+from ..probes.asking import PROMPTED
+from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
 from ..reading.chat import ChatStream
 from ..reading.gemini import Array, GeminiStream
@@ -112,7 +113,7 @@ class Case:
         return [
             Generation(body, DIALECTS[dialect])
             for body in bodies
-            if (dialect := dialect_of(body.response)) in ASKED and _asks_for_answer(body.response)
+            if (dialect := dialect_of(body.response)) in PROMPTED and _asks_for_answer(body.response)
         ]
 
     @cached_property

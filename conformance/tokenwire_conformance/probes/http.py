@@ -10,7 +10,8 @@ from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Tool
 
 from ..reading.transcript import Transcript
-from .talk import ASKED, CLOSING, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe, unframed
+from .asking import ASKING, PROMPTED, unframed
+from .talk import CLOSING, NO_SUCH_MODEL, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe
 
 #: Words of a prompt that is longer than the context of any model known.
 OVERFLOW_WORDS = 1_500_000
@@ -34,13 +35,7 @@ _TOOLS = (
 _CHAT = "openai-chat"
 
 #: The dialects whose key is a bearer token (RFC 6750), and so has a scheme.
-_BEARING = tuple(name for name in ASKED if "authorization" in dialect_named(name).key_fields(""))
-
-#: What makes an answer as repeatable as can be.
-_STEADY = {"temperature": 0, "seed": 7}
-
-#: Dialects that count tokens in a stream only when they are told to.
-_COUNT = {name: {"stream_options": {"include_usage": True}} for name in (_CHAT, "openai-completions")}
+_BEARING = tuple(name for name in PROMPTED if "authorization" in dialect_named(name).key_fields(""))
 
 
 def _any_head(transcript: Transcript) -> bool:
@@ -71,13 +66,13 @@ def _events(talk: Talk) -> None:
 @probe("usage", "generation", "a stream with usage, on a connection that shall be closed")
 def _usage(talk: Talk) -> None:
     plan = talk.plan
-    asked = plan.ask(stream=True, more=_COUNT.get(plan.dialect.name))
+    asked = plan.ask(stream=True, more=plan.dialect.usage_members)
     talk.send(plan.request(asked=asked, change={"Connection": "close"}))
     if talk.read_answers():
         talk.read_for(CLOSING)
 
 
-@probe("gzip", "generation", "a stream, with gzip allowed", *ASKED, "eventsource")
+@probe("gzip", "generation", "a stream, with gzip allowed", *ASKING)
 def _gzip(talk: Talk) -> None:
     plan = talk.plan
     change = {"Accept-Encoding": "gzip"}
@@ -109,11 +104,10 @@ def _tools_whole(talk: Talk) -> None:
 
 def _ask_tools(plan: Plan, *, stream: bool = False) -> Asked:
     text = "What are the weather and the time in 東京? Call both tools."
-    more = _STEADY if plan.dialect.name == _CHAT else None
-    return plan.ask(text, stream=stream, max_tokens=256, tools=_TOOLS, more=more)
+    return plan.ask(text, stream=stream, max_tokens=256, tools=_TOOLS, more=plan.asking.steady)
 
 
-@probe("failure", "generation", "a stream of a model that fails within it")
+@probe("failure", "generation", "a stream of a model that fails within it", other_model=True)
 def _failure(talk: Talk) -> None:
     plan = talk.plan
     talk.send(plan.request(asked=plan.ask(stream=True, model=plan.failing_model)))
@@ -121,7 +115,7 @@ def _failure(talk: Talk) -> None:
         talk.read_for(QUIET)
 
 
-@probe("upstream-cut", "generation", "a stream of a model whose upstream breaks off")
+@probe("upstream-cut", "generation", "a stream of a model whose upstream breaks off", other_model=True)
 def _upstream_cut(talk: Talk) -> None:
     plan = talk.plan
     talk.send(plan.request(asked=plan.ask(stream=True, model=plan.cut_model)))
@@ -138,14 +132,14 @@ def _choices(talk: Talk) -> None:
 @probe("logprobs", "generation", "a stream with log probabilities, as repeatable as can be", _CHAT)
 def _logprobs(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, more={"logprobs": True, **_STEADY})))
+    talk.send(plan.request(asked=plan.ask(stream=True, more={"logprobs": True, **plan.asking.steady})))
     talk.read_answers()
 
 
 @probe("whole", "generation", "the plain question without streaming")
 def _whole(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(more=_STEADY if plan.dialect.name == _CHAT else None)))
+    talk.send(plan.request(asked=plan.ask(more=plan.asking.steady)))
     talk.read_answers()
 
 
@@ -321,10 +315,10 @@ def _bad_json(talk: Talk) -> None:
     _refused(talk, plan.request(asked=replace(asked, body=asked.body[:-9])))
 
 
-@probe("unknown-model", "refusal", "a model that does not exist")
+@probe("unknown-model", "refusal", "a model that does not exist", other_model=True)
 def _unknown_model(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(asked=plan.ask(stream=True, model="no-such-model-7f3a", max_tokens=1)))
+    _refused(talk, plan.request(asked=plan.ask(stream=True, model=NO_SUCH_MODEL, max_tokens=1)))
 
 
 @probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words")
@@ -355,12 +349,12 @@ def _huge_body(talk: Talk) -> None:
     talk.read_answers(1, SHORT_PATIENCE)
 
 
-@probe("no-key", "refusal", "a request without a key", *ASKED, "eventsource")
+@probe("no-key", "refusal", "a request without a key", *ASKING)
 def _no_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key=None))
 
 
-@probe("wrong-key", "refusal", "a request with a wrong key", *ASKED, "eventsource")
+@probe("wrong-key", "refusal", "a request with a wrong key", *ASKING)
 def _wrong_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
 
@@ -383,7 +377,7 @@ def _refused(talk: Talk, request: bytes) -> None:
     talk.read_answers()
 
 
-@probe("preflight", "none", "a browser's preflight request (CORS)", *ASKED, "eventsource")
+@probe("preflight", "none", "a browser's preflight request (CORS)", *ASKING)
 def _preflight(talk: Talk) -> None:
     plan = talk.plan
     change = {

@@ -7,32 +7,31 @@ asks and keeps what comes; what it means is for the checks.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any, Literal
-from urllib.parse import quote
 
 from tokenwire._version import __version__
 from tokenwire.dialects import Dialect
 from tokenwire.dialects.dialect import Prompt, Tool
+from tokenwire.errors import LocalProtocolError
 from tokenwire.protocol.url import Target
 from tokenwire.recording import Entry, Recording, Redactor
 from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
+from .asking import PROMPTED, Asking, asking_of, base_of, named_in, whole_in
 from .wire import Wire
 
 __all__ = [
-    "ASKED",
     "CLOSING",
+    "NO_SUCH_MODEL",
     "PATIENCE",
     "PROBES",
     "QUESTION",
     "QUIET",
-    "RESPONSES_LIMIT",
     "SHORT_PATIENCE",
     "Asked",
     "Cost",
@@ -44,7 +43,6 @@ __all__ = [
     "probe",
     "probes_for",
     "run_probe",
-    "unframed",
 ]
 
 #: "generation" where the endpoint has to generate, "refusal" where a sound one refuses before that, "none" where no
@@ -59,53 +57,17 @@ PATIENCE = 60.0
 #: Seconds for an answer that costs the endpoint no generation, and after which silence is a finding.
 SHORT_PATIENCE = 8.0
 
+#: A model that nobody has.
+NO_SUCH_MODEL = "no-such-model-7f3a"
+
 #: Seconds after a response in which bytes that do not belong there would show.
 QUIET = 0.3
 
 #: Seconds in which an endpoint that was asked to close must have done it.
 CLOSING = 2.0
 
-#: The dialects in which a model is asked over HTTP.
-ASKED = (
-    "openai-chat",
-    "openai-completions",
-    "openai-responses",
-    "anthropic-messages",
-    "mistral",
-    "cohere-v2",
-    "gemini",
-    "gemini-interactions",
-    "bedrock-converse",
-    "ollama",
-)
-
 #: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
 QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
-
-#: The least tokens that OpenAI's Responses allow to an answer.
-RESPONSES_LIMIT = 16
-
-#: What asks for an answer that is not streamed, where it is not enough to say nothing.
-_WHOLE: Mapping[str, Mapping[str, Any]] = {"ollama": {"stream": False}}
-
-#: What demands that tools are called.
-_CALL_TOOLS: Mapping[str, Mapping[str, Any]] = {
-    "openai-chat": {"tool_choice": "required"},
-    "openai-responses": {"tool_choice": "required"},
-    "anthropic-messages": {"tool_choice": {"type": "any"}},
-    "mistral": {"tool_choice": "any"},
-    "cohere-v2": {"tool_choice": "REQUIRED"},
-    "gemini": {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
-}
-
-#: What a path ends in, behind the base that it shares with the list of models.
-_TAIL = re.compile(
-    r"/(chat/completions|chat/stream|chat|completions|responses|realtime|messages|models/[^/]+|interactions"
-    r"|model/[^/]+/converse-stream)$"
-)
-
-#: The model in a path that has it there.
-_MODEL = re.compile(r"(?<=/models/)[^/:]+(?=:)|(?<=/model/)[^/]+(?=/converse)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +100,19 @@ class Plan:
         return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
 
     @property
+    def asking(self) -> Asking:
+        """How the dialect is asked."""
+        return asking_of(self.dialect.name)
+
+    @property
     def base_path(self) -> str:
         """The beginning of the path, before what the dialect has there: `/v1`, `/v1beta`, `/api`."""
-        return _TAIL.sub("", self.target.path.partition("?")[0]).rstrip("/")
+        return base_of(self.target.path)
 
     @property
     def models_path(self) -> str:
         """Where the endpoint lists its models, beside the path that is probed."""
-        return self.base_path + ("/tags" if self.dialect.name == "ollama" else "/models")
+        return self.base_path + self.asking.models
 
     @property
     def nowhere(self) -> str:
@@ -171,21 +138,32 @@ class Plan:
 
         :param model: another one than ours.
         :param more: members of the body besides.
+        :raises LocalProtocolError: where neither the path nor the body of such a question can name another model.
         """
-        name = self.dialect.name
-        limit = max(max_tokens, RESPONSES_LIMIT) if name == "openai-responses" else max_tokens
-        asked = self.dialect.ask(Prompt(text, self.model if model is None else model, max_tokens=limit, tools=tools))
+        asking, named = self.asking, self.model if model is None else model
+        limit = max(max_tokens, asking.least_tokens)
+        asked = self.dialect.ask(Prompt(text, named, max_tokens=limit, tools=tools))
         completed = self.dialect.body(asked)
         body = {member: completed[member] for member in asked if member in completed}
-        body |= completed if stream else _WHOLE.get(name, {})
+        body |= completed if stream else asking.whole
         if tools:
-            body |= _CALL_TOOLS.get(name, {})
+            body |= asking.call_tools
         path = self.target.path
-        if model is not None:
-            path = _MODEL.sub(lambda _: quote(model, safe=""), path)
+        if model is not None and body.get("model") != model:
+            path = self._path_naming(model)
         if not stream:
-            path = whole_path(path)
+            path = whole_in(path, self.dialect)
         return Asked(path, json.dumps({**body, **(more or {})}, ensure_ascii=False).encode())
+
+    def _path_naming(self, model: str) -> str:
+        path = named_in(self.target.path, self.dialect, model)
+        if path == self.target.path and model != self.model:
+            raise LocalProtocolError(
+                f"no model but that of the URL can be asked: {self.dialect.name} names the model in the path, and"
+                f" {self.target.path} has no place for it. Give a URL that ends like {self.dialect.path}, or leave out"
+                " the checks that ask another model (--skip)"
+            )
+        return path
 
     def request(
         self,
@@ -230,18 +208,6 @@ class Plan:
     def _key_fields(self, token: str, scheme: str) -> dict[str, str]:
         fields = self.dialect.key_fields(token)
         return {name.title(): value.replace("Bearer ", f"{scheme} ", 1) for name, value in fields.items()}
-
-
-def whole_path(path: str) -> str:
-    """Where an answer that is not streamed is asked for, if the path of the stream says that it is one."""
-    return unframed(path).replace(":streamGenerateContent", ":generateContent").replace("/converse-stream", "/converse")
-
-
-def unframed(path: str) -> str:
-    """The path of a stream, without the framing that its query asks for (`alt=sse`)."""
-    where, _, query = path.partition("?")
-    members = [member for member in query.split("&") if member and member != "alt=sse"]
-    return where + ("?" + "&".join(members) if members else "")
 
 
 class Talk:
@@ -352,6 +318,7 @@ class Probe:
 
     :ivar dialects: for which it is made; over WebSocket none stands for all.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
+    :ivar other_model: it asks for another model than the plain question does.
     """
 
     name: str
@@ -362,6 +329,7 @@ class Probe:
     talk: type[Talk] = Talk
     transport: Transport = "http/1.1"
     slow: bool = False
+    other_model: bool = False
 
 
 PROBES: dict[str, Probe] = {}
@@ -398,15 +366,21 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
 
 
 def probe(
-    name: str, cost: Cost, about: str, *dialects: str, beside: Transport = "http/1.1"
+    name: str,
+    cost: Cost,
+    about: str,
+    *dialects: str,
+    beside: Transport = "http/1.1",
+    other_model: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
+    :param other_model: it asks for another model than the plain question does.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects or ASKED, transport=beside)
+        PROBES[name] = Probe(name, cost, about, script, dialects or PROMPTED, transport=beside, other_model=other_model)
         return script
 
     return declare

@@ -14,8 +14,9 @@ from tokenwire.dialects import DIALECTS
 
 from ..reading.responses import TERMINALS
 from ..reading.sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
+from .asking import FORGIVING, RESPONSES_LIMIT, SPOKEN
 from .socket_talk import ENDING, GREETING, SocketTalk, Write, asked, frame, socket_probe
-from .talk import CLOSING, QUESTION, QUIET, RESPONSES_LIMIT, SHORT_PATIENCE, Talk, probe
+from .talk import CLOSING, NO_SUCH_MODEL, QUESTION, QUIET, SHORT_PATIENCE, Talk, probe
 
 # What is asked of a model.
 
@@ -518,11 +519,8 @@ TOO_BIG_SENT = 64 * 1024
 #: What no dialect knows, by probe.
 NONSENSE = {"ws-bad-json": b'{"model": ', "ws-unknown-type": b'{"type": "tokenwire.unknown"}'}
 
-#: The dialects that have answers of their own, of them those that go on after an error (Gemini Live closes instead),
-#: and those that are spoken over HTTP too.
-_SPOKEN = tuple(name for name, dialect in DIALECTS.items() if dialect.opening is not None and name != "raw")
-_FORGIVING = tuple(name for name in _SPOKEN if name != "gemini-live")
-_TWINS = tuple(name for name in _SPOKEN if not DIALECTS[name].websocket_only)
+#: The dialects that are spoken over HTTP too.
+_TWINS = tuple(name for name in SPOKEN if not DIALECTS[name].websocket_only)
 
 
 @socket_probe("ws-big-question", "generation", "a question of 1 MiB, nearly all of it blanks")
@@ -550,7 +548,7 @@ def _two_questions(talk: SocketTalk) -> None:
 
 
 def _declare_nonsense(name: str, about: str) -> None:
-    @socket_probe(name, "generation", about, *_FORGIVING)
+    @socket_probe(name, "generation", about, *FORGIVING)
     def script(talk: SocketTalk) -> None:
         if talk.open():
             question = talk.lead()
@@ -594,7 +592,7 @@ def _continued(talk: SocketTalk) -> None:
         return
     if ask() and ask(previous_response_id=_last_response(talk)) and ask(previous_response_id=NO_SUCH_RESPONSE):
         known = _last_response(talk)
-        if ask(previous_response_id=known, model="no-such-model-7f3a"):
+        if ask(previous_response_id=known, model=NO_SUCH_MODEL):
             ask(previous_response_id=known)
     talk.bye()
 

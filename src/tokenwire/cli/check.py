@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -55,6 +55,8 @@ examples:
 
 
 def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    from tokenwire_conformance.probes.asking import ASKING, SPOKEN
+
     parser = subparsers.add_parser(
         "check",
         help="judge an endpoint",
@@ -69,9 +71,8 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="openai-chat, openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, gemini, "
-        "ollama or eventsource (by default as the URL has it, else openai-chat); for a ws or wss URL any that is "
-        "spoken over WebSocket (else holysheep), or raw for one that is not known",
+        help=f"{_listed(ASKING)} (by default as the URL has it, else openai-chat); for a ws or wss URL "
+        f"{_listed([*SPOKEN, 'raw'])} (by default as the URL has it, else holysheep; raw is for one that is not known)",
     )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(
@@ -92,6 +93,11 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
     add_format_options(parser)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
 
 
 def add_format_options(parser: argparse.ArgumentParser) -> None:
@@ -155,17 +161,17 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
     """
-    from tokenwire_conformance.probes.talk import ASKED
+    from tokenwire_conformance.probes.asking import ASKING, PROMPTED
     from tokenwire_conformance.run import transports_of
 
     if url is not None:
         if url.lower().startswith(("ws:", "wss:")):
             return [("websocket", dialect_named(dialect or _spoken_at(url)))]
         guessed = guess_dialect(url).dialect
-        return [("http/1.1", dialect_named(dialect or (guessed if guessed in ASKED else "openai-chat")))]
+        return [("http/1.1", dialect_named(dialect or (guessed if guessed in PROMPTED else "openai-chat")))]
     if dialect is not None:
         named = dialect_named(dialect)
-        return [("http/1.1" if named.name in ASKED or named.opening is None else "websocket", named)]
+        return [("http/1.1" if named.name in ASKING or named.opening is None else "websocket", named)]
     both: list[tuple[Transport, Dialect]] = [
         ("http/1.1", dialect_named("openai-chat")),
         ("websocket", dialect_named("holysheep")),
