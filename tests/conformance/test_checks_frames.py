@@ -6,7 +6,7 @@ import pytest
 from hand_made import handshake, verdict
 
 from tokenwire_conformance.probes.socket_talk import frame
-from tokenwire_conformance.reading.sockets import BINARY, CLOSE, PING, PONG, TEXT
+from tokenwire_conformance.reading.frames import BINARY, CLOSE, PING, PONG, TEXT
 from tokenwire_conformance.reading.transcript import Transcript
 
 Said = tuple[str, bytes]

@@ -8,7 +8,7 @@ import pytest
 from hand_made import answer, handshake, verdict
 
 from tokenwire_conformance.probes.socket_talk import frame
-from tokenwire_conformance.reading.sockets import CLOSE
+from tokenwire_conformance.reading.frames import CLOSE
 from tokenwire_conformance.reading.transcript import Transcript
 
 GRANTED = handshake()

@@ -17,7 +17,7 @@ from tokenwire_conformance.probes.socket_talk import frame
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.probes.websocket import NONSENSE, TOO_BIG
 from tokenwire_conformance.probes.wire import MemoryWire
-from tokenwire_conformance.reading.sockets import CLOSE, PING, PONG, TEXT
+from tokenwire_conformance.reading.frames import CLOSE, PING, PONG, TEXT
 from tokenwire_conformance.reading.transcript import Transcript
 
 Said = tuple[str, bytes, float]

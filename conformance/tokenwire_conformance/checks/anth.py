@@ -11,8 +11,8 @@ from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.anthropic import Block, MessageStream, delta_of, kind_of
 from ..reading.generation import dialect_of
+from ..reading.http import Response
 from ..reading.stream import SENTINEL, Payload, Stream
-from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -10,7 +10,7 @@ from tokenwire.secrecy import REDACTED_FIELDS
 from ..judging.case import Case, asked_for_stream, at, excerpt
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
-from ..reading.transcript import Response
+from ..reading.http import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -12,8 +12,8 @@ from ..judging.case import Case, at, gathered, json_of, not_whole
 from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
 from ..reading.chat import ChatStream, Choice
+from ..reading.http import Response
 from ..reading.stream import SENTINEL, Payload
-from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -10,8 +10,8 @@ from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
 from ..reading.generation import Generation, dialect_of
+from ..reading.http import Response
 from ..reading.stream import Stream
-from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

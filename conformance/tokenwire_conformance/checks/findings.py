@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ..judging.case import Case, at, at_frame
 from ..judging.verdict import Evidence, Finding
-from ..reading.sockets import PING, Frame, Socket
+from ..reading.frames import PING, Frame
+from ..reading.sockets import Socket
 
 __all__ = ["BUSY", "answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
 

@@ -11,8 +11,8 @@ from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.gemini import Array, Candidate, GeminiStream
 from ..reading.generation import dialect_of
+from ..reading.http import Response
 from ..reading.stream import SENTINEL, Stream
-from ..reading.transcript import Response
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

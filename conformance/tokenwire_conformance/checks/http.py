@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from ..judging.case import Case, asked_for_stream, at, excerpt
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.http import Response
 from ..reading.lines import JSON_LINES
-from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

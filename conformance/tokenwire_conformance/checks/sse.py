@@ -14,9 +14,9 @@ from ..judging.case import Case, asked_for_stream, at, gathered, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.generation import dialect_of
+from ..reading.http import Response
 from ..reading.lines import JSON_LINES
 from ..reading.stream import SENTINEL, Block, Event, Line, Payload, Stream
-from ..reading.transcript import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
-from ..reading.sockets import BINARY, Socket
+from ..reading.frames import BINARY
+from ..reading.sockets import Socket
 from .findings import answered, instead, last_frame, not_taken, noted, pong_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO

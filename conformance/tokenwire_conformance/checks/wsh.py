@@ -11,8 +11,8 @@ from ..judging.case import Case, at, at_frame, excerpt, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import FOREIGN_ORIGIN
+from ..reading.http import Response
 from ..reading.sockets import Socket
-from ..reading.transcript import Response
 from .findings import BUSY
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO

@@ -8,7 +8,8 @@ from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import IDLE
-from ..reading.sockets import CLOSE, PING, PONG, TEXT, Frame, Socket
+from ..reading.frames import CLOSE, PING, PONG, TEXT, Frame
+from ..reading.sockets import Socket
 from .findings import instead, last_frame
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO

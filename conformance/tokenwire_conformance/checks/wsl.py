@@ -19,8 +19,10 @@ from ..judging.case import Case, at, at_frame, excerpt
 from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import NONSENSE
+from ..reading.frames import TEXT
+from ..reading.messages import Message
 from ..reading.responses import TERMINALS
-from ..reading.sockets import TEXT, Message, Socket
+from ..reading.sockets import Socket
 from ..reading.stream import Stream
 from .findings import answered, instead, last_frame
 

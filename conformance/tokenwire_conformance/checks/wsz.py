@@ -9,7 +9,9 @@ from ..judging.case import Case, at
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import BOMB_SIZE
-from ..reading.sockets import TEXT, Extension, Socket, window_bits
+from ..reading.deflate import Extension, window_bits
+from ..reading.frames import TEXT
+from ..reading.sockets import Socket
 from .findings import BUSY, answered, instead, last_frame, not_taken, noted
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO

@@ -15,11 +15,12 @@ from ..reading.anthropic import MessageStream
 from ..reading.chat import ChatStream
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
+from ..reading.http import Request, Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
 from ..reading.stream import Stream
-from ..reading.transcript import Request, Response, Transcript
+from ..reading.transcript import Transcript
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
 __all__ = [

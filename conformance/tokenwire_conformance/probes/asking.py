@@ -125,16 +125,18 @@ def whole_in(path: str, dialect: Dialect) -> str:
     return path.replace(tail, asking_of(dialect.name).whole_tail) if tail else path
 
 
-def named_in(path: str, dialect: Dialect, model: str) -> str:
-    """The path with another model in it, where the dialect has the model in its path; else the path as it is.
+def named_in(path: str, dialect: Dialect, model: str) -> str | None:
+    """The path with another model in it, where the dialect has the model in its path; None where there is no place.
 
     The model is the part of the path before what the dialect has behind its `{model}`, whatever stands before it:
     `/models/`, `/tunedModels/`, a gateway's prefix.
     """
     where, mark, query = path.partition("?")
     for tail in filter(None, (_stream_tail(dialect), asking_of(dialect.name).whole_tail)):
-        where = re.sub(rf"[^/]+(?={re.escape(tail)}\Z)", lambda _: quote(model, safe=""), where)
-    return where + mark + query
+        named, places = re.subn(rf"[^/]+(?={re.escape(tail)}\Z)", lambda _: quote(model, safe=""), where)
+        if places:
+            return named + mark + query
+    return None
 
 
 def _stream_tail(dialect: Dialect) -> str:

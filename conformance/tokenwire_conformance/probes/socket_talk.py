@@ -11,7 +11,8 @@ from typing import Any, Literal
 from tokenwire.dialects.dialect import Prompt
 from tokenwire.framing.websocket import close_payload, mask
 
-from ..reading.sockets import CLOSE, PONG, TEXT, Socket
+from ..reading.frames import CLOSE, PONG, TEXT
+from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
 from .talk import PATIENCE, PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 
@@ -71,21 +72,15 @@ class SocketTalk(Talk):
     #: Pings that have been answered.
     _pongs = 0
 
-    #: What has gone over the WebSocket, and after how many entries of the transcript that was read.
-    _read_at: tuple[int, Socket | None] = (0, None)
+    _socket: Socket | None = None
 
     @property
     def socket(self) -> Socket | None:
         """What has gone over the WebSocket so far; None where none was granted."""
-        if self._read_at[0] != len(self._entries):
-            self._read_at = (len(self._entries), self._socket())
-        return self._read_at[1]
-
-    def _socket(self) -> Socket | None:
-        responses = self.transcript.responses
-        if not responses or responses[0].status != 101 or not responses[0].head_complete:
-            return None
-        return Socket(responses[0], self.plan.dialect)
+        if self._socket is None:
+            granted = (r for r in self.transcript.responses[:1] if r.status == 101 and r.head_complete)
+            self._socket = next((Socket(response, self.plan.dialect) for response in granted), None)
+        return self._socket
 
     def shake(self, **request: Any) -> None:
         """Asks for a WebSocket and reads the answer. The arguments are those of `handshake`."""
@@ -201,7 +196,7 @@ class SocketTalk(Talk):
     def bye(self, code: int = 1000) -> None:
         """Says Close, first or in answer to the server's; reads on until the server has said it, and a moment more."""
         if self.socket is not None:
-            if not any(sent.opcode == CLOSE for sent in self.socket.sent):
+            if self.socket.goodbye is None:
                 self.send(frame(CLOSE, close_payload(code)))
             self.read_socket(lambda socket: socket.close is not None, ENDING)
         self.read_for(QUIET)
@@ -211,7 +206,7 @@ class SocketTalk(Talk):
         self.read_socket(lambda socket: socket.failed, seconds, pong=pong)
 
     def _answer_pings(self, socket: Socket) -> None:
-        if socket.close is None and not any(sent.opcode == CLOSE for sent in socket.sent):
+        if socket.close is None and socket.goodbye is None:
             for ping in socket.pings[self._pongs :]:
                 self._pongs += 1
                 self.send(frame(PONG, ping.payload))

@@ -157,7 +157,7 @@ class Plan:
 
     def _path_naming(self, model: str) -> str:
         path = named_in(self.target.path, self.dialect, model)
-        if path == self.target.path and model != self.model:
+        if path is None:
             raise LocalProtocolError(
                 f"no model but that of the URL can be asked: {self.dialect.name} names the model in the path, and"
                 f" {self.target.path} has no place for it. Give a URL that ends like {self.dialect.path}, or leave out"
@@ -219,7 +219,8 @@ class Talk:
         self.name = name
         self.plan = plan
         self._wire = wire
-        self._entries: list[Entry] = []
+        #: What has gone over the wire so far, as it was. It grows.
+        self.transcript = Transcript(name, Recording({}, []))
         self._zero = wire.now()
         self._over = False
 
@@ -231,11 +232,6 @@ class Talk:
     def over(self) -> bool:
         """The endpoint has ended the connection."""
         return self._over
-
-    @property
-    def transcript(self) -> Transcript:
-        """What has gone over the wire so far, as it was."""
-        return Transcript(self.name, Recording({}, list(self._entries)))
 
     def connect(self) -> None:
         self._wire.connect()
@@ -284,7 +280,9 @@ class Talk:
             self._note("left open" if _complete(self.transcript) else "closed by us")
             self._wire.close()
         redactor = Redactor(secrets)
-        entries = [kept for entry in self._entries for kept in redactor.feed(entry)] + redactor.flush()
+        entries = [
+            kept for entry in self.transcript.recording.entries for kept in redactor.feed(entry)
+        ] + redactor.flush()
         return Transcript(
             self.name,
             Recording({"transport": self.transport, "probe": self.name, "dialect": self.plan.dialect.name}, entries),
@@ -309,7 +307,7 @@ class Talk:
         self._wire.close()
 
     def _note(self, kind: str, data: bytes = b"") -> None:
-        self._entries.append(Entry(self._wire.now() - self._zero, kind, data))
+        self.transcript.add(Entry(self._wire.now() - self._zero, kind, data))
 
 
 @dataclass(frozen=True, slots=True)

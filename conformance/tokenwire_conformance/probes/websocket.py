@@ -12,8 +12,10 @@ from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compr
 
 from tokenwire.dialects import DIALECTS
 
+from ..reading.deflate import Extension, window_bits
+from ..reading.frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 from ..reading.responses import TERMINALS
-from ..reading.sockets import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Extension, Socket, window_bits
+from ..reading.sockets import Socket
 from .asking import FORGIVING, RESPONSES_LIMIT, SPOKEN
 from .socket_talk import ENDING, GREETING, SocketTalk, Write, asked, frame, socket_probe
 from .talk import CLOSING, NO_SUCH_MODEL, QUESTION, QUIET, SHORT_PATIENCE, Talk, probe
@@ -612,14 +614,23 @@ def _declare_together(name: str, about: str, *lanes: str) -> None:
             named = [{"stream_id": lane} if lane else {} for lane in lanes]
             pairs = zip(limits, named, strict=True)
             talk.send(b"".join(_create(talk, max_output_tokens=limit, **lane) for limit, lane in pairs))
-            talk.read_socket(lambda socket: socket.failed or _over(socket) >= len(lanes))
+            over = _Over()
+            talk.read_socket(lambda socket: socket.failed or over.count(socket) >= len(lanes))
             talk.bye()
 
 
-def _over(socket: Socket) -> int:
-    """Responses that have come to their end, and errors."""
-    values = [message.value for message in socket.messages]
-    return sum(isinstance(value, dict) and value.get("type") in (*TERMINALS, "error") for value in values)
+class _Over:
+    """Counts the responses that have come to their end, and errors, each message once."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._over = 0
+
+    def count(self, socket: Socket) -> int:
+        values = [message.value for message in socket.messages[self._messages :]]
+        self._messages += len(values)
+        self._over += sum(isinstance(value, dict) and value.get("type") in (*TERMINALS, "error") for value in values)
+        return self._over
 
 
 _declare_together("ws-lanes", "three questions at once, two of them in one lane", "one", "one", "two")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .http import Response
 from .stream import Payload, Stream
-from .transcript import Response
 
 __all__ = ["Block", "MessageStream", "delta_of", "kind_of"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from tokenwire.dialects import DIALECTS
 
+from .http import Response
 from .stream import Payload, Stream
-from .transcript import Response
 
 __all__ = ["ChatStream", "Choice"]
 

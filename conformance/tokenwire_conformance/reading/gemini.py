@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from .http import Response
 from .stream import Stream
-from .transcript import Response
 
 __all__ = ["Array", "Candidate", "Chunk", "GeminiStream"]
 

@@ -16,9 +16,9 @@ from tokenwire.dialects.events import Error, ReasoningDelta, StreamEvent, TextDe
 from tokenwire.dialects.guess import guess_dialect
 from tokenwire.framing.sse import ServerSentEvent
 
+from .http import Response
 from .lines import Lines
 from .stream import Stream
-from .transcript import Response
 
 __all__ = ["Generation", "Step", "dialect_of"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .transcript import Response
+from .http import Response
 
 __all__ = ["JSON_LINES", "JSONLine", "Lines"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from .http import Response
 from .stream import Payload, Stream
-from .transcript import Response
 
 __all__ = ["DELTAS", "TERMINALS", "Item", "Part", "ResponseStream", "kind_of"]
 

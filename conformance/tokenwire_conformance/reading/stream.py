@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .transcript import Response
+from .http import Response
 
 __all__ = ["Block", "Event", "Line", "Stream"]
 
