@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
-from ..probes.websocket import IDLE
+from ..probes.sessions import IDLE
 from ..reading.frames import CLOSE, PING, PONG, TEXT, Frame
 from ..reading.sockets import Socket
 from .findings import instead, last_frame

@@ -18,7 +18,7 @@ from tokenwire.dialects.decoder import Decoder
 from ..judging.case import Case, at, at_frame, excerpt
 from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
-from ..probes.websocket import NONSENSE
+from ..probes.sessions import NONSENSE
 from ..reading.frames import TEXT
 from ..reading.messages import Message
 from ..reading.responses import TERMINALS

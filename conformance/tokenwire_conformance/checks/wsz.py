@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..judging.case import Case, at
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
-from ..probes.websocket import BOMB_SIZE
+from ..probes.deflate import BOMB_SIZE
 from ..reading.deflate import Extension, window_bits
 from ..reading.frames import TEXT
 from ..reading.sockets import Socket

@@ -12,7 +12,7 @@ from typing import Any
 from tokenwire.endpoint import Call, Seams, Turn
 
 from ..probes.asking import RESPONSES_LIMIT
-from ..probes.websocket import NO_SUCH_RESPONSE, TOO_BIG
+from ..probes.sessions import NO_SUCH_RESPONSE, TOO_BIG
 from .editing import TEXT, Editing, RawFrame
 from .fault import socket_fault
 

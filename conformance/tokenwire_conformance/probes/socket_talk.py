@@ -16,7 +16,25 @@ from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
 from .talk import PATIENCE, PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 
-__all__ = ["ENDING", "SocketTalk", "asked", "frame", "socket_probe"]
+__all__ = [
+    "ENDING",
+    "EXTENSIONS",
+    "GREETING",
+    "PAYLOAD",
+    "Script",
+    "SocketTalk",
+    "Write",
+    "asked",
+    "asking",
+    "frame",
+    "halves",
+    "invalid",
+    "opened",
+    "shaking",
+    "socket_probe",
+    "text",
+    "visiting",
+]
 
 #: Seconds in which a server must have ended the connection after both sides have said Close. The standard names
 #: none; five are generous.
@@ -27,6 +45,11 @@ GREETING = 0.1
 
 #: Makes the frames of a message.
 Write = Callable[[bytes], bytes]
+
+EXTENSIONS = "Sec-WebSocket-Extensions"
+
+#: What a ping or a Close has in it, to be known again.
+PAYLOAD = b"tokenwire"
 
 
 def frame(
@@ -60,8 +83,17 @@ def asked(plan: Plan) -> dict[str, Any]:
     return plan.dialect.ask(Prompt(QUESTION, plan.model, max_tokens=48))
 
 
-def _text(payload: bytes) -> bytes:
+def text(payload: bytes) -> bytes:
+    """A text message in one frame."""
     return frame(TEXT, payload)
+
+
+def halves(payload: bytes) -> tuple[bytes, bytes]:
+    """The payload cut in the middle, between two characters."""
+    place = len(payload) // 2
+    while payload[place] & 0xC0 == 0x80:
+        place += 1
+    return payload[:place], payload[place:]
 
 
 class SocketTalk(Talk):
@@ -126,7 +158,7 @@ class SocketTalk(Talk):
         assert opening is not None
         return [json.dumps(message, ensure_ascii=False).encode() for message in opening(asked(self.plan))]
 
-    def ask(self, write: Write = _text, *, lead: Write = _text) -> bool:
+    def ask(self, write: Write = text, *, lead: Write = text) -> bool:
         """Asks the question and reads until it is answered in full; whether it was.
 
         :param write: makes the frames of the last message.
@@ -138,7 +170,7 @@ class SocketTalk(Talk):
         self.send(write(self.lead(lead)))
         return self.await_answer(before)
 
-    def lead(self, write: Write = _text) -> bytes:
+    def lead(self, write: Write = text) -> bytes:
         """Says all messages of the question but the last one, which is returned."""
         *first, last = self.question
         for payload in first:
@@ -226,3 +258,49 @@ def socket_probe(
         return script
 
     return declare
+
+
+#: What a probe does on its connection.
+Script = Callable[[SocketTalk], None]
+
+
+def shaking(**request: Any) -> Script:
+    """A script: a handshake, and no more. The arguments are those of `SocketTalk.handshake`."""
+    return lambda talk: talk.shake(**request)
+
+
+def opened(script: Script, **request: Any) -> Script:
+    """A script on a WebSocket: opens it, does what is to be done where it was granted, and says Close."""
+
+    def run(talk: SocketTalk) -> None:
+        if talk.open(**request):
+            script(talk)
+            talk.bye()
+
+    return run
+
+
+def visiting(change: Mapping[str, str | None]) -> Script:
+    """A script: a handshake with these changes, and a Close where it was granted."""
+    return opened(lambda _: None, change=change)
+
+
+def asking(write: Write = text, *, lead: Write = text) -> Script:
+    """A script: the question in these frames, its answer, and a Close. The arguments are those of `SocketTalk.ask`."""
+
+    @opened
+    def script(talk: SocketTalk) -> None:
+        talk.ask(write, lead=lead)
+
+    return script
+
+
+def invalid(write: Write) -> Script:
+    """A script: what must fail the connection, made of the question; then the server has its time to do so."""
+
+    def script(talk: SocketTalk) -> None:
+        if talk.open():
+            talk.send(write(talk.lead()))
+            talk.await_failure()
+
+    return script

@@ -347,7 +347,7 @@ def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/
 @cache
 def all_probes() -> dict[str, Probe]:
     """All probes by name, in the order in which they are made."""
-    for module in ("http", "websocket"):
+    for module in ("http", "websocket", "deflate", "sessions"):
         import_module(f".{module}", __package__)
     return PROBES
 
