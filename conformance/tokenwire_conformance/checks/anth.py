@@ -9,7 +9,7 @@ from typing import Any
 from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
-from ..reading.anthropic import Block, MessageStream, delta_of, kind_of
+from ..reading.anthropic import ContentBlock, MessageStream, delta_of, kind_of
 from ..reading.generation import dialect_of
 from ..reading.http import Response
 from ..reading.stream import SENTINEL, Payload, Stream
@@ -55,7 +55,7 @@ def _has_thinking(message: MessageStream) -> bool:
     return any(block.kind == "thinking" for block in message.blocks)
 
 
-def _label(block: Block) -> str:
+def _label(block: ContentBlock) -> str:
     return f"block {block.index}" if block.index is not None else "a block"
 
 

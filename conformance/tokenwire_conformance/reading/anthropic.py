@@ -9,7 +9,7 @@ from typing import Any
 from .http import Response
 from .stream import Payload, Stream
 
-__all__ = ["Block", "MessageStream", "delta_of", "kind_of"]
+__all__ = ["ContentBlock", "MessageStream", "delta_of", "kind_of"]
 
 
 def kind_of(payload: Payload) -> str:
@@ -19,7 +19,7 @@ def kind_of(payload: Payload) -> str:
 
 
 @dataclass(slots=True)
-class Block:
+class ContentBlock:
     """One block of content, from its start on.
 
     :ivar stop: what closes it; None where nothing did.
@@ -85,13 +85,13 @@ class MessageStream:
         return self.stream.complete and not self.stream.end_discarded and not self.errors and bool(self.told)
 
     @cached_property
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[ContentBlock]:
         """The blocks in the order of their starts. A delta or a stop belongs to the open one with its index."""
-        blocks: list[Block] = []
+        blocks: list[ContentBlock] = []
         for payload in self.events:
             index = payload.value.get("index")
             if kind_of(payload) == "content_block_start":
-                blocks.append(Block(index, payload))
+                blocks.append(ContentBlock(index, payload))
                 continue
             block = next((one for one in reversed(blocks) if one.index == index and one.stop is None), None)
             if block is not None and kind_of(payload) == "content_block_delta":

@@ -132,4 +132,5 @@ class Frames:
 
 def _length_size(second: int) -> Literal[0, 2, 8]:
     """Bytes of the extended length, by the second byte of a header."""
-    return {126: 2, 127: 8}.get(second & 0x7F, 0)  # type: ignore[return-value]
+    short = second & 0x7F
+    return 2 if short == 126 else 8 if short == 127 else 0
