@@ -90,6 +90,7 @@ class Frames:
     @property
     def first(self) -> Frame | None:
         """The first frame, complete or cut."""
+        self.read()
         return self.whole[0] if self.whole else self.cut
 
     @property
