@@ -299,7 +299,7 @@ def test_trust_can_be_told_to_another_process() -> None:
 
 
 def test_no_certificate_is_asked_of_a_url_in_the_clear(url: str) -> None:
-    from tokenwire_conformance.wire import SocketWire
+    from tokenwire_conformance.probes.wire import SocketWire
 
     context = Trust(insecure=True).context()
     wire = SocketWire(parse_url(url, websocket=False), context)
