@@ -55,14 +55,14 @@ def test_curl_i_has_lost_the_chunks() -> None:
     capture = one(curl_i(recording()))
     assert capture.source == "curl -i"
     assert capture.recording.received == HEAD + BODY
-    assert layers(capture) == {"REQUEST", "FRAMING", "END", "TIMES"}
+    assert layers(capture) == {"REQUEST", "FRAMING", "AFTER", "END", "TIMES"}
 
 
 def test_raw_it_has_them() -> None:
     capture = one(curl_raw(recording()))
     assert capture.source == "curl --raw -i"
     assert capture.recording.received == recording().received
-    assert layers(capture) == {"REQUEST", "END", "TIMES"}
+    assert layers(capture) == {"REQUEST", "AFTER", "END", "TIMES"}
 
 
 @pytest.mark.parametrize("size", [b"  5\r\n", b"0x5\r\n", b"5 \r\n", b"5;ext=1\r\n", b"-5\r\n", b"5\n", b"G\r\n"])
@@ -77,7 +77,7 @@ def test_and_what_is_none_is_none(body: bytes) -> None:
 
 def test_without_chunks_nothing_is_lost_with_them() -> None:
     head = b"HTTP/1.1 401 No\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
-    assert layers(one(head + b"{}")) == {"REQUEST", "END", "TIMES"}
+    assert layers(one(head + b"{}")) == {"REQUEST", "AFTER", "END", "TIMES"}
 
 
 def test_a_coding_that_curl_took_off_is_gone_and_one_that_is_there_is_not() -> None:
@@ -208,7 +208,7 @@ def test_a_bare_body_gets_a_head_that_is_not_shown(body: bytes, media_type: byte
     capture = one(body)
     assert capture.recording.received[capture.offset :] == body
     assert media_type in capture.recording.received[: capture.offset]
-    assert layers(capture) == {"REQUEST", "FIELDS", "HEAD", "FRAMING", "CODING", "END", "TIMES"}
+    assert layers(capture) == {"REQUEST", "FIELDS", "HEAD", "FRAMING", "CODING", "AFTER", "END", "TIMES"}
 
 
 # HAR.
@@ -221,7 +221,7 @@ def test_a_har_has_fields_and_text(make: Any) -> None:
     assert text == BODY
     assert capture.recording.sent.endswith(ASKED)
     assert capture.recording.sent.startswith(b"POST /v1/chat/completions?v=1 HTTP/1.1\r\n")
-    assert layers(capture) == {"HEAD", "FRAMING", "CODING", "OCTETS", "END", "TIMES"}
+    assert layers(capture) == {"HEAD", "FRAMING", "CODING", "OCTETS", "AFTER", "END", "TIMES"}
 
 
 def changed(**members: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tokenwire.dialects import DIALECTS
+from tokenwire.recording.captures import Layer
 
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
@@ -242,7 +243,8 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
     else:
         offset = response.offset if offset is None else offset
         data = transcript.received[offset : offset + EXCERPT]
-    return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+    seconds = None if transcript.misses(Layer.TIMES) else transcript.seconds_at(offset)
+    return Evidence(transcript.name, offset - transcript.capture.offset, seconds, data)
 
 
 def at_frame(socket: Socket, offset: int) -> Evidence:
@@ -284,7 +286,12 @@ def excerpt(data: bytes) -> str:
 
 
 def asked_for_stream(response: Response) -> bool:
-    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events."""
+    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
+
+    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    """
+    if response.transcript.misses(Layer.REQUEST):
+        return _looks_like_events(response)
     request = response.request
     if request.method == "GET":
         return "text/event-stream" in request.header("accept")
@@ -319,8 +326,11 @@ def _is_stream(response: Response) -> bool:
         return False
     if response.media_type == "text/event-stream":
         return not (_wants_lines(response) and response.content.startswith(b"{"))
-    looks_like_one = response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
-    return asked_for_stream(response) and looks_like_one
+    return asked_for_stream(response) and _looks_like_events(response)
+
+
+def _looks_like_events(response: Response) -> bool:
+    return response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
 
 
 def _is_lines(response: Response) -> bool:
@@ -331,8 +341,8 @@ def _is_lines(response: Response) -> bool:
 
 def _wants_lines(response: Response) -> bool:
     """Ollama was asked for a stream."""
-    request = response.request
-    return request.method == "POST" and asked_for_stream(response) and dialect_of(response) == "ollama"
+    asked = response.request.method == "POST" and asked_for_stream(response)
+    return (asked or response.transcript.misses(Layer.REQUEST)) and dialect_of(response) == "ollama"
 
 
 def _is_array(response: Response) -> bool:

@@ -22,7 +22,7 @@ from tokenwire.recording import Entry, Recording, Redactor
 from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
-from .asking import PROMPTED, Asking, asking_of, base_of, named_in, whole_in
+from .asking import PROMPTED, Asking, asking_of, base_of, named_in, unframed, whole_in
 from .wire import Wire
 
 __all__ = [

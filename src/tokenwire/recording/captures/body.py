@@ -19,6 +19,7 @@ _MISSING = {
     Layer.HEAD: _ALONE,
     Layer.FRAMING: "the chunks are gone",
     Layer.CODING: _ALONE,
+    Layer.AFTER: _ALONE,
     Layer.END: "a body that was cut looks like a whole one",
     Layer.TIMES: _ALONE,
 }

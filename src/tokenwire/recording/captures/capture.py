@@ -27,6 +27,7 @@ class Layer(Enum):
     BODY = "the body"
     OCTETS = "the exact bytes of the body"
     FRAMES = "the frames of the WebSocket"
+    AFTER = "what came after the response"
     END = "how the connection ended"
     TIMES = "the times"
 

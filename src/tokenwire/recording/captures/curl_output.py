@@ -39,6 +39,7 @@ def _captures(data: bytes, source: str, *, framed: bool) -> Iterator[Capture]:
         missing = {
             Layer.REQUEST: "it is not kept",
             **missing_of(head, received[head.end :], chunks="they are taken off; --raw keeps them", framed=framed),
+            Layer.AFTER: "curl leaves it out",
             Layer.END: "it is not kept: what was cut may have been cut by anybody",
             Layer.TIMES: "they are not kept",
         }

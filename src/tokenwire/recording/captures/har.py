@@ -75,6 +75,7 @@ def _capture(entry: Mapping[str, Any], number: int) -> Capture:
         Layer.FRAMING: f"{_SOURCE} has bodies without their chunks",
         Layer.CODING: f"{_SOURCE} has bodies decoded",
         Layer.OCTETS: f"{_SOURCE} has text, which whoever made it had decoded first",
+        Layer.AFTER: f"{_SOURCE} has responses, and not connections",
         Layer.END: f"{_SOURCE} does not tell how a connection ended",
     }
     if _misses_body(request, entry):
