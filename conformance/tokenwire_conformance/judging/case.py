@@ -340,9 +340,12 @@ def _is_lines(response: Response) -> bool:
 
 
 def _wants_lines(response: Response) -> bool:
-    """Ollama was asked for a stream."""
-    asked = response.request.method == "POST" and asked_for_stream(response)
-    return (asked or response.transcript.misses(Layer.REQUEST)) and dialect_of(response) == "ollama"
+    """Ollama was asked for a stream; where the request is not shown, more than one line tells it."""
+    if response.transcript.misses(Layer.REQUEST):
+        asked = b"}\n{" in response.content
+    else:
+        asked = response.request.method == "POST" and asked_for_stream(response)
+    return asked and dialect_of(response) == "ollama"
 
 
 def _is_array(response: Response) -> bool:

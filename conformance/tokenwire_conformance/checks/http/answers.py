@@ -318,7 +318,7 @@ def chunked_once(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.version == "1.1",
     absent="no stream over HTTP/1.1 was seen",
-    needs=[Layer.FIELDS, Layer.FRAMING],
+    needs=[Layer.REQUEST, Layer.FIELDS, Layer.FRAMING],
 )
 def self_delimited(response: Response) -> Iterator[Finding]:
     if response.delimited == "close":

@@ -22,7 +22,7 @@ class Layer(Enum):
     REQUEST = "the request"
     FIELDS = "the status and the fields of the response"
     HEAD = "the bytes of the head"
-    FRAMING = "the framing of the body: its chunks"
+    FRAMING = "the chunks of the body"
     CODING = "the content coding"
     BODY = "the body"
     OCTETS = "the exact bytes of the body"
