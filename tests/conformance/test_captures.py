@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the command
 
 from capturing import FORMS, chrome_har, curl_i, curl_raw
 from tokenwire.dialects import dialect_named
