@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tokenwire.dialects import DIALECTS
+from tokenwire.dialects import DIALECTS, Dialect
+from tokenwire.dialects.guess import guess_dialect
 from tokenwire.recording.captures import Layer
 
 from ..probes.asking import PROMPTED
@@ -122,7 +123,7 @@ class Case:
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
         return [
-            Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
+            Socket(response, _spoken_on(response))
             for response in self.responses
             if response.status == 101 and response.head_complete
         ]
@@ -353,6 +354,15 @@ def _is_array(response: Response) -> bool:
     path = response.request.target.partition("?")[0]
     asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
+
+
+def _spoken_on(response: Response) -> Dialect | None:
+    """The dialect of a WebSocket: as the transcript says, or else as its URL does."""
+    said = response.transcript.recording.header.get("dialect")
+    if said is not None:
+        return DIALECTS.get(str(said))
+    guessed = DIALECTS[guess_dialect(response.request.target).dialect]
+    return guessed if guessed.opening is not None else None
 
 
 def _asks_for_answer(response: Response) -> bool:
