@@ -86,7 +86,7 @@ def judged_alike(fault: Fault) -> int:
         told = verdicts(Transcript("own", Recording({}, own.recording.entries)))
         for form, made in FORMS.items():
             data = made(own.recording)
-            if form == "a bare body" and own.responses[0].media_type not in STREAMS:
+            if form == "a bare body" and (not data or own.responses[0].media_type not in STREAMS):
                 continue  # nothing tells what it is
             [capture] = read_captures(data, "FILE")
             seen = verdicts(Transcript.of("theirs", capture))

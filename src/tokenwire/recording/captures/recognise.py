@@ -58,8 +58,8 @@ def recognised(data: bytes) -> Form:
         return _of_json(data)
     for begins, what, advice in _OTHERS:
         if begins.match(data):
-            raise InvalidRecording(f"looks like {what}. {advice}{' ' if advice else ''}{_READ}")
-    raise InvalidRecording(f"{_looks(data)}. {_READ}")
+            raise InvalidRecording(f"is no recording: it looks like {what}. {advice}{' ' if advice else ''}{_READ}")
+    raise InvalidRecording(f"is no recording: it {_looks(data)}. {_READ}")
 
 
 def _body_of(data: bytes) -> bytes:
@@ -80,11 +80,13 @@ def _of_json(data: bytes) -> Form:
     if whole is None and begins_lines(data):
         return "body"
     if isinstance(whole, dict) and "constants" in whole and "events" in whole:
-        raise InvalidRecording(f"looks like a net log of Chrome. Save a HAR in the tab Network instead. {_READ}")
+        raise InvalidRecording(
+            f"is no recording: it looks like a net log of Chrome. Save a HAR in the tab Network instead. {_READ}"
+        )
     if isinstance(whole, dict) and _is_line_of_a_stream(whole):
         return "body"
     what = "JSON, but neither a HAR (it has no log) nor a recording" if whole is not None else "JSON that is broken"
-    raise InvalidRecording(f"looks like {what}. {_READ}")
+    raise InvalidRecording(f"is no recording: it looks like {what}. {_READ}")
 
 
 def _is_line_of_a_stream(value: dict[str, Any]) -> bool:
