@@ -249,6 +249,21 @@ def test_streams_among_other_entries_are_found_and_named() -> None:
     assert second.recording.received.startswith(b"HTTP/1.1 401")
 
 
+@pytest.mark.parametrize(
+    ("url", "accept"),
+    [
+        ("http://h/v1beta/models/m:streamGenerateContent?alt=sse", "*/*"),
+        ("http://h/model/m/converse-stream", "*/*"),
+        ("http://h/events", "text/event-stream"),
+    ],
+)
+def test_what_was_asked_to_be_a_stream_is_one_whatever_came(url: str, accept: str) -> None:
+    asked = changed(request__url=url, request__headers=[{"name": "Accept", "value": accept}])
+    asked["response"] |= {"status": 500, "headers": [], "content": {"mimeType": "application/json", "text": "{}"}}
+    del asked["request"]["postData"]
+    assert one(har(asked)).recording.received.startswith(b"HTTP/1.1 500")
+
+
 def test_what_a_har_leaves_out_is_missing() -> None:
     gone = changed(response__content={"size": 90, "mimeType": "text/event-stream"})
     assert "BODY" in layers(one(har(gone)))

@@ -23,7 +23,10 @@ _SOURCE = "a HAR"
 #: The media types of streams.
 _STREAMS = ("text/event-stream", "ndjson", "jsonl", "application/stream+json", "eventstream")
 
-_CONTINUATION, _TEXT, _BINARY = range(3)
+#: What paths end with at which streams are asked for: Gemini's and Bedrock's.
+_STREAMING = (":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream")
+
+_TEXT, _BINARY = 1, 2
 
 #: What a browser calls the end of a connection within a response.
 _BROKEN = ("INCOMPLETE_CHUNKED", "CONTENT_LENGTH_MISMATCH", "CONNECTION_RESET", "CONNECTION_CLOSED", "EMPTY_RESPONSE")
@@ -52,12 +55,17 @@ def _is_stream(entry: Mapping[str, Any]) -> bool:
     media_type = str(_mapping(response, "content").get("mimeType") or _header(response, "content-type")).lower()
     if entry.get("_webSocketMessages") is not None or any(kind in media_type for kind in _STREAMS):
         return True
-    return _asks_for_stream(_asked(entry))
+    return _asks_for_stream(entry)
 
 
-def _asks_for_stream(body: str) -> bool:
+def _asks_for_stream(entry: Mapping[str, Any]) -> bool:
+    """By a member of the body, by the path, or as a browser's EventSource does."""
+    request = _mapping(entry, "request")
+    path = str(request.get("url") or "").partition("?")[0]
+    if path.endswith(_STREAMING) or "text/event-stream" in _header(request, "accept"):
+        return True
     try:
-        value = json.loads(body)
+        value = json.loads(_asked(entry))
     except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and value.get("stream") is True
