@@ -232,7 +232,6 @@ ANTHROPIC_MESSAGES = Dialect(
     continuing=lambda json, text: prefilled(json, text.rstrip()),
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("delta", name) for name in ("text", "thinking", "partial_json")]),
     key_fields=lambda key: {"x-api-key": key},
     fields={"anthropic-version": "2023-06-01"},

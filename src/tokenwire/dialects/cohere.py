@@ -344,7 +344,6 @@ COHERE_V2 = Dialect(
     ask=chat_body,
     body=_body,
     error_fields=_error_fields,
-    stray_errors=True,
     terminator="[DONE], or the end after message-end",
 )
 

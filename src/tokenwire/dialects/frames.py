@@ -30,6 +30,9 @@ MAX_UNREAD = 64 * 1024
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
 _FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
 
+#: As much of `[DONE]` as no other message begins with.
+_BEGUN_DONE = re.compile(r"\[D(O(N(E\]?)?)?)?")
+
 #: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
 #: message is as large as four letters say.
 _PRELUDE_SIZE = 12
@@ -115,13 +118,13 @@ class _SSEFrames:
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
-        self._looking = dialect.stray_errors
+        self._plain = dialect.plain
         self._strays = _Strays()
         self._unread = _Unread()
         self._parser = SSEParser(
             last_event_id=last_event_id,
             max_event_size=max_event_size,
-            observe=self._notes.append if dialect.stray_errors else None,
+            observe=None if dialect.plain else self._notes.append,
         )
 
     @property
@@ -131,8 +134,11 @@ class _SSEFrames:
     @property
     def cut(self) -> bool:
         """The standard has an event without its blank line discarded, which a dialect that is no more than the standard
-        follows. In the others one that said something is a loss; many servers send no blank line after `[DONE]`."""
-        return self._looking and not "[DONE]".startswith(self._parser.unfinished_data.strip())
+        follows. In the others it is a loss; many servers send no blank line after `[DONE]`."""
+        if self._plain:
+            return False
+        begun = self._parser.unfinished and not _BEGUN_DONE.fullmatch(self._parser.unfinished_data.strip())
+        return begun or self._strays.unfinished
 
     @property
     def last_event_id(self) -> str:
@@ -173,7 +179,7 @@ class _SSEFrames:
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
-        error = self._strays.receive_line(self._parser.unfinished_line) if self._looking else None
+        error = None if self._plain else self._strays.receive_line(self._parser.unfinished_line)
         if error is not None:
             events = [*events, ServerSentEvent("error", error, self.last_event_id)]
         self._unread.read(events)
@@ -212,6 +218,11 @@ class _Strays:
         self._lines: list[str] = []
         self._size = 0
         self._depth = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """An object was begun and not closed, which may have been an error."""
+        return bool(self._lines)
 
     def receive_line(self, line: str) -> str | None:
         """Takes the next line, returns the text of the error that it completes."""

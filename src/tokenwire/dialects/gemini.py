@@ -186,7 +186,6 @@ GEMINI = Dialect(
     ask=_ask,
     body=_body,
     error_fields=_refusal,
-    stray_errors=True,
     key_fields=goog_key,
     terminator="the end of the body, after a finishReason",
 )

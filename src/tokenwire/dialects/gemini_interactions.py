@@ -331,7 +331,6 @@ GEMINI_INTERACTIONS = Dialect(
     ask=_ask,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     key_fields=goog_key,
     terminator="[DONE], or the end after interaction.completed",
     resume="GET /v1beta/interactions/{id}?stream=true&last_event_id={cursor}",

@@ -125,7 +125,7 @@ class Guesser:
             self._framing = _framing_of(data)
             if self._framing is None:
                 return
-            self._frames = frames_for(replace(EVENTSOURCE, framing=self._framing), "", self._max_held)
+            self._frames = frames_for(replace(EVENTSOURCE, framing=self._framing, plain=False), "", self._max_held)
         try:
             messages = self._frames.receive_data(data)
         except RemoteProtocolError:

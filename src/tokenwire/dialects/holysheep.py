@@ -73,7 +73,6 @@ HOLYSHEEP = Dialect(
     ask=chat_body,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("content",)]),
     opening=lambda json: [_body(json)],
     tools=False,

@@ -211,7 +211,6 @@ OPENAI_CHAT = Dialect(
     continuing=prefilled,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(
         texts=[
             *(("choices", 0, "delta", name) for name in ("content", "reasoning_content", "reasoning")),

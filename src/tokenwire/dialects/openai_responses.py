@@ -147,7 +147,6 @@ OPENAI_RESPONSES = Dialect(
     ask=_ask,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("delta",)], free=[("obfuscation",)], cursor=("sequence_number",)),
     opening=_opening,
     terminator="response.completed, response.incomplete, response.failed or response.cancelled",
