@@ -92,7 +92,7 @@ class _CohereDecoder(JSONDecoder):
         if reason == "error" or end.get("error"):
             said = {"code": end.get("error_type"), "message": end.get("error") or raw_reason}
             events.append(self._error(said, raw, cursor))
-        return [*events, Finish(reason, raw_reason, raw=raw, cursor=cursor)]
+        return [*events, self._noted(Finish(reason, raw_reason, raw=raw, cursor=cursor))]
 
     def _failure(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         """An error that took the place of a message of the dialect, or nothing that it knows."""

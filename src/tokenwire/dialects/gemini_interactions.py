@@ -286,7 +286,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
             events.append(self._error(mapping(interaction.get("error")) or {"message": "failed"}, raw, cursor))
         elif reason == "stop" and self._called:
             reason = "tool_calls"
-        return [*events, Finish(reason, status, raw=raw, cursor=cursor)]
+        return [*events, self._noted(Finish(reason, status, raw=raw, cursor=cursor))]
 
 
 def _kind(step: str) -> BlockKind | None:

@@ -10,17 +10,20 @@ from typing import Any, ClassVar
 from ..framing.sse import ServerSentEvent
 from .blocks import Blocks
 from .dialect import Message, is_done
-from .events import End, Error, Other, StreamEvent
+from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
 from .values import error_code, error_in_words, error_message, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
+__all__ = ["CALL_CUT", "GARBLED", "NOT_ENDED", "JSONDecoder", "incomplete", "prefixed_twice"]
 
 
 #: What may be missing of a stream that has come to its end.
 GARBLED = "a message could not be read, and what it said is missing"
 CALL_CUT = "the rest of a tool call did not come"
+NOT_ENDED = "a message or a tool call was begun and not ended"
 
+#: Reasons to stop with which every call is whole: nobody made the model stop.
+_WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
 _PREFIX = re.compile(r"(?:data:\s*)+")
@@ -48,6 +51,7 @@ class JSONDecoder(ABC):
         self.ended: bool = False
         self._failed = False
         self._missing = ""  # what was lost, in words, although the stream went on
+        self._why: FinishReason | None = None  # the model stopped
         self._blocks = Blocks()
         self._odd = Odd()
         self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
@@ -72,8 +76,6 @@ class JSONDecoder(ABC):
             value = parse(raw)
         except ValueError as error:
             if self.done_ends and is_done(raw):
-                if self._blocks.tools_open:
-                    self._missing = CALL_CUT
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
         if not isinstance(value, dict):
@@ -116,12 +118,29 @@ class JSONDecoder(ABC):
         place = len(events) - self.ended
         return [*events[:place], *more, *events[place:]] if more else events
 
+    def texts(self, block: int) -> list[str] | None:
+        """Where the pieces of a block's text are kept: see `template`."""
+        return self._blocks.texts(block)
+
+    def _noted(self, finish: Finish) -> Finish:
+        """Takes note of why the model stopped."""
+        self._why = finish.reason
+        return finish
+
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
-        which none is the dialect's: a terminator then ends something else than an answer."""
+        which none is the dialect's: a terminator then ends something else than an answer.
+
+        A tool call that was begun and has not come to its own end is a loss where nothing says why the model stopped,
+        and, unless the reason says that it was made to stop, where its JSON is not whole.
+        """
         self.ended = True
         foreign = self._heard == {False} and not self._blocks.opened
+        if self._why is None and self._blocks.tools_open:
+            self._missing = self._missing or CALL_CUT
         events = self._blocks.close_all(raw, cursor)
+        if self._blocks.call_cut and self._why in _WITH_WHOLE_CALLS:
+            self._missing = self._missing or CALL_CUT
         if clean and self._missing and not self._failed:
             events.append(self._error(incomplete(self._missing), raw, cursor))
         return [*events, End(clean and not self._failed and not foreign, raw, cursor)]
