@@ -80,7 +80,8 @@ def test_an_error_after_the_events_is_a_message_with_and_without_a_last_line_end
 
 
 @pytest.mark.parametrize(
-    ("rest", "cut"), [(PRETTY[:-1], True), (PRETTY[:-1] + b"\n", True), (b"{", True), (b"}", False), (b'{"a":1}', False)]
+    ("rest", "cut"),
+    [(PRETTY[:-1], True), (PRETTY[:-1] + b"\n", True), (b"{", True), (b"}", False), (b'{"a":1}', False)],
 )
 def test_what_is_no_whole_error_at_the_end_is_none_but_may_have_been_one(rest: bytes, cut: bool) -> None:
     same_always("sse", b"data: 1\n\n" + rest, [("message", "1")], cut=cut)

@@ -74,6 +74,8 @@ MAX_TOKENS = 4096
 class AnthropicDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `index`."""
 
+    json_events = "message_(start|delta|stop)|content_block_.*"
+
     def __init__(self) -> None:
         super().__init__()
         self._id: str | None = None

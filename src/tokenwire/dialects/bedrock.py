@@ -55,6 +55,8 @@ _EVENTS = (
 class BedrockDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `contentBlockIndex`."""
 
+    json_events = ".*"
+
     def __init__(self) -> None:
         super().__init__()
         self._stopped = False

@@ -66,14 +66,14 @@ class BedrockInvokeDecoder:
         self._intervened = False
         self._filtered = False  # a `Finish` has said so
         self._failed = False
-        self._lost = False  # a chunk was cut or garbled, and with it what it said
+        self._lost = False  # a chunk could not be read, and what it said is missing
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         if message.event == "error":
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or _text_of(message).lstrip().startswith("{")
+            self._lost = self._lost or _says_something(message.data)
             return [Other(message.event or "message", message.data)]
         self._odd.members(parse(message.data), ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
@@ -116,6 +116,12 @@ def _unwrapped(message: Message) -> Message | None:
         return None
     text = _text_of(message)
     return ServerSentEvent("", text, "") if isinstance(value_of(text), dict) else None
+
+
+def _says_something(payload: str) -> bool:
+    """Whether there is something in a message that could not be read, beside padding."""
+    value = value_of(payload)
+    return member(value, "bytes") not in (None, "") if isinstance(value, dict) else bool(payload.strip())
 
 
 def _text_of(message: Message) -> str:

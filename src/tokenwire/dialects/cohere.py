@@ -106,6 +106,8 @@ class _CohereDecoder(JSONDecoder):
 class CohereDecoder(_CohereDecoder):
     """Decodes one stream of version 2. A block is known by its `index`, content and tool calls apart."""
 
+    json_events = "(message|content|tool|citation)-.*"
+
     done_ends = True
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:

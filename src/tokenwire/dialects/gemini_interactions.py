@@ -91,6 +91,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
     """Decodes one stream of an interaction, from its beginning or from where it is gone on with."""
 
     done_ends = True
+    json_events = r"(interaction|step)\..*"
 
     def __init__(self) -> None:
         super().__init__()

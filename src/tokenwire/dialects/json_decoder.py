@@ -12,9 +12,18 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
-from .values import error_code, error_in_words, error_message, parse, word
+from .values import error_code, error_fields, error_in_words, error_message, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "NOT_ENDED", "JSONDecoder", "incomplete", "prefixed_twice"]
+__all__ = [
+    "CALL_CUT",
+    "GARBLED",
+    "NOT_ENDED",
+    "JSONDecoder",
+    "begins_as_json",
+    "incomplete",
+    "prefixed_twice",
+    "should_be_json",
+]
 
 
 #: What may be missing of a stream that has come to its end.
@@ -27,6 +36,12 @@ _WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
 _PREFIX = re.compile(r"(?:data:\s*)+")
+
+#: Words of a keepalive, with whatever stands around them.
+_KEEPALIVE = re.compile(r"[^\w{}\"]*(ping|pong|keep[-_ ]?alive|heart[-_ ]?beat)[^\w{}\"]*", re.IGNORECASE)
+
+#: What JSON has and words have not.
+_OF_JSON = re.compile(r'[{}"]')
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -41,11 +56,42 @@ def prefixed_twice(message: Message) -> Message | None:
     return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 
+def begins_as_json(data: str) -> bool:
+    """Whether it begins as an object or a list does, and not as a word in brackets, such as `[HEARTBEAT]`."""
+    data = data.lstrip()
+    return data.startswith("{") or (data.startswith("[") and not data[1:2].isalpha())
+
+
+def should_be_json(message: Message, json_events: str = "") -> bool:
+    """Whether data that is no JSON was meant to be, so that what it said is lost.
+
+    Lines, frames and the messages of a WebSocket, which have no name, are JSON or nothing. Among server-sent events
+    words may be a keepalive; but what has a bracket or a quotation mark was JSON, and so was what has a name of the
+    dialect's.
+
+    :param json_events: a pattern of these names.
+    """
+    data = message.data.strip()
+    if not data or data.startswith(":") or _KEEPALIVE.fullmatch(data):
+        return False
+    return not message.event or bool(_OF_JSON.search(data)) or bool(re.fullmatch(json_events, message.event))
+
+
+def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The error object of a message that the dialect does not know: of a gateway, or of a server that breaks off."""
+    if message.event == "error":
+        return error_fields(value) or value
+    return {} if value.get("type") or value.get("event_type") else error_fields(value)
+
+
 class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
     #: `[DONE]` ends a stream of the dialect.
     done_ends: ClassVar[bool] = False
+
+    #: The names of events whose data is never anything but JSON, as a pattern.
+    json_events: ClassVar[str] = ""
 
     def __init__(self) -> None:
         self.ended: bool = False
@@ -83,6 +129,8 @@ class JSONDecoder(ABC):
             return [Other("not-an-object", raw, message.id or None)]
         events = self._object(value, message)
         names = self._odd.take()
+        if events is None and (fields := _error_beside_all(value, message)):
+            events, names = [self._error(fields, raw, self._cursor(value, message))], []
         if events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
@@ -103,9 +151,11 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if raw.lstrip().startswith(("{", "[{")):
+        if begins_as_json(raw):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
+        if should_be_json(message, self.json_events):
+            self._missing = GARBLED
         return [Other("not-json", raw, cursor)]
 
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:

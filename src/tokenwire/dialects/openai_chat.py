@@ -17,7 +17,7 @@ from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, GARBLED, incomplete, prefixed_twice
+from .json_decoder import CALL_CUT, GARBLED, begins_as_json, incomplete, prefixed_twice, should_be_json
 from .values import (
     error_code,
     error_fields,
@@ -95,7 +95,8 @@ class ChatDecoder:
             return [self._error({"message": data}, data)]
         if fields := error_in_words(data):
             return [self._error(fields, data)]
-        if not data.lstrip().startswith(("{", "[")):
+        if not begins_as_json(data):
+            self._garbled = self._garbled or should_be_json(message)
             self._strange = self._strange or not data.startswith(":")
             return [Other("not-json", data)]
         self._garbled = True

@@ -132,6 +132,8 @@ class _Part(NamedTuple):
 class OutputDecoder(JSONDecoder):
     """Decodes one response. A dialect says what its runs are called, and how it knows an item."""
 
+    json_events = r"(response|transcript\.text)\..*"
+
     def __init__(self, runs: Mapping[str, Run]) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
