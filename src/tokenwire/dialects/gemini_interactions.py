@@ -105,7 +105,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         self._at: dict[int, _Step] = {}  # the last step at each index
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw, cursor = message.data, self._cursor(value, message)
+        raw, cursor, value = message.data, self._cursor(value, message), _as_told(value)
         self._odd.members(value, _MEMBERS)
         kind = word(value.get("event_type")) or message.event
         events = self._event(kind, value, raw, cursor)
@@ -288,6 +288,13 @@ class GeminiInteractionsDecoder(JSONDecoder):
         elif reason == "stop" and self._called:
             reason = "tool_calls"
         return [*events, self._noted(Finish(reason, status, raw=raw, cursor=cursor))]
+
+
+def _as_told(value: dict[str, Any]) -> dict[str, Any]:
+    """An interaction that does not come as a stream, as the message that ends one."""
+    if "steps" not in value or value.get("status") not in _REASONS or "event_type" in value:
+        return value
+    return {"event_type": "interaction.completed", "interaction": value}
 
 
 def _kind(step: str) -> BlockKind | None:

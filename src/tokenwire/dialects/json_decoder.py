@@ -12,7 +12,8 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
-from .values import error_code, error_fields, error_in_words, error_message, parse, word
+from .refusals import refusal_in
+from .values import error_code, error_in_words, error_message, parse, word
 
 __all__ = [
     "CALL_CUT",
@@ -80,8 +81,11 @@ def should_be_json(message: Message, json_events: str = "") -> bool:
 def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
     """The error object of a message that the dialect does not know: of a gateway, or of a server that breaks off."""
     if message.event == "error":
-        return error_fields(value) or value
-    return {} if value.get("type") or value.get("event_type") else error_fields(value)
+        return refusal_in(value, alone=True) or value
+    is_typed = value.get("type") or value.get("event_type") or "jsonrpc" in value
+    if is_typed and "title" not in value:  # which problem details have beside a type of their own
+        return {}
+    return refusal_in(value, alone=not message.event)
 
 
 class JSONDecoder(ABC):
@@ -124,6 +128,8 @@ class JSONDecoder(ABC):
             if self.done_ends and is_done(raw):
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
         if not isinstance(value, dict):
             self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]

@@ -18,6 +18,7 @@ from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
 from .json_decoder import CALL_CUT, GARBLED, begins_as_json, incomplete, prefixed_twice, should_be_json
+from .refusals import refusal_in
 from .values import (
     error_code,
     error_fields,
@@ -25,9 +26,6 @@ from .values import (
     error_message,
     index_of,
     items_of,
-    json_text,
-    listed,
-    mapping,
     object_of,
     value_of,
     word,
@@ -183,18 +181,10 @@ def _native(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The error of a message that is no chunk and has its words at the top; MiniMax has them beside empty choices."""
-    reply = mapping(chunk.get("base_resp"))
-    if reply.get("status_code") not in (None, 0):
-        return {"code": reply["status_code"], "message": reply.get("status_msg")}
+    """The error of a message that is no chunk; MiniMax has one beside empty choices."""
     if "choices" in chunk or "response" in chunk or "usage" in chunk:
-        return {}
-    if errors := listed(chunk.get("errors")):
-        return errors[0] if len(errors) == 1 else {"message": json_text(errors)}
-    message, code = word(chunk.get("message")), error_code(chunk, "code", "status_code", "status")
-    if message and code:
-        return {"code": code, "message": message}
-    return {"message": chunk["detail"]} if word(chunk.get("detail")) else {}
+        return refusal_in({"base_resp": chunk.get("base_resp")})
+    return refusal_in(chunk)
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:
