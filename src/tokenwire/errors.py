@@ -25,10 +25,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .framing.sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, TokenwireError
+from .lazily import Lazily
 
 if TYPE_CHECKING:
-    from .dialects.answer import Answer
-    from .dialects.events import Error, StreamEvent
+    from .dialects import answer as answers
+    from .dialects import events as stream_events
+else:  # they are above
+    answers, stream_events = Lazily("tokenwire.dialects.answer"), Lazily("tokenwire.dialects.events")
 
 __all__ = [
     "BodyTruncated",
@@ -116,7 +119,7 @@ class TimeoutExceeded(TokenwireError):
     :ivar answer: what had arrived; None where there was no stream yet.
     """
 
-    def __init__(self, timer: str, seconds: float, answer: Answer | None = None) -> None:
+    def __init__(self, timer: str, seconds: float, answer: answers.Answer | None = None) -> None:
         arrived = f", after {_extent(answer)}" if answer is not None and answer.count else ""
         super().__init__(f"the {timer} timeout of {seconds:g} s ran out{arrived}")
         self.timer = timer
@@ -130,7 +133,7 @@ class StreamInterrupted(TokenwireError):
     :ivar answer: text, reasoning, tools and usage as far as they came, and the last events.
     """
 
-    def __init__(self, message: str, answer: Answer) -> None:
+    def __init__(self, message: str, answer: answers.Answer) -> None:
         super().__init__(message)
         self.answer = answer
 
@@ -140,7 +143,7 @@ class StreamInterrupted(TokenwireError):
         return self.answer.text
 
     @property
-    def events(self) -> list[StreamEvent]:
+    def events(self) -> list[stream_events.StreamEvent]:
         """The last events that had arrived; all, where the stream was asked for with `keep_events`."""
         return self.answer.events
 
@@ -156,7 +159,7 @@ class StreamFailed(TokenwireError):
     :param instead: the message, where the server said no error in words and something else came in place of a stream.
     """
 
-    def __init__(self, error: Error, answer: Answer, instead: str = "") -> None:
+    def __init__(self, error: stream_events.Error, answer: answers.Answer, instead: str = "") -> None:
         code = f" ({error.code})" if error.code else ""
         words = error.message or error.raw or "without a word"
         super().__init__(instead or f"the server said an error in the stream{code}: {words}")
@@ -169,12 +172,12 @@ class StreamFailed(TokenwireError):
         return self.answer.text
 
     @property
-    def events(self) -> list[StreamEvent]:
+    def events(self) -> list[stream_events.StreamEvent]:
         """The events that had arrived."""
         return self.answer.events
 
 
-def _extent(answer: Answer) -> str:
+def _extent(answer: answers.Answer) -> str:
     return f"{answer.count} events and {len(answer.text)} characters of text"
 
 
