@@ -104,7 +104,8 @@ class OllamaDecoder(JSONDecoder):
             events.append(Usage(counts, complete=True, raw=raw))
         word_for_it = word(value.get("done_reason"))
         reason = _REASONS.get(word_for_it, "other")
-        events.append(Finish("tool_calls" if reason == "stop" and self._called else reason, word_for_it, raw=raw))
+        reason = "tool_calls" if reason == "stop" and self._called else reason
+        events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)
 
 
