@@ -136,7 +136,7 @@ class JSONDecoder(ABC):
         events = self._object(value, message)
         names = self._odd.take()
         if events is None and (fields := _error_beside_all(value, message)):
-            events, names = [self._error(fields, raw, self._cursor(value, message))], []
+            events, names = list[StreamEvent]([self._error(fields, raw, self._cursor(value, message))]), []
         if events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
