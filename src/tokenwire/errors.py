@@ -22,16 +22,17 @@ The first four classes are defined in framing/sse.py, because that file must be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ForwardRef
 
 from .framing.sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, TokenwireError
 from .lazily import Lazily
 
 if TYPE_CHECKING:
-    from .dialects import answer as answers
-    from .dialects import events as stream_events
-else:  # they are above
-    answers, stream_events = Lazily("tokenwire.dialects.answer"), Lazily("tokenwire.dialects.events")
+    from .dialects.answer import Answer
+    from .dialects.events import Error, StreamEvent
+else:  # they are in layers above, and are looked up by whoever reads the annotations at run time
+    _answers, _events = Lazily("tokenwire.dialects.answer"), Lazily("tokenwire.dialects.events")
+    Answer, Error, StreamEvent = map(ForwardRef, ("_answers.Answer", "_events.Error", "_events.StreamEvent"))
 
 __all__ = [
     "BodyTruncated",
@@ -119,7 +120,7 @@ class TimeoutExceeded(TokenwireError):
     :ivar answer: what had arrived; None where there was no stream yet.
     """
 
-    def __init__(self, timer: str, seconds: float, answer: answers.Answer | None = None) -> None:
+    def __init__(self, timer: str, seconds: float, answer: Answer | None = None) -> None:
         arrived = f", after {_extent(answer)}" if answer is not None and answer.count else ""
         super().__init__(f"the {timer} timeout of {seconds:g} s ran out{arrived}")
         self.timer = timer
@@ -133,7 +134,7 @@ class StreamInterrupted(TokenwireError):
     :ivar answer: text, reasoning, tools and usage as far as they came, and the last events.
     """
 
-    def __init__(self, message: str, answer: answers.Answer) -> None:
+    def __init__(self, message: str, answer: Answer) -> None:
         super().__init__(message)
         self.answer = answer
 
@@ -143,7 +144,7 @@ class StreamInterrupted(TokenwireError):
         return self.answer.text
 
     @property
-    def events(self) -> list[stream_events.StreamEvent]:
+    def events(self) -> list[StreamEvent]:
         """The last events that had arrived; all, where the stream was asked for with `keep_events`."""
         return self.answer.events
 
@@ -159,7 +160,7 @@ class StreamFailed(TokenwireError):
     :param instead: the message, where the server said no error in words and something else came in place of a stream.
     """
 
-    def __init__(self, error: stream_events.Error, answer: answers.Answer, instead: str = "") -> None:
+    def __init__(self, error: Error, answer: Answer, instead: str = "") -> None:
         code = f" ({error.code})" if error.code else ""
         words = error.message or error.raw or "without a word"
         super().__init__(instead or f"the server said an error in the stream{code}: {words}")
@@ -172,12 +173,12 @@ class StreamFailed(TokenwireError):
         return self.answer.text
 
     @property
-    def events(self) -> list[stream_events.StreamEvent]:
+    def events(self) -> list[StreamEvent]:
         """The events that had arrived."""
         return self.answer.events
 
 
-def _extent(answer: answers.Answer) -> str:
+def _extent(answer: Answer) -> str:
     return f"{answer.count} events and {len(answer.text)} characters of text"
 
 
