@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
 from .judging.case import Case, excerpt, json_of
-from .judging.registry import Check
+from .judging.registry import GROUPS, Check
 from .probes.asking import ASKING
 from .probes.talk import (
     NO_SUCH_MODEL,
@@ -26,7 +26,7 @@ from .probes.talk import (
 from .probes.wire import Wire
 from .reading.transcript import Transcript
 
-__all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
+__all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "judging_over", "make_probes", "transports_of"]
 
 #: The probe that every passive check looks at over WebSocket.
 _SOCKET_BASELINE = "ws-answer"
@@ -40,6 +40,13 @@ _NEED: Mapping[Given, frozenset[str]] = {
     "bearer": frozenset({"bearer-lower"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
+}
+
+
+#: The groups of checks that judge what is said over one transport alone.
+_GROUP_OVER: Mapping[str, set[Transport]] = {
+    **{group: {"websocket"} for group in GROUPS if group.startswith("ws")},
+    **{group: {"http/1.1"} for group in ("sse", "chat", "resp", "anth", "gem", "ollama")},
 }
 
 
@@ -60,6 +67,22 @@ def transports_of(checks: Iterable[Check]) -> set[Transport]:
 
 def _transports(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
     return {probes[name].transport for name in (*check.probes, *check.shown_by)} or {"http/1.1"}
+
+
+def judging_over(checks: Iterable[Check], transports: Collection[Transport]) -> list[Check]:
+    """Those of the checks that judge what is said over one of these transports. What judges single answers does so over
+    both, for a WebSocket begins with one too.
+    """
+    probes = all_probes()
+    return [
+        check
+        for check in checks
+        if (_GROUP_OVER.get(check.group) or _asked_over(check, probes) or set(transports)) & set(transports)
+    ]
+
+
+def _asked_over(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
+    return {probes[name].transport for name in check.probes}
 
 
 def choose_probes(

@@ -37,8 +37,11 @@ __all__ = [
     "not_whole",
 ]
 
-#: Bytes shown as evidence.
+#: Bytes of a body in the words of a verdict.
 EXCERPT = 160
+
+#: Bytes kept as evidence: most events, and most heads, whole.
+EVIDENCE = 1024
 
 #: The probes whose questions have no flaw, or none that could be seen without knowing the dialect.
 _QUESTIONS = frozenset(
@@ -236,14 +239,19 @@ def not_whole(probe: str, response: Response) -> Inconclusive:
 
 
 def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:
-    """The bytes at an offset of what was received, or at an offset of the response's content."""
+    """The bytes at an offset of what was received, or at an offset of the response's content; else its head, for a
+    finding that is about a field that is not there, or about the response as a whole.
+    """
     transcript = response.transcript
     if content is not None:
         offset = response.wire_offset(content)
-        data = response.content[content : content + EXCERPT]
+        data = response.content[content : content + EVIDENCE]
+    elif offset is not None:
+        data = transcript.received[offset : offset + EVIDENCE]
     else:
-        offset = response.offset if offset is None else offset
-        data = transcript.received[offset : offset + EXCERPT]
+        offset = response.offset
+        data = transcript.received[offset : offset + EVIDENCE]
+        data = data[: data.find(b"\r\n\r\n") + 4] if b"\r\n\r\n" in data else data
     seconds = None if transcript.misses(Layer.TIMES) else transcript.seconds_at(offset)
     return Evidence(transcript.name, offset - transcript.capture.offset, seconds, data)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .case import Case
 from .registry import Check, catalogue
 from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
 
 __all__ = ["judge", "judge_all", "select"]
-
-#: Findings of one check whose bytes are shown.
-SHOWN = 3
 
 _VERDICTS = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.INFO: Verdict.INFO}
 
@@ -54,14 +52,13 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
 
 
 def _message(findings: Sequence[Finding]) -> str:
-    more = len(findings) - 1
-    return findings[0].message + (f" (and {more} more)" if more else "")
+    return "; ".join(dict.fromkeys(finding.message for finding in findings))
 
 
 def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:
-    evidence = [finding.evidence for finding in findings if finding.evidence is not None][:SHOWN]
     breaks = check.breaks if findings else ""
-    return Result(check.id, check.level, verdict, _harmless(message), check.clause, check.says, breaks, evidence)
+    shown = [replace(finding, message=_harmless(finding.message)) for finding in findings]
+    return Result(check.id, check.level, verdict, _harmless(message), check.clause, check.says, breaks, shown)
 
 
 def _harmless(message: str) -> str:

@@ -22,6 +22,7 @@ from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access, access_of, add_access_options
+from .check_report import Began, make_report, variables_of
 from .extras import need
 from .models import first_model
 from .progress import progress
@@ -102,6 +103,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="ID", action="append", default=[], help="checks whose id begins so")
     parser.add_argument("--skip", metavar="ID", action="append", default=[], help="no checks whose id begins so")
     parser.add_argument("--strict", action="store_true", help="a breach of SHOULD is a finding too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="list what does not apply too, with the reasons")
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="default: %(default)s")
 
 
@@ -109,7 +111,6 @@ def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judge import judge_all, select
     from tokenwire_conformance.probes.wire import SocketWire
-    from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import choose_probes, make_probes
 
     if args.format == "junit":
@@ -118,9 +119,7 @@ def run(args: argparse.Namespace) -> int:
     if not checks:
         raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
     asked = _transports(args.url, args.dialect, checks)
-    checks = [check for check in checks if check.fits({dialect.name for _, dialect in asked})]
-    if not checks:
-        raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
+    checks = _fitting(checks, asked)
     access = access_of(args)
     key = access.key
 
@@ -139,9 +138,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.dry_run:
         probes = [probe for over in asked for probe in probes_over(*over)]
-        listing = sum(args.model is None and _takes_model(*over) for over in asked)
-        _print_dry_run(probes, len(checks), listing)
+        _print_dry_run(probes, len(checks), _listings(args, asked))
         return 0
+    began = Began(listings=_listings(args, asked))
     with _endpoint(access.url, key) as endpoint:
         plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
         todo = [probes_over(*over) for over in asked]
@@ -151,14 +150,45 @@ def run(args: argparse.Namespace) -> int:
                 make_probes(
                     probes,
                     plan,
-                    partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy),
+                    began.counted(partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy)),
                     lambda made: tell(next(done), made.probe.about),
                 )
                 for probes, plan in zip(todo, plans, strict=True)
             ]
     target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
-    report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
-    return print_reports([report], args.format)
+    case = Case.of_all(cases)
+    report = make_report(
+        target,
+        case,
+        judge_all(case, checks, strict=args.strict),
+        checks,
+        began=began,
+        plans={transport: plan for (transport, _), plan in zip(asked, plans, strict=True)},
+        variables=variables_of(args, access, plans[0]),
+    )
+    return print_reports([report], args.format, verbose=args.verbose)
+
+
+def _listings(args: argparse.Namespace, asked: Sequence[tuple[Transport, Dialect]]) -> int:
+    """How often the models are listed before the probes."""
+    return sum(args.model is None and _takes_model(*over) for over in asked)
+
+
+def _fitting(checks: Sequence[Check], asked: Sequence[tuple[Transport, Dialect]]) -> list[Check]:
+    """The checks of what is said over these transports, in these dialects.
+
+    :raises LocalProtocolError: when there are none.
+    """
+    from tokenwire_conformance.run import judging_over
+
+    over = judging_over(checks, {transport for transport, _ in asked})
+    if not over:
+        other = "ws:// or wss://" if asked[0][0] == "http/1.1" else "http:// or https://"
+        raise LocalProtocolError(f"all of these checks are of another transport: give a URL that begins with {other}")
+    fitting = [check for check in over if check.fits({dialect.name for _, dialect in asked})]
+    if not fitting:
+        raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
+    return fitting
 
 
 def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -> Sequence[tuple[Transport, Dialect]]:
@@ -221,7 +251,7 @@ def _plan(
         raise
 
 
-def print_reports(reports: Sequence[Report], form: str) -> int:
+def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:
     """Prints the verdicts and returns the exit code that they make."""
     from tokenwire_conformance.judging.verdict import exit_code
     from tokenwire_conformance.reports.json import as_json
@@ -235,7 +265,7 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
     else:
         screen = Screen(sys.stdout)
         for report in reports:
-            for text, style in as_text(report):
+            for text, style in as_text(report, width=screen.width, verbose=verbose):
                 screen.line(text, style)
     return exit_code([result for report in reports for result in report.results])
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         fitting = [check for check in checks if check.fits(case.dialects)]
         target = f"{path}: {capture.label}" if capture.label else str(path)
         reports.append(Report(target, judge_all(case, fitting, strict=args.strict), _notes(capture)))
-    return print_reports(reports, args.format)
+    return print_reports(reports, args.format, verbose=args.verbose)
 
 
 def _read(path: Path, form: Form | None) -> list[Capture]:
