@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dialects import dialect_named
@@ -22,6 +23,8 @@ from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access, access_of, add_access_options
+from .check_list import explain, list_checks, named
+from .check_record import keep, make_folder
 from .check_report import Began, make_report, variables_of
 from .extras import need
 from .models import first_model
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import Given
 
-__all__ = ["add_format_options", "add_parser", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "chosen", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -89,6 +92,21 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="a model of a gateway whose upstream breaks off within its stream: is that told?",
     )
     add_access_options(parser)
+    parser.add_argument(
+        "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
+    )
+    parser.add_argument(
+        "--explain",
+        metavar="ID",
+        help="say all about one check: its rule, why it matters, what proves it, how to repair it; asks nobody",
+    )
+    parser.add_argument(
+        "--record-dir",
+        metavar="DIR",
+        type=Path,
+        help="keep what went over the wire for each probe, without secrets, in this new or empty folder: "
+        "NN-probe.wire.jsonl, which lint judges and replay serves",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
     add_format_options(parser)
 
@@ -107,17 +125,35 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="default: %(default)s")
 
 
+def chosen(args: argparse.Namespace, *, passive_only: bool = False) -> list[Check]:
+    """The checks that `--only` and `--skip` leave.
+
+    :raises LocalProtocolError: for an id that begins none, and where none is left.
+    """
+    from tokenwire_conformance.judging.judge import select
+
+    named("--only", args.only)
+    named("--skip", args.skip)
+    checks = select(args.only, args.skip, passive_only=passive_only)
+    if not checks:
+        of_files = " that a file can be judged by" if passive_only else ""
+        raise LocalProtocolError(f"--only and --skip leave no check{of_files}")
+    return checks
+
+
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_all
     from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.run import choose_probes, make_probes
 
     if args.format == "junit":
         need("--format junit")
-    checks = select(args.only, args.skip)
-    if not checks:
-        raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
+    if args.explain is not None:
+        return explain(args.explain, args.format)
+    checks = chosen(args)
+    if args.list:
+        return list_checks(checks, args.format)
     asked = _transports(args.url, args.dialect, checks)
     checks = _fitting(checks, asked)
     access = access_of(args)
@@ -140,6 +176,8 @@ def run(args: argparse.Namespace) -> int:
         probes = [probe for over in asked for probe in probes_over(*over)]
         _print_dry_run(probes, len(checks), _listings(args, asked))
         return 0
+    if args.record_dir is not None:
+        make_folder(args.record_dir)
     began = Began(listings=_listings(args, asked))
     with _endpoint(access.url, key) as endpoint:
         plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
@@ -157,6 +195,8 @@ def run(args: argparse.Namespace) -> int:
             ]
     target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
     case = Case.of_all(cases)
+    if args.record_dir is not None:
+        keep(args.record_dir, case.transcripts.values(), {"url": target, "date": began.date})
     report = make_report(
         target,
         case,
