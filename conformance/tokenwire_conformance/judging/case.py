@@ -21,6 +21,7 @@ from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
 from ..reading.stream import Stream
 from ..reading.transcript import Transcript
+from .judged import Course
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable
 
 __all__ = [
@@ -48,16 +49,24 @@ _QUESTIONS = frozenset(
 class Case:
     """The transcripts of one endpoint, by the name of the probe or file."""
 
-    def __init__(self, transcripts: Iterable[Transcript], failures: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        transcripts: Iterable[Transcript],
+        failures: Mapping[str, str] | None = None,
+        course: Course = Course(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
+        #: How the run went in which they were made.
+        self.course = course
 
     @classmethod
     def of_all(cls, cases: Sequence[Case]) -> Case:
         """One case of several: of an endpoint that was asked over several transports."""
         transcripts = [transcript for case in cases for transcript in case.transcripts.values()]
-        return cls(transcripts, {probe: why for case in cases for probe, why in case.failures.items()})
+        failures = {probe: why for case in cases for probe, why in case.failures.items()}
+        return cls(transcripts, failures, next((case.course for case in cases if case.course.headline), Course()))
 
     @cached_property
     def responses(self) -> list[Response]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .case import Case
+from .judged import Run
 from .registry import Check, catalogue
 from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
 
-__all__ = ["judge", "judge_all", "select"]
+__all__ = ["judge", "judge_all", "judge_run", "select"]
 
 #: Findings of one check whose bytes are shown.
 SHOWN = 3
@@ -31,6 +32,11 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: 
 def judge_all(case: Case, checks: Iterable[Check], *, strict: bool = False) -> list[Result]:
     """The verdict of every check. `strict` makes a breach of SHOULD a FAIL."""
     return [judge(case, check, strict=strict) for check in checks]
+
+
+def judge_run(case: Case, checks: Iterable[Check], *, strict: bool = False) -> Run:
+    """The verdicts of all checks, and how the run went in which they were asked for."""
+    return Run(judge_all(case, checks, strict=strict), case.course)
 
 
 def judge(case: Case, check: Check, *, strict: bool = False) -> Result:

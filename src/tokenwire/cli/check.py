@@ -110,7 +110,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import choose_probes, make_probes
@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
                 for probes, plan in zip(todo, plans, strict=True)
             ]
     target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
-    report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
+    report = Report(target, judge_run(Case.of_all(cases), checks, strict=args.strict))
     return print_reports([report], args.format)
 
 
@@ -216,7 +216,7 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
 
 def print_reports(reports: Sequence[Report], form: str) -> int:
     """Prints the verdicts and returns the exit code that they make."""
-    from tokenwire_conformance.judging.verdict import exit_code
+    from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.reports.json import as_json
     from tokenwire_conformance.reports.junit import as_junit
     from tokenwire_conformance.reports.text import as_text
@@ -230,7 +230,7 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
         for report in reports:
             for text, style in as_text(report):
                 screen.line(text, style)
-    return exit_code([result for report in reports for result in report.results])
+    return Run.of_all([report.run for report in reports]).exit_code
 
 
 def _print_dry_run(probes: Sequence[Probe], checks: int, listing: int) -> None:

@@ -30,6 +30,7 @@ UNREACHABLE = 3
 NOTHING_JUDGED = 4
 REFUSED = 5
 PROTOCOL_BROKEN = 6
+INCOMPLETE = 7
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -42,6 +43,7 @@ EXIT_CODES = {
     NOTHING_JUDGED: "nothing was judged",
     REFUSED: "the server refused (another status than 200), or answered with no stream",
     PROTOCOL_BROKEN: "the peer broke the protocol: no HTTP, a cut chunk, a header or an event over the limit",
+    INCOMPLETE: "check: the endpoint was gone, or time ran out, before all that must hold was judged",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "whatever read the output is gone",
     TERMINATED: "stopped by SIGTERM",

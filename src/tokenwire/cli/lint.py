@@ -42,7 +42,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.reading.transcript import Transcript
     from tokenwire_conformance.reports.report import Report
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     know(value for _, recording in recordings for value in secrets_sent(recording.sent))
     cases = [(path, Case([Transcript(path.name, recording)])) for path, recording in recordings]
     reports = [
-        Report(str(path), judge_all(case, [check for check in checks if check.fits(case.dialects)], strict=args.strict))
+        Report(str(path), judge_run(case, [check for check in checks if check.fits(case.dialects)], strict=args.strict))
         for path, case in cases
     ]
     return print_reports(reports, args.format)
