@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
+from tokenwire.secrecy.shown import one_line
 
 from .judging.case import Case, excerpt, json_of
+from .judging.gate import gate_of, plain_probe
+from .judging.judged import Course, Ended
 from .judging.registry import Check
 from .probes.asking import ASKING
 from .probes.talk import (
     NO_SUCH_MODEL,
-    PATIENCE,
     SHORT_PATIENCE,
     Plan,
     Probe,
@@ -27,9 +29,6 @@ from .probes.wire import Wire
 from .reading.transcript import Transcript
 
 __all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
-
-#: The probe that every passive check looks at over WebSocket.
-_SOCKET_BASELINE = "ws-answer"
 
 #: What an operator may give beside the URL.
 Given = Literal["key", "failing-model", "cut-model"]
@@ -77,7 +76,7 @@ def choose_probes(
     """
     if transport == "http/1.1" and dialect not in ASKING:
         raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(ASKING)}")
-    names = {ASKING[dialect].plain if transport == "http/1.1" else _SOCKET_BASELINE}
+    names = {plain_probe(dialect, transport)}
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
@@ -94,10 +93,9 @@ def make_probes(
     make_wire: Callable[[], Wire],
     tell: Callable[[Progress], None] = lambda _: None,
 ) -> Case:
-    """Makes the probes.
+    """Makes the probes, the plain one first; where that is not answered, no other.
 
     :param tell: is told before each of them.
-    :raises ConnectionFailed: when not even the first one could connect, or nothing at all was answered to it.
     :raises LocalProtocolError: before any of them, where one asks for another model and cannot name it.
     """
     if any(probe.other_model for probe in probes):
@@ -110,18 +108,21 @@ def make_probes(
             transcripts.append(run_probe(probe, make_wire(), plan))
         except ConnectionFailed as error:
             if not transcripts:
-                raise
+                return Case([], course=Course(Ended.SILENT, _no_connection(error)))
             failures[probe.name] = str(error)
-        if len(transcripts) == 1 and not transcripts[0].received:
-            raise ConnectionFailed(_nothing_said(transcripts[0]), phase="answer")
+        if number == 1:
+            course = gate_of(transcripts[0], plan)
+            if course.shut:
+                return Case(transcripts, course=course)
     return Case(transcripts, failures)
 
 
-def _nothing_said(transcript: Transcript) -> str:
-    """To the plainest of requests there was no answer: the rest would tell nothing, and take long."""
-    if transcript.ended_by_server:
-        return f"the endpoint took the connection and the request, and ended it without a word ({transcript.ending})"
-    return f"the endpoint took the connection, and did not answer within {PATIENCE:g} s"
+def _no_connection(error: ConnectionFailed) -> str:
+    """What stood in the way of the first connection. Most such errors ask the right question themselves."""
+    said = one_line(str(error))
+    if said.endswith("?"):
+        return said
+    return f"{said}. {'Is it spelled right?' if error.phase == 'resolve' else 'Is the server there, and reachable?'}"
 
 
 def first_model(plan: Plan, wire: Wire) -> str:

@@ -252,10 +252,29 @@ def test_an_endpoint_that_is_not_there_is_exit_3(capsys: pytest.CaptureFixture[s
     assert "refused the connection" in capsys.readouterr().err
 
 
-def test_an_endpoint_that_names_no_model_wants_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_locked_endpoint_is_told_once_and_is_exit_5(capsys: pytest.CaptureFixture[str]) -> None:
     with background(ReferenceEndpoint(key="another-key-entirely").connection) as port:
-        assert main(["check", f"http://127.0.0.1:{port}", "--key-env", "CANARY_KEY"]) == 2
-    assert "--model" in capsys.readouterr().err
+        assert main(["check", f"http://127.0.0.1:{port}", "--key-env", "CANARY_KEY"]) == 5
+    captured = capsys.readouterr()
+    assert "refused with 401" in captured.err
+    assert captured.err.count("is it the right one (--key-env") == 1
+    lines = captured.out.splitlines()
+    assert lines[2] == lines[-1] == captured.err.strip().removeprefix("tokenwire: ")
+
+
+class ListsNone(Seams):
+    """An endpoint that does not tell its models, and wants one named."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return Reply(404, [], b"") if call.method == "GET" else reply
+
+
+def test_an_endpoint_that_names_no_model_wants_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint(seams=ListsNone).connection) as port:
+        assert main(["check", f"http://127.0.0.1:{port}", "--format", "json"]) == 5
+    report = json.loads(capsys.readouterr().out)
+    assert "name a model with --model" in report["headline"]
+    assert report["exit_code"] == 5
 
 
 @pytest.fixture

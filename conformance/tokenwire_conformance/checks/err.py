@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ..judging.case import Case, at, excerpt, gathered, json_of
-from ..judging.registry import active, passive
+from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
 from ..reading.generation import Generation, dialect_of
@@ -317,6 +317,7 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 400,
     absent="no error response was seen",
+    rests_on=Ground.RESPONSE,
 )
 def no_leak(response: Response) -> Iterator[Finding]:
     text = response.content.decode("utf-8", "replace")
@@ -334,6 +335,7 @@ def no_leak(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status in (429, 503),
     absent="no 429 and no 503 was seen",
+    rests_on=Ground.RESPONSE,
 )
 def retry_after(response: Response) -> Iterator[Finding]:
     if not response.header("retry-after"):
@@ -347,6 +349,7 @@ def retry_after(response: Response) -> Iterator[Finding]:
     "Every response has an id by which it can be found in the server's logs.",
     on="responses",
     when=lambda response: response.head_complete and response.status >= 200,
+    rests_on=Ground.RESPONSE,
 )
 def request_id(response: Response) -> Iterator[Finding]:
     if not _REQUEST_IDS & {field.name for field in response.fields}:

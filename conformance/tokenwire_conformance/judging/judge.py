@@ -6,13 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from .case import Case
 from .judged import Run
-from .registry import Check, catalogue
+from .registry import Check, Ground, catalogue
 from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
 
 __all__ = ["judge", "judge_all", "judge_run", "select"]
 
 #: Findings of one check whose bytes are shown.
 SHOWN = 3
+
+#: Why a check does not judge; the headline of the run says what stood in the way.
+NOT_ANSWERED = "the plain question was not answered"
 
 _VERDICTS = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.INFO: Verdict.INFO}
 
@@ -41,14 +44,15 @@ def judge_run(case: Case, checks: Iterable[Check], *, strict: bool = False) -> R
 
 def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     """The verdict of one check. Whatever goes wrong in the check itself is a HARNESS-ERROR, never a finding."""
+    if case.course.shut and check.rests_on is Ground.PLAIN_ANSWER:
+        return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
     findings: list[Finding] = []
     try:
         findings.extend(check.judge(case))
     except (NotApplicable, Inconclusive) as reason:
         # What was found before the check could not go on is found all the same.
         if not findings:
-            verdict = Verdict.INCONCLUSIVE if isinstance(reason, Inconclusive) else Verdict.NOT_APPLICABLE
-            return _result(check, verdict, str(reason))
+            return _without_finding(case, check, reason)
     except Exception as error:
         return _result(check, Verdict.HARNESS_ERROR, f"the check itself failed: {type(error).__name__}: {error}")
     if not findings:
@@ -57,6 +61,13 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     if strict and verdict is Verdict.WARN:
         verdict = Verdict.FAIL
     return _result(check, verdict, _message(findings), findings)
+
+
+def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclusive) -> Result:
+    if case.course.shut:
+        return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
+    verdict = Verdict.INCONCLUSIVE if isinstance(reason, Inconclusive) else Verdict.NOT_APPLICABLE
+    return _result(check, verdict, str(reason))
 
 
 def _message(findings: Sequence[Finding]) -> str:

@@ -15,13 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from typing import Any, Literal
 
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "active", "catalogue", "passive"]
+
+
+class Ground(Enum):
+    """What a check's verdict rests on. Where it does not hold, the check does not judge."""
+
+    PLAIN_ANSWER = "the plain question was answered"
+    RESPONSE = "one response was read, whatever was asked"
+
 
 Subject = Literal[
     "responses",
@@ -85,6 +94,7 @@ class Check:
     :ivar probes: what must be asked for it; empty for a passive check.
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: who is hurt when it is broken, where that is known.
+    :ivar rests_on: what must hold, so that it may judge.
     """
 
     id: str
@@ -95,6 +105,7 @@ class Check:
     probes: Sequence[str] = ()
     shown_by: Sequence[str] = ()
     breaks: str = ""
+    rests_on: Ground = Ground.PLAIN_ANSWER
 
     @property
     def group(self) -> str:
@@ -119,11 +130,13 @@ def passive(
     absent: str = "",
     shown_by: Sequence[str] = (),
     breaks: str = "",
+    rests_on: Ground = Ground.PLAIN_ANSWER,
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Callable[[Any], Iterable[Finding]]]:
     """Declares a check that judges every subject of one kind.
 
     :param when: which of them it judges; all by default.
     :param absent: the reason for NOT-APPLICABLE where there is none to judge.
+    :param rests_on: a rule of one response that has nothing to do with what was asked rests on that response alone.
     """
 
     def declare(judge_one: Callable[[Any], Iterable[Finding]]) -> Callable[[Any], Iterable[Finding]]:
@@ -134,7 +147,7 @@ def passive(
             for subject in subjects:
                 yield from judge_one(subject)
 
-        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks))
+        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks, rests_on=rests_on))
         return judge_one
 
     return declare

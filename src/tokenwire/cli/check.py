@@ -17,10 +17,11 @@ from ..dialects.dialect import Dialect
 from ..dialects.guess import guess_dialect
 from ..endpoint import ReferenceEndpoint, background
 from ..endpoint.story import MODELS
-from ..errors import LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
+from .exits import complain
 from .extras import need
 from .models import first_model
 from .progress import progress
@@ -154,6 +155,8 @@ def run(args: argparse.Namespace) -> int:
             ]
     target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
     report = Report(target, judge_run(Case.of_all(cases), checks, strict=args.strict))
+    if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+        complain(report.run.headline)
     return print_reports([report], args.format)
 
 
@@ -191,7 +194,9 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
 
 
 def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
-    """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
+    """Whom to ask, and as whom. Where no model can be found, none is named: it may be the only one, and if it is not,
+    the answer to the plain question says so.
+    """
     from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
@@ -208,10 +213,8 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
         return plan
     try:
         return plan_for(first_model(endpoint.urls[transport], dialect, endpoint.key, fields))
-    except LocalProtocolError:
-        if websocket:
-            return plan
-        raise
+    except (LocalProtocolError, ConnectionFailed):
+        return plan
 
 
 def print_reports(reports: Sequence[Report], form: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...judging.case import asked_for_stream, at
-from ...judging.registry import passive
+from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
 from ...reading.http import Response
 from ...reading.lines import JSON_LINES
@@ -48,6 +48,7 @@ def _is_streamed(response: Response) -> bool:
     "RFC 9112 4",
     "Every response begins with a valid status line.",
     on="responses",
+    rests_on=Ground.RESPONSE,
 )
 def status_line(response: Response) -> Iterator[Finding]:
     return _problems(response, "status-line")
@@ -59,6 +60,7 @@ def status_line(response: Response) -> Iterator[Finding]:
     "RFC 9112 2.2, 5.1, 5.2; RFC 9110 5.5",
     "Fields have no blank before the colon, no bare CR, LF or NUL, and are not folded.",
     on="responses",
+    rests_on=Ground.RESPONSE,
 )
 def header_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "header-syntax")
@@ -70,6 +72,7 @@ def header_syntax(response: Response) -> Iterator[Finding]:
     "RFC 9112 6.2, 6.3; RFC 9110 5.3",
     "No response has both Transfer-Encoding and Content-Length, or a Content-Length that is invalid or differs.",
     on="responses",
+    rests_on=Ground.RESPONSE,
 )
 def framing_unambiguous(response: Response) -> Iterator[Finding]:
     return _problems(response, "framing-unambiguous")
@@ -101,6 +104,7 @@ def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    rests_on=Ground.RESPONSE,
 )
 def chunk_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "chunk-syntax")
@@ -115,6 +119,7 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     when=lambda response: _is_chunked(response) and not response.hung_up,
     absent="no chunked response was read to its end",
     breaks="readers that take the end of the connection for the end of the answer show a part as the whole",
+    rests_on=Ground.RESPONSE,
 )
 def chunk_terminator(response: Response) -> Iterator[Finding]:
     broken = any(problem.rule == "chunk-syntax" for problem in response.problems)
@@ -132,6 +137,7 @@ def chunk_terminator(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    rests_on=Ground.RESPONSE,
 )
 def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     extended = [chunk for chunk in response.chunks if chunk.extensions]
@@ -150,6 +156,7 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
+    rests_on=Ground.RESPONSE,
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
@@ -165,6 +172,7 @@ def bytes_after_message(response: Response) -> Iterator[Finding]:
     "Every 2xx, 3xx and 4xx response has a Date.",
     on="responses",
     when=lambda response: response.head_complete and 200 <= response.status < 500,
+    rests_on=Ground.RESPONSE,
 )
 def date(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
@@ -199,6 +207,7 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and bool(response.body),
     absent="no coded body was seen",
     shown_by=("gzip",),
+    rests_on=Ground.RESPONSE,
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
     if response.coding_error:
@@ -266,6 +275,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
     shown_by=("expect", "preflight", "ws-answer"),
+    rests_on=Ground.RESPONSE,
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]
@@ -283,6 +293,7 @@ def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("transfer-encoding")),
     absent="no response with Transfer-Encoding was seen",
+    rests_on=Ground.RESPONSE,
 )
 def chunked_once(response: Response) -> Iterator[Finding]:
     codings = response.tokens("transfer-encoding")
@@ -314,6 +325,7 @@ def self_delimited(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    rests_on=Ground.RESPONSE,
 )
 def trailer_fields(response: Response) -> Iterator[Finding]:
     for field in response.trailers:
@@ -329,6 +341,7 @@ def trailer_fields(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and bool(response.body),
     absent="no response with content was seen",
+    rests_on=Ground.RESPONSE,
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if not response.header("content-type"):
