@@ -1,21 +1,17 @@
-"""A run of the suite: which probes the chosen checks need, made one after the other, and what came of them."""
+"""A run of the suite: which probes the chosen checks need, of which model; `rounds` makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
-from tokenwire.errors import ConnectionFailed, LocalProtocolError
-from tokenwire.secrecy.shown import one_line
+from tokenwire.errors import LocalProtocolError
 
-from .judging.case import Case, excerpt, json_of
-from .judging.gate import gate_of, plain_probe
-from .judging.judged import Course, Ended
+from .judging.case import excerpt, json_of
+from .judging.gate import plain_probe
 from .judging.registry import Check
 from .probes.asking import ASKING
 from .probes.talk import (
-    NO_SUCH_MODEL,
     SHORT_PATIENCE,
     Plan,
     Probe,
@@ -23,12 +19,22 @@ from .probes.talk import (
     Transport,
     all_probes,
     probes_for,
-    run_probe,
 )
 from .probes.wire import Wire
-from .reading.transcript import Transcript
+from .rounds import Pace, Progress, Round, make_probes, make_rounds
 
-__all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
+__all__ = [
+    "Given",
+    "Pace",
+    "Progress",
+    "Round",
+    "by_cost",
+    "choose_probes",
+    "first_model",
+    "make_probes",
+    "make_rounds",
+    "transports_of",
+]
 
 #: What an operator may give beside the URL.
 Given = Literal["key", "failing-model", "cut-model"]
@@ -39,15 +45,6 @@ _NEED: Mapping[Given, frozenset[str]] = {
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Which probe of how many is being made."""
-
-    number: int
-    total: int
-    probe: Probe
 
 
 def transports_of(checks: Iterable[Check]) -> set[Transport]:
@@ -85,44 +82,6 @@ def choose_probes(
             names -= probes
     chosen = probes_for(dialect, names, transport)
     return [probe for probe in chosen if slow or not probe.slow]
-
-
-def make_probes(
-    probes: Sequence[Probe],
-    plan: Plan,
-    make_wire: Callable[[], Wire],
-    tell: Callable[[Progress], None] = lambda _: None,
-) -> Case:
-    """Makes the probes, the plain one first; where that is not answered, no other.
-
-    :param tell: is told before each of them.
-    :raises LocalProtocolError: before any of them, where one asks for another model and cannot name it.
-    """
-    if any(probe.other_model for probe in probes):
-        plan.ask(model=NO_SUCH_MODEL)
-    transcripts: list[Transcript] = []
-    failures: dict[str, str] = {}
-    for number, probe in enumerate(probes, 1):
-        tell(Progress(number, len(probes), probe))
-        try:
-            transcripts.append(run_probe(probe, make_wire(), plan))
-        except ConnectionFailed as error:
-            if not transcripts:
-                return Case([], course=Course(Ended.SILENT, _no_connection(error)))
-            failures[probe.name] = str(error)
-        if number == 1:
-            course = gate_of(transcripts[0], plan)
-            if course.shut:
-                return Case(transcripts, course=course)
-    return Case(transcripts, failures)
-
-
-def _no_connection(error: ConnectionFailed) -> str:
-    """What stood in the way of the first connection. Most such errors ask the right question themselves."""
-    said = one_line(str(error))
-    if said.endswith("?"):
-        return said
-    return f"{said}. {'Is it spelled right?' if error.phase == 'resolve' else 'Is the server there, and reachable?'}"
 
 
 def first_model(plan: Plan, wire: Wire) -> str:

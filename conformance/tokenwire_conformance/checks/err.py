@@ -333,7 +333,7 @@ def no_leak(response: Response) -> Iterator[Finding]:
     "RFC 6585 4; RFC 9110 15.6.4",
     "A 429 or 503 says in Retry-After when to come again.",
     on="responses",
-    when=lambda response: response.status in (429, 503),
+    when=lambda response: response.head_complete and response.status in (429, 503),
     absent="no 429 and no 503 was seen",
     rests_on=Ground.RESPONSE,
 )

@@ -22,7 +22,7 @@ from ..reading.sockets import Socket
 from ..reading.stream import Stream
 from ..reading.transcript import Transcript
 from .judged import Course
-from .verdict import Evidence, Finding, Inconclusive, NotApplicable
+from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
 
 __all__ = [
     "Case",
@@ -31,9 +31,11 @@ __all__ = [
     "at_frame",
     "excerpt",
     "gathered",
+    "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "unfinished",
 ]
 
 #: Bytes shown as evidence.
@@ -129,23 +131,33 @@ class Case:
     @cached_property
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
-        return [
-            Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
-            for response in self.responses
-            if response.status == 101 and response.head_complete
-        ]
+        return [socket_of(response) for response in self.responses if response.status == 101 and response.head_complete]
 
     def transcript(self, probe: str) -> Transcript:
         """What went over the wire for a probe.
 
         :raises Inconclusive: when it could not be made.
-        :raises NotApplicable: when there is none like it for the transport and the dialect, or without a key.
+        :raises NotAsked: when there is none like it for the transport and the dialect, or without a key.
         """
         if probe in self.failures:
-            raise Inconclusive(f"the probe {probe!r} could not be made: {self.failures[probe]}")
+            raise Inconclusive(self.failures[probe])
         if probe not in self.transcripts:
-            raise NotApplicable(self._why_not_made(all_probes()[probe]))
+            raise NotAsked(self._why_not_made(all_probes()[probe]))
         return self.transcripts[probe]
+
+    def unread(self, probe: str) -> str | None:
+        """Why nothing can be concluded from what is not in the answer to this probe; None where it was read, or where
+        it was not asked at all.
+        """
+        if probe in self.failures:
+            return self.failures[probe]
+        if probe in self.transcripts and given_up(self.transcripts[probe]):
+            return f"the answer to the probe {probe!r} did not come to its end"
+        return None
+
+    def is_owed(self, probe: str) -> bool:
+        """The answer to this probe should have come: nobody had refused it, and it did not, or not to its end."""
+        return probe in self.failures or (self.unread(probe) is not None and all_probes()[probe].cost == "generation")
 
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
@@ -233,6 +245,29 @@ class Case:
         if response.media_type == DIALECTS["bedrock-converse"].content_type:
             raise NotApplicable("the answer is framed in binary")
         raise Inconclusive(f"the probe {probe!r} got no stream")
+
+
+def socket_of(response: Response) -> Socket:
+    """The WebSocket that a 101 has granted, in the dialect of its transcript."""
+    return Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
+
+
+def given_up(transcript: Transcript) -> bool:
+    """We left while an answer was awaited, or still coming."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        socket = socket_of(responses[0])
+        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+    return not transcript.ended_by_server and not (responses and responses[-1].complete)
+
+
+def unfinished(transcript: Transcript) -> bool:
+    """Not everything that was asked was answered to its end; a WebSocket had no Close of the server's."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        return Socket(responses[0]).close is None
+    asked = sum(bool(request.method) for request in transcript.requests)  # what is no request line is a body's rest
+    return len(responses) < asked or not (responses and responses[-1].complete)
 
 
 def not_whole(probe: str, response: Response) -> Inconclusive:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from .case import Case
 from .judged import Run
 from .registry import Check, Ground, catalogue
-from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, Result, Verdict
 
 __all__ = ["judge", "judge_all", "judge_run", "select"]
 
@@ -66,8 +67,14 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
 def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclusive) -> Result:
     if case.course.shut:
         return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
-    verdict = Verdict.INCONCLUSIVE if isinstance(reason, Inconclusive) else Verdict.NOT_APPLICABLE
-    return _result(check, verdict, str(reason))
+    if isinstance(reason, NotAsked):
+        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+    unread = next(filter(None, map(case.unread, check.seen_in)), None)
+    if isinstance(reason, NotApplicable) and unread is None:
+        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+    said = str(reason) if isinstance(reason, Inconclusive) else unread
+    result = _result(check, Verdict.INCONCLUSIVE, said or "")
+    return replace(result, incomplete=any(map(case.is_owed, check.seen_in)))
 
 
 def _message(findings: Sequence[Finding]) -> str:

@@ -85,6 +85,14 @@ _ABSENT: dict[Subject, str] = {
 }
 
 
+#: The probes that ask the plain question, by what their answers have in them.
+_PLAIN: dict[Subject, Sequence[str]] = {
+    **dict.fromkeys(_ABSENT, ("stream", "events")),
+    "responses": ("stream", "events", "ws-answer"),
+    "sockets": ("ws-answer",),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule.
@@ -95,6 +103,8 @@ class Check:
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: who is hurt when it is broken, where that is known.
     :ivar rests_on: what must hold, so that it may judge.
+    :ivar seen_in: the probes whose answers may have what it judges. While one of these did not come to its end, that
+        there is nothing to judge is not known.
     """
 
     id: str
@@ -106,6 +116,7 @@ class Check:
     shown_by: Sequence[str] = ()
     breaks: str = ""
     rests_on: Ground = Ground.PLAIN_ANSWER
+    seen_in: Sequence[str] = ()
 
     @property
     def group(self) -> str:
@@ -147,7 +158,10 @@ def passive(
             for subject in subjects:
                 yield from judge_one(subject)
 
-        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks, rests_on=rests_on))
+        seen_in = (*_PLAIN[on], *shown_by)
+        _add(
+            Check(id, level, clause, says, judge, (), shown_by, breaks, rests_on=rests_on, seen_in=seen_in),
+        )
         return judge_one
 
     return declare
@@ -165,7 +179,7 @@ def active(
     """Declares a check that needs answers to certain probes."""
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, probes=tuple(probes), breaks=breaks))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, seen_in=tuple(probes)))
         return judge
 
     return declare

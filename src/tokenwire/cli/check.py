@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..dialects import dialect_named
@@ -25,7 +25,7 @@ from .exits import complain
 from .extras import need
 from .models import first_model
 from .progress import progress
-from .request import add_key_options, header_fields, key_of
+from .request import add_key_options, header_fields, key_of, positive_seconds
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -92,8 +92,35 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
     )
+    add_pace_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
     add_format_options(parser)
+
+
+def add_pace_options(parser: argparse.ArgumentParser) -> None:
+    """How fast the endpoint is asked, and for how long."""
+    parser.add_argument(
+        "--delay",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="wait so long between two probes; default: %(default)s",
+    )
+    parser.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=60.0,
+        help="wait at most so long, at each probe, where a 429 or 503 says in Retry-After when to come again; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="stop after so long, and judge what came until then; default: never",
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -110,11 +137,10 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.reports.report import Report
-    from tokenwire_conformance.run import choose_probes, make_probes
+    from tokenwire_conformance.run import Pace, Round, choose_probes, make_rounds
 
     if args.format == "junit":
         need("--format junit")
@@ -141,20 +167,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     with _endpoint(args.url, key) as endpoint:
         plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
-        todo = [probes_over(*over) for over in asked]
-        with progress("judging", sum(map(len, todo))) as tell:
-            done = count()
-            cases = [
-                make_probes(
-                    probes,
-                    plan,
-                    partial(SocketWire, plan.target, stop=endpoint.stop),
-                    lambda made: tell(next(done), made.probe.about),
-                )
-                for probes, plan in zip(todo, plans, strict=True)
-            ]
+        rounds = [
+            Round(plan, probes_over(*over), partial(SocketWire, plan.target, stop=endpoint.stop))
+            for over, plan in zip(asked, plans, strict=True)
+        ]
+        pace = Pace(args.delay, args.patience, args.timeout or inf)
+        with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
+            case = make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
     target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
-    report = Report(target, judge_run(Case.of_all(cases), checks, strict=args.strict))
+    report = Report(target, judge_run(case, checks, strict=args.strict))
     if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
         complain(report.run.headline)
     return print_reports([report], args.format)
