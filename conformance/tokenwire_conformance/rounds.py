@@ -293,7 +293,8 @@ class _Watch:
         :raises _Stop: when the endpoint is gone.
         """
         if self._is_doubtful(probe, made):
-            self._knock(self._suspect or probe)
+            # Whoever takes the connection and ends it was still there after the probe before.
+            self._knock(probe if self._suspect is None or made.ended_by_server else self._suspect)
             if _status(made) == _LIMIT:
                 self._asking.limited.append(probe.name)
         else:

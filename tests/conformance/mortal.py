@@ -66,21 +66,31 @@ class World:
         at: int = 0,
         says: int = 1,
         seams: Callable[[], Seams] = Seams,
-        skip: Sequence[str] = (),
+        only: Sequence[str] = (),
     ) -> None:
         self.clock = SimulatedClock()
         self.fate, self.at, self.says = fate, at, says
         self.connections = 0
         self.told: list[Progress] = []
         self.plan = plan_for(dialect, transport)
-        self.checks = [check for check in select(skip=skip) if check.fits({dialect})]
+        self.checks = [check for check in select(only) if check.fits({dialect})]
         given = ("key", "failing-model", "cut-model")
         self.probes: list[Probe] = choose_probes(dialect, self.checks, given=given, transport=transport)
         self._endpoint = ReferenceEndpoint(key=KEY, seams=seams, clock=lambda: 1_700_000_000.0)
 
+    def tell(self, progress: Progress) -> None:
+        """Is told what comes next."""
+        self.told.append(progress)
+
+    def is_dead(self, number: int) -> bool:
+        """There is nobody for the connection of this number."""
+        if self.fate not in (Fate.DIES_BEFORE, Fate.DIES_WITHIN, Fate.DIES_UNHEARD):
+            return False
+        return number > self.at or (number == self.at and self.fate is Fate.DIES_BEFORE)
+
     def ask(self, pace: Pace = PACE) -> Case:
         wires = Round(self.plan, self.probes, lambda: MortalWire(self._endpoint, self))
-        return make_rounds([wires], self.told.append, pace, self.clock)
+        return make_rounds([wires], self.tell, pace, self.clock)
 
     def run(self, pace: Pace = PACE) -> Run:
         return judge_run(self.ask(pace), self.checks)
@@ -99,11 +109,8 @@ class MortalWire(MemoryWire):
     def connect(self) -> None:
         world = self._world
         number, world.connections = world.connections, world.connections + 1
-        dead = world.fate in (Fate.DIES_BEFORE, Fate.DIES_WITHIN, Fate.DIES_UNHEARD)
-        if dead and (number > world.at or (number == world.at and world.fate is Fate.DIES_BEFORE)):
-            raise ConnectionFailed(
-                "endpoint.test:80 refused the connection: does a server listen there?", phase="connect"
-            )
+        if world.is_dead(number):
+            raise ConnectionFailed("endpoint.test:80 refused the connection: does a server listen there?", phase="")
         if number == world.at or (number > world.at and world.fate is Fate.STALLS):
             self._fate = world.fate
         self._later = number > world.at

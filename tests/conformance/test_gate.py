@@ -89,7 +89,7 @@ SAID: dict[str, tuple[bytes | None, int, str]] = {
     "404": (http("404 Not Found", b"404 page not found", kind="text/plain"), 5, "404.*path.*--model"),
     "405": (http("405 Method Not Allowed", b"", "Allow: PUT"), 5, "405.*path"),
     "429": (http("429 Too Many Requests", ERROR % b"slow down"), 5, "429: slow down.*--delay"),
-    "429 with Retry-After": (http("429 Slow", b"", "Retry-After: 3600"), 5, "429.*After: 3600.*--patience 3600"),
+    "429 with Retry-After": (http("429 Slow", b"", "Retry-After: 3600"), 5, "429.*After: 3600.*--patience"),
     "301": (http("301 Moved", b"", "Location: https://other.test/v1/x"), 5, "301.*https://other.test/v1/x: give that"),
     "302": (http("302 Found", b"", "Location: /login"), 5, "302.*://endpoint.test/login: give that"),
     "400": (http("400 Bad Request", ERROR % b"unknown field"), 5, "400: unknown field.*--dialect"),

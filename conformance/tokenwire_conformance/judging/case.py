@@ -145,19 +145,15 @@ class Case:
             raise NotAsked(self._why_not_made(all_probes()[probe]))
         return self.transcripts[probe]
 
-    def unread(self, probe: str) -> str | None:
-        """Why nothing can be concluded from what is not in the answer to this probe; None where it was read, or where
-        it was not asked at all.
-        """
-        if probe in self.failures:
-            return self.failures[probe]
-        if probe in self.transcripts and given_up(self.transcripts[probe]):
-            return f"the answer to the probe {probe!r} did not come to its end"
-        return None
-
-    def is_owed(self, probe: str) -> bool:
-        """The answer to this probe should have come: nobody had refused it, and it did not, or not to its end."""
-        return probe in self.failures or (self.unread(probe) is not None and all_probes()[probe].cost == "generation")
+    @cached_property
+    def unread(self) -> Mapping[str, str]:
+        """The probes whose answers were not read, or not to their end, and why."""
+        endless = {
+            name: f"the answer to the probe {name!r} did not come to its end"
+            for name, transcript in self.transcripts.items()
+            if name in all_probes() and given_up(transcript)
+        }
+        return {**endless, **self.failures}
 
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}

@@ -174,8 +174,7 @@ def _advice(response: Response, plan: Plan) -> str:
             return _advice_on_key(plan)
         case 429 | 503 if response.header("retry-after"):
             wait = response.header("retry-after")
-            seconds = wait if wait.isdecimal() else "SECONDS"
-            return f"It asks to wait (Retry-After: {wait}): come again then, or give --patience {seconds}."
+            return f"It asks to wait (Retry-After: {wait}): come again then, or wait for it with --patience SECONDS."
         case 429:
             return "It is a rate limit or a quota: come again later, or ask more slowly with --delay SECONDS."
         case status if status >= 500 and not _EMBEDS.search(_words(response, plan)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ..probes.talk import all_probes
 from .case import Case
 from .judged import Run
 from .registry import Check, Ground, catalogue
@@ -69,12 +70,14 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
         return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
     if isinstance(reason, NotAsked):
         return _result(check, Verdict.NOT_APPLICABLE, str(reason))
-    unread = next(filter(None, map(case.unread, check.seen_in)), None)
-    if isinstance(reason, NotApplicable) and unread is None:
+    unread = [name for name in case.unread if check.may_be_seen_in(all_probes()[name])]
+    owed = [name for name in unread if name in case.failures or all_probes()[name].cost == "generation"]
+    if isinstance(reason, Inconclusive):
+        return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed))
+    if not owed and not {*unread} & {*check.probes, *check.shown_by}:
         return _result(check, Verdict.NOT_APPLICABLE, str(reason))
-    said = str(reason) if isinstance(reason, Inconclusive) else unread
-    result = _result(check, Verdict.INCONCLUSIVE, said or "")
-    return replace(result, incomplete=any(map(case.is_owed, check.seen_in)))
+    # There is nothing of the kind in what was read; in what was not there may be.
+    return replace(_result(check, Verdict.INCONCLUSIVE, case.unread[[*owed, *unread][0]]), incomplete=bool(owed))
 
 
 def _message(findings: Sequence[Finding]) -> str:

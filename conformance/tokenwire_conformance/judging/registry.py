@@ -19,6 +19,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any, Literal
 
+from ..probes.talk import Probe
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
@@ -85,14 +86,6 @@ _ABSENT: dict[Subject, str] = {
 }
 
 
-#: The probes that ask the plain question, by what their answers have in them.
-_PLAIN: dict[Subject, Sequence[str]] = {
-    **dict.fromkeys(_ABSENT, ("stream", "events")),
-    "responses": ("stream", "events", "ws-answer"),
-    "sockets": ("ws-answer",),
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule.
@@ -103,8 +96,7 @@ class Check:
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: who is hurt when it is broken, where that is known.
     :ivar rests_on: what must hold, so that it may judge.
-    :ivar seen_in: the probes whose answers may have what it judges. While one of these did not come to its end, that
-        there is nothing to judge is not known.
+    :ivar subject: for a passive check: what it judges, wherever it is seen.
     """
 
     id: str
@@ -116,11 +108,19 @@ class Check:
     shown_by: Sequence[str] = ()
     breaks: str = ""
     rests_on: Ground = Ground.PLAIN_ANSWER
-    seen_in: Sequence[str] = ()
+    subject: Subject | None = None
 
     @property
     def group(self) -> str:
         return self.id.partition(".")[0]
+
+    def may_be_seen_in(self, probe: Probe) -> bool:
+        """The answer to this probe may have what it judges."""
+        if probe.name in (*self.probes, *self.shown_by) or self.subject == "responses":
+            return True
+        if self.subject == "sockets":
+            return probe.talk.transport == "websocket"
+        return self.subject is not None and probe.talk.transport != "websocket" and probe.cost == "generation"
 
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
@@ -158,9 +158,8 @@ def passive(
             for subject in subjects:
                 yield from judge_one(subject)
 
-        seen_in = (*_PLAIN[on], *shown_by)
         _add(
-            Check(id, level, clause, says, judge, (), shown_by, breaks, rests_on=rests_on, seen_in=seen_in),
+            Check(id, level, clause, says, judge, (), shown_by, breaks, rests_on=rests_on, subject=on),
         )
         return judge_one
 
@@ -179,7 +178,7 @@ def active(
     """Declares a check that needs answers to certain probes."""
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, seen_in=tuple(probes)))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
         return judge
 
     return declare
