@@ -117,7 +117,7 @@ def limit(*fields: tuple[str, str], status: int = 429) -> Reply:
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 502, 503])
 @pytest.mark.parametrize("after", [1, 2, 3, 7, 12])
 def test_a_refusal_from_the_nth_request_on_is_told_and_never_judged(after: int, status: int) -> None:
-    run = World(*HTTP, seams=Refusing(after, limit(status=status))).run()
+    run = World(*HTTP, seams=Refusing(after, limit(("WWW-Authenticate", "Bearer"), status=status))).run()
     assert "The plain question is no longer answered since probe " in (run.headline or "")
     assert f"refused with {status}: slow down" in (run.headline or "")
     assert_honest(run, HTTP)
