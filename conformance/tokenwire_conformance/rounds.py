@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-from tokenwire.cli.exits import Terminated
+from tokenwire.cli.exits import HUNG_UP, Terminated
 from tokenwire.errors import ConnectionFailed
 from tokenwire.recording import Entry, Recording
 from tokenwire.secrecy.shown import one_line
@@ -47,6 +47,7 @@ _NOT_MADE = {
     Ended.OUT_OF_TIME: "the time for the run was up",
     Ended.INTERRUPTED: "the run was stopped",
     Ended.TERMINATED: "the run was stopped",
+    Ended.HUNG_UP: "the run was stopped",
     Ended.CRASHED: "the suite itself failed",
 }
 
@@ -162,8 +163,10 @@ class _Asking:
         except OutOfTime:
             advice = "Give it more time, or choose fewer checks with --only."
             return Course(Ended.OUT_OF_TIME, f"{self._stopped('--timeout')} {advice}")
-        except Terminated:
-            return Course(Ended.TERMINATED, self._stopped("SIGTERM"))
+        except Terminated as stop:
+            hung_up = stop.code == HUNG_UP
+            name = "SIGHUP" if hung_up else "SIGTERM"
+            return Course(Ended.HUNG_UP if hung_up else Ended.TERMINATED, self._stopped(name))
         except KeyboardInterrupt:
             return Course(Ended.INTERRUPTED, self._stopped("Ctrl-C"))
         except Exception as error:

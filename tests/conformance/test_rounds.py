@@ -189,7 +189,8 @@ def test_the_time_for_the_run_is_kept_and_what_came_is_judged(timeout: float) ->
     ("stop", "code", "words"),
     [
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C after 8 of 36 probes"),
-        (Terminated(), 143, "stopped by SIGTERM after 8 of 36 probes"),
+        (Terminated(1), 129, "stopped by SIGHUP after 8 of 36 probes"),
+        (Terminated(15), 143, "stopped by SIGTERM after 8 of 36 probes"),
         (ValueError("oops"), 3, "stopped by a fault of the suite itself after 8 of 36 probes. .* ValueError: oops"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered, json_of
 from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -279,6 +281,7 @@ def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     when=lambda generation: generation.response.complete and not generation.response.coding_error,
     absent="no streamed answer was read to its end",
     breaks="a failure before the first token looks like an answer without words",
+    needs=[Layer.END],
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
     discarded = isinstance(generation.body, Stream) and generation.body.end_discarded
@@ -296,6 +299,7 @@ def error_never_empty(generation: Generation) -> Iterator[Finding]:
     absent="no failure within a stream was seen",
     shown_by=("failure",),
     breaks="balancers and clients that look at the status do not try elsewhere, or later",
+    needs=[Layer.FIELDS],
 )
 def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     failed = generation.failed
@@ -317,6 +321,7 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 400,
     absent="no error response was seen",
+    needs=[Layer.BODY],
     rests_on=Ground.RESPONSE,
 )
 def no_leak(response: Response) -> Iterator[Finding]:
@@ -335,6 +340,7 @@ def no_leak(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and response.status in (429, 503),
     absent="no 429 and no 503 was seen",
+    needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def retry_after(response: Response) -> Iterator[Finding]:
@@ -349,6 +355,7 @@ def retry_after(response: Response) -> Iterator[Finding]:
     "Every response has an id by which it can be found in the server's logs.",
     on="responses",
     when=lambda response: response.head_complete and response.status >= 200,
+    needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def request_id(response: Response) -> Iterator[Finding]:

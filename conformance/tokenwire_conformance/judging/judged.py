@@ -22,6 +22,7 @@ class Ended(StrEnum):
     OUT_OF_TIME = "out of time"  #: the time for the whole run was up
     INTERRUPTED = "interrupted"  #: Ctrl-C
     TERMINATED = "terminated"  #: SIGTERM
+    HUNG_UP = "hung up"  #: SIGHUP
     CRASHED = "crashed"  #: the suite itself failed
 
 
@@ -35,6 +36,7 @@ _CODES = {
     Ended.BROKEN: 6,
     Ended.INTERRUPTED: 130,
     Ended.TERMINATED: 143,
+    Ended.HUNG_UP: 129,
     Ended.CRASHED: 3,
 }
 
@@ -80,7 +82,7 @@ class Run:
     @property
     def exit_code(self) -> int:
         """0 sound, 1 findings, 3 nobody answered or the suite failed, 4 nothing was judged, 5 the plain question was
-        refused, 6 no HTTP, 7 a MUST was left open because an answer did not come, 130 and 143 stopped by a signal.
+        refused, 6 no HTTP, 7 a MUST was left open because an answer did not come, more than 128 stopped by a signal.
         """
         if self.course.ended in _CODES:
             return _CODES[self.course.ended]

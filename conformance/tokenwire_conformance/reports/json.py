@@ -27,6 +27,7 @@ def as_json(reports: Sequence[Report]) -> str:
         "tool": {"name": "tokenwire", "version": __version__},
         "target": ", ".join(report.target for report in reports),
         "headline": everything.headline,
+        "notes": {report.target: list(report.notes) for report in reports if report.notes},
         "results": results,
         "summary": summary(everything.results),
         "exit_code": everything.exit_code,

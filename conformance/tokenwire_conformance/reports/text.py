@@ -32,7 +32,8 @@ _STYLES = {
 def as_text(report: Report) -> list[tuple[str, str]]:
     """Lines with their styles, which `Screen` knows: every finding with its words, clause and bytes, then the count."""
     headline = [(report.run.headline, "bold red"), ("", "")] if report.run.headline else []
-    lines: list[tuple[str, str]] = [(report.target, "bold"), ("", ""), *headline]
+    notes = [(f"  {note}", "dim") for note in report.notes]
+    lines: list[tuple[str, str]] = [(report.target, "bold"), *notes, ("", ""), *headline]
     for verdict in _SHOWN:
         for result in report.results:
             if result.verdict is verdict:

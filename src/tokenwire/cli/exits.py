@@ -31,6 +31,7 @@ NOTHING_JUDGED = 4
 REFUSED = 5
 PROTOCOL_BROKEN = 6
 INCOMPLETE = 7
+HUNG_UP = 129
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -44,6 +45,7 @@ EXIT_CODES = {
     REFUSED: "the server refused (another status than 200), or answered with no stream",
     PROTOCOL_BROKEN: "the peer broke the protocol: no HTTP, a cut chunk, a header or an event over the limit",
     INCOMPLETE: "check: the endpoint was gone, or time ran out, before all that must hold was judged",
+    HUNG_UP: "stopped by SIGHUP, as when its terminal closes",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "whatever read the output is gone",
     TERMINATED: "stopped by SIGTERM",
@@ -51,7 +53,14 @@ EXIT_CODES = {
 
 
 class Terminated(BaseException):
-    """SIGTERM came: what is open is closed, as after Ctrl-C."""
+    """SIGTERM or SIGHUP came: what is open is closed, as after Ctrl-C.
+
+    :ivar code: of the exit.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code: int = 128 + number
 
 
 def complain(message: str) -> None:
@@ -64,7 +73,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, Terminated):
-        return TERMINATED
+        return error.code
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     code, advice = _judged(error)
@@ -108,6 +117,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return FINDINGS, "What had arrived is printed. Ask again, or keep the wire with 'tokenwire record'."
         case RemoteProtocolError():
             return PROTOCOL_BROKEN, "Keep the wire with 'tokenwire record' and show it to those who run the server."
+        case ConnectionFailed(phase="tls") if "SSL_CERT_FILE" in str(error):
+            return UNREACHABLE, "Or name it by --ca-file."
         case ConnectionFailed(phase="resolve"):
             return UNREACHABLE, "Is it spelled right?"
         case ConnectionFailed():

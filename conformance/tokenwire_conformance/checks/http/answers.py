@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import asked_for_stream, at
 from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
@@ -48,6 +50,7 @@ def _is_streamed(response: Response) -> bool:
     "RFC 9112 4",
     "Every response begins with a valid status line.",
     on="responses",
+    needs=[Layer.HEAD],
     rests_on=Ground.RESPONSE,
 )
 def status_line(response: Response) -> Iterator[Finding]:
@@ -60,6 +63,7 @@ def status_line(response: Response) -> Iterator[Finding]:
     "RFC 9112 2.2, 5.1, 5.2; RFC 9110 5.5",
     "Fields have no blank before the colon, no bare CR, LF or NUL, and are not folded.",
     on="responses",
+    needs=[Layer.HEAD],
     rests_on=Ground.RESPONSE,
 )
 def header_syntax(response: Response) -> Iterator[Finding]:
@@ -72,6 +76,7 @@ def header_syntax(response: Response) -> Iterator[Finding]:
     "RFC 9112 6.2, 6.3; RFC 9110 5.3",
     "No response has both Transfer-Encoding and Content-Length, or a Content-Length that is invalid or differs.",
     on="responses",
+    needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def framing_unambiguous(response: Response) -> Iterator[Finding]:
@@ -86,6 +91,7 @@ def framing_unambiguous(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     if response.header("content-length") and not response.tokens("transfer-encoding"):
@@ -104,6 +110,7 @@ def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
     rests_on=Ground.RESPONSE,
 )
 def chunk_syntax(response: Response) -> Iterator[Finding]:
@@ -119,6 +126,7 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     when=lambda response: _is_chunked(response) and not response.hung_up,
     absent="no chunked response was read to its end",
     breaks="readers that take the end of the connection for the end of the answer show a part as the whole",
+    needs=[Layer.FRAMING, Layer.END],
     rests_on=Ground.RESPONSE,
 )
 def chunk_terminator(response: Response) -> Iterator[Finding]:
@@ -137,6 +145,7 @@ def chunk_terminator(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
     rests_on=Ground.RESPONSE,
 )
 def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
@@ -156,6 +165,7 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
+    needs=[Layer.AFTER],
     rests_on=Ground.RESPONSE,
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
@@ -172,6 +182,7 @@ def bytes_after_message(response: Response) -> Iterator[Finding]:
     "Every 2xx, 3xx and 4xx response has a Date.",
     on="responses",
     when=lambda response: response.head_complete and 200 <= response.status < 500,
+    needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def date(response: Response) -> Iterator[Finding]:
@@ -187,6 +198,7 @@ def date(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 200 and bool(response.request.header("accept-encoding")),
     absent="no request with Accept-Encoding was seen",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def coding_negotiated(response: Response) -> Iterator[Finding]:
     accepted = {token.partition(";")[0].strip() for token in response.request.header("accept-encoding").split(",")}
@@ -207,6 +219,7 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and bool(response.body),
     absent="no coded body was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.CODING, Layer.BODY],
     rests_on=Ground.RESPONSE,
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
@@ -224,6 +237,7 @@ def coding_decodes(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and _is_cacheable(response),
     absent="no cacheable response with a content coding was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def vary(response: Response) -> Iterator[Finding]:
     if not {"accept-encoding", "*"} & set(response.tokens("vary")):
@@ -245,6 +259,7 @@ def _is_cacheable(response: Response) -> bool:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.method == "GET",
     absent="no stream was answered to GET (caches do not store answers to POST by themselves)",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def cache_control(response: Response) -> Iterator[Finding]:
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
@@ -259,6 +274,7 @@ def cache_control(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def proxy_hints(response: Response) -> Iterator[Finding]:
     hinted = response.header("x-accel-buffering").lower() == "no" or "no-transform" in response.tokens("cache-control")
@@ -275,6 +291,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
     shown_by=("expect", "preflight", "ws-answer"),
+    needs=[Layer.HEAD, Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
@@ -293,6 +310,7 @@ def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("transfer-encoding")),
     absent="no response with Transfer-Encoding was seen",
+    needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def chunked_once(response: Response) -> Iterator[Finding]:
@@ -311,6 +329,7 @@ def chunked_once(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.version == "1.1",
     absent="no stream over HTTP/1.1 was seen",
+    needs=[Layer.REQUEST, Layer.FIELDS, Layer.FRAMING],
 )
 def self_delimited(response: Response) -> Iterator[Finding]:
     if response.delimited == "close":
@@ -325,6 +344,7 @@ def self_delimited(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
     rests_on=Ground.RESPONSE,
 )
 def trailer_fields(response: Response) -> Iterator[Finding]:
@@ -341,6 +361,7 @@ def trailer_fields(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and bool(response.body),
     absent="no response with content was seen",
+    needs=[Layer.FIELDS, Layer.BODY],
     rests_on=Ground.RESPONSE,
 )
 def content_type(response: Response) -> Iterator[Finding]:
