@@ -163,7 +163,7 @@ def test_no_connection_at_all_is_told() -> None:
     [
         (None, "m", "401 Unauthorized", "Give a key with --key-env NAME"),
         ("a-key-that-is-long", "m", "401 Unauthorized", "sent in Authorization: is it the right one .*--key-header"),
-        (None, "", "404 Not Found", "lists no model, so none was named: name a model with --model"),
+        (None, "", "404 Not Found", "is the path right.* lists no model, so none was named: name a model with --model"),
         (None, "text-embedding-3", "400 Bad Request", "'text-embedding-3' seems to be an embedding model"),
     ],
 )

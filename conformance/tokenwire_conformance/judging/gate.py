@@ -42,6 +42,11 @@ _TLS_ALERT = b"\x15\x03"
 #: What servers say of a model that makes vectors, and no answers.
 _EMBEDS = re.compile(r"embed|does not support (?:chat|generat|completion)", re.IGNORECASE)
 
+#: Statuses of a path at which nothing is that takes the question.
+_NOTHING_THERE = (404, 405, 410)
+
+_NO_MODEL = "The endpoint lists no model, so none was named: name a model with --model."
+
 _NAMES_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
 
 
@@ -207,18 +212,22 @@ def _advice_on_words(response: Response, plan: Plan) -> str:
         return f"The model {plan.model!r} seems to be an embedding model: name another with --model."
     if not _asks_model(plan):
         return ""
-    if not plan.model:
-        return "The endpoint lists no model, so none was named: name a model with --model."
-    if _NAMES_MODEL.search(words):
+    names_model = _NAMES_MODEL.search(words) is not None
+    if not plan.model and (names_model or response.status not in _NOTHING_THERE):
+        return _NO_MODEL
+    if names_model:
         return f"The model {plan.model!r} was asked: name another model with --model."
     return ""
 
 
 def _advice_on_path(response: Response, plan: Plan) -> str:
-    if response.status not in (404, 405, 410):
+    if response.status not in _NOTHING_THERE:
         return _advice_on_dialect(plan)
     asked = f"{response.request.method} {plan.target.path} was asked: is the path right"
-    asked += f", and the model {plan.model!r} (--model)?" if _asks_model(plan) else "?"
+    if _asks_model(plan):
+        asked += f", and the model {plan.model!r} (--model)?" if plan.model else f"? {_NO_MODEL}"
+    else:
+        asked += "?"
     return f"{asked} A URL that ends in /v1, or in the port, gets the path of the dialect (--dialect)."
 
 
