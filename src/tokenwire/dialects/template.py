@@ -292,9 +292,12 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
-    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+    def read_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent] | None:
         """The deltas of messages that came without a framing; None where something is else."""
-        whole = "\n".join(messages)
+        try:
+            whole = "\n".join(messages)  # type: ignore[arg-type]
+        except TypeError:
+            return self._noted(None)  # one of them is binary
         if whole.count("\n") >= len(messages):
             return self._noted(None)  # one of them has lines of its own
         return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
