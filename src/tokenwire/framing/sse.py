@@ -43,6 +43,9 @@ MAX_RETRY_DIGITS = 15
 #: The bytes that end a line. Python looks for a byte by its number in a tenth of the time that bytes of one take it.
 _LF, _CR = 0x0A, 0x0D
 
+#: The fields that are part of an event.
+_OF_AN_EVENT = ("data", "event", "id")
+
 
 class TokenwireError(Exception):
     """The root of everything that tokenwire raises on purpose. It can be copied, pickled and sent between processes."""
@@ -173,6 +176,14 @@ class SSEParser:
         self._data_size = 0
         self._id_buffer = last_event_id
         self._id_seen = False
+
+    @property
+    def unfinished(self) -> bool:
+        """An event was begun whose blank line has not come; at the end of the stream it is discarded. A field that was
+        cut in its name counts, a comment does not."""
+        name, colon, _ = self.unfinished_line.partition(":")
+        begun = name in _OF_AN_EVENT if colon else name != "" and any(field.startswith(name) for field in _OF_AN_EVENT)
+        return begun or bool(self._data_buffer or self._event_buffer or self._id_seen)
 
     @property
     def unfinished_line(self) -> str:
