@@ -205,7 +205,7 @@ class FrameParser:
     def _whole_text_frames(self, data: bytes, characters: str, at: int, items: list[Item]) -> int:
         """The hot path: unmasked, unfragmented text frames that lie wholly in the read. Stops at anything else.
 
-        :param characters: one for each byte of the data, by which payloads are cut out; of ASCII they are the text itself.
+        :param characters: one for each byte of the data (Latin-1); where those of a payload are ASCII, they are its text.
         """
         size, short = len(data), self._short
         payloads: list[str] = []
