@@ -205,7 +205,7 @@ class FrameParser:
     def _whole_text_frames(self, data: bytes, characters: str, at: int, items: list[Item]) -> int:
         """The hot path: unmasked, unfragmented text frames that lie wholly in the read. Stops at anything else.
 
-        :param characters: one for each byte of the data (Latin-1); where those of a payload are ASCII, they are its text.
+        :param characters: one for each byte of the data (Latin-1); those of a payload in ASCII are its text.
         """
         size, short = len(data), self._short
         payloads: list[str] = []
