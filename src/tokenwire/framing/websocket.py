@@ -162,7 +162,7 @@ class FrameParser:
         at = 0
         if self._idle:
             # The next commonest is whole text frames and nothing else.
-            at = self._whole_text_frames(data, data.decode("latin-1"), 0, items)
+            at = self._whole_text_frames(data, 0, items)
             if at == size:
                 self._offset += at
                 return items
@@ -188,10 +188,9 @@ class FrameParser:
         elif self._tail:
             data = self._tail + data
             self._tail = b""
-        characters = data.decode("latin-1")
         while not self.closed:
             if self._client and self._message is None:
-                at = self._whole_text_frames(data, characters, at, items)
+                at = self._whole_text_frames(data, at, items)
             if self._frame is not None or len(data) - at < 2:
                 break
             after = self._slow_frame(data, at, items)
@@ -202,37 +201,30 @@ class FrameParser:
         if self._frame is None and not self.closed:
             self._tail = data[at:]
 
-    def _whole_text_frames(self, data: bytes, characters: str, at: int, items: list[Item]) -> int:
-        """The hot path: unmasked, unfragmented text frames that lie wholly in the read. Stops at anything else.
-
-        :param characters: one for each byte of the data (Latin-1); those of a payload in ASCII are its text.
-        """
-        size, short = len(data), self._short
-        payloads: list[str] = []
-        add = payloads.append
-        end = at
+    def _whole_text_frames(self, data: bytes, at: int, items: list[Item]) -> int:
+        """The hot path: unmasked, unfragmented text frames that lie wholly in the read. Stops at anything else."""
+        size = len(data)
+        append = items.append
         try:
-            while data[end] == 0x81:
-                length = data[end + 1]
-                start = end + 2
-                if length >= short:
-                    if length != 126:
-                        break
-                    start = end + 4
-                    length = data[end + 2] << 8 | data[end + 3]
+            while at < size and data[at] == 0x81:
+                length = data[at + 1]
+                if length < self._short:
+                    start = at + 2
+                elif length == 126:
+                    start = at + 4
+                    length = data[at + 2] << 8 | data[at + 3]
                     if length < 126 or length > self._max_message_size:
                         break
-                after = start + length
-                if after > size:
+                else:
                     break
-                add(characters[start:after])
-                end = after
-        except IndexError:
-            pass  # the read ends here, or within a header
-        if "".join(payloads).isascii():
-            items += payloads
-            return end
-        return _read_as_utf8(payloads, at, items)
+                end = start + length
+                if end > size:
+                    break
+                append(data[start:end].decode())
+                at = end
+        except (IndexError, UnicodeDecodeError):
+            pass  # its header is cut, or its text is wrong: the slow path says what follows from it
+        return at
 
     # The slow path: one frame of any kind.
 
@@ -414,21 +406,6 @@ class _Message:
                 offset=self._offset,
                 clause="RFC 7692 6.2",
             ) from None
-
-
-def _read_as_utf8(payloads: list[str], at: int, items: list[Item]) -> int:
-    """Payloads that have a character for each byte (Latin-1), as the texts that the bytes are in UTF-8.
-
-    Returns where the frame begins whose payload is no UTF-8, and of which the slow path says what follows from it; else
-    the end of the last one. The first begins at `at`.
-    """
-    try:
-        for payload in payloads:
-            items.append(payload if payload.isascii() else payload.encode("latin-1").decode())
-            at += len(payload) + (2 if len(payload) < 126 else 4)
-    except UnicodeDecodeError:
-        pass
-    return at
 
 
 def _whole_message(frame: _Frame, payload: bytes) -> str | bytes:
