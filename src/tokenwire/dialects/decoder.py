@@ -156,11 +156,13 @@ class Decoder:
         shortcut = self._shortcut
         if shortcut is None or len(messages) == 1:
             return [event for message in messages for event in self.receive_message(message)]
+        if shortcut.ready and not self.ended and (deltas := shortcut.read_messages(messages)) is not None:
+            return deltas
         events: list[StreamEvent] = []
         at = 0
         while at < len(messages) and not self.ended:
             end = shortcut.alike(messages, at) if shortcut.ready else at
-            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None  # type: ignore[arg-type]
+            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None
             if deltas is not None:
                 events += deltas
             else:

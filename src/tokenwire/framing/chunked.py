@@ -94,9 +94,25 @@ class ChunkedParser:
         except RemoteProtocolError as error:
             self.error = error
             self._line = bytearray()
+            self._sizes = {}  # nothing more is read
             if not pieces:
                 raise
         return pieces
+
+    def whole_chunk(self, data: bytes) -> bytes:
+        """The data of the chunk that these bytes are, whole, alone and of a size that came before, as most reads are.
+
+        Empty where they are anything else, or come in the midst of something: they are for `receive_data` then.
+        """
+        line_end = data.find(_CRLF)
+        size = self._sizes.get(_CRLF + data[:line_end]) if line_end > 0 else None
+        received = len(data)
+        if size is None or line_end + size + 4 != received or not data.endswith(_CRLF):
+            return b""
+        if self._left or self._closing or self._line:
+            return b""
+        self._offset += received
+        return data[line_end + 2 : -2]
 
     def receive_eof(self) -> list[bytes]:
         """The connection ended. Whether the body did is told by `complete`.

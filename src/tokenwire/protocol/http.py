@@ -142,6 +142,7 @@ class HTTPExchange:
         self._head_start = 0  # where the head that is awaited begins, in bytes received; then where the body does
         self._body: BodyReader | None = None
         self._decoder: ContentDecoder | None = None
+        self._chunks: Chunks | None = None  # what reads a body in chunks that has no content coding, once it has begun
         self._persistent = False  # both sides mean to keep the connection
         self._over = False  # it has ended, or has more bytes than the response
         self._to_send = self._serialise(request)
@@ -173,6 +174,9 @@ class HTTPExchange:
         if self.ended or not data:
             self._over = self._over or bool(data)
             return []
+        if self._chunks is not None and (chunk := self._chunks.whole_chunk(data)):
+            self._received += len(data)
+            return [Body(chunk)]
         events: list[HTTPEvent] = []
         try:
             if self._body is None:
@@ -325,6 +329,8 @@ class HTTPExchange:
         if self._decoder is None:
             assert self.head is not None
             self._decoder = ContentDecoder(self.head.header("content-encoding"))
+            if self._decoder.identity and isinstance(self._body, Chunks):
+                self._chunks = self._body
         if self._decoder.identity:
             return b"".join(pieces)
         decoded = []

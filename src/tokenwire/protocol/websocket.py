@@ -17,7 +17,7 @@ error, so the two cannot be mistaken.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -61,6 +61,7 @@ __all__ = [
     "State",
     "WebSocketConnection",
     "WebSocketEvent",
+    "are_messages",
     "refusal_for",
 ]
 
@@ -71,6 +72,8 @@ _INTERIM = re.compile(rb"HTTP/[0-9]\.[0-9] 1(?!01)[0-9]{2}[ \r]")
 _REQUEST_LINE = re.compile(rb"\S+ \S+ HTTP/([0-9])\.([0-9])\r\n")
 _NOT_A_LINE = re.compile(rb"(?<!\r)\n|\r\n[ \t]")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+
+_MESSAGES = frozenset((str, bytes))
 
 #: Fields that the handshake is made of, Host, which comes from the URL, and those of a body, which it has not.
 _OWN_FIELDS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
@@ -446,10 +449,9 @@ class WebSocketConnection:
         if self.state is State.CLOSED:
             return []
         items = self._parser.receive_data(data)
-        for item in items:
-            if isinstance(item, tuple):
-                return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
-        return items  # type: ignore[return-value]
+        if are_messages(items):
+            return items  # type: ignore[return-value]
+        return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
 
     def _control_received(self, item: Ping | Pong | Close) -> WebSocketEvent:
         if isinstance(item, Ping):
@@ -491,6 +493,11 @@ class WebSocketConnection:
         if self._asked is None or self.state is not State.CONNECTING:
             raise LocalProtocolError("there is no handshake to answer")
         return self._asked
+
+
+def are_messages(events: Iterable[object]) -> bool:
+    """Whether all of them are messages, as all that come in a read mostly are."""
+    return _MESSAGES.issuperset(map(type, events))
 
 
 def _check_key(key: str) -> None:

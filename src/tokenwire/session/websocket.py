@@ -20,7 +20,15 @@ from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
-from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
+from ..protocol.websocket import (
+    Closed,
+    Opened,
+    Rejected,
+    State,
+    WebSocketConnection,
+    WebSocketEvent,
+    are_messages,
+)
 from ..secrecy.secrets import Secrets, secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
@@ -175,6 +183,8 @@ class MessageSession:
         self._timers.set("keepalive", self._timers.timeouts.keepalive, now)
 
     def _handle(self, events: list[WebSocketEvent]) -> list[str | bytes]:
+        if not self._opening and not self._closing and are_messages(events):
+            return events  # type: ignore[return-value]  # all that most reads hold
         messages: list[str | bytes] = []
         for event in events:
             match event:
