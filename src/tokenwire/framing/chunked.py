@@ -89,8 +89,13 @@ class ChunkedParser:
         if self.complete:
             raise LocalProtocolError("the body is complete: what follows it is no part of it (RFC 9112 7.1)")
         pieces: list[bytes] = []
+        within = self._left or self._closing or self._line
+        at = 0 if within else self._whole_chunks(data, 0, pieces)
+        if at == len(data):  # as nearly all reads are: whole chunks
+            self._offset += at
+            return pieces
         try:
-            self._take(data, pieces)
+            self._take(data, at, pieces)
         except RemoteProtocolError as error:
             self.error = error
             self._line = bytearray()
@@ -107,8 +112,7 @@ class ChunkedParser:
             raise self.error
         return []
 
-    def _take(self, data: bytes, pieces: list[bytes]) -> None:
-        at = 0
+    def _take(self, data: bytes, at: int, pieces: list[bytes]) -> None:
         while at < len(data):
             if self._left:
                 piece = data[at : at + self._left]
@@ -120,7 +124,7 @@ class ChunkedParser:
             elif self._line or (end := self._whole_chunks(data, at, pieces)) == at:
                 at = self._read_line(data, at)
             else:
-                at, self._closing = end, _CRLF
+                at = end
             if self.complete:
                 self.unused = data[at:]
                 return
@@ -129,10 +133,11 @@ class ChunkedParser:
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
 
-        It begins where a line does. Returns the end of the last chunk's data, before its CRLF, or `at` where there is
-        no such chunk. Whatever is any different goes the long way.
+        It begins where a line does. Returns where the last chunk ends, or `at` where there is no such chunk; its CRLF
+        may be still to come. Whatever is any different goes the long way.
         """
         size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
+        start = at
         line_end = find(_CRLF, at)
         size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
         while size is not None:
@@ -145,6 +150,10 @@ class ChunkedParser:
             # The CRLF that ends the chunk and the size of the next one, looked up together.
             line_end = find(_CRLF, at + 2)
             size = size_of(data[at:line_end]) if line_end > 0 else None
+        if at > start:
+            if data.startswith(_CRLF, at):
+                return at + 2
+            self._closing = _CRLF
         return at
 
     def _close_chunk(self, data: bytes, at: int) -> int:
