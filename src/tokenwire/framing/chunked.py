@@ -150,10 +150,11 @@ class ChunkedParser:
             # The CRLF that ends the chunk and the size of the next one, looked up together.
             line_end = find(_CRLF, at + 2)
             size = size_of(data[at:line_end]) if line_end > 0 else None
-        if at > start:
-            if data.startswith(_CRLF, at):
-                return at + 2
-            self._closing = _CRLF
+        if at == start:
+            return at
+        if data.startswith(_CRLF, at):
+            return at + 2
+        self._closing = _CRLF
         return at
 
     def _close_chunk(self, data: bytes, at: int) -> int:

@@ -114,6 +114,9 @@ class DurableSession:
         self.error: TokenwireError | None = None
         #: The head of the last response.
         self.head: ResponseHead | None = None
+        #: The last read brought events, or none, and changed nothing else: what is wanted and what is to be sent are as
+        #: before it, and no deadline is nearer. So a driver need not ask for them after each read.
+        self.quiet: bool = False
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
         self._policy = policy
@@ -122,7 +125,8 @@ class DurableSession:
         self._timeouts = timeouts or Timeouts()
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
-        self._allows = STATES[self._state]  # what the state does; kept, for it is looked up for each read
+        self._allows = STATES[self._state]
+        self._listens = False  # what comes is read
         self._ask = self._fallback.first(Ask("first", request, dialect))
         self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
@@ -194,7 +198,16 @@ class DurableSession:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them; none once the connection was given up."""
-        return self._take(self._exchange.receive_data(data, now), now) if self._listens else []
+        if not self._listens:
+            return []
+        exchange = self._exchange
+        events = exchange.receive_data(data, now)
+        self.quiet = exchange.quiet and self._state is State.HEARD
+        if not self.quiet:
+            return self._take(events, now)
+        if events:
+            self._arrived(events, now)
+        return events
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended, or was reset."""
@@ -246,14 +259,12 @@ class DurableSession:
         """There is a connection, even if nothing more is asked over it."""
         return self._allows.wants == "transfer"
 
-    @property
-    def _listens(self) -> bool:
-        """What comes is read. It is not after we gave up (by `total`, say) an exchange that has not ended itself."""
-        return self._connects and (self._state is not State.ENDED or self._exchange.ended)
-
     def _move(self, move: Move) -> None:
         self._state = self._allows.moves[move]
         self._allows = STATES[self._state]
+        # Nothing is read after we gave up (by `total`, say) an exchange that has not ended itself.
+        self._listens = self._connects and (self._state is not State.ENDED or self._exchange.ended)
+        self.quiet = False
 
     def _asked(self) -> None:
         """What is asked has begun to go out."""
@@ -261,6 +272,7 @@ class DurableSession:
 
     def _take(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
         """What came of what the connection was told."""
+        self.quiet = False
         exchange = self._exchange
         if exchange.head is not self.head and exchange.head is not None:
             self.head = exchange.head
@@ -269,11 +281,7 @@ class DurableSession:
                 self._fallback.streamed()
         if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
             self._asked()  # the first message goes out as soon as it is open
-        if events and self._state is State.HEARD and self._ask.again is None:
-            self._uncounted += events
-            if are_many(self._uncounted, MAX_UNCOUNTED):
-                self._count()
-        elif events:
+        if events:
             self._arrived(events, now)
         if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
             if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
@@ -282,7 +290,7 @@ class DurableSession:
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
-        """Takes events. Those past the furthest point reached end the row of failures; repeated ones do not."""
+        """Takes events, to be counted."""
         if self._ask.again is not None:
             told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
             for event in told:
@@ -291,12 +299,14 @@ class DurableSession:
             if not events and all(event.type == "tokenwire.duplicate" for event in told):
                 return
         self._uncounted += events
-        self._count()
+        if are_many(self._uncounted, MAX_UNCOUNTED):
+            self._count()
         if self._state is not State.HEARD:
             self._move("heard")
 
     def _count(self) -> None:
-        """How far the events take the conversation matters once it breaks, so many are counted at once."""
+        """How far the events take the conversation matters once it breaks, so many are counted at once. Those past the
+        furthest point reached end the row of failures; repeated ones do not."""
         events, self._uncounted = self._uncounted, []
         self._generation.receive_events(events)
         if self._progress.receive_events(events):
