@@ -140,7 +140,7 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)
-        if self.ended:
+        if self.outcome is not None:
             return []
         shortcut = self._shortcut
         if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
@@ -149,8 +149,10 @@ class Decoder:
 
     def receive_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent]:
         """Takes the messages that came in one read of a WebSocket: those that are alike go the short way together."""
+        if len(messages) == 1:
+            return self.receive_message(messages[0])
         shortcut = self._shortcut
-        if shortcut is None or len(messages) == 1:
+        if shortcut is None:
             return [event for message in messages for event in self.receive_message(message)]
         events: list[StreamEvent] = []
         at = 0

@@ -354,8 +354,11 @@ class Shortcut:
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        self._failures = self._failures + 1 if events is None else 0
-        self.ready = self.ready and not self.given_up
+        if events is None:
+            self._failures += 1
+            self.ready = self.ready and not self.given_up
+        else:
+            self._failures = 0
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:

@@ -77,7 +77,7 @@ class Poll:
     :param lock: whoever calls `wait` holds it; while it waits, others may.
     """
 
-    def __init__(self, lock: threading.Condition) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
         self._poller = _poller()
         self._woken, self._waking = socket.socketpair()
@@ -100,9 +100,11 @@ class Poll:
 
         :raises LocalProtocolError: when the stream was stopped.
         """
-        milliseconds = None if deadline is None else min(max(ceil((deadline - monotonic()) * 1000), 0), _LONGEST)
         if self._stopped:
             raise LocalProtocolError(CLOSED)
+        milliseconds = None if deadline is None else ceil((deadline - monotonic()) * 1000)
+        if milliseconds is not None and not 0 <= milliseconds <= _LONGEST:
+            milliseconds = 0 if milliseconds < 0 else _LONGEST
         self._lock.release()
         try:
             ready = self._poller.poll(milliseconds)
@@ -234,6 +236,8 @@ class Link:
         self.tls: TLS | None = None
         #: The peer has ended the connection, or broken it.
         self.hung_up = False
+        #: Something is still to be sent.
+        self.sending: bool = False
         self._socket = connected
         self._fd = connected.fileno()
         self._outgoing = Outgoing()
@@ -272,11 +276,6 @@ class Link:
 
     # What a stream does.
 
-    @property
-    def sending(self) -> bool:
-        """Something is still to be sent."""
-        return bool(self._piece) or bool(self._outgoing)
-
     def send(self, data: bytes, *, answer: bool = False) -> None:
         """Sends what the socket takes now; the rest follows in `transfer`.
 
@@ -290,6 +289,7 @@ class Link:
         """What was not sent yet is not sent any more."""
         self._outgoing.clear()
         self._piece = memoryview(b"")
+        self.sending = False
 
     def transfer(self, deadline: float | None) -> bytes | None:
         """Sends and reads. Gives what came, empty at the end; None when nothing came before the deadline or a wake.
@@ -301,10 +301,12 @@ class Link:
             return early
         if self.tls is not None and self.tls.ended:
             return b""
-        crowded = self._outgoing.crowded
+        crowded = self.sending and self._outgoing.crowded
         if self._filled and not crowded:
             return self._receive()
-        self._watch((not crowded, self.sending))
+        wanted = (not crowded, self.sending)
+        if wanted != self._watched:
+            self._watch(wanted)
         ready = 0
         for _, events in self._poll.wait(deadline):
             ready |= events
@@ -323,9 +325,8 @@ class Link:
     # What follows from it.
 
     def _watch(self, wanted: tuple[bool, bool]) -> None:
-        if wanted != self._watched:
-            self._watched = wanted
-            self._poll.watch(self._fd, read=wanted[0], write=wanted[1])
+        self._watched = wanted
+        self._poll.watch(self._fd, read=wanted[0], write=wanted[1])
 
     def _receive(self) -> bytes | None:
         try:
@@ -354,6 +355,7 @@ class Link:
         except OSError:
             # The server may have refused and closed while the request was on its way: its answer is still to be read.
             self.drop()
+        self.sending = bool(self._piece) or bool(self._outgoing)
 
     def _next_piece(self) -> bytes:
         piece = self._outgoing.take()

@@ -63,7 +63,7 @@ class Timers:
         self.timeouts = timeouts
         #: For the bytes that are awaited. Where more of the same are, `since` is all that changes.
         self.bytes: Timer = Timer()
-        #: How often a timer was set to something else. While it stays the same, no deadline comes nearer.
+        #: How often a timer was set to something else. While this stays the same, no deadline comes nearer.
         self.settings: int = 0
         self._events = Timer()
         self._whole = Timer()
@@ -80,10 +80,7 @@ class Timers:
 
     def event(self, now: float) -> None:
         """An event came."""
-        if self._events.name == "event idle":
-            self._events.since = now
-        else:
-            self._set(self._events, "event idle", self.timeouts.event_idle, now)
+        self._set(self._events, "event idle", self.timeouts.event_idle, now)
 
     def set(self, name: str, seconds: float | None, now: float) -> None:
         """Other bytes are awaited from now on."""
@@ -102,5 +99,7 @@ class Timers:
         return None
 
     def _set(self, timer: Timer, name: str, seconds: float | None, now: float) -> None:
-        self.settings += 1
-        timer.name, timer.seconds, timer.since = name, seconds, now
+        timer.since = now
+        if timer.name != name or timer.seconds != seconds:
+            timer.name, timer.seconds = name, seconds
+            self.settings += 1
