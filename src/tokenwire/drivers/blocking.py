@@ -257,7 +257,7 @@ class _Driver(Driving[_Item, Link]):
     def _get_ready(self) -> bool:
         """Waits for more events; False when there are no more."""
         with self._lock:
-            if self._carrier == threading.get_ident():
+            if self._carrier is not None and self._carrier == threading.get_ident():
                 raise LocalProtocolError("an observer cannot wait for the stream that it observes: it may close it")
             if self._iterating:
                 raise LocalProtocolError("two threads iterate over one stream: let one of them hand the events on")

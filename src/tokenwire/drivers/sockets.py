@@ -87,9 +87,12 @@ class Poll:
         self._poller.register(self._woken_fd, _IN)
         self._stopped = False
 
-    def watch(self, fd: int, *, read: bool = False, write: bool = False) -> None:
-        """Waits for this socket too, or for something else of it. What breaks is told in either case."""
-        self._poller.register(fd, (_IN if read else 0) | (_OUT if write else 0))
+    def watch(self, fd: int, wanted: int) -> None:
+        """Waits for this socket too, or for something else of it. What breaks is told in either case.
+
+        :param wanted: `_IN`, `_OUT` or both.
+        """
+        self._poller.register(fd, wanted)
 
     def forget(self, fd: int) -> None:
         """Waits for this socket no more."""
@@ -100,8 +103,6 @@ class Poll:
 
         :raises LocalProtocolError: when the stream was stopped.
         """
-        if self._stopped:
-            raise LocalProtocolError(CLOSED)
         milliseconds = None if deadline is None else ceil((deadline - monotonic()) * 1000)
         if milliseconds is not None and not 0 <= milliseconds <= _LONGEST:
             milliseconds = 0 if milliseconds < 0 else _LONGEST
@@ -126,7 +127,7 @@ class Poll:
             self._waking.send(b"\0")
 
     def stop(self) -> None:
-        """Ends a wait, and lets no other begin."""
+        """Ends a wait, and those that begin before `go_on`."""
         self._stopped = True
         self.wake()
 
@@ -159,7 +160,7 @@ def dial(host: str, port: int, poll: Poll, deadline: float | None) -> socket.soc
                     failure = refused
                     continue
                 attempts[attempt.fileno()] = attempt
-                poll.watch(attempt.fileno(), write=True)
+                poll.watch(attempt.fileno(), _OUT)
                 due = monotonic() + ATTEMPT_DELAY
             for fd, _ in _ready(poll, deadline, due if left else None):
                 attempt = attempts.pop(fd)
@@ -250,8 +251,7 @@ class Link:
         """Another stream uses the connection from now on."""
         self._poll = poll
         self._wrote = wrote
-        self._watched = (True, False)  # to read, to write
-        poll.watch(self._fd, read=True)
+        self._watch(_IN)
 
     def detach(self) -> None:
         """The stream that used the connection leaves it as it is."""
@@ -301,10 +301,11 @@ class Link:
             return early
         if self.tls is not None and self.tls.ended:
             return b""
-        crowded = self.sending and self._outgoing.crowded
-        if self._filled and not crowded:
+        wanted = _IN
+        if self.sending:
+            wanted = _OUT if self._outgoing.crowded else _IN | _OUT
+        if self._filled and wanted & _IN:
             return self._receive()
-        wanted = (not crowded, self.sending)
         if wanted != self._watched:
             self._watch(wanted)
         ready = 0
@@ -324,9 +325,9 @@ class Link:
 
     # What follows from it.
 
-    def _watch(self, wanted: tuple[bool, bool]) -> None:
+    def _watch(self, wanted: int) -> None:
         self._watched = wanted
-        self._poll.watch(self._fd, read=wanted[0], write=wanted[1])
+        self._poll.watch(self._fd, wanted)
 
     def _receive(self) -> bytes | None:
         try:
@@ -367,7 +368,7 @@ class Link:
         """Sends, and waits for something to come; empty for the end."""
         self._send_all(data, deadline)
         while True:
-            self._poll.watch(self._fd, read=True)
+            self._watch(_IN)
             _ready(self._poll, deadline)
             with suppress(BlockingIOError, InterruptedError):
                 return self._socket.recv(READ_SIZE)
@@ -378,7 +379,7 @@ class Link:
             try:
                 rest = rest[self._socket.send(rest) :]
             except (BlockingIOError, InterruptedError):
-                self._poll.watch(self._fd, write=True)
+                self._watch(_OUT)
                 _ready(self._poll, deadline)
 
 

@@ -73,7 +73,7 @@ class ChunkedParser:
         self._closing = b""  # what must follow the data of a chunk, as far as it has not come
         self._in_trailers = False  # the last chunk has come
         self._line = bytearray()  # a line whose end has not come; grows in place, whatever the reads' size
-        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone, CRLF before it
+        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """Takes the next bytes of the body, returns the data of chunks in them: no piece is empty.
@@ -133,28 +133,20 @@ class ChunkedParser:
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
 
-        It begins where a line does. Returns where the last chunk ends, or `at` where there is no such chunk; its CRLF
-        may be still to come. Whatever is any different goes the long way.
+        It begins where a line does, and returns where the last such chunk ends, or `at` where there is none. Whatever
+        is any different goes the long way.
         """
-        size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
-        start = at
-        line_end = find(_CRLF, at)
-        size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
-        while size is not None:
-            begin = line_end + 2
-            end = begin + size
-            if end > received:
-                break
-            add(data[begin:end])
-            at = end
-            # The CRLF that ends the chunk and the size of the next one, looked up together.
-            line_end = find(_CRLF, at + 2)
+        size_of, find, ends, add, received = self._sizes.get, data.find, data.startswith, pieces.append, len(data)
+        while at < received:
+            line_end = find(_CRLF, at)
             size = size_of(data[at:line_end]) if line_end > 0 else None
-        if at == start:
-            return at
-        if data.startswith(_CRLF, at):
-            return at + 2
-        self._closing = _CRLF
+            if size is None:
+                break
+            end = line_end + 2 + size
+            if not ends(_CRLF, end):
+                break
+            add(data[line_end + 2 : end])
+            at = end + 2
         return at
 
     def _close_chunk(self, data: bytes, at: int) -> int:
@@ -219,7 +211,7 @@ class ChunkedParser:
         if digits == end:
             if len(self._sizes) >= _MAX_KNOWN:
                 self._sizes.clear()
-            self._sizes[_CRLF + line] = size
+            self._sizes[line] = size
 
     def _read_trailer(self, line: bytes, start: int) -> None:
         """One line of the trailer section; an empty one ends it, and the body with it."""

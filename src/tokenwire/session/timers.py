@@ -80,7 +80,9 @@ class Timers:
 
     def event(self, now: float) -> None:
         """An event came."""
-        self._set(self._events, "event idle", self.timeouts.event_idle, now)
+        self._events.since = now
+        if self._events.name != "event idle":
+            self._set(self._events, "event idle", self.timeouts.event_idle, now)
 
     def set(self, name: str, seconds: float | None, now: float) -> None:
         """Other bytes are awaited from now on."""
