@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..dialects.dialect import Again, Dialect
+from .policy import Policy
 from .request import Request
 
 __all__ = ["Ask", "Stop"]
@@ -23,6 +24,14 @@ class Ask:
     request: Request
     dialect: Dialect
     again: Again | None = None
+
+    def is_harmless(self, policy: Policy) -> bool:
+        """It may be asked again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
+        http = self.request.http
+        if http.method == "GET" and not self.request.websocket:
+            return True
+        key = policy.idempotency_field.lower()
+        return bool(key) and any(name == key for name, _ in http.headers)
 
 
 @dataclass(frozen=True, slots=True)

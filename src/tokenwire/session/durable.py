@@ -171,7 +171,7 @@ class DurableSession:
             self._total = now + self._timeouts.total
         self._row.begin(now)
         self._connections += 1
-        self._happened("connecting", now, _place(self._ask.request))
+        self._happened("connecting", now, self._ask.request.http.target.origin)
         self._exchange.start(now)
 
     def connected(self, now: float) -> None:
@@ -218,9 +218,7 @@ class DurableSession:
         if self._state is State.ENDED or self.wants == "over":
             return None
         own = self._until if self._state is State.WAITING else self._exchange.next_deadline()
-        if own is None or self._total is None:
-            return own if self._total is None else self._total
-        return min(own, self._total)
+        return min((moment for moment in (own, self._total) if moment is not None), default=None)
 
     def handle_deadline(self, now: float) -> list[StreamEvent]:
         """The time has come: a timer ran out, a ping is due, or the wait is over."""
@@ -349,7 +347,7 @@ class DurableSession:
         match self._allows.when_broken:
             case "ask again":
                 return self._ask
-            case "ask again if it is harmless" if self._is_harmless():
+            case "ask again if it is harmless" if self._ask.is_harmless(self._policy):
                 return self._ask
             case "ask again if it is harmless":
                 return Stop("what was asked may have been received, and is not asked twice")
@@ -360,17 +358,8 @@ class DurableSession:
             case "nothing":
                 return Stop()
 
-    def _is_harmless(self) -> bool:
-        """The request may be sent again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
-        http = self._ask.request.http
-        if http.method == "GET" and not self._ask.request.websocket:
-            return True
-        key = self._policy.idempotency_field.lower()
-        return bool(key) and any(name == key for name, _ in http.headers)
-
     def _was_closed_for_good(self) -> bool:
-        exchange = self._exchange
-        closed = None if exchange is None or isinstance(exchange, Session) else exchange.closed
+        closed = None if isinstance(self._exchange, Session) else self._exchange.closed
         return closed is not None and closed.code not in self._policy.close_codes
 
     def _go_on(self) -> Ask | Stop:
@@ -411,8 +400,8 @@ class DurableSession:
         """The next connection asks something else: the rest, another generation, or this one over another transport."""
         assert ask.kind != "first"
         events: list[StreamEvent] = []
-        place = _place(ask.request) if ask.kind == "falling back" else self._generation.cursor(self._decoder)
-        self._happened(ask.kind, now, place)
+        origin, cursor = ask.request.http.target.origin, self._generation.cursor(self._decoder)
+        self._happened(ask.kind, now, origin if ask.kind == "falling back" else cursor)
         if ask.again is None:
             events = self._leave_the_generation(ask)
         match ask.kind:
@@ -488,9 +477,8 @@ class DurableSession:
         if not self._streamed:
             self._fallback.failed()
         self._move("ended")
-        if self._policy.attempts == 1:
-            why = ""  # nobody expects a second one
-        self._happened("done", now, why, error=error)
+        # With one attempt nobody expects a second one.
+        self._happened("done", now, "" if self._policy.attempts == 1 else why, error=error)
 
     def _happened(
         self,
@@ -503,11 +491,6 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
-
-
-def _place(request: Request) -> str:
-    """Where to, without what may be secret in a query."""
-    return f"{request.http.target.scheme}://{request.http.target.authority}"
 
 
 #: What the events that tell of a resumed stream are to an observer.

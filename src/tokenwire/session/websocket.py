@@ -20,7 +20,7 @@ from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
-from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
+from ..protocol.websocket import Closed, ConnectionState, Opened, Rejected, WebSocketConnection, WebSocketEvent
 from ..secrecy.secrets import secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
@@ -161,7 +161,11 @@ class MessageSession:
 
     def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
         """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
-        if self._connection.state is not State.OPEN or self.closed is not None or self._connection.error is not None:
+        if (
+            self._connection.state is not ConnectionState.OPEN
+            or self.closed is not None
+            or self._connection.error is not None
+        ):
             return False
         self._connection.close(code, reason)
         self._closing = True
@@ -208,7 +212,7 @@ class MessageSession:
 
     def _say_next(self) -> None:
         """The first of the opening messages goes out at once, each further one after the server's next message."""
-        if self._opening and self._connection.state is State.OPEN:
+        if self._opening and self._connection.state is ConnectionState.OPEN:
             self._connection.send(self._opening.popleft())
 
     def _fail(self, error: TokenwireError) -> None:
