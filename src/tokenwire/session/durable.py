@@ -56,7 +56,7 @@ from .asks import Ask, Stop
 from .conversation import Session, failure
 from .fallback import Fallback
 from .generation import Generation
-from .happening import Happening, Kind, Observe
+from .happening import Happening, Kind, Observe, told_apart
 from .hosts import Hosts
 from .policy import DEFAULT, Policy
 from .progress import Progress
@@ -241,6 +241,8 @@ class DurableSession:
         if not self._connects:
             raise LocalProtocolError("there is no connection now: the last one broke, and the next one is not made yet")
         self._exchange.send(message)
+        if not isinstance(self._exchange, Session):
+            self._ask = self._ask.keeping(self._exchange.secrets)
 
     def close(self, now: float) -> bool:
         """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
@@ -290,11 +292,10 @@ class DurableSession:
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
         """Takes events, to be counted."""
         if self._ask.again is not None:
-            told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
-            for event in told:
-                self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
-            events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
-            if not events and all(event.type == "tokenwire.duplicate" for event in told):
+            told, events = told_apart(events)
+            for kind, detail in told:
+                self._happened(kind, now, detail)
+            if not events and all(kind == "duplicate" for kind, _ in told):
                 return
         self._uncounted += events
         if are_many(self._uncounted, MAX_UNCOUNTED):
@@ -415,7 +416,7 @@ class DurableSession:
                 self._progress.continued()
         self._resumed += ask.kind == "resuming"
         self._asked_anew += ask.kind in ("restarting", "continuing")
-        self._ask = ask
+        self._ask = ask.keeping(self._ask.request.secrets)
         return events
 
     def _leave_the_generation(self, ask: Ask) -> list[StreamEvent]:
@@ -492,9 +493,6 @@ class DurableSession:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
 
-
-#: What the events that tell of a resumed stream are to an observer.
-_TOLD: dict[str, Kind] = {"tokenwire.duplicate": "duplicate", "tokenwire.gap": "gap"}
 
 #: After these a stream that had begun is one that broke off.
 _BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)
