@@ -255,6 +255,7 @@ class Shortcut:
         self._head = ""
         self._between = ""
         self._end = ""
+        self._inside = slice(0)  # of a framing, the message
         self._gap = b"\n\n"
 
     @property
@@ -317,8 +318,7 @@ class Shortcut:
         text = data.decode("utf-8", "replace")
         if not text.startswith(self._head) or not text.endswith(self._end):
             return None
-        raw = text[len(self._head) : -len(self._end)]
-        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
+        delta = self._template.read_one(text[self._inside], self._block, self._cursor, self._texts)
         if delta is None:
             return None
         self._failures = 0
@@ -330,7 +330,7 @@ class Shortcut:
         head = self._head
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
-        whole = text[len(head) : -len(self._end)]
+        whole = text[self._inside]
         return self._noted(self._template.read(whole, self._between, self._block, self._cursor, self._texts))
 
     def first_end(self, data: bytes, at: int = 0) -> int:
@@ -357,11 +357,16 @@ class Shortcut:
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
         self._end = gap
+        self._inside = slice(len(head), -len(gap))
         self._between = gap + head
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        self._failures = self._failures + 1 if events is None else 0
+        if events is None:
+            self._failures += 1
+            self.ready = self.ready and not self.given_up
+        else:
+            self._failures = 0
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:

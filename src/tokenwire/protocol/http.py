@@ -185,7 +185,9 @@ class HTTPExchange:
                 self._receive_body(self._body, data, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
+        if self.error is not None and not events:
+            raise self.error
+        return events
 
     def receive_eof(self) -> list[HTTPEvent]:
         """The connection ended, cleanly or not.
@@ -201,9 +203,6 @@ class HTTPExchange:
                 self._receive_eof(self._body, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
-
-    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
         if self.error is not None and not events:
             raise self.error
         return events
@@ -315,7 +314,7 @@ class HTTPExchange:
             pieces = []
         if pieces and (decoded := self._without_coding(pieces)):
             events.append(Body(decoded))
-        if self.error is None:
+        if body.error is not None and self.error is None:
             self.error = _of_http(body.error)
         if body.complete:
             self._over = bool(body.unused)
@@ -361,7 +360,7 @@ class HTTPExchange:
             events.append(ResponseEnd(how, _decoded(trailers)))
 
 
-def _of_http(error: RemoteProtocolError | None) -> RemoteProtocolError | None:
+def _of_http(error: RemoteProtocolError) -> RemoteProtocolError:
     """The error of a body's framing; what is over a limit there are the fields around the data."""
     if isinstance(error, EventTooLarge):
         return HeaderTooLarge(error.message, offset=error.offset, clause=error.clause)
