@@ -65,13 +65,6 @@ class Case:
         #: How the run went in which they were made.
         self.course = course
 
-    @classmethod
-    def of_all(cls, cases: Sequence[Case]) -> Case:
-        """One case of several: of an endpoint that was asked over several transports."""
-        transcripts = [transcript for case in cases for transcript in case.transcripts.values()]
-        failures = {probe: why for case in cases for probe, why in case.failures.items()}
-        return cls(transcripts, failures, next((case.course for case in cases if case.course.headline), Course()))
-
     @cached_property
     def responses(self) -> list[Response]:
         """Every final response of which something arrived."""
