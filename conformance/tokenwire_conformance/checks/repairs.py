@@ -54,7 +54,7 @@ _PROXY_ERRORS = (
         "error_page 502 503 504 @down; location @down { default_type application/json; return 503"
         ' \'{"error": {"message": "upstream is down"}}\'; } and proxy_intercept_errors off for the upstream\'s own',
     ),
-    Repair("haproxy", "http-error status 503 content-type application/json string '{\"error\": {\"message\": \"…\"}}'"),
+    Repair("haproxy", 'http-error status 503 content-type application/json string \'{"error": {"message": "…"}}\''),
     Repair("caddy", 'handle_errors { header Content-Type application/json; respond `{"error": {"message": "…"}}` }'),
 )
 _NGINX_WEBSOCKET = Repair(
@@ -125,7 +125,7 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("node", "leave insecureHTTPParser off: the parser refuses it"),
     ),
     "http.method-405": (
-        Repair("FastAPI, Starlette", "a route with methods answers 405 with Allow by itself; a catch-all route does not"),
+        Repair("FastAPI, Starlette", "a route with methods answers 405 with Allow; a catch-all route does not"),
         Repair("express", 'app.all(path, (req, res) => res.set("Allow", "POST").sendStatus(405)) behind app.post'),
     ),
     "http.expect-continue": (
@@ -177,7 +177,7 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
     ),
     "err.prestream-envelope": (_FASTAPI_ERRORS, *_PROXY_ERRORS),
     "err.unknown-model": (
-        Repair("llama-server", "answers any name with its one model: a gateway in front can compare it with /v1/models"),
+        Repair("llama-server", "answers any name with its one model: a gateway can compare it with /v1/models"),
     ),
     "err.body-limit-413": (
         Repair("nginx", "client_max_body_size 10m; (1m by default) answers 413"),
@@ -208,7 +208,7 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("llama-server", "--api-key KEY"),
     ),
     "auth.www-authenticate": (
-        Repair("FastAPI", 'HTTPException(401, headers={"WWW-Authenticate": "Bearer"}); 0.122 and later do it themselves'),
+        Repair("FastAPI", 'HTTPException(401, headers={"WWW-Authenticate": "Bearer"}); 0.122 and later do it'),
         Repair("nginx", 'add_header WWW-Authenticate Bearer always; where nginx itself answers 401'),
     ),
     "auth.cors": (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "Result", "Verdict", "exit_code"]
+__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "Result", "Verdict"]
 
 
 class Level(StrEnum):
@@ -60,6 +60,10 @@ class NotApplicable(Exception):
     """Raised by a check: nothing that it judges was there. The argument says what was missing."""
 
 
+class NotAsked(NotApplicable):
+    """What it judges is not asked for this transport or dialect, or without what the operator did not give."""
+
+
 class Inconclusive(Exception):
     """Raised by a check: the endpoint's answers do not let it decide. The argument says why."""
 
@@ -70,6 +74,7 @@ class Result:
 
     :ivar message: why it is this verdict; of findings their different words, joined.
     :ivar findings: all that the check found.
+    :ivar incomplete: it is INCONCLUSIVE because an answer did not come, or not to its end.
     """
 
     id: str
@@ -80,6 +85,7 @@ class Result:
     says: str
     breaks: str = ""
     findings: Sequence[Finding] = field(default_factory=tuple)
+    incomplete: bool = False
 
     @property
     def evidence(self) -> list[Evidence]:
@@ -98,15 +104,3 @@ class Result:
             "evidence": [evidence.as_json() for evidence in self.evidence],
             "findings": [finding.as_json() for finding in self.findings],
         }
-
-
-def exit_code(results: Sequence[Result]) -> int:
-    """0 sound, 1 findings, 3 the harness failed, 4 nothing was judged."""
-    verdicts = {result.verdict for result in results}
-    if Verdict.FAIL in verdicts:
-        return 1
-    if Verdict.HARNESS_ERROR in verdicts:
-        return 3
-    if not verdicts & {Verdict.PASS, Verdict.WARN, Verdict.INFO}:
-        return 4
-    return 0

@@ -29,7 +29,9 @@ def as_junit(reports: Sequence[Report]) -> str:
     for report in reports:
         suite = TestSuite(_printable(report.target))
         for result in report.results:
-            case = TestCase(result.id, f"tokenwire.{result.id.partition('.')[0]}", round(report.took.get(result.id, 0.0), 3))
+            case = TestCase(
+                result.id, f"tokenwire.{result.id.partition('.')[0]}", round(report.took.get(result.id, 0.0), 3)
+            )
             _fill(case, report, result)
             suite.add_testcase(case)
         _name(suite, report)

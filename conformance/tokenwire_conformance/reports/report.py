@@ -10,6 +10,7 @@ from typing import Any
 
 from tokenwire._version import __version__
 
+from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
 from .asked import Asked
 
@@ -78,11 +79,15 @@ class Report:
     """
 
     target: str
-    results: Sequence[Result]
+    run: Run
     notes: Sequence[str] = ()
     about: About | None = None
     asked: Asked | None = None
     took: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def results(self) -> Sequence[Result]:
+        return self.run.results
 
     @property
     def summary(self) -> dict[str, int]:

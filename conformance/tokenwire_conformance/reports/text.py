@@ -38,6 +38,9 @@ _STYLES = {
     Verdict.NOT_APPLICABLE: "dim",
 }
 
+#: Ids that are named together; of more their number is told.
+_NAMED = 40
+
 #: Before what belongs to a finding.
 _INDENT = "    "
 
@@ -49,12 +52,15 @@ def as_text(report: Report, *, width: int | None = None, verbose: bool = False) 
     :param width: of a terminal, in columns; None breaks no lines.
     :param verbose: what was not applicable is told with its reasons, and not only counted.
     """
-    lines = [*_head(report), Line(""), *_unjudged(report, verbose=verbose)]
+    headline = [Line(report.run.headline, "bold red")] if report.run.headline else []
+    lines = [*headline, *_head(report), Line(""), *_unjudged(report, verbose=verbose)]
     for verdict in _SHOWN:
         for result in _of(report, verdict):
             lines += _finding(report, result)
-    lines += _end(report)
-    return [(piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))]
+    lines += [*_end(report), *headline]
+    return [
+        (piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))
+    ]
 
 
 def broken(text: str, width: int | None) -> list[str]:
@@ -93,12 +99,16 @@ def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
 
 
 def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
-    """What was not judged, by reason."""
+    """What was not judged, by reason. Where there is one reason for most, their number is enough."""
     reasons: dict[str, list[str]] = {}
     for result in results:
         reasons.setdefault(result.message, []).append(result.id)
-    lines = [Line(f"{verdict.value:<14} {', '.join(ids)}: {reason}", "dim") for reason, ids in reasons.items()]
+    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons.items()]
     return [*lines, Line("")] if lines else []
+
+
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids) if len(ids) <= _NAMED else f"{len(ids)} checks"
 
 
 def _finding(report: Report, result: Result) -> list[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
     from tokenwire_conformance.judging.case import Case
+    from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
-    from tokenwire_conformance.judging.verdict import Result
     from tokenwire_conformance.probes.talk import Plan, Transport
     from tokenwire_conformance.probes.wire import Wire
     from tokenwire_conformance.reports.report import Report
@@ -54,7 +54,7 @@ class Began:
 def make_report(
     target: str,
     case: Case,
-    results: Sequence[Result],
+    run: Run,
     checks: Iterable[Check],
     *,
     began: Began,
@@ -86,7 +86,7 @@ def make_report(
     )
     origin = f"{'https' if plan.target.tls else 'http'}://{plan.target.authority}"
     took = {check.id: _took(check, case) for check in checks}
-    return Report(target, results, about=about, asked=Asked(origin, transcripts, variables), took=took)
+    return Report(target, run, about=about, asked=Asked(origin, transcripts, variables), took=took)
 
 
 def _took(check: Check, case: Case) -> float:
