@@ -110,16 +110,15 @@ def _parts(about: Explanation) -> Iterable[tuple[str, list[str]]]:
     check = about.check
     yield "The rule", [f"{check.level.value} ({_LEVELS[check.level]})", f"It stands in: {check.clause}"]
     yield "Why it matters", list(about.why)
-    yield (
-        "How it is judged",
-        list(about.shown_by) or ["in whatever comes over the wire, also in a file (tokenwire lint)"],
-    )
-    yield (
-        "What proves it",
-        [f"the planted fault {fault.id}{_about(fault) and ': '}{_about(fault)}" for fault in about.faults],
-    )
+    everywhere = "in whatever comes over the wire, also in a file (tokenwire lint)"
+    yield "How it is judged", list(about.shown_by) or [everywhere]
+    yield "What proves it", [_planted(fault) for fault in about.faults]
     own = "In the program that answers: do as the rule says."
     yield "How to repair it", [*(f"{repair.server}: {repair.how}" for repair in about.repairs)] or [own]
+
+
+def _planted(fault: Fault) -> str:
+    return ": ".join(filter(None, [f"the planted fault {fault.id}", _about(fault)]))
 
 
 def _about(fault: Fault) -> str:

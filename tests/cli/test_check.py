@@ -259,7 +259,7 @@ def test_a_locked_endpoint_is_told_once_and_is_exit_5(capsys: pytest.CaptureFixt
     assert "refused with 401" in captured.err
     assert captured.err.count("is it the right one (--key-env") == 1
     lines = captured.out.splitlines()
-    assert lines[2] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
+    assert lines[0] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
 
 
 @pytest.mark.parametrize("form", ["text", "json", "junit"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import tokenwire
 from tokenwire.dialects import DIALECTS
@@ -17,7 +17,7 @@ from .transcript import Transcript
 __all__ = ["tokens_told"]
 
 #: Names of a sum.
-_SUMS = ("total_tokens", "totalTokenCount", "totalTokens")
+_SUMS = (("total_tokens",), ("totalTokenCount",), ("totalTokens",))
 
 #: Names of what goes into one, where there is no sum: what was read, and what was written.
 _PARTS = (
@@ -58,16 +58,13 @@ def _last_usage(content: bytes, dialect: str) -> Mapping[str, Any]:
 
 def _total(counts: Mapping[str, Any]) -> int | None:
     """The sum of what a usage counts, whatever the provider's names; Cohere and others have it one level deeper."""
-    for name in _SUMS:
-        if _is_count(counts.get(name)):
-            return int(counts[name])
-    for parts in _PARTS:
-        known = [counts[name] for name in parts if _is_count(counts.get(name))]
+    for names in (*_SUMS, *_PARTS):
+        known = [value for name in names if _is_count(value := counts.get(name))]
         if known:
             return sum(known)
     deeper = (_total(value) for value in counts.values() if isinstance(value, Mapping))
     return next((total for total in deeper if total is not None), None)
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0

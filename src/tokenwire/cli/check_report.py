@@ -90,7 +90,7 @@ def make_report(
 
 
 def _took(check: Check, case: Case) -> float:
-    """Seconds of the exchanges that a check judged; of a passive one, those that show what it judges, or the plain one."""
+    """Seconds of the exchanges that a check judged; of a passive one, those that show its subject, or the plain one."""
     probes = [*check.probes, *check.shown_by] or list(case.transcripts)[:1]
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
