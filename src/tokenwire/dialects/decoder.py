@@ -258,8 +258,10 @@ class Decoder:
             return
         at = 0
         while at < len(data) and not self.ended:
-            end = shortcut.run_end(data, at) if shortcut.ready else at
-            if end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
+            end = shortcut.run_end(data, at) if shortcut.ready else shortcut.first_end(data, at)
+            if not shortcut.ready:
+                self._through_framing(shortcut, data[at:end], events)
+            elif end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
                 end = max(end, shortcut.first_end(data, at))
                 self._receive_singly(shortcut, data[at:end], events)
             at = end

@@ -35,8 +35,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
@@ -53,14 +54,11 @@ MAX_TEMPLATES = 8
 #: Characters of a message that is learned. What is larger than this is no token.
 MAX_SIZE = 4096
 
-#: Deltas after which it begins: what is learned costs what some fifty of them save.
-LEARN_AFTER = 4
-
 #: Messages that may fail to fit, or to be learned from, before a stream is no longer tried.
 MAX_FAILURES = 16
 
-#: A string or a whole number, wherever one stands in JSON text.
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.+-])(?:0|[1-9][0-9]*)(?![\w.+-])')
+#: A string, wherever one stands in JSON text.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 #: Half a pair, which waits for its other half.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -104,6 +102,8 @@ class Template:
     what stands behind each; whatever was found so, the message put together again is compared with all that was read.
     """
 
+    _separator: re.Pattern[str]  # of several holes: what stands between those of one message and the next
+
     def __init__(self, delta: type[_Delta], raw: str, holes: Sequence[_Hole]) -> None:
         roles = [hole.role for hole in holes]
         edges = [0, *(edge for hole in holes for edge in (hole.start, hole.end)), len(raw)]
@@ -115,12 +115,8 @@ class Template:
         self._message = _with_holes(self._constants)
         first, *after = self._constants
         self._only = itemgetter(slice(len(first), -len(after[-1]))) if len(holes) == 1 else None
-        self._one = re.compile(_anything(first) + self._groups[0] + _behind(after, self._groups[1:]))
-        # Of many messages the first column is what is left over, and nothing has looked at it.
-        self._first = re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+") if self._text else None
         self._between: str | None = None
         self._round: list[str] = []
-        self._separator = self._one
 
     @classmethod
     def learn(cls, raw: str, event: _Delta, holes: Holes) -> Template | None:
@@ -212,18 +208,30 @@ class Template:
         parts[::2] = found
         if "".join(parts) != round_ or not whole.startswith(first):
             return None
-        if self._first is not None:
+        if self._text:  # the first column is what is left over, and nothing has looked at it
             column = found[:: len(self._groups)]
             if not self._first.fullmatch(_BETWEEN_LITERALS.join([*column, ""])):
                 return None
         return found
+
+    @cached_property
+    def _one(self) -> re.Pattern[str]:
+        """A whole message."""
+        first, *after = self._constants
+        return re.compile(_anything(first) + self._groups[0] + _behind(after, self._groups[1:]))
+
+    @cached_property
+    def _first(self) -> re.Pattern[str]:
+        """What stands in the first hole of many messages."""
+        return re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+")
 
     def _set_between(self, between: str) -> None:
         first, *after = self._constants
         after[-1] += between + first
         self._between = between
         self._round = ["", *_with_holes(after)]
-        self._separator = re.compile(_behind(after, self._groups[1:]))
+        if self._only is None:
+            self._separator = re.compile(_behind(after, self._groups[1:]))
 
 
 class Shortcut:
@@ -243,7 +251,6 @@ class Shortcut:
         self._texts: list[str] | None = None
         self._templates: list[Template] = []
         self._failures = 0
-        self._seen = 0
         self._template: Template
         self._block = 0
         self._cursor: str | None = None
@@ -261,9 +268,6 @@ class Shortcut:
         """A message was parsed in full: what it gave says whether the next ones may go the short way."""
         self.ready = False
         if len(events) != 1 or not isinstance(events[0], _DELTAS) or self.given_up:
-            return
-        self._seen += 1
-        if self._seen < LEARN_AFTER:
             return
         event = events[0]
         template = self._known(message.data, event) or self._learned(message.data, event)
@@ -339,9 +343,10 @@ class Shortcut:
         """Where the run of messages ends that begins at a place in the data and looks alike."""
         first, last = (edge.encode("utf-8", "surrogatepass") for edge in self._template.edges)
         first, last = self._head.encode() + first, last + self._gap
+        size = len(self._gap)
         while data.startswith(first, at):
-            end = self.first_end(data, at)
-            if not data.endswith(last, at, end):
+            end = data.find(self._gap, at) + size
+            if end < size or not data.endswith(last, at, end):
                 break
             at = end
         return at
@@ -475,20 +480,28 @@ def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:
     """The literal at a path, found by trial: with another one in its place, only the value there is another."""
     member = _at(value, path)
     other: str | int = f"{member}." if isinstance(member, str) else member + 1
-    for match in _LITERAL.finditer(raw):
-        start, end = match.span()
-        if not _may_be(match[0], member) or json.loads(match[0], strict=False) != member:
-            continue
-        tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
+    for start, end in _places(raw, member):
+        try:
+            tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
+        except ValueError:
+            continue  # it was no literal: the end of one string and the beginning of another
         if _at(tried, path) == other and _with(tried, path, member) == value:
             inside = (start + 1, end - 1) if isinstance(member, str) else (start, end)
             return _Hole(*inside, role, "number" if isinstance(member, int) else "string")
     return None
 
 
-def _may_be(literal: str, member: str | int) -> bool:
-    """Without parsing it."""
-    return literal == str(member) if isinstance(member, int) else "\\" in literal or literal == f'"{member}"'
+def _places(raw: str, member: str | int) -> Iterator[tuple[int, int]]:
+    """Where a literal of that value may stand: first as it is written as a rule, then those with escapes."""
+    plain = f'"{member}"' if isinstance(member, str) else str(member)
+    start = raw.find(plain)
+    while start >= 0:
+        yield start, start + len(plain)
+        start = raw.find(plain, start + 1)
+    if isinstance(member, str) and "\\" in raw:
+        for match in _STRING.finditer(raw):
+            if "\\" in match[0] and json.loads(match[0], strict=False) == member:
+                yield match.span()
 
 
 def _with(value: Any, path: Path, member: str | int) -> Any:
