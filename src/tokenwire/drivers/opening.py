@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
@@ -175,7 +176,6 @@ class Opening:
         )
         self.timeouts = timeouts
         self.target: Target = self.request.http.target
-        self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
         self.ssl_context: ssl.SSLContext | None = (ssl_context or default_trust()) if self.target.tls else None
         self._fallback: tuple[Request, Dialect] | None = None
@@ -220,10 +220,11 @@ class Opening:
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
     def _behind_proxies(self, request: Request) -> Request:
-        """The request, with what must not be shown of the proxies on its way, which may repeat it."""
-        proxies = [*proxies_from_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
-        found = [secret for proxy in proxies for secret in secrets_in_url(proxy if "//" in proxy else f"//{proxy}")]
-        return replace(request, secrets=request.secrets | found)
+        """The request, with what must not be shown of the proxies on its way, which may repeat it. A proxy that cannot
+        be used is told of now."""
+        more = partial(_secrets_of_proxies, self._proxy)
+        straight = self.route_to(request.http.target).tunnel is None
+        return replace(request, secrets=request.secrets | (more if straight else more()))
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""
@@ -300,6 +301,12 @@ class Opening:
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "made by": f"tokenwire {__version__}",
         }
+
+
+def _secrets_of_proxies(proxy: str | None) -> Iterator[str]:
+    """What must not be shown of the proxies that the environment names, and of this one."""
+    for url in (*proxies_from_environment().values(), proxy or ""):
+        yield from secrets_in_url(url if "//" in url else f"//{url}")
 
 
 def _random() -> float:

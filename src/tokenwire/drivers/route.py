@@ -9,13 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..checking import must_be
 from ..errors import LocalProtocolError
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
+
+if TYPE_CHECKING:  # it takes long to load, and is needed where there is a proxy
+    from ipaddress import IPv4Address, IPv6Address
 
 __all__ = ["Route", "proxies_from_environment", "route_to"]
 
@@ -60,28 +63,31 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
 
 
 def proxies_from_environment() -> dict[str, str]:
-    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case.
+    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case."""
+    found = {kind: _variable(kind) for kind in ("https", "http", "all", "no")}
+    return {kind: value for kind, value in found.items() if value}
+
+
+def _variable(kind: str) -> str:
+    """What one of them holds, empty where it is not set.
 
     The rules are those of `urllib.request.getproxies_environment`, which reads every variable there is: a name in lower
     case goes first, and an empty one hides the other. Under CGI, HTTP_PROXY is a field of the request's.
     """
-    proxies = {}
-    for kind in ("https", "http", "all", "no"):
-        value = os.environ.get(f"{kind}_proxy")
-        if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
-            value = os.environ.get(f"{kind.upper()}_PROXY")
-        if value:
-            proxies[kind] = value
-    return proxies
+    value = os.environ.get(f"{kind}_proxy")
+    if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
+        value = os.environ.get(f"{kind.upper()}_PROXY")
+    return value or ""
 
 
 def _from_environment(target: Target) -> tuple[str, str | None]:
     """The variable that holds for the target, and its value; None for none."""
-    proxies = proxies_from_environment()
-    kind = next((kind for kind in _ASKED[target.scheme] if proxies.get(kind)), None)
-    if kind is None or _is_loopback(target.host) or _is_excluded(target, proxies.get("no", "")):
-        return "", None
-    return f"{kind.upper()}_PROXY", proxies[kind]
+    if not _is_loopback(target.host):
+        for kind in _ASKED[target.scheme]:
+            url = _variable(kind)
+            if url:
+                return (f"{kind.upper()}_PROXY", url) if not _is_excluded(target, _variable("no")) else ("", None)
+    return "", None
 
 
 def _parsed(name: str, url: str) -> SplitResult:
@@ -105,6 +111,10 @@ def _parsed(name: str, url: str) -> SplitResult:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
+    if not (host[-1:].isdigit() or ":" in host):  # as names, which are many, never are
+        return None
+    from ipaddress import IPv6Address, ip_address
+
     try:
         address = ip_address(host)
     except ValueError:
@@ -115,6 +125,8 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 def _is_loopback(host: str) -> bool:
     """Whether the host is this machine, by its name (RFC 6761 6.3) or its address."""
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return True
     address = _address(host)
     name = host.lower().rstrip(".")
     return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
@@ -144,6 +156,8 @@ def _excludes(entry: str, target: Target) -> bool:
 
 
 def _is_within(address: IPv4Address | IPv6Address, network: str) -> bool:
+    from ipaddress import ip_network
+
     try:
         return address in ip_network(network, strict=False)
     except ValueError:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import unquote, unquote_plus, urlsplit
 
@@ -96,8 +96,10 @@ _HARMLESS = frozenset(
     }
 )
 
+# The patterns here are compiled when they are first used, which most programs never do.
+
 #: Names of fields, parameters and members, in lower case and with "-" between words, that carry a key.
-_SECRET_NAME = re.compile(
+_SECRET_NAME = (
     r"(?:^|-)(?:key|sig|auth|pwd|pass|jwt|sas|session|bearer)$"
     r"|(?:api|access|auth|subscription|secret|private|master|app|account)key$"
     r"|(?:token|secret|signature|password|passwd|passphrase|authorization|credentials?|cookie)$"
@@ -110,23 +112,35 @@ MAX_LOOKED_AT = 64 * 1024
 _LONG = 16
 
 #: Text that is made of words: runs of letters as they are written, none longer than words are, and small numbers.
-_WORDS = re.compile(r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-z0-9]))*[^A-Za-z0-9]*")
+_WORDS = r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-z0-9]))*[^A-Za-z0-9]*"
 
-_PLAIN_NAME = re.compile(r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?")
+_PLAIN_NAME = r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?"
 
-_PARAMETER = re.compile(r"(?<=[?&;])([^=&;#]*)=([^&;#]*)")
+_PARAMETER = r"(?<=[?&;])([^=&;#]*)=([^&;#]*)"
 
 
-@dataclass(frozen=True, slots=True)
 class Secrets:
     """What must never be shown.
 
-    :ivar values: searched everywhere, in every form.
+    Nothing of most requests is shown, so what is secret in one is worked out when something is.
+
+    :param values: those that are known by now.
+    :param later: gives more of them.
     :ivar fields: names, in lower case, of fields of the request that are masked where they stand.
     """
 
-    values: tuple[str, ...] = field(default=(), repr=False)
-    fields: frozenset[str] = frozenset()
+    __slots__ = ("_later", "_values", "fields")
+
+    def __init__(
+        self,
+        values: tuple[str, ...] = (),
+        fields: frozenset[str] = frozenset(),
+        *,
+        later: tuple[Callable[[], Iterable[str]], ...] = (),
+    ) -> None:
+        self.fields: frozenset[str] = fields
+        self._values = values
+        self._later = later
 
     @classmethod
     def of_request(
@@ -135,24 +149,44 @@ class Secrets:
         key: str | None = None,
         path: str = "",
         headers: Iterable[tuple[str, str]] = (),
-        json: object = None,
+        body: Iterable[str | bytes] = (),
         subprotocols: Iterable[str] = (),
     ) -> Secrets:
         """Those of a request.
 
         :param path: with the query, or a whole URL.
         :param headers: those that the user gave.
-        :param json: the body, or the first message.
+        :param body: JSON: the body, or the first messages.
         """
         fields = dict(headers)
-        values = [key or "", *secrets_in_url(path), *secrets_in_json(json), *secrets_in_subprotocols(subprotocols)]
-        values += [value for name, text in fields.items() for value in _secrets_in_field(name.lower(), text)]
         names = frozenset(name.lower() for name in fields if not is_harmless_field(name))
-        return cls(tuple(dict.fromkeys(filter(None, values))), names)
+        return cls((), names, later=(partial(_of_request, key, path, fields, tuple(body), tuple(subprotocols)),))
 
-    def __or__(self, more: Iterable[str]) -> Secrets:
-        """These and more values."""
-        return Secrets(tuple(dict.fromkeys([*self.values, *filter(None, more)])), self.fields)
+    @property
+    def values(self) -> tuple[str, ...]:
+        """What is searched everywhere, in every form."""
+        if self._later:
+            values = [*self._values, *(value for more in self._later for value in more())]
+            self._values = tuple(dict.fromkeys(filter(None, values)))
+            self._later = ()
+        return self._values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secrets):
+            return NotImplemented
+        return (self.values, self.fields) == (other.values, other.fields)
+
+    def __hash__(self) -> int:
+        return hash((self.values, self.fields))
+
+    def __repr__(self) -> str:
+        return f"Secrets(fields={self.fields!r})"
+
+    def __or__(self, more: Iterable[str] | Callable[[], Iterable[str]]) -> Secrets:
+        """These and more values, or what gives them when they are needed."""
+        if not callable(more):
+            more = tuple(more).__iter__
+        return Secrets(self._values, self.fields, later=(*self._later, more))
 
     @property
     def needles(self) -> Needles:
@@ -195,15 +229,27 @@ class Secrets:
         return error
 
 
+def _of_request(
+    key: str | None, path: str, fields: Mapping[str, str], body: Sequence[str | bytes], subprotocols: Sequence[str]
+) -> Iterator[str]:
+    yield key or ""
+    yield from secrets_in_url(path)
+    for text in body:
+        yield from _secrets_in_json_text(text)
+    yield from secrets_in_subprotocols(subprotocols)
+    for name, value in fields.items():
+        yield from _secrets_in_field(name.lower(), value)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a field, a parameter or a member of this name carries a key: `api_key`, `X-Amz-Signature`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name)
-    return _SECRET_NAME.search(re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
+    return re.search(_SECRET_NAME, re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
 
 
 def is_plain_name(name: str) -> bool:
     """Whether it is the name of a variable, and no key in its place: capitals in words."""
-    return _PLAIN_NAME.fullmatch(name) is not None
+    return re.fullmatch(_PLAIN_NAME, name) is not None
 
 
 def is_path(name: str) -> bool:
@@ -226,7 +272,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
     name, colon, password = userinfo.partition(":")
     for value in (userinfo, password if colon else name):
         yield from (value, unquote(value))
-    for name, value in _PARAMETER.findall(url):
+    for name, value in re.findall(_PARAMETER, url):
         if is_secret_name(unquote_plus(name)):
             yield from (value, unquote(value), unquote_plus(value))
 
@@ -249,10 +295,13 @@ def secrets_in_json(value: object) -> Iterator[str]:
 
 def secrets_in_message(message: str | bytes) -> Iterator[str]:
     """The same of a message, if it is JSON and no longer than `MAX_LOOKED_AT`."""
-    if len(message) > MAX_LOOKED_AT:
-        return
+    if len(message) <= MAX_LOOKED_AT:
+        yield from _secrets_in_json_text(message)
+
+
+def _secrets_in_json_text(text: str | bytes) -> Iterator[str]:
     try:
-        yield from secrets_in_json(json.loads(message))
+        yield from secrets_in_json(json.loads(text))
     except (ValueError, RecursionError):
         return
 
@@ -277,13 +326,15 @@ def redact_headers(headers: Iterable[tuple[str, str]], names: frozenset[str] = f
 def redact_url(url: str) -> str:
     """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key."""
     without_userinfo = re.sub(r"(?<=//)[^/?#]*@", "", url)
-    return _PARAMETER.sub(lambda match: _redacted(match, MARK.decode()), without_userinfo)
+    return re.sub(_PARAMETER, lambda match: _redacted(match, MARK.decode()), without_userinfo)
 
 
 def mask_query(line: bytes) -> bytes:
     """A request line with the values that carry a key overwritten in place."""
-    text = _PARAMETER.sub(
-        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]), line.decode("latin-1")
+    text = re.sub(
+        _PARAMETER,
+        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]),
+        line.decode("latin-1"),
     )
     return text.encode("latin-1")
 
@@ -317,4 +368,4 @@ def _is_opaque(value: str) -> bool:
 
 
 def _is_words(value: str) -> bool:
-    return _WORDS.fullmatch(value) is not None
+    return re.fullmatch(_WORDS, value) is not None

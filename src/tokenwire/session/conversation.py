@@ -36,9 +36,9 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
-from ..secrecy import Secrets
+from ..secrecy.secrets import Secrets
 from .request import Request
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
 
 __all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
@@ -97,7 +97,7 @@ class Session:
         self._last_word = last_word
         self._reconnects = reconnects
         self._stream_types = {*dialect.content_type.split(", "), *(STREAM_TYPES if guess else ())}
-        self._timers = Timers(timeouts or Timeouts())
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._refused = bytearray()
         self._reset = False
         self._events: list[StreamEvent] = []  # that are not yet given

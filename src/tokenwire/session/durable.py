@@ -63,7 +63,7 @@ from .progress import Progress
 from .request import Request, Want
 from .row import FailureRow
 from .states import STATES, Move, State
-from .timers import Timeouts
+from .timers import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
     from .websocket import WebSocketSession
@@ -119,7 +119,9 @@ class DurableSession:
         self._policy = policy
         self._observe = observe
         self._guess = guess
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or DEFAULT_TIMEOUTS
+        # Of one connection: `total` is for all of them.
+        self._one_timeouts = self._timeouts if self._timeouts.total is None else replace(self._timeouts, total=None)
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
         self._allows = STATES[self._state]  # what the state does; kept, for it is looked up for each read
@@ -435,7 +437,7 @@ class DurableSession:
 
     def _new_exchange(self) -> Session | WebSocketSession:
         request, dialect = self._ask.request, self._ask.dialect
-        timeouts = replace(self._timeouts, total=None)
+        timeouts = self._one_timeouts
         going = (self.answer, self._decoder)
         if request.websocket:
             from .websocket import WebSocketSession  # wsproto is not loaded for streams over HTTP

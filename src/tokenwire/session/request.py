@@ -6,6 +6,7 @@ import json as json_module
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -18,7 +19,7 @@ from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
-from ..secrecy import Secrets
+from ..secrecy.secrets import Secrets, secrets_in_json
 
 __all__ = [
     "Request",
@@ -88,12 +89,13 @@ def build_request(
     if key is not None:
         fields |= dialect.key_fields(_checked_key(key))
     headers = checked_headers(headers)
-    secrets = Secrets.of_request(key=key, path=url, headers=headers.items(), json=json)
+    secrets_of = partial(Secrets.of_request, key=key, path=url, headers=headers.items())
     given = {name.lower(): value for name, value in headers.items()}
     if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
-        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets, json or {})
+        http = HTTPRequest("GET", target, list({**fields, **given}.items()))
+        return Request(http, messages, secrets_of(body=messages), json or {})
     fields["accept"] = dialect.content_type or "*/*"
     fields["accept-encoding"] = ", ".join(available_codings())
     fields["cache-control"] = "no-store"
@@ -104,9 +106,9 @@ def build_request(
     elif json and "?" not in target.path:
         members = {name: value for name, value in json.items() if isinstance(value, str | int | float)}
         target = replace(target, path=f"{target.path}?{urlencode(members)}") if members else target
-    return Request(
-        HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), (), secrets, json or {}
-    )
+    secrets = secrets_of(body=[body]) if body else secrets_of() | list(secrets_in_json(json))
+    http = HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body)
+    return Request(http, (), secrets, json or {})
 
 
 def over_the_other_transport(
@@ -235,9 +237,12 @@ def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
     return path.replace("{model}", quote(model, safe=""))
 
 
+_encode = json_module.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def _encode_json(value: Mapping[str, Any]) -> bytes:
     try:
-        return json_module.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return _encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"the request body is not JSON: {error}") from error
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from ..checking import must_be_number
 from ..errors import TimeoutExceeded
 
-__all__ = ["Timeouts", "Timers"]
+__all__ = ["DEFAULT_TIMEOUTS", "Timeouts", "Timers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Timeouts:
         for field in fields(self):
             none = "" if field.name == "close" else "to wait for ever"
             must_be_number(getattr(self, field.name), f"Timeouts.{field.name}", none=none)
+
+
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Timers:

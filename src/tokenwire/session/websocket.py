@@ -24,7 +24,7 @@ from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConne
 from ..secrecy.secrets import secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
 
 __all__ = ["MessageSession", "WebSocketSession"]
 
@@ -55,7 +55,7 @@ class MessageSession:
         self._opening = deque(request.messages)
         target = request.http.target
         self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
-        self._timers = Timers(timeouts or Timeouts())
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._closing = False
 
     @property
