@@ -247,7 +247,7 @@ class Shortcut:
         #: The last event ID of the message after which it was found ready.
         self.last_event_id: str = ""
         self._holes = holes
-        self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
+        self._keeper: KeepsTexts | None = decoder if hasattr(decoder, "texts") else None
         self._texts: list[str] | None = None
         self._templates: list[Template] = []
         self._failures = 0

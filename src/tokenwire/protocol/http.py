@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
 import h11
@@ -76,8 +77,9 @@ class HTTPRequest:
         must_be(self.target, Target, "target", "what parse_url gives")
         must_be(self.body, (bytes, bytearray, memoryview), "body", "bytes", "encode it")
         for name, value in self.headers:
-            must_be(name, str, "headers", "names that are text")
-            must_be(value, str, f"the field {name!r} of headers", "text")
+            if type(name) is not str or type(value) is not str:  # words are made where something is wrong
+                must_be(name, str, "headers", "names that are text")
+                must_be(value, str, f"the field {name!r} of headers", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class HTTPExchange:
         self.head: ResponseHead | None = None
         self.ended: bool = False
         self._max_header_size = max_header_size
-        self._connection: h11.Connection | None = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self._connection: h11.Connection | None = None  # which reads the head, once it begins to come
         self._request = request
         self._received = 0
         self._head_start = 0  # where the head that is awaited begins, in bytes received; then where the body does
@@ -144,7 +146,7 @@ class HTTPExchange:
         self._decoder: ContentDecoder | None = None
         self._persistent = False  # both sides mean to keep the connection
         self._over = False  # it has ended, or has more bytes than the response
-        self._to_send = self._serialise(request)
+        self._to_send = _written(request)
 
     @property
     def reusable(self) -> bool:
@@ -204,32 +206,6 @@ class HTTPExchange:
             raise self.error
         return events
 
-    # The request.
-
-    def _serialise(self, request: HTTPRequest) -> bytes:
-        assert self._connection is not None
-        headers = _own_length_apart(request)
-        if not any(name.lower() == "host" for name, _ in headers):
-            headers.insert(0, ("host", request.target.authority))
-        if request.body or request.method == "POST":
-            headers.append(("content-length", str(len(request.body))))
-        checked_fields(headers)
-        try:
-            head = self._connection.send(
-                h11.Request(
-                    method=request.method,
-                    target=request.target.path,
-                    headers=[(name.encode("ascii"), value.strip(" \t").encode("utf-8")) for name, value in headers],
-                )
-            )
-            body = self._connection.send(h11.Data(request.body)) if request.body else b""
-            end = self._connection.send(h11.EndOfMessage())
-        except h11.LocalProtocolError as error:
-            raise LocalProtocolError(f"the request cannot be sent: {error}") from error
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
-        return (head or b"") + (body or b"") + (end or b"")
-
     # The head.
 
     def _receive_head(self, data: bytes, events: list[HTTPEvent]) -> bytes:
@@ -237,7 +213,9 @@ class HTTPExchange:
 
         They go to h11 in pieces, so that no read is larger than what the limit lets it keep.
         """
-        assert self._connection is not None
+        if self._connection is None:
+            self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._max_header_size)
+            self._connection.send(_asked(self._request.method))
         for start in range(0, len(data), self._max_header_size):
             piece = data[start : start + self._max_header_size]
             self._received += len(piece)
@@ -379,6 +357,55 @@ def _options(headers: Headers) -> set[str]:
     return {option.strip(" \t").lower() for value in values for option in value.split(",")}
 
 
+def _written(request: HTTPRequest) -> bytes:
+    """The bytes of a request.
+
+    :raises LocalProtocolError: see `HTTPExchange`.
+    """
+    body = request.body
+    headers = tuple((name, value) for name, value in request.headers)
+    head, lengths = _written_head(request.method, request.target.path, request.target.authority, headers)
+    for name, value in lengths:
+        if value != str(len(body)):
+            raise LocalProtocolError(
+                f"the field {name} says another length than the body has, {len(body)} bytes (RFC 9110 8.6)"
+            )
+    length = b"content-length: %d\r\n" % len(body) if body or request.method == "POST" else b""
+    return b"%b%b\r\n%b" % (head, length, body)
+
+
+@lru_cache(maxsize=32)
+def _written_head(
+    method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]
+) -> tuple[bytes, Sequence[tuple[str, str]]]:
+    """The head of a request, without its length and the line that ends it; and what the fields say of the length.
+
+    Many streams ask with the same head, which is checked and written once.
+    """
+    kept, lengths = _own_length_apart(headers)
+    if not any(name.lower() == "host" for name, _ in kept):
+        kept.insert(0, ("host", authority))
+    checked_fields(kept)
+    try:
+        request = h11.Request(
+            method=method,
+            target=path,
+            headers=[(name.encode("ascii"), value.strip(" \t").encode("utf-8")) for name, value in kept],
+        )
+        head = h11.Connection(h11.CLIENT).send(request) or b""
+    except h11.LocalProtocolError as error:
+        raise LocalProtocolError(f"the request cannot be sent: {error}") from error
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
+    return head.removesuffix(b"\r\n"), lengths
+
+
+@cache
+def _asked(method: str) -> h11.Request:
+    """What h11 has to know of a request to read its response."""
+    return h11.Request(method=method, target="/", headers=[("host", "")])
+
+
 #: Fields that only who writes the message can set, and why.
 _NOT_FOR_USERS = {
     "transfer-encoding": "the body goes out with its length, and a message has one of the two (RFC 9112 6.2)",
@@ -386,20 +413,18 @@ _NOT_FOR_USERS = {
 }
 
 
-def _own_length_apart(request: HTTPRequest) -> list[tuple[str, str]]:
-    """The fields that are sent beside our Content-Length, which they may repeat and not contradict."""
-    kept = []
-    for name, value in request.headers:
+def _own_length_apart(headers: Headers) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The fields that are sent beside our Content-Length, and those that repeat it."""
+    kept, lengths = [], []
+    for name, value in headers:
         lowered = name.lower()
         if lowered in _NOT_FOR_USERS:
             raise LocalProtocolError(f"the field {name} cannot be set: {_NOT_FOR_USERS[lowered]}")
         if lowered != "content-length":
             kept.append((name, value))
-        elif value.strip(" \t") != str(len(request.body)):
-            raise LocalProtocolError(
-                f"the field {name} says another length than the body has, {len(request.body)} bytes (RFC 9110 8.6)"
-            )
-    return kept
+        else:
+            lengths.append((name, value.strip(" \t")))
+    return kept, lengths
 
 
 def checked_fields(headers: Headers) -> Headers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from ..checking import must_be
@@ -60,6 +61,11 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
     :raises InvalidURL: with what is wrong and what to write instead.
     """
     must_be(url, str, "url", "the URL as text")
+    return _parsed(url, _WEBSOCKET if websocket else _HTTP)
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
     shown = _shown(url)
     if _BLANK_OR_CONTROL.search(url):
         raise InvalidURL(f"the URL {shown} holds blanks or control characters")
@@ -70,7 +76,6 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
         path = _target(parts.path, parts.query)
     except ValueError:
         raise InvalidURL(f"the URL {shown} cannot be read: is its host or port mistyped?") from None
-    schemes = _WEBSOCKET if websocket else _HTTP
     if parts.scheme not in schemes:
         raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in schemes)}")
     if not host:
@@ -90,6 +95,8 @@ def _target(path: str, query: str) -> str:
 
 def _ascii(host: str) -> str | None:
     """The host as the name service knows it, or None. The mapping of IDNA makes a blank of some characters."""
+    if host.isascii() and all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        return host if _VISIBLE.fullmatch(host) else None  # as the codec has it, which takes long to load
     try:
         name = host.encode("idna").decode("ascii")
     except UnicodeError:

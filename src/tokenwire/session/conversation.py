@@ -72,11 +72,10 @@ class Session:
         last_word: bool = True,
         reconnects: bool = False,
     ) -> None:
-        begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         self.answer: Answer
         self.decoder: Decoder
         #: What has arrived so far, and what reads it.
-        self.answer, self.decoder = going_on or begun
+        self.answer, self.decoder = going_on or (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The server has answered, and with a stream: what its content type means is decided at the head.
