@@ -38,10 +38,13 @@ _BLANKS = b" \t"
 
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_SIZE = re.compile(rb"[0-9a-fA-F]+")
-_EXTENSIONS = re.compile(rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
-_VALUE = re.compile(rb"[\t \x21-\x7e\x80-\xff]+")
-_FIELD = re.compile(_TOKEN + rb":[\t \x21-\x7e\x80-\xff]*")
+_SIZE = rb"[0-9a-fA-F]+"
+_SIZE_ALONE = re.compile(rb"\r\n[0-9a-fA-F]{1,%d}" % MAX_SIZE_DIGITS)
+
+# Compiled when they are first used: few bodies have any of these.
+_EXTENSIONS = rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
+_VALUE = rb"[\t \x21-\x7e\x80-\xff]+"
+_FIELD = _TOKEN + rb":[\t \x21-\x7e\x80-\xff]*"
 
 _CLAUSE = "RFC 9112 7.1"
 _EXTENSION_CLAUSE = "RFC 9112 7.1.1"
@@ -127,14 +130,15 @@ class ChunkedParser:
         self._offset += at
 
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
+        """The short way, which most bytes go: chunks that are whole in this read, whose lines say a size alone.
 
         It begins where a line does. Returns the end of the last chunk's data, before its CRLF, or `at` where there is
         no such chunk. Whatever is any different goes the long way.
         """
         size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
         line_end = find(_CRLF, at)
-        size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
+        line = _CRLF + data[at:line_end]
+        size = size_of(line) or self._size_alone(line) if line_end > 0 else None
         while size is not None:
             begin = line_end + 2
             end = begin + size
@@ -144,8 +148,22 @@ class ChunkedParser:
             at = end
             # The CRLF that ends the chunk and the size of the next one, looked up together.
             line_end = find(_CRLF, at + 2)
-            size = size_of(data[at:line_end]) if line_end > 0 else None
+            line = data[at:line_end]
+            size = size_of(line) or self._size_alone(line) if line_end > 0 else None
         return at
+
+    def _size_alone(self, line: bytes) -> int | None:
+        """The size that a line says, CRLF before it, and is known from then on; None for a line that says more, or is
+        no such line, or that of the last chunk."""
+        if self._in_trailers or len(line) > self._max_line or _SIZE_ALONE.fullmatch(line) is None:
+            return None
+        size = int(line[2:], 16)
+        if not size:
+            return None
+        if len(self._sizes) >= _MAX_KNOWN:
+            self._sizes.clear()
+        self._sizes[line] = size
+        return size
 
     def _close_chunk(self, data: bytes, at: int) -> int:
         """CRLF follows the data, and may be cut as anything else."""
@@ -206,10 +224,6 @@ class ChunkedParser:
             return
         self._left = size
         self._closing = _CRLF
-        if digits == end:
-            if len(self._sizes) >= _MAX_KNOWN:
-                self._sizes.clear()
-            self._sizes[_CRLF + line] = size
 
     def _read_trailer(self, line: bytes, start: int) -> None:
         """One line of the trailer section; an empty one ends it, and the body with it."""
@@ -228,7 +242,7 @@ class ChunkedParser:
             self._fields.append([name, value.strip(_BLANKS)])
 
 
-def _matched(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:
+def _matched(pattern: bytes, line: bytes, at: int) -> int:
     """Where that which the pattern finds at this place ends."""
-    found = pattern.match(line, at)
+    found = re.compile(pattern).match(line, at)
     return at if found is None else found.end()

@@ -99,7 +99,7 @@ _HARMLESS = frozenset(
 # The patterns here are compiled when they are first used, which most programs never do.
 
 #: Names of fields, parameters and members, in lower case and with "-" between words, that carry a key.
-_SECRET_NAME = (
+_NAME_OF_A_KEY = (
     r"(?:^|-)(?:key|sig|auth|pwd|pass|jwt|sas|session|bearer)$"
     r"|(?:api|access|auth|subscription|secret|private|master|app|account)key$"
     r"|(?:token|secret|signature|password|passwd|passphrase|authorization|credentials?|cookie)$"
@@ -244,7 +244,7 @@ def _of_request(
 def is_secret_name(name: str) -> bool:
     """Whether a field, a parameter or a member of this name carries a key: `api_key`, `X-Amz-Signature`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name)
-    return re.search(_SECRET_NAME, re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
+    return re.search(_NAME_OF_A_KEY, re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
 
 
 def is_plain_name(name: str) -> bool:
