@@ -20,12 +20,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..checking import must_be
 from ..errors import RemoteProtocolError
 from ..framing.sse import ServerSentEvent, as_bytes
+from ..records import record
 from .dialect import Framing, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
@@ -50,7 +51,7 @@ STREAM_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Guess:
     """The name of a dialect, and the reason to take it for that one."""
 

@@ -35,15 +35,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import Holes, KeepsTexts, Message, Path
+from ..records import record
+from .dialect import Holes, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Shortcut", "Template"]
@@ -85,7 +85,7 @@ _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Hole:
     """What changes: where it stands, what for, and what it is."""
 
@@ -247,7 +247,7 @@ class Shortcut:
         #: The last event ID of the message after which it was found ready.
         self.last_event_id: str = ""
         self._holes = holes
-        self._keeper: KeepsTexts | None = decoder if hasattr(decoder, "texts") else None
+        self._texts_of: Callable[[int], list[str] | None] | None = getattr(decoder, "texts", None)  # if it `KeepsTexts`
         self._texts: list[str] | None = None
         self._templates: list[Template] = []
         self._failures = 0
@@ -278,7 +278,7 @@ class Shortcut:
         self.last_event_id = message.id
         self._template = template
         self._block = event.block
-        self._texts = None if self._keeper is None else self._keeper.texts(event.block)
+        self._texts = None if self._texts_of is None else self._texts_of(event.block)
         self._cursor = event.cursor
         if message.event:
             name = "" if message.event == "message" else f"event: {message.event}\n"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -16,6 +15,7 @@ from ..checking import must_be
 from ..errors import LocalProtocolError
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
+from ..records import record
 
 if TYPE_CHECKING:  # it takes long to load, and is needed where there is a proxy
     from ipaddress import IPv4Address, IPv6Address
@@ -31,7 +31,7 @@ _ASKED: Mapping[str, Sequence[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Route:
     """Where to connect, and the tunnel to ask for there, if any."""
 

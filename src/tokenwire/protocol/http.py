@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
 
@@ -32,6 +31,7 @@ from ..errors import (
     RemoteProtocolError,
 )
 from ..framing.sse import as_bytes
+from ..records import record
 from .body import BodyReader, Chunks, Length, UntilClose
 from .coding import ContentDecoder
 from .url import Target
@@ -63,7 +63,7 @@ Headers = Sequence[tuple[str, str]]
 _Fields = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class HTTPRequest:
     """A request: Host, and Content-Length where there is a body, are added when it is sent."""
 
@@ -82,7 +82,7 @@ class HTTPRequest:
                 must_be(value, str, f"the field {name!r} of headers", "text")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Informational:
     """A 1xx response (RFC 9110, 15.2): the final one is still to come."""
 
@@ -90,7 +90,7 @@ class Informational:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResponseHead:
     """Status and fields of the response, names in lower case."""
 
@@ -103,7 +103,7 @@ class ResponseHead:
         return ", ".join(value for field, value in self.headers if field == name)
 
 
-@dataclass(slots=True)
+@record
 class Body:
     """Bytes of the body, content codings removed. Not frozen: there is one a read, and a frozen one costs four times as
     much to make."""
@@ -111,7 +111,7 @@ class Body:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResponseEnd:
     """The body is complete. `how`: "announced" where the protocol said so (last chunk, or Content-Length reached),
     "closed" where only the end of the connection did, so that a cut cannot be told from it (RFC 9112, 8)."""

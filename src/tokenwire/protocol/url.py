@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from ..checking import must_be
 from ..errors import InvalidURL
+from ..records import record
 
 __all__ = ["Target", "parse_url"]
 
@@ -24,7 +24,7 @@ _VISIBLE = re.compile(r"[!-~]+")
 _USERINFO = re.compile(r"(?:(?<=//)|^(?!\w*://)).*@", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Target:
     """Where a request goes.
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ..dialects.dialect import Again, Dialect
+from ..records import record
 from .request import Request
 
 __all__ = ["Ask", "Stop"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Ask:
     """What is asked over one connection; asked again, it is the same object.
 
@@ -25,7 +25,7 @@ class Ask:
     again: Again | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Stop:
     """No connection follows.
 

@@ -6,10 +6,10 @@ tokenwire.stream(url, observe=lambda happening: print(happening))
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import TokenwireError
+from ..records import record
 
 __all__ = ["Happening", "Observe"]
 
@@ -28,7 +28,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Happening:
     """Something that happened to the connection, and not in the stream.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
@@ -19,6 +19,7 @@ from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
+from ..records import record
 from ..secrecy.secrets import Secrets, secrets_in_json
 
 __all__ = [
@@ -38,7 +39,7 @@ Want = Literal["connect", "transfer", "wait", "over"]
 _OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Request:
     """What is asked. Its repr does not tell, for it would tell the key.
 

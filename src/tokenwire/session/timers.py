@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from ..checking import must_be_number
 from ..errors import TimeoutExceeded
+from ..records import record
 
 __all__ = ["DEFAULT_TIMEOUTS", "Timeouts", "Timers"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Timeouts:
     """Seconds; None waits for ever.
 
