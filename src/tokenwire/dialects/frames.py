@@ -28,12 +28,12 @@ MAX_STRAY_TEXT = 64 * 1024
 MAX_UNREAD = 64 * 1024
 
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
-_FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
+_FIELD = r"(?m)\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)"
 
 #: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
 #: message is as large as four letters say.
 _PRELUDE_SIZE = 12
-_CONTROL = re.compile(rb"[^\t\r\n\x20-\xff]")
+_CONTROL = rb"[^\t\r\n\x20-\xff]"
 
 #: Bytes before the first that tells JSON from server-sent events. What servers send there is nothing, or a line end.
 MAX_BLANK = 1024
@@ -145,7 +145,7 @@ class _SSEFrames:
     @property
     def words(self) -> str:
         text = self._unread.text
-        return "" if _FIELD.match(text) else text
+        return "" if re.match(_FIELD, text) else text
 
     @property
     def between_messages(self) -> bool:
@@ -370,7 +370,7 @@ class _EventStreamFrames(_Opaque):
             return []
         if self._head is not None:
             data = bytes(self._head) + data
-            is_text = not _CONTROL.search(data, 0, _PRELUDE_SIZE)
+            is_text = not re.search(_CONTROL, data[:_PRELUDE_SIZE])
             self._head = bytearray(data[:MAX_UNREAD]) if is_text else None
             if is_text:
                 return []

@@ -23,7 +23,7 @@ CALL_CUT = "the rest of a tool call did not come"
 
 
 #: The name of the field, however often: what follows has none.
-_PREFIX = re.compile(r"(?:data:\s*)+")
+_PREFIX = r"(?:data:\s*)+"
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def incomplete(missing: str) -> dict[str, Any]:
 def prefixed_twice(message: Message) -> Message | None:
     """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
     other."""
-    found = _PREFIX.match(message.data)
+    found = re.match(_PREFIX, message.data)
     return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 

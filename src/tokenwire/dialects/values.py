@@ -230,17 +230,16 @@ def error_fields(body: Any) -> dict[str, Any]:
 
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
-_ERROR_WORDS = re.compile(
-    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+_ERROR_WORDS = (  # compiled when it is first used, which takes longer than to load all of this module
+    r"(?i)[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
     r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
-    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
-    re.IGNORECASE,
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?"
 )
 
 
 def error_in_words(data: str) -> dict[str, Any]:
     """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
-    found = _ERROR_WORDS.match(data)
+    found = re.match(_ERROR_WORDS, data)
     if found is None or data.startswith((":", '"')):  # a comment, and a line of JSON that was made pretty
         return {}
     value = value_of(data[found.end() :])

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import os
 import ssl
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
@@ -49,7 +49,7 @@ def aconnect(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = "env",
 ) -> AsyncWebSocket:
@@ -81,7 +81,7 @@ def astream(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,

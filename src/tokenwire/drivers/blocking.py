@@ -11,9 +11,9 @@ thread that carries the bytes waits for the socket. `connect` opens a WebSocket,
 from __future__ import annotations
 
 import json as json_module
+import os
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
@@ -50,7 +50,7 @@ def connect(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = "env",
 ) -> WebSocket:
@@ -82,7 +82,7 @@ def stream(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,

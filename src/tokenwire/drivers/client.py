@@ -10,8 +10,8 @@ the middle of a request or left early is closed, and so is that of a WebSocket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -98,7 +98,7 @@ class Shared(Generic[_Link]):
         dialect: DialectName | Dialect | None,
         headers: Mapping[str, str] | None,
         timeouts: Timeouts | None,
-        record: str | Path | None,
+        record: str | os.PathLike[str] | None,
         policy: PolicyName | Policy | None,
         observe: Observe | None,
     ) -> Opening:
@@ -143,7 +143,7 @@ class Client(Shared[Link]):
         dialect: DialectName | Dialect | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
-        record: str | Path | None = None,
+        record: str | os.PathLike[str] | None = None,
         policy: PolicyName | Policy | None = None,
         observe: Observe | None = None,
     ) -> Stream:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
@@ -42,6 +41,7 @@ from .route import Route, proxies_from_environment, route_to
 
 if TYPE_CHECKING:  # each of them loads where it is first needed, for most streams need none
     import ssl
+    from pathlib import Path
 
     from ..recording import RecordingWriter
     from ..recording.beside import FileBeside
@@ -150,7 +150,7 @@ class Opening:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
-        record: str | Path | None = None,
+        record: str | os.PathLike[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         policy: PolicyName | Policy = NEVER,
         observe: Observe | None = None,
@@ -171,6 +171,7 @@ class Opening:
         if self.policy.idempotency_field:
             headers = {self.policy.idempotency_field: os.urandom(16).hex(), **headers}
         self._proxy = proxy
+        self._straight: Target | None = None  # no proxy is on the way to it
         self.request: Request = self._behind_proxies(
             build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
         )
@@ -190,7 +191,7 @@ class Opening:
         self.mishaps: list[Exception] = []
         self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
-        self._record = Path(record) if record is not None else None
+        self._record = record
         self._recorded = 0
         self._file: FileBeside | None = None
 
@@ -223,11 +224,15 @@ class Opening:
         """The request, with what must not be shown of the proxies on its way, which may repeat it. A proxy that cannot
         be used is told of now."""
         more = partial(_secrets_of_proxies, self._proxy)
-        straight = self.route_to(request.http.target).tunnel is None
-        return replace(request, secrets=request.secrets | (more if straight else more()))
+        if self.route_to(request.http.target).tunnel is not None:
+            return replace(request, secrets=request.secrets | more())
+        self._straight = request.http.target
+        return replace(request, secrets=request.secrets | more)
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""
+        if target is self._straight:
+            return Route(target.host, target.port, None)
         return route_to(target, self._proxy)
 
     def raised(self, error: TokenwireError | None) -> TokenwireError | None:
@@ -272,10 +277,13 @@ class Opening:
         except Exception as error:
             self.mishaps.append(error)
 
-    def _begin_recording(self, record: Path, request: Request) -> None:
+    def _begin_recording(self, place: str | os.PathLike[str], request: Request) -> None:
+        from pathlib import Path
+
         from ..recording import RecordingWriter
         from ..recording.beside import FileBeside
 
+        record = Path(place)
         self._recorded += 1
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
@@ -329,7 +337,7 @@ def _check_options(
     """What each option may be, None always being the default."""
     none = type(None)
     must_be(timeouts, (Timeouts, none), "timeouts", "Timeouts", "write Timeouts(total=30), in seconds")
-    must_be(record, (str, Path, none), "record", "the path of a file")
+    must_be(record, (str, os.PathLike, none), "record", "the path of a file")
     if ssl_context is not None:
         import ssl
 

@@ -63,31 +63,30 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
 
 
 def proxies_from_environment() -> dict[str, str]:
-    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case."""
-    found = {kind: _variable(kind) for kind in ("https", "http", "all", "no")}
-    return {kind: value for kind, value in found.items() if value}
-
-
-def _variable(kind: str) -> str:
-    """What one of them holds, empty where it is not set.
+    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case.
 
     The rules are those of `urllib.request.getproxies_environment`, which reads every variable there is: a name in lower
     case goes first, and an empty one hides the other. Under CGI, HTTP_PROXY is a field of the request's.
     """
-    value = os.environ.get(f"{kind}_proxy")
-    if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
-        value = os.environ.get(f"{kind.upper()}_PROXY")
-    return value or ""
+    proxies = {}
+    for kind in ("https", "http", "all", "no"):
+        value = os.environ.get(f"{kind}_proxy")
+        if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
+            value = os.environ.get(f"{kind.upper()}_PROXY")
+        if value:
+            proxies[kind] = value
+    return proxies
 
 
 def _from_environment(target: Target) -> tuple[str, str | None]:
     """The variable that holds for the target, and its value; None for none."""
-    if not _is_loopback(target.host):
-        for kind in _ASKED[target.scheme]:
-            url = _variable(kind)
-            if url:
-                return (f"{kind.upper()}_PROXY", url) if not _is_excluded(target, _variable("no")) else ("", None)
-    return "", None
+    if _is_loopback(target.host):
+        return "", None
+    proxies = proxies_from_environment()
+    kind = next((kind for kind in _ASKED[target.scheme] if proxies.get(kind)), None)
+    if kind is None or _is_excluded(target, proxies.get("no", "")):
+        return "", None
+    return f"{kind.upper()}_PROXY", proxies[kind]
 
 
 def _parsed(name: str, url: str) -> SplitResult:

@@ -21,7 +21,7 @@ _WEBSOCKET = ("ws", "wss")
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
 _VISIBLE = re.compile(r"[!-~]+")
-_USERINFO = re.compile(r"(?:(?<=//)|^(?!\w*://)).*@", re.DOTALL)
+_USERINFO = r"(?s)(?:(?<=//)|^(?!\w*://)).*@"
 
 
 @record(frozen=True)
@@ -66,25 +66,24 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
 
 @lru_cache(maxsize=64)
 def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
-    shown = _shown(url)
     if _BLANK_OR_CONTROL.search(url):
-        raise InvalidURL(f"the URL {shown} holds blanks or control characters")
+        raise InvalidURL(f"the URL {_shown(url)} holds blanks or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
         host = parts.hostname
         path = _target(parts.path, parts.query)
     except ValueError:
-        raise InvalidURL(f"the URL {shown} cannot be read: is its host or port mistyped?") from None
+        raise InvalidURL(f"the URL {_shown(url)} cannot be read: is its host or port mistyped?") from None
     if parts.scheme not in schemes:
-        raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in schemes)}")
+        raise InvalidURL(f"the URL {_shown(url)} must begin with {' or '.join(f'{s}://' for s in schemes)}")
     if not host:
-        raise InvalidURL(f"the URL {shown} names no host")
+        raise InvalidURL(f"the URL {_shown(url)} names no host")
     if parts.username is not None or parts.password is not None:
         raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
     ascii_host = _ascii(host)
     if ascii_host is None:
-        raise InvalidURL(f"the host of the URL {shown} is no valid name")
+        raise InvalidURL(f"the host of the URL {_shown(url)} is no valid name")
     return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
 
 
@@ -109,4 +108,4 @@ def _shown(url: str) -> str:
 
     All before the last "@" is left out, for a key that is not encoded may hold "/", "?" and "#", and for want of "//".
     """
-    return repr(_USERINFO.sub("…@", url, count=1).partition("?")[0])
+    return repr(re.sub(_USERINFO, "…@", url, count=1).partition("?")[0])
