@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import RemoteProtocolError
-from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
+from ..lazily import Lazily
 from .dialect import Dialect, Framing
 from .surrogates import whole
 from .values import json_text, value_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most dialects have server-sent events
+    from ..framing import jsonlines
     from ..framing.eventstream import EventStreamMessage
+else:
+    jsonlines = Lazily("tokenwire.framing.jsonlines")
 
 __all__ = ["Frames", "frames_for"]
 
@@ -41,7 +44,7 @@ MAX_BLANK = 1024
 _BOM = b"\xef\xbb\xbf"
 
 #: A JSON string, which ends on the line where it began; braces in it do not count.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 class Frames(Protocol):
@@ -221,7 +224,7 @@ class _Strays:
             return None
         self._lines.append(line)
         self._size += len(line)
-        outside = _STRING.sub("", line)
+        outside = re.sub(_STRING, "", line)
         self._depth += outside.count("{") - outside.count("}")
         if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
             return None
@@ -236,7 +239,7 @@ class _JSONFrames:
     last_event_id = ""
     retry: int | None = None
 
-    def __init__(self, parser: JSONLinesParser | JSONArrayParser) -> None:
+    def __init__(self, parser: jsonlines.JSONLinesParser | jsonlines.JSONArrayParser) -> None:
         self._parser = parser
         self._unread = _Unread()
 
@@ -253,14 +256,14 @@ class _JSONFrames:
         """Lines of which none is a JSON value, though all together may be one: an error that was made pretty."""
         text = self._unread.text
         lost = text.startswith(("{", "[")) and value_of(text) is None
-        return "" if lost or not isinstance(self._parser, JSONLinesParser) else text
+        return "" if lost or not isinstance(self._parser, jsonlines.JSONLinesParser) else text
 
     @property
     def between_messages(self) -> bool:
-        return isinstance(self._parser, JSONLinesParser) and self._parser.between_values
+        return isinstance(self._parser, jsonlines.JSONLinesParser) and self._parser.between_values
 
     def pass_over(self, size: int) -> None:
-        assert isinstance(self._parser, JSONLinesParser)
+        assert isinstance(self._parser, jsonlines.JSONLinesParser)
         self._unread.read((size,))
         self._parser.pass_over(size)
 
@@ -323,7 +326,7 @@ class _EitherFrames:
                 return []
             self._head = None
             if near and text.startswith((b"[", b"{")):
-                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size))
+                self._frames = _JSONFrames(jsonlines.JSONArrayParser(max_value_size=self._max_event_size))
         return self._frames.receive_data(data)
 
     def receive_eof(self) -> list[ServerSentEvent]:
@@ -422,7 +425,7 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _json_lines(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
-    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size))
+    return _JSONFrames(jsonlines.JSONLinesParser(max_value_size=max_event_size))
 
 
 _FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {

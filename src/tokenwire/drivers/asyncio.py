@@ -20,11 +20,10 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar
 
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts

@@ -18,11 +18,10 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError
 from ..protocol.http import ResponseHead
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses

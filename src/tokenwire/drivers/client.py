@@ -16,10 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..checking import must_be_number
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, OnError
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
 from .opening import Opening, default_trust

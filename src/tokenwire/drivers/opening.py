@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from .._version import __version__
 from ..checking import must_be, must_be_one_of, must_be_texts
-from ..decoding import OnError
 from ..dialects import DialectName, dialect_named
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End
 from ..dialects.guess import Guess, guess_dialect
-from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
 from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url

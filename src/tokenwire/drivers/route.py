@@ -13,12 +13,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..checking import must_be
 from ..errors import LocalProtocolError
-from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
 from ..records import record
 
-if TYPE_CHECKING:  # it takes long to load, and is needed where there is a proxy
+if TYPE_CHECKING:  # what takes long to load, and is needed where there is a proxy
     from ipaddress import IPv4Address, IPv6Address
+
+    from ..protocol.proxy import ConnectTunnel
 
 __all__ = ["Route", "proxies_from_environment", "route_to"]
 
@@ -57,6 +58,8 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
     name, url = _from_environment(target) if proxy == "env" else ("proxy", proxy)
     if url is None:
         return Route(target.host, target.port, None)
+    from ..protocol.proxy import ConnectTunnel
+
     server = _parsed(name, url)
     userinfo = f"{unquote(server.username)}:{unquote(server.password or '')}" if server.username else ""
     return Route(server.hostname or "", server.port or 80, ConnectTunnel(target.host, target.port, userinfo))

@@ -12,10 +12,15 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from .search import MARK, Needles, clean, needles_of
+from ..lazily import Lazily
+
+if TYPE_CHECKING:  # most programs never search for their secrets
+    from . import search
+else:
+    search = Lazily("tokenwire.secrecy.search")
 
 __all__ = [
     "MAX_LOOKED_AT",
@@ -189,13 +194,13 @@ class Secrets:
         return Secrets(self._values, self.fields, later=(*self._later, more))
 
     @property
-    def needles(self) -> Needles:
-        return needles_of(self.values)
+    def needles(self) -> search.Needles:
+        return search.needles_of(self.values)
 
     def clean(self, text: str) -> str:
         """The text without the secrets in it."""
         data = text.encode("utf-8", "surrogatepass")
-        return clean(self.needles, data).decode("utf-8", "surrogatepass") if self.needles else text
+        return search.clean(self.needles, data).decode("utf-8", "surrogatepass") if self.needles else text
 
     def cleaned(self, value: Any) -> Any:
         """The same for all that a list or an object of JSON holds, and for bytes."""
@@ -203,7 +208,7 @@ class Secrets:
             case str():
                 return self.clean(value)
             case bytes() | bytearray():
-                return type(value)(clean(self.needles, bytes(value)))
+                return type(value)(search.clean(self.needles, bytes(value)))
             case dict():
                 return {self.cleaned(name): self.cleaned(member) for name, member in value.items()}
             case tuple() if type(value) is tuple:
@@ -320,20 +325,20 @@ def redact_headers(headers: Iterable[tuple[str, str]], names: frozenset[str] = f
     :param names: of more fields to be masked, in lower case.
     """
     masked = REDACTED_FIELDS | names
-    return [(name, MARK.decode() if name.lower() in masked else value) for name, value in headers]
+    return [(name, search.MARK.decode() if name.lower() in masked else value) for name, value in headers]
 
 
 def redact_url(url: str) -> str:
     """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key."""
     without_userinfo = re.sub(r"(?<=//)[^/?#]*@", "", url)
-    return re.sub(_PARAMETER, lambda match: _redacted(match, MARK.decode()), without_userinfo)
+    return re.sub(_PARAMETER, lambda match: _redacted(match, search.MARK.decode()), without_userinfo)
 
 
 def mask_query(line: bytes) -> bytes:
     """A request line with the values that carry a key overwritten in place."""
     text = re.sub(
         _PARAMETER,
-        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]),
+        lambda match: _redacted(match, (search.MARK.decode() * len(match[2]))[: len(match[2])]),
         line.decode("latin-1"),
     )
     return text.encode("latin-1")

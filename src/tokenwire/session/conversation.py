@@ -17,13 +17,12 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..dialects.guess import STREAM_TYPES, Guess
 from ..errors import (
     BodyTruncated,
     LocalProtocolError,
@@ -35,10 +34,16 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
 from ..secrecy.secrets import Secrets
 from .request import Request
 from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
+
+if TYPE_CHECKING:  # few streams are guessed
+    from ..dialects import guess as guessing
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
@@ -66,7 +71,7 @@ class Session:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
@@ -95,7 +100,7 @@ class Session:
         self._dialect = dialect
         self._last_word = last_word
         self._reconnects = reconnects
-        self._stream_types = {*dialect.content_type.split(", "), *(STREAM_TYPES if guess else ())}
+        self._stream_types = {*dialect.content_type.split(", "), *(guessing.STREAM_TYPES if guess else ())}
         self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._refused = bytearray()
         self._reset = False

@@ -38,7 +38,6 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
-from ..dialects.guess import Guess
 from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
@@ -51,6 +50,7 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import ResponseHead
 from .asks import Ask, Stop
 from .conversation import Session, failure
@@ -65,8 +65,11 @@ from .row import FailureRow
 from .states import STATES, Move, State
 from .timers import DEFAULT_TIMEOUTS, Timeouts
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # few streams are guessed, or go over WebSocket
+    from ..dialects import guess as guessing
     from .websocket import WebSocketSession
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["DurableSession"]
 
@@ -96,7 +99,7 @@ class DurableSession:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         policy: Policy = DEFAULT,
         random: Callable[[], float],

@@ -14,7 +14,6 @@ from .._version import __version__
 from ..checking import described, must_be
 from ..dialects import DialectName, dialect_named
 from ..dialects.dialect import Again, Dialect
-from ..dialects.guess import guess_dialect
 from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
@@ -81,7 +80,11 @@ def build_request(
     :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, for a URL of a transport over
         which the dialect is not spoken, and for arguments of another kind than is wanted.
     """
-    dialect = dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)
+    if dialect == "auto":
+        from ..dialects.guess import guess_dialect
+
+        dialect = guess_dialect(url).dialect
+    dialect = dialect_named(dialect)
     json = _checked_json(json)
     if usage and dialect.usage_members and json is not None:
         json = _with_members(json, dialect.usage_members)
@@ -208,7 +211,7 @@ def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None
 
 
 #: How providers write the version of an API, as a part of a path.
-_VERSION = re.compile(r"v[0-9]+([a-z]+[0-9]*|[.][0-9]+)*")
+_VERSION = r"v[0-9]+([a-z]+[0-9]*|[.][0-9]+)*"
 
 #: The last part of a base URL under which a server speaks somebody else's API: `/v1beta/openai`, `/anthropic`.
 _SPOKEN = ("openai", "anthropic")
@@ -221,12 +224,15 @@ def _rest(base: str, dialects_path: str) -> str | None:
     parts = base.split("/")[1:]
     if not parts:
         return dialects_path
-    has_version = _VERSION.fullmatch(first) is not None
-    if parts[-1] == first or (has_version and _VERSION.fullmatch(parts[-1])):
+    if parts[-1] == first or (_is_version(parts[-1]) and _is_version(first)):
         return rest
-    if parts[-1] in _SPOKEN and has_version:
-        return rest if any(map(_VERSION.fullmatch, parts)) else dialects_path
+    if parts[-1] in _SPOKEN and _is_version(first):
+        return rest if any(map(_is_version, parts)) else dialects_path
     return None
+
+
+def _is_version(part: str) -> bool:
+    return part.startswith("v") and re.fullmatch(_VERSION, part) is not None
 
 
 def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
