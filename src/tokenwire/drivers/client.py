@@ -21,7 +21,7 @@ from ..dialects.dialect import Dialect
 from ..errors import LocalProtocolError, OnError
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
-from .opening import Opening, default_trust
+from .opening import Opening, check_settings, default_trust
 from .pool import IDLE_CONNECTIONS, IDLE_TIME, Connection, Pool
 from .sockets import Link
 
@@ -64,6 +64,21 @@ class Shared(Generic[_Link]):
         usage: bool = False,
         on_error: OnError = "raise",
     ) -> None:
+        check_settings(  # so that a mistake is told now, and not by the first stream
+            base_url,
+            dialect=dialect,
+            key_env=key_env,
+            key=key,
+            headers=headers,
+            timeouts=timeouts,
+            ssl_context=ssl_context,
+            policy=policy,
+            observe=observe,
+            hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
+        )
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
         self._base_url = base_url
@@ -84,8 +99,6 @@ class Shared(Generic[_Link]):
         must_be_number(idle_connections, "idle_connections", whole=True)
         must_be_number(idle_time, "idle_time")
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
-        # A mistake is told now, and not by the first stream. Some dialects have the model in the path.
-        self._opening({"model": "any"}, None, None, None, None, None, None)
 
     def close(self) -> None:
         """Closes the idle connections. Streams that are open go on, and are the last."""

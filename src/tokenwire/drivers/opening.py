@@ -33,6 +33,8 @@ from ..session import (
     Want,
     build_request,
     checked_headers,
+    checked_key,
+    checked_place,
     over_the_other_transport,
     policy_named,
 )
@@ -50,6 +52,7 @@ __all__ = [
     "Conversation",
     "Opening",
     "SoFar",
+    "check_settings",
     "connection_failed",
     "default_trust",
     "is_our_timeout",
@@ -58,6 +61,8 @@ __all__ = [
 ]
 
 _Item = TypeVar("_Item")
+
+_ON_ERROR = get_args(OnError)
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
@@ -159,8 +164,7 @@ class Opening:
         on_error: OnError = "raise",
         keep_events: bool = False,
     ) -> None:
-        _check_options(timeouts, record, ssl_context, observe, hosts, usage)
-        must_be_one_of(on_error, get_args(OnError), "on_error")
+        _check_options(timeouts, record, ssl_context, observe, hosts, usage, on_error)
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess: Guess | None = guess_dialect(url) if dialect == "auto" else None
         self.dialect: Dialect = dialect_named(self.guess.dialect if self.guess else dialect)
@@ -310,6 +314,35 @@ class Opening:
         }
 
 
+def check_settings(
+    url: str,
+    *,
+    dialect: DialectName | Dialect,
+    key_env: str | None,
+    key: str | None,
+    headers: Mapping[str, str] | None,
+    timeouts: Timeouts | None,
+    ssl_context: ssl.SSLContext | None,
+    policy: PolicyName | Policy,
+    observe: Observe | None,
+    hosts: Hosts | None,
+    proxy: str | None,
+    usage: bool,
+    on_error: OnError,
+) -> None:
+    """Checks what several streams have in common, before it is known what they ask.
+
+    :raises LocalProtocolError: as `Opening` does.
+    """
+    _check_options(timeouts, None, ssl_context, observe, hosts, usage, on_error)
+    policy_named(policy)
+    checked_headers(headers)
+    found = _one_key(key, key_env)
+    if found is not None:
+        checked_key(found)
+    route_to(checked_place(url, dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)), proxy)
+
+
 def _secrets_of_proxies(proxy: str | None) -> Iterator[str]:
     """What must not be shown of the proxies that the environment names, and of this one."""
     for url in (*proxies_from_environment().values(), proxy or ""):
@@ -331,7 +364,13 @@ def default_trust() -> ssl.SSLContext:
 
 
 def _check_options(
-    timeouts: object, record: object, ssl_context: object, observe: object, hosts: object, usage: object
+    timeouts: object,
+    record: object,
+    ssl_context: object,
+    observe: object,
+    hosts: object,
+    usage: object,
+    on_error: object,
 ) -> None:
     """What each option may be, None always being the default."""
     none = type(None)
@@ -344,6 +383,7 @@ def _check_options(
         must_be(ssl_context, ssl.SSLContext, "ssl_context", "an ssl.SSLContext", trust)
     must_be(hosts, (Hosts, none), "hosts", "tokenwire.Hosts")
     must_be(usage, bool, "usage", "True or False")
+    must_be_one_of(on_error, _ON_ERROR, "on_error")
     if observe is not None and not callable(observe):
         must_be(observe, (), "observe", "a function that takes a Happening")
 

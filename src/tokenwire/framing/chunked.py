@@ -213,7 +213,7 @@ class ChunkedParser:
         if digits > MAX_SIZE_DIGITS:
             message = f"the size of a chunk has more than {MAX_SIZE_DIGITS} digits"
             raise RemoteProtocolError(message, offset=start + MAX_SIZE_DIGITS, clause=_CLAUSE)
-        end = _matched(_EXTENSIONS, line, digits)
+        end = _matched(_EXTENSIONS, line, digits) if digits < len(line) else digits
         if end < len(line):
             message = "what follows the size of a chunk is no extension"
             raise RemoteProtocolError(message, offset=start + end, clause=_EXTENSION_CLAUSE)

@@ -27,6 +27,8 @@ __all__ = [
     "asking",
     "build_request",
     "checked_headers",
+    "checked_key",
+    "checked_place",
     "endpoint_url",
     "going_on",
     "over_the_other_transport",
@@ -91,7 +93,7 @@ def build_request(
     target = _target(url, dialect, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
-        fields |= dialect.key_fields(_checked_key(key))
+        fields |= dialect.key_fields(checked_key(key))
     headers = checked_headers(headers)
     secrets_of = partial(Secrets.of_request, key=key, path=url, headers=headers.items())
     given = {name.lower(): value for name, value in headers.items()}
@@ -183,6 +185,16 @@ def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = No
 
 
 def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Target:
+    target = checked_place(url, dialect)
+    return _endpoint(target, _path(dialect, target.scheme), json)
+
+
+def checked_place(url: str, dialect: Dialect) -> Target:
+    """What a user's URL names, be it a base URL or the endpoint's own.
+
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: for a URL of a transport over which the dialect is not spoken.
+    """
     must_be(url, str, "url", "the URL as text")
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
@@ -191,8 +203,7 @@ def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Targe
         )
     if dialect.websocket_only and not websocket:
         raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
-    target = parse_url(url, websocket=websocket)
-    return _endpoint(target, _path(dialect, target.scheme), json)
+    return parse_url(url, websocket=websocket)
 
 
 def _path(dialect: Dialect, scheme: str) -> str:
@@ -283,7 +294,11 @@ def _with_members(json: Mapping[str, Any], members: Mapping[str, Mapping[str, An
     return {**json, **{name: {**needed, **own[name]} for name, needed in members.items()}}
 
 
-def _checked_key(key: object) -> str:
+def checked_key(key: object) -> str:
+    """The key that a user gave.
+
+    :raises LocalProtocolError: when no field can carry it.
+    """
     must_be(key, str, "key", "the key as text")
     assert isinstance(key, str)
     if not key:
