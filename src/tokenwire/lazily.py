@@ -2,14 +2,8 @@
 
 Most streams need neither TLS nor WebSocket, so their modules are imported where they are used. Annotations name what is
 in them all the same, and whoever reads these at run time (`typing.get_type_hints`, frameworks that build on it) finds
-a `Lazily` in the place of the module. Type checkers see the import itself:
-
-    if TYPE_CHECKING:
-        import ssl
-    else:
-        ssl = Lazily("ssl")
-
-    def stream(..., ssl_context: ssl.SSLContext | None = None): ...
+a `Lazily` where the module would be. Type checkers see the import itself, under TYPE_CHECKING. An annotation has to
+name the module too, as `ssl.SSLContext` does.
 """
 
 from __future__ import annotations
