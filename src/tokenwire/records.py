@@ -100,13 +100,13 @@ else:
             return Signature(parameters, return_annotation=None)
 
     def _compared(self):
-        return tuple(getattr(self, name) for name, field in self.__dataclass_fields__.items() if field.compare)
+        return [getattr(self, name) for name, field in self.__dataclass_fields__.items() if field.compare]
 
     def _eq(self, other):
         return _compared(self) == _compared(other) if other.__class__ is self.__class__ else NotImplemented
 
     def _hash(self):
-        return hash(_compared(self))
+        return hash(tuple(_compared(self)))
 
     def _repr(self):
         shown = [f"{name}={getattr(self, name)!r}" for name, field in self.__dataclass_fields__.items() if field.repr]

@@ -126,8 +126,11 @@ class Template:
         value = json.loads(raw)
         text = _text_of(event)
         path = next((path for path in holes.texts if _at(value, path) == text), None)
-        if path is None or any(_says(value, other) for other in (*holes.texts, *holes.barred) if other != path):
+        if path is None:
             return None
+        for other in (*holes.texts, *holes.barred):
+            if other != path and _says(value, other):
+                return None
         wanted: list[tuple[Path, _Role]] = [(path, "text")]
         wanted.extend((free, "free") for free in holes.free)
         if holes.cursor:
@@ -147,7 +150,9 @@ class Template:
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
         delta = self.read_one(raw, event.block, event.cursor)
-        return delta is not None and delta == event and delta.cursor == event.cursor
+        if delta is None or type(delta) is not type(event):
+            return False
+        return _text_of(delta) == _text_of(event) and delta.cursor == event.cursor
 
     def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
         """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
@@ -341,12 +346,15 @@ class Shortcut:
 
     def run_end(self, data: bytes, at: int) -> int:
         """Where the run of messages ends that begins at a place in the data and looks alike."""
-        first, last = (edge.encode("utf-8", "surrogatepass") for edge in self._template.edges)
-        first, last = self._head.encode() + first, last + self._gap
+        first, last = self._template.edges
+        begin, close = (
+            f"{self._head}{first}".encode("utf-8", "surrogatepass"),
+            f"{last}{self._end}".encode("utf-8", "surrogatepass"),
+        )
         size = len(self._gap)
-        while data.startswith(first, at):
+        while data.startswith(begin, at):
             end = data.find(self._gap, at) + size
-            if end < size or not data.endswith(last, at, end):
+            if end < size or not data.endswith(close, at, end):
                 break
             at = end
         return at

@@ -100,7 +100,7 @@ class ResponseHead:
 
     def header(self, name: str) -> str:
         """The field's values, joined by commas (RFC 9110, 5.3); empty where it is absent."""
-        return ", ".join(value for field, value in self.headers if field == name)
+        return ", ".join([value for field, value in self.headers if field == name])
 
 
 @record
@@ -363,7 +363,7 @@ def _written(request: HTTPRequest) -> bytes:
     :raises LocalProtocolError: see `HTTPExchange`.
     """
     body = request.body
-    headers = tuple((name, value) for name, value in request.headers)
+    headers = tuple([(name, value) for name, value in request.headers])
     head, lengths = _written_head(request.method, request.target.path, request.target.authority, headers)
     for name, value in lengths:
         if value != str(len(body)):
