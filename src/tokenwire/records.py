@@ -93,7 +93,7 @@ else:
             fields = owner.__dataclass_fields__.values()
             parameters = []
             for field in fields:
-                made = "<factory>" if field.default_factory is not MISSING else Parameter.empty
+                made = Parameter.empty if field.default_factory is MISSING else dataclasses._HAS_DEFAULT_FACTORY
                 default = made if field.default is MISSING else field.default
                 kind = Parameter.POSITIONAL_OR_KEYWORD
                 parameters.append(Parameter(field.name, kind, default=default, annotation=field.type))
