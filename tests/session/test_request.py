@@ -137,3 +137,29 @@ def test_the_key_comes_as_a_value_or_by_environment(asks: Any, monkeypatch: pyte
         assert key in opening.request.secrets.values
     for connects in (tokenwire.connect, tokenwire.aconnect):
         assert connects("ws://127.0.0.1:1", key="k-value")._opening.request.secrets.values == ("k-value",)
+
+
+#: Secrets that have nothing in common.
+IN_JSON, IN_FIELD, KEY = "sk-4fQ9zLw0xKd81Tn", "tk-Zr7Yp2Vb6Nc3Mh5", "pk-u8Ee1Wq4Rt0Ui7o"
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [("http://h", "openai-chat"), ("http://h", "eventsource"), ("ws://h", "holysheep"), ("wss://h", "openai-realtime")],
+)
+def test_what_was_asked_stays_secret_whatever_becomes_of_the_objects_that_were_given(url: str, dialect: Any) -> None:
+    asked: dict[str, Any] = {"model": "m", "api_key": IN_JSON, "session": {"api_key": IN_JSON}}
+    headers = {"x-tenant-key": IN_FIELD}
+    request = build_request(url, dialect, json=asked, key=KEY, headers=headers)
+    asked["session"].clear()
+    asked.clear()
+    headers.clear()
+    assert set(request.secrets.values) >= {IN_JSON, IN_FIELD, KEY}
+
+
+def test_a_key_deep_in_what_is_asked_is_secret() -> None:
+    asked: Any = {"password": IN_JSON}
+    for _ in range(300):
+        asked = [asked]
+    request = build_request("http://h", "openai-chat", json={"model": "m", "more": asked})
+    assert IN_JSON in request.secrets.values
