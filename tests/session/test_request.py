@@ -157,9 +157,23 @@ def test_what_was_asked_stays_secret_whatever_becomes_of_the_objects_that_were_g
     assert set(request.secrets.values) >= {IN_JSON, IN_FIELD, KEY}
 
 
-def test_a_key_deep_in_what_is_asked_is_secret() -> None:
-    asked: Any = {"password": IN_JSON}
-    for _ in range(300):
-        asked = [asked]
-    request = build_request("http://h", "openai-chat", json={"model": "m", "more": asked})
-    assert IN_JSON in request.secrets.values
+@pytest.mark.parametrize("message", ["{}", '{"a": "b", "password": ["x"], "c": 1', "[]"])
+def test_a_key_deep_in_what_is_asked_is_secret(message: str) -> None:
+    """As deep as it can be written, and asked for from deeper in the stack, where Python cannot parse it any more."""
+    deepest = 0
+    for depth in range(800, 1000):
+        asked: Any = {"a": 'b": "c', "password": IN_JSON, message: {"token": "in words", "api key": f"Bearer {KEY}"}}
+        for _ in range(depth):
+            asked = [asked]
+        try:
+            request = build_request("http://h", "openai-chat", json={"model": "m", "more": asked})
+        except tokenwire.LocalProtocolError:
+            break
+        deepest = depth
+        assert set(called_from(150, lambda request=request: request.secrets.values)) == {IN_JSON, f"Bearer {KEY}", KEY}
+    assert deepest > 850
+
+
+def called_from(depth: int, ask: Any) -> Any:
+    """What is given by a function that is called so deep in the stack."""
+    return ask() if depth == 0 else called_from(depth - 1, ask)

@@ -121,6 +121,9 @@ _WORDS = r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-
 
 _PLAIN_NAME = r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?"
 
+#: A string of JSON, and whether it names a member.
+_STRING = r'("(?:[^"\\]|\\.)*")(\s*:\s*)?'
+
 _PARAMETER = r"(?<=[?&;])([^=&;#]*)=([^&;#]*)"
 
 
@@ -306,9 +309,24 @@ def secrets_in_message(message: str | bytes) -> Iterator[str]:
 
 def _secrets_in_json_text(text: str | bytes) -> Iterator[str]:
     try:
-        yield from secrets_in_json(json.loads(text))
-    except (ValueError, RecursionError):
+        value = json.loads(text)
+    except ValueError:
         return
+    except RecursionError:  # it was made with fewer functions on the stack than there are now
+        value = _named_strings(text)
+    yield from secrets_in_json(value)
+
+
+def _named_strings(text: str | bytes) -> list[dict[str, str]]:
+    """The members of JSON that are strings, however deep it is nested."""
+    found: list[dict[str, str]] = []
+    name, value_at = "", -1
+    for match in re.finditer(_STRING, text if isinstance(text, str) else text.decode("utf-8", "replace")):
+        string = json.loads(match[1], strict=False)
+        if match.start() == value_at:
+            found.append({name: string})
+        name, value_at = (string, match.end()) if match[2] else ("", -1)
+    return found
 
 
 def secrets_in_subprotocols(subprotocols: Iterable[str]) -> Iterator[str]:
