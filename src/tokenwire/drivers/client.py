@@ -19,6 +19,7 @@ from ..checking import must_be_number
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..errors import LocalProtocolError, OnError
+from ..lazily import Lazily
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
 from .opening import Opening, check_settings, default_trust
@@ -27,6 +28,8 @@ from .sockets import Link
 
 if TYPE_CHECKING:
     import ssl
+else:
+    ssl = Lazily("ssl")
 
 __all__ = ["Client", "Shared"]
 

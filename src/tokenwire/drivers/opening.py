@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from time import time
@@ -19,7 +19,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, OnError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
+from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
 from ..session import (
     NEVER,
     DurableSession,
@@ -38,7 +38,7 @@ from ..session import (
     over_the_other_transport,
     policy_named,
 )
-from .route import Route, proxies_from_environment, route_to
+from .route import Route, route_to, secrets_in_proxy, secrets_of_proxies
 
 if TYPE_CHECKING:  # each of them loads where it is first needed, for most streams need none
     import ssl
@@ -343,10 +343,9 @@ def check_settings(
     route_to(checked_place(url, dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)), proxy)
 
 
-def _secrets_of_proxies(proxy: str | None) -> Iterator[str]:
+def _secrets_of_proxies(proxy: str | None) -> list[str]:
     """What must not be shown of the proxies that the environment names, and of this one."""
-    for url in (*proxies_from_environment().values(), proxy or ""):
-        yield from secrets_in_url(url if "//" in url else f"//{url}")
+    return [*secrets_of_proxies(), *secrets_in_proxy(proxy or "")]
 
 
 def _random() -> float:

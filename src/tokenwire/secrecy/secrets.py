@@ -192,9 +192,10 @@ class Secrets:
 
     def __or__(self, more: Iterable[str] | Callable[[], Iterable[str]]) -> Secrets:
         """These and more values, or what gives them when they are needed."""
-        if not callable(more):
-            more = tuple(more).__iter__
-        return Secrets(self._values, self.fields, later=(*self._later, more))
+        if callable(more):
+            return Secrets(self._values, self.fields, later=(*self._later, more))
+        values = tuple(dict.fromkeys([*self._values, *filter(None, more)]))
+        return Secrets(values, self.fields, later=self._later)
 
     @property
     def needles(self) -> search.Needles:
