@@ -183,7 +183,8 @@ def _native(chunk: dict[str, Any]) -> dict[str, Any]:
 def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
     """The error of a message that is no chunk; MiniMax has one beside empty choices."""
     if "choices" in chunk or "response" in chunk or "usage" in chunk:
-        return refusal_in({"base_resp": chunk.get("base_resp")})
+        beside = chunk.get("base_resp")
+        return refusal_in({"base_resp": beside}) if beside else {}
     return refusal_in(chunk)
 
 
