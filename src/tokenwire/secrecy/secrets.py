@@ -27,6 +27,7 @@ __all__ = [
     "REDACTED_FIELDS",
     "Secrets",
     "is_harmless_field",
+    "is_opaque",
     "is_path",
     "is_plain_name",
     "is_secret_name",
@@ -135,18 +136,22 @@ class Secrets:
     :param values: those that are known by now.
     :param later: gives more of them.
     :ivar fields: names, in lower case, of fields of the request that are masked where they stand.
+    :ivar parameters: names of parameters of the URL that are masked where they stand, as those are whose names say that
+        they carry a key.
     """
 
-    __slots__ = ("_later", "_values", "fields")
+    __slots__ = ("_later", "_values", "fields", "parameters")
 
     def __init__(
         self,
         values: tuple[str, ...] = (),
         fields: frozenset[str] = frozenset(),
+        parameters: frozenset[str] = frozenset(),
         *,
         later: tuple[Callable[[], Iterable[str]], ...] = (),
     ) -> None:
         self.fields: frozenset[str] = fields
+        self.parameters: frozenset[str] = parameters
         self._values = values
         self._later = later
 
@@ -182,20 +187,26 @@ class Secrets:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secrets):
             return NotImplemented
-        return (self.values, self.fields) == (other.values, other.fields)
+        ours, theirs = (self.values, self.fields, self.parameters), (other.values, other.fields, other.parameters)
+        return ours == theirs
 
     def __hash__(self) -> int:
-        return hash((self.values, self.fields))
+        return hash((self.values, self.fields, self.parameters))
 
     def __repr__(self) -> str:
-        return f"Secrets(fields={self.fields!r})"
+        return f"Secrets(fields={self.fields!r}, parameters={self.parameters!r})"
 
-    def __or__(self, more: Iterable[str] | Callable[[], Iterable[str]]) -> Secrets:
-        """These and more values, or what gives them when they are needed."""
+    def __or__(self, more: Secrets | Iterable[str] | Callable[[], Iterable[str]]) -> Secrets:
+        """These and more; of values alone, or of what gives them when they are needed, the values."""
         if callable(more):
-            return Secrets(self._values, self.fields, later=(*self._later, more))
-        values = tuple(dict.fromkeys([*self._values, *filter(None, more)]))
-        return Secrets(values, self.fields, later=self._later)
+            more = Secrets(later=(more,))
+        others = more if isinstance(more, Secrets) else Secrets(tuple(filter(None, more)))
+        return Secrets(
+            tuple(dict.fromkeys([*self._values, *others._values])),
+            self.fields | others.fields,
+            self.parameters | others.parameters,
+            later=(*self._later, *others._later),
+        )
 
     @property
     def needles(self) -> search.Needles:
@@ -334,7 +345,7 @@ def secrets_in_subprotocols(subprotocols: Iterable[str]) -> Iterator[str]:
     """What is no name of a protocol: `openai-insecure-api-key.sk-…`, `base64url.bearer.authorization.k8s.io.…`."""
     for protocol in subprotocols:
         for part in (protocol, protocol.partition(".")[2], protocol.rpartition(".")[2]):
-            if _is_opaque(part):
+            if is_opaque(part):
                 yield part
 
 
@@ -347,24 +358,31 @@ def redact_headers(headers: Iterable[tuple[str, str]], names: frozenset[str] = f
     return [(name, search.MARK.decode() if name.lower() in masked else value) for name, value in headers]
 
 
-def redact_url(url: str) -> str:
-    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key."""
+def redact_url(url: str, names: frozenset[str] = frozenset()) -> str:
+    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key.
+
+    :param names: of more parameters whose values are taken out.
+    """
     without_userinfo = re.sub(r"(?<=//)[^/?#]*@", "", url)
-    return re.sub(_PARAMETER, lambda match: _redacted(match, search.MARK.decode()), without_userinfo)
+    return re.sub(_PARAMETER, lambda match: _redacted(match, search.MARK.decode(), names), without_userinfo)
 
 
-def mask_query(line: bytes) -> bytes:
-    """A request line with the values that carry a key overwritten in place."""
+def mask_query(line: bytes, names: frozenset[str] = frozenset()) -> bytes:
+    """A request line with the values that carry a key overwritten in place.
+
+    :param names: of more parameters whose values are overwritten.
+    """
     text = re.sub(
         _PARAMETER,
-        lambda match: _redacted(match, (search.MARK.decode() * len(match[2]))[: len(match[2])]),
+        lambda match: _redacted(match, (search.MARK.decode() * len(match[2]))[: len(match[2])], names),
         line.decode("latin-1"),
     )
     return text.encode("latin-1")
 
 
-def _redacted(match: re.Match[str], mark: str) -> str:
-    secret = match[2] and is_secret_name(unquote_plus(match[1]))
+def _redacted(match: re.Match[str], mark: str, names: frozenset[str]) -> str:
+    name = unquote_plus(match[1])
+    secret = match[2] and (name in names or is_secret_name(name))
     return f"{match[1]}={mark}" if secret else match[0]
 
 
@@ -378,16 +396,17 @@ def _secrets_in_field(name: str, value: str) -> Iterator[str]:
         yield value
         for pair in value.split(";"):
             content = pair.partition("=")[2].strip()
-            if _is_opaque(content):
+            if is_opaque(content):
                 yield content
     elif name in REDACTED_FIELDS or is_secret_name(name):
         # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64.
         yield from (value, value.partition(" ")[2].strip())
-    elif _is_opaque(value):
+    elif is_opaque(value):
         yield value
 
 
-def _is_opaque(value: str) -> bool:
+def is_opaque(value: str) -> bool:
+    """Whether a text is long and no words, as keys are."""
     return len(value) >= _LONG and not _is_words(value)
 
 
