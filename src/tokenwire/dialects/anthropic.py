@@ -175,7 +175,7 @@ class AnthropicDecoder(JSONDecoder):
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
         if reason and not self._has_reason:
             self._has_reason = True
-            events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+            events.append(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
         return events
 
     def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:

@@ -20,7 +20,7 @@ from .bedrock import BedrockDecoder, bedrock_error_fields
 from .cohere import CohereV1Decoder
 from .dialect import Dialect, DialectDecoder, Message, Prompt, chat_body
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
-from .json_decoder import GARBLED, JSONDecoder, incomplete
+from .json_decoder import GARBLED, JSONDecoder, incomplete, is_torn
 from .odd import Odd
 from .openai_chat import ChatDecoder
 from .values import error_fields, index_of, member, parse, value_of, word
@@ -73,7 +73,7 @@ class BedrockInvokeDecoder:
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or _text_of(message).lstrip().startswith("{")
+            self._lost = self._lost or is_torn(_text_of(message))
             return [Other(message.event or "message", message.data)]
         self._odd.members(parse(message.data), ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
@@ -169,7 +169,7 @@ class _CompletionDecoder(JSONDecoder):
         for reason in filter(None, (word(output.get(name)) for name in _STOPS)):
             self._stopped = True
             events += self._blocks.close(choice, raw)
-            events.append(Finish(_REASONS.get(reason, "other"), reason, choice, raw))
+            events.append(Finish(self._reason_of(reason, _REASONS), reason, choice, raw))
         return events
 
 

@@ -281,7 +281,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events += self._wholes(self._odd.objects(interaction.get("steps"), "steps"), raw, cursor)
         events += self._blocks.close_all(raw, cursor)
         status = word(interaction.get("status"))
-        reason = _REASONS.get(status, "other")
+        reason = self._reason_of(status, _REASONS)
         if status == "failed":
             events.append(self._error(mapping(interaction.get("error")) or {"message": "failed"}, raw, cursor))
         elif reason == "stop" and self._called:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..framing.sse import ServerSentEvent
 from .blocks import Blocks
 from .dialect import Message, is_done
-from .events import End, Error, Other, StreamEvent
+from .events import End, Error, FinishReason, Other, StreamEvent
 from .odd import Odd
-from .values import error_code, error_in_words, error_message, parse, word
+from .values import error_code, error_in_words, error_message, names_failure, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
+__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "failed_without_words", "incomplete", "is_torn", "prefixed_twice"]
 
 
 #: What may be missing of a stream that has come to its end.
@@ -29,6 +29,21 @@ _PREFIX = re.compile(r"(?:data:\s*)+")
 def incomplete(missing: str) -> dict[str, Any]:
     """The error object of a stream that came to its end, of which something is missing: that end is not clean."""
     return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
+
+
+def failed_without_words(reason: str) -> dict[str, Any]:
+    """The error object of a stream whose server failed, and said no more of it than a reason to stop."""
+    return {"code": reason, "message": f"the server ended the answer with the reason {reason!r}, and told no error"}
+
+
+def is_torn(data: str) -> bool:
+    """Whether data that is no JSON is what is left of some: the head of a message, its tail, or what is between them.
+
+    It has what words and keepalives do not have, a brace, a quotation mark or a bracket without its other.
+    """
+    if data.startswith(":"):
+        return False  # a comment
+    return any(mark in data for mark in '{}"') or data.count("[") != data.count("]")
 
 
 def prefixed_twice(message: Message) -> Message | None:
@@ -48,6 +63,7 @@ class JSONDecoder(ABC):
         self.ended: bool = False
         self._failed = False
         self._missing = ""  # what was lost, in words, although the stream went on
+        self._failed_with = ""  # the reason to stop, where it says that the server failed
         self._blocks = Blocks()
         self._odd = Odd()
         self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
@@ -101,7 +117,7 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if raw.lstrip().startswith(("{", "[{")):
+        if is_torn(raw):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
@@ -110,6 +126,13 @@ class JSONDecoder(ABC):
         """An error, from an error object of the usual members."""
         self._failed = self._failed or fatal
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
+
+    def _reason_of(self, reason: str, table: Mapping[str, FinishReason]) -> FinishReason:
+        """The reason to stop in tokenwire's words. One that says that the server failed makes the end unclean."""
+        if names_failure(reason):
+            self._failed_with = reason
+            return "error"
+        return table.get(reason, "other")
 
     def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
         """More beside the events of a message; nothing comes after the `End`."""
@@ -122,6 +145,8 @@ class JSONDecoder(ABC):
         self.ended = True
         foreign = self._heard == {False} and not self._blocks.opened
         events = self._blocks.close_all(raw, cursor)
+        if self._failed_with and not self._failed:
+            events.append(self._error(failed_without_words(self._failed_with), raw, cursor))
         if clean and self._missing and not self._failed:
             events.append(self._error(incomplete(self._missing), raw, cursor))
         return [*events, End(clean and not self._failed and not foreign, raw, cursor)]

@@ -452,7 +452,7 @@ class OutputDecoder(JSONDecoder):
         called = self._called or any(item.get("type") in _TOOLS for item in listed(response.get("output")))
         if status == "completed" and called:
             return "tool_calls"
-        return _REASONS.get(why) or _REASONS.get(status, "other")
+        return self._reason_of(why if self._reason_of(why, _REASONS) != "other" else status, _REASONS)
 
 
 def _delta(run: Run, value: Any) -> str | None:
