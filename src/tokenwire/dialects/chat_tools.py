@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -65,6 +66,7 @@ class ToolCalls:
         self._by_index: dict[int, _Tool] = {}
         self._by_id: dict[str, _Tool] = {}
         self._last: _Tool | None = None
+        self._ahead: deque[_Tool] = deque()  # those that a whole message told, which pieces may repeat in their order
 
     def keeps(self, raw: str) -> bool:
         """Whether the message gave a name that may not be whole yet, and is kept until it is."""
@@ -94,18 +96,15 @@ class ToolCalls:
         :param by_deltas: the stream has deltas. Without them a message may be a piece, and a call that is not known is
             one more.
         """
-        told = list(self._all)
         reads = [_read(call) if isinstance(call, dict) else (None, True) for call in calls]
-        named = {id(self._by_id.get(read.tool_id)) for read, _ in reads if read is not None and read.tool_id}
+        told = _Unmatched(self._all, [self._by_id.get(read.tool_id) for read, _ in reads if read is not None])
         for position, (read, is_odd) in enumerate(reads):
             if is_odd:
                 yield Other("tool_calls", raw)
             if read is None:
                 continue
-            tool = self._by_id.get(read.tool_id) if read.tool_id else None
-            if tool is None and position < len(told) and id(told[position]) not in named:
-                tool = told[position]
-            if tool is None or (not by_deltas and not tool.says(read)):
+            tool = self._by_id.get(read.tool_id) or told.take(read, position, by_deltas=by_deltas)
+            if tool is None:
                 yield from self._new_whole(read, position, raw)
             else:
                 yield from self._known_whole(tool, read, raw)
@@ -116,6 +115,7 @@ class ToolCalls:
         self._by_index.setdefault(position if call.place is None else call.place, tool)
         yield from self._take(tool, call, raw)
         tool.expect(call.arguments)
+        self._ahead.append(tool)
 
     def _known_whole(self, tool: _Tool, call: _Call, raw: str) -> Iterator[StreamEvent]:
         """The whole of a call that was told. Where it is another, the whole wins: see `wholes`."""
@@ -127,6 +127,8 @@ class ToolCalls:
             tool, last = self._begin(tool.index), tool
             tool.replaces = last.block
             self._all[self._all.index(last)] = self._all.pop()
+            if tool.index is not None:
+                self._by_index[tool.index] = tool
             named = call._replace(tool_id=call.tool_id or last.tool_id, name=call.name or last.name)
             yield from self._take(tool, named, raw)
         else:
@@ -193,8 +195,10 @@ class ToolCalls:
             return by_id if by_id is not None and by_id.index == index else self._by_index.get(index)
         if tool_id:
             return by_id
-        if name and (expected := next((tool for tool in self._open if tool.is_expected("", name)), None)):
-            return expected
+        while self._ahead and not self._ahead[0].is_expected("", ""):
+            self._ahead.popleft()
+        if name and self._ahead and self._ahead[0].is_expected("", name):
+            return self._ahead[0]
         begins = name and self._last is not None and self._last.name and not self._last.goes_on(name, raw)
         return None if begins else self._last
 
@@ -208,6 +212,34 @@ def _read(call: dict[str, Any]) -> tuple[_Call | None, bool]:
     tool_id, name, arguments = name_of(call.get("id")), name_of(function.get("name")), arguments_of(given)
     is_odd = None in (tool_id, name, arguments) or bool(unknown_members(call, _CALL, _ARGUMENTS))
     return _Call(index_of(call.get("index")), tool_id or "", name or "", given, arguments or ""), is_odd
+
+
+class _Unmatched:
+    """The calls that were told, of which each may be one of those that a whole message has.
+
+    :param named: those that the message knows by their ids.
+    """
+
+    def __init__(self, told: Sequence[_Tool], named: Sequence[_Tool | None]) -> None:
+        self._free = set(told).difference(named)
+        self._at: dict[int, _Tool] = {}
+        self._by_name: dict[str, list[_Tool]] = {}
+        for position, tool in enumerate(told):
+            self._at.setdefault(position if tool.index is None else tool.index, tool)
+        for tool in reversed(told):
+            self._by_name.setdefault(tool.name, []).append(tool)
+
+    def take(self, call: _Call, position: int, *, by_deltas: bool) -> _Tool | None:
+        """The one at the place of the call, or of its name, that may be the beginning of it; where there is none and
+        the stream has deltas, the one at its place, which is then another; None where that is none either."""
+        there = self._at.get(position if call.place is None else call.place)
+        alike = self._by_name.get(call.name, [])
+        while alike and alike[-1] not in self._free:
+            alike.pop()
+        fitting = (tool for tool in (there, *alike[-1:]) if tool in self._free and tool.rest(call) is not None)
+        found = next(fitting, there if by_deltas and there in self._free else None)
+        self._free.discard(found)  # type: ignore[arg-type]
+        return found
 
 
 class _Tool:
@@ -259,10 +291,6 @@ class _Tool:
     def goes_on(self, name: str, raw: str) -> bool:
         """Whether the same name once more is that of this call."""
         return name == self.name and not self.settled and self.named_in is not raw
-
-    def says(self, call: _Call) -> bool:
-        """Whether the object may be the whole of this call, as far as its name and arguments tell."""
-        return call.name in ("", self.name) and self.rest(call) is not None
 
     def rest(self, call: _Call) -> str | None:
         """What the whole of this call says after what was told; None where it is another, or comes too late."""
