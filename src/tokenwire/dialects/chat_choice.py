@@ -24,6 +24,7 @@ from .events import (
     TextDelta,
     ToolCallDelta,
 )
+from .json_decoder import failed_without_words
 from .surrogates import SurrogateJoiner, whole
 from .values import items_of, json_text, names_failure, object_of, text_of, unknown_members, word
 from .wholes import differs
@@ -142,14 +143,14 @@ class _Text(NamedTuple):
 class Choice:
     """One of the answers: its open block of text, reasoning or refusal, and its tool calls.
 
-    :ivar failure: how it ended, where the server said no more of its failure than a reason; empty for nothing.
+    :ivar failure: the error object of its end, where the reason to stop is all that tells of a failure; else empty.
 
     :param new_block: gives the number of the next block.
     """
 
     def __init__(self, number: int, new_block: Callable[[], int]) -> None:
         self.tools: ToolCalls = ToolCalls(number, new_block)
-        self.failure: str = ""
+        self.failure: dict[str, Any] = {}
         self._state: _State = "speaking"
         self._number = number
         self._new_block = new_block
@@ -205,16 +206,21 @@ class Choice:
 
         :param native: the word of the model's own provider, which a gateway has translated.
         """
-        if not isinstance(reason, str):
+        words = ""
+        if isinstance(reason, dict):  # SGLang's own
+            words, reason = word(reason.get("message")), reason.get("type")
+        if not isinstance(reason, str) or not reason:
             yield Other("finish_reason", raw)
             return
         first = self._state == "speaking"
         self._state = "finished"
         yield from self._close_run(raw)
         yield from self.tools.settle(raw)
-        if any(names_failure(name) or name.lower() in _GIVEN_UP for name in (reason, native)):
-            self.failure = whole(f"{reason} ({native})" if native not in ("", reason) else reason)
-        is_error = self.failure or "error" in (_reason(reason), _reason(native))
+        failing = next((name for name in (reason, native) if names_failure(name) or name.lower() in _GIVEN_UP), "")
+        if failing:
+            self.failure = failed_without_words(whole(failing))
+            self.failure["message"] = words or self.failure["message"]
+        is_error = failing or "error" in (_reason(reason), _reason(native))
         if first:
             yield Finish("error" if is_error else _reason(reason), whole(reason), self._number, raw)
         else:

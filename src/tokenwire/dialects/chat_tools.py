@@ -238,7 +238,8 @@ class _Unmatched:
             alike.pop()
         fitting = (tool for tool in (there, *alike[-1:]) if tool in self._free and tool.rest(call) is not None)
         found = next(fitting, there if by_deltas and there in self._free else None)
-        self._free.discard(found)  # type: ignore[arg-type]
+        if found is not None:
+            self._free.discard(found)
         return found
 
 

@@ -18,7 +18,7 @@ from .chat_choice import BESIDE, Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, TextDelta, Usage
-from .json_decoder import CALL_CUT, GARBLED, failed_without_words, incomplete, is_torn, prefixed_twice
+from .json_decoder import CALL_CUT, GARBLED, incomplete, is_torn, prefixed_twice
 from .values import (
     error_code,
     error_fields,
@@ -125,9 +125,9 @@ class ChatDecoder:
         self.ended = True
         missing = self._missing()
         events: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
-        failure = next((choice.failure for choice in self._choices.values() if choice.failure), "")
+        failure = next((choice.failure for choice in self._choices.values() if choice.failure), {})
         if failure and not self._failed:
-            events.append(self._error(failed_without_words(failure), raw))
+            events.append(self._error(failure, raw))
         if clean and missing and not self._failed:
             events.append(self._error(incomplete(missing), raw))
         return [*events, End(clean and not self._failed, raw)]
