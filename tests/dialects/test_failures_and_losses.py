@@ -220,11 +220,11 @@ def test_a_line_of_what_is_left_of_a_message(dialect: Any, line: str, clean: boo
     """As the data of an event of its own, and without a field, which server-sent events ignore."""
     chosen = "openai-chat" if dialect == "auto" else dialect
     whole = [f"data: {it.data}\n\n".encode() for it in sound(chosen)] + [b"data: [DONE]\n\n"] * (chosen != "gemini")
-    for place in range(len(sound(chosen))):
+    for place in (0, 1, len(sound(chosen)) - 1):
         if (chosen, place, prefix, line[:1]) == ("gemini", 0, "", "["):
             continue  # so begins the other framing of Gemini
         stream = b"".join([*whole[:place], f"{prefix}{line}\n\n".encode(), *whole[place:]])
-        for pieces in some_ways(stream, 2):
+        for pieces in some_ways(stream, 1):
             decoder = Decoder(dialect)
             for it in pieces:
                 decoder.receive_data(it)

@@ -389,7 +389,7 @@ class _Run:
     """An open block of text, reasoning or refusal."""
 
     def __init__(self, kind: BlockKind, block: int) -> None:
-        self.kind = kind
+        self.kind: BlockKind = kind
         self.block = block
         self.joiner = SurrogateJoiner()
 
