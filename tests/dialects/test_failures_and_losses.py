@@ -144,6 +144,16 @@ def test_chat_fails_with_the_best_words_there_are(
     assert events[-1] == End(False)
 
 
+@pytest.mark.parametrize("more", [{"finish_reason": "error"}, {"status": "failed"}])
+@pytest.mark.parametrize("said", [{"choices": [{"delta": {"content": "a"}}]}, {"choices": []}, {"response": "a"}])
+def test_chat_fails_where_a_chunk_says_so_outside_of_its_choices(said: dict[str, Any], more: dict[str, Any]) -> None:
+    events = read("openai-chat", chat(None)[0], {"id": "x", **said, **more}, "[DONE]")
+    assert [event.fatal for event in events if isinstance(event, Error)] == [True]
+    assert events[-1] == End(False)
+    harmless = read("openai-chat", {"id": "x", **said, **dict.fromkeys(more, "ok")}, "[DONE]")
+    assert harmless[-1] == End(True)
+
+
 def test_words_that_come_after_the_reason_are_those_of_the_failure() -> None:
     stopped, done = chat("error")
     events = read("openai-chat", stopped, {"error": {"code": 502, "message": "boom"}}, done)
@@ -340,6 +350,7 @@ def test_a_call_of_chat_without_arguments_is_told_with_the_finish() -> None:
         ({"response": "a"}, "a", []),
         ({"text": "a", "meta_info": {}}, "", ["chunk"]),
         ({"output_text": "a"}, "", ["chunk"]),
+        ({"output": {"text": "a"}, "usage": {"total_tokens": 1}}, "", ["output"]),
     ],
 )
 def test_text_outside_of_the_delta_is_text_where_it_has_one_meaning(

@@ -18,7 +18,7 @@ from .chat_choice import BESIDE, Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, TextDelta, Usage
-from .json_decoder import CALL_CUT, GARBLED, incomplete, is_torn, prefixed_twice
+from .json_decoder import CALL_CUT, GARBLED, failed_without_words, incomplete, is_torn, prefixed_twice
 from .values import (
     error_code,
     error_fields,
@@ -29,6 +29,7 @@ from .values import (
     json_text,
     listed,
     mapping,
+    names_failure,
     object_of,
     value_of,
     word,
@@ -48,7 +49,7 @@ _NATIVE = ("response", "content")
 _TEXTS = frozenset({*_NATIVE, "text", "output_text"})
 
 #: What is read of a message in such a format.
-_OF_NATIVE = _CHUNK | {*_NATIVE, "tool_calls", "stop", "stop_type"}
+_OF_NATIVE = _CHUNK | {*_NATIVE, "tool_calls", "stop", "stop_type", "finish_reason"}
 
 
 class ChatDecoder:
@@ -58,6 +59,7 @@ class ChatDecoder:
         self.ended: bool = False
         self._started = False
         self._failed = False
+        self._failure: dict[str, Any] = {}  # what a chunk says of one outside of its choices, without an error
         self._garbled = False  # a chunk was cut or garbled, and with it what it said
         self._strange = False  # a message came that is none of the dialect
         self._understood = False
@@ -125,7 +127,7 @@ class ChatDecoder:
         self.ended = True
         missing = self._missing()
         events: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
-        failure = next((choice.failure for choice in self._choices.values() if choice.failure), {})
+        failure = next((choice.failure for choice in self._choices.values() if choice.failure), self._failure)
         if failure and not self._failed:
             events.append(self._error(failure, raw))
         if clean and missing and not self._failed:
@@ -153,13 +155,16 @@ class ChatDecoder:
             events += self._choice(choice, position, raw)
         events += self._usage(chunk, raw)
         fields = error_fields(chunk) or error_fields(chunk.get("x_groq")) or _bare_error(chunk)
-        if events and not fields and not chunk.keys() <= members:
+        unknown = not chunk.keys() <= members
+        if unknown and not self._failure:
+            self._failure = _failure(chunk)
+        if events and unknown and not fields:
             events += self._beside(chunk, members, events, raw)
         if fields or message.event == "error":
             events.append(self._error(fields or chunk, raw))
         elif not events and (self._speaking is None or not self._speaking.tools.keeps(raw)):
             events.append(Other(word(chunk.get("object")) or "chunk", raw))
-        known = bool(choices) or "choices" in chunk or "usage" in chunk
+        known = bool(choices) or "choices" in chunk or ("usage" in chunk and not unknown)
         self._understood = self._understood or known
         self._strange = self._strange or not known
         return events
@@ -205,8 +210,14 @@ def _native(chunk: dict[str, Any], text: str) -> dict[str, Any]:
     :param text: the member that has the text.
     """
     delta = {"content": chunk[text], "tool_calls": chunk.get("tool_calls")}
-    reason = (word(chunk.get("stop_type")) or "stop") if chunk.get("stop") is True else None
-    return {"index": 0, "delta": delta, "finish_reason": reason}
+    stopped = (word(chunk.get("stop_type")) or "stop") if chunk.get("stop") is True else None
+    return {"index": 0, "delta": delta, "finish_reason": chunk.get("finish_reason") or stopped}
+
+
+def _failure(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The error object of a chunk that says outside of its choices that the server failed; empty for none."""
+    reasons = (word(chunk.get(name)) for name in ("finish_reason", "status"))
+    return next((failed_without_words(reason) for reason in reasons if names_failure(reason)), {})
 
 
 def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
