@@ -14,7 +14,7 @@ from cutting import some_ways
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import BlockStart, Error, Other, ReasoningDelta, TextDelta
-from tokenwire.dialects.wholes import DIFFERS
+from tokenwire.dialects.wholes import DIFFERS, rest_of
 
 #: Those that chat's decoder reads.
 DIALECTS: tuple[Any, ...] = ("openai-chat", "mistral", "openai-completions", "auto")
@@ -240,6 +240,29 @@ def test_many_calls_are_matched_in_linear_time(size: int, monkeypatch: pytest.Mo
     answer, _ = read("openai-chat", body(*(dc({**it, "index": n}) for n, it in enumerate(calls)), mc(*calls[::-1])))
     assert asked[0] <= 3 * size
     assert answer.tools
+
+
+@pytest.mark.parametrize("told", [m("a" * 20_000), mc(call(json.dumps({"a": "a" * 20_000}), "f", "t"))])
+def test_repeating_a_message_in_small_pieces_is_linear(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tokenwire.dialects import chat_said, chat_tools
+
+    compared = [0]
+
+    def counted(told: str, whole: str) -> str | None:
+        compared[0] += len(whole)
+        return rest_of(told, whole)
+
+    for module in (chat_said, chat_tools):
+        monkeypatch.setattr(module, "rest_of", counted)
+    message = told["choices"][0]["message"]
+    if message["content"]:
+        pieces = [d(it) for it in message["content"]]
+    else:
+        pieces = [dc(call(it, index=0)) for it in message["tool_calls"][0]["function"]["arguments"]]
+    answer, _ = read("openai-chat", body(told, *pieces, STOP))
+    assert len(answer.text) + sum(len(it.arguments) for it in answer.tools) == len(pieces)
+    assert errors(answer) == []
+    assert compared[0] <= 2 * len(pieces)
 
 
 # Whatever is lost.

@@ -14,7 +14,7 @@ __all__ = ["Said"]
 
 
 class Said:
-    """The text, the reasoning or the refusal of one choice.
+    """The text, the reasoning or the refusal of one choice, or the arguments of a call.
 
     :ivar pieces: joined, they are what was told.
     """
@@ -43,7 +43,7 @@ class Said:
     def tell_ahead(self, text: str) -> None:
         """A whole tells this."""
         self.pieces.append(text)
-        self._ahead = self._ahead[self._repeated :] + text
+        self._ahead = self._ahead[self._repeated :] + repaired(text)
         self._repeated = 0
 
     def receive(self, delta: str) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from .chat_said import Said
 from .events import BlockStart, BlockStop, Other, StreamEvent, ToolCallDelta
 from .surrogates import SurrogateJoiner
 from .values import arguments_of, index_of, name_of, object_of, unknown_members, value_of
@@ -259,8 +260,8 @@ class _Tool:
         self.replaces: int | None = None
         self.tool_id = ""
         self.named_in = ""  # the message that gave the name
-        self._expected: str | None = None  # of the arguments that a whole message told, what no piece has repeated
-        self._differs = False  # the pieces are not what the whole message told
+        self._expected = Said()  # the arguments that a whole message told
+        self._differs = False  # the pieces are not what it told
         self._choice = choice
         self._new_block = new_block
         self._waiting: list[str] = []
@@ -308,19 +309,19 @@ class _Tool:
 
     def expect(self, arguments: str) -> None:
         """A whole message told these arguments, and pieces may repeat them."""
-        self._expected = (self._expected or "") + arguments or None
+        self._expected.tell_ahead(arguments)
 
     def is_expected(self, tool_id: str, name: str) -> bool:
         """Whether a piece at its address repeats what a whole message told."""
         is_named = name in ("", self.name) and (tool_id in ("", self.tool_id) or not self.tool_id)
-        return self._expected is not None and is_named
+        return is_named and (self._expected.is_ahead or self._differs)
 
     def receive_expected(self, arguments: str, raw: str) -> Iterator[StreamEvent]:
         """Takes a piece that repeats what a whole message told. Where it is another, the whole has won."""
-        rest = None if self._differs else rest_of(arguments, self._expected or "")
-        if rest is not None:
-            self._expected = rest or None
-        elif not self._differs:
+        if self._differs:
+            return
+        new, _ = self._expected.receive(arguments)
+        if new:
             self._differs = True
             yield differs(f"the deltas of the call in block {self.block} are not what its whole said", raw)
 
