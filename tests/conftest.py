@@ -43,6 +43,7 @@ SLOW = (
     "dialects/test_answer.py",
     "dialects/test_chat_wholes.py",
     "dialects/test_decoder.py",
+    "dialects/test_ends.py",
     "dialects/test_every_value.py",
     "dialects/test_failures_and_losses.py",
     "dialects/test_invariants.py",

@@ -18,7 +18,7 @@ from typing import Any
 
 from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, JSONDecoder
+from .json_decoder import JSONDecoder
 from .values import error_fields, index_of, object_of, word
 
 __all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
@@ -74,10 +74,11 @@ MAX_TOKENS = 4096
 class AnthropicDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `index`."""
 
+    json_events = "message_(start|delta|stop)|content_block_.*"
+
     def __init__(self) -> None:
         super().__init__()
         self._id: str | None = None
-        self._has_reason = False
         self._usage: dict[str, Any] = {}
         self._inputs: dict[int | None, tuple[str, str]] = {}  # arguments in the start of a tool, and that message
 
@@ -103,8 +104,6 @@ class AnthropicDecoder(JSONDecoder):
             case "message_delta":
                 return self._message_delta(value, raw, cursor) or None
             case "message_stop":
-                if self._blocks.tools_open and not self._has_reason:
-                    self._missing = CALL_CUT
                 return self._end(raw, cursor, clean=True)
             case "message" if value.get("type"):  # which is also how an event is called that has no name
                 return self._whole(value, raw, cursor)
@@ -115,15 +114,16 @@ class AnthropicDecoder(JSONDecoder):
         """A message that does not come in pieces: the server was not asked for a stream, or does not know any."""
         events = self._message({**message, "usage": None}, raw, cursor)
         events += self._message_delta({"delta": message, "usage": message.get("usage")}, raw, cursor)
-        return events + self._end(raw, cursor, clean=self._has_reason)
+        return events + self._end(raw, cursor, clean=self._why is not None)
 
     def _message(self, message: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The first begins the stream. The same again is a repetition; another one starts over, in new blocks."""
         if self._id is not None and word(message.get("id")) == self._id:
             return [Other("message_start", raw, cursor)]
         events = self._close_all(raw, cursor)
+        self._blocks.call_cut = False  # the call is made again
         self._id = word(message.get("id"))
-        self._has_reason = False
+        self._why = None
         self._usage = {}
         events.append(Start(self._id, word(message.get("model")), raw, cursor))
         self._odd.members(message, _MESSAGE)
@@ -173,9 +173,8 @@ class AnthropicDecoder(JSONDecoder):
         reason = word(delta.get("stop_reason"))
         events = self._close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
-        if reason and not self._has_reason:
-            self._has_reason = True
-            events.append(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
+        if reason and self._why is None:
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events
 
     def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:
@@ -232,7 +231,6 @@ ANTHROPIC_MESSAGES = Dialect(
     continuing=lambda json, text: prefilled(json, text.rstrip()),
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("delta", name) for name in ("text", "thinking", "partial_json")]),
     key_fields=lambda key: {"x-api-key": key},
     fields={"anthropic-version": "2023-06-01"},

@@ -18,7 +18,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, index_of, object_of, word
+from .values import error_fields, index_of, member, object_of, word
 
 __all__ = ["BEDROCK_CONVERSE", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
 
@@ -55,6 +55,8 @@ _EVENTS = (
 class BedrockDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `contentBlockIndex`."""
 
+    json_events = ".*"
+
     def __init__(self) -> None:
         super().__init__()
         self._stopped = False
@@ -65,6 +67,8 @@ class BedrockDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        if "stopReason" in value and "output" in value:
+            return self._whole_answer(value, raw, cursor)
         name, body = _named(value, message)
         events = self._event(name, body, raw, cursor)
         fields = error_fields(value)
@@ -76,6 +80,17 @@ class BedrockDecoder(JSONDecoder):
             return [Other(name or "message", raw, cursor)]
         self._odd.members(body, _MEMBERS[name])
         return events
+
+    def _whole_answer(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What Converse answers, which does not stream, by the events that would have told it."""
+        self._odd.members(value, ("output", "stopReason", "usage", "metrics"))
+        said = self._odd.object(member(value, "output", "message"), "message")
+        self._odd.members(said, ("role", "content"))
+        told: list[tuple[str, dict[str, Any]]] = [("messageStart", said)]
+        for index, part in enumerate(self._odd.objects(said.get("content"), "content")):
+            told += [(name, {"contentBlockIndex": index, **it}) for name, it in _telling(part)]
+        told += [("messageStop", value), ("metadata", value)]
+        return [event for name, it in told for event in self._event(name, it, raw, cursor) or ()]
 
     def _event(self, name: str, body: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match name:
@@ -90,7 +105,7 @@ class BedrockDecoder(JSONDecoder):
             case "messageStop" if not self._stopped:
                 self._stopped = True
                 reason = word(body.get("stopReason"))
-                finish = Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)
+                finish = self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
                 return [*self._blocks.close_all(raw, cursor), finish]
             case "metadata" if isinstance(body.get("usage"), dict):
                 return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]
@@ -138,6 +153,18 @@ def _named(value: dict[str, Any], message: Message) -> tuple[str, dict[str, Any]
         if isinstance(value.get(name), dict):
             return name, value[name]
     return "error" if error_fields(value) else "", value
+
+
+def _telling(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream that tell of one part of a content."""
+    tool, reasoning = part.get("toolUse"), member(part, "reasoningContent", "reasoningText")
+    if isinstance(tool, dict):
+        start = {name: it for name, it in tool.items() if name != "input"}
+        delta = {"toolUse": {"input": tool.get("input") or {}}}
+        told = [("contentBlockStart", {"start": {"toolUse": start}}), ("contentBlockDelta", {"delta": delta})]
+    else:
+        told = [("contentBlockDelta", {"delta": part if reasoning is None else {"reasoningContent": reasoning}})]
+    return [*told, ("contentBlockStop", {})]
 
 
 def _index(body: dict[str, Any]) -> int | None:

@@ -20,7 +20,7 @@ from .bedrock import BedrockDecoder, bedrock_error_fields
 from .cohere import CohereV1Decoder
 from .dialect import Dialect, DialectDecoder, Message, Prompt, chat_body
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
-from .json_decoder import GARBLED, JSONDecoder, incomplete, is_torn
+from .json_decoder import GARBLED, JSONDecoder, incomplete
 from .odd import Odd
 from .openai_chat import ChatDecoder
 from .values import error_fields, index_of, member, parse, value_of, word
@@ -46,14 +46,17 @@ _REASONS: dict[str, FinishReason] = {
 _TEXTS = ("generation", "outputText", "completion", "text")
 _STOPS = ("stop_reason", "completionReason", "finish_reason")
 
+#: Lists of completions: Mistral's, and those of Titan and Cohere where the answer is no stream.
+_OUTPUTS = ("outputs", "results", "generations")
+
 #: What Bedrock counted, in the last chunk of any vendor, and whether a guardrail did something: INTERVENED or NONE.
 _METRICS = "amazon-bedrock-invocationMetrics"
 _GUARDRAIL = "amazon-bedrock-guardrailAction"
 
 #: Members of a completion that need no `Other`: read here, or counted in `_METRICS` too.
 _MEMBERS = (
-    *_TEXTS, *_STOPS, "outputs", "index", "type", "stop", "is_finished", "error", _METRICS, _GUARDRAIL,
-    "prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount",
+    *_TEXTS, *_STOPS, *_OUTPUTS, "id", "index", "prompt", "type", "stop", "is_finished", "error", _METRICS, _GUARDRAIL,
+    "tokenCount", "prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount",
 )  # fmt: skip
 
 
@@ -66,14 +69,14 @@ class BedrockInvokeDecoder:
         self._intervened = False
         self._filtered = False  # a `Finish` has said so
         self._failed = False
-        self._lost = False  # a chunk was cut or garbled, and with it what it said
+        self._lost = False  # a chunk could not be read, and what it said is missing
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
-        if message.event == "error":
+        if message.event == "error" or _is_whole_answer(message):
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or is_torn(_text_of(message))
+            self._lost = self._lost or _says_something(message.data)
             return [Other(message.event or "message", message.data)]
         self._odd.members(parse(message.data), ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
@@ -118,6 +121,18 @@ def _unwrapped(message: Message) -> Message | None:
     return ServerSentEvent("", text, "") if isinstance(value_of(text), dict) else None
 
 
+def _is_whole_answer(message: Message) -> bool:
+    """Whether it is no event of a stream, which has a name, but what InvokeModel answers: the vendor's JSON."""
+    value = value_of(message.data) if message.event == "message" else None
+    return isinstance(value, dict) and "bytes" not in value
+
+
+def _says_something(payload: str) -> bool:
+    """Whether there is something in a message that could not be read, beside padding."""
+    value = value_of(payload)
+    return member(value, "bytes") not in (None, "") if isinstance(value, dict) else bool(payload.strip())
+
+
 def _text_of(message: Message) -> str:
     """What a chunk holds; empty where that is no text."""
     try:
@@ -135,7 +150,7 @@ def _decoder_for(message: Message) -> DialectDecoder:
         return ChatDecoder()
     if "event_type" in value:
         return CohereV1Decoder()
-    if "messageStart" in value:
+    if "messageStart" in value or "stopReason" in value:
         return BedrockDecoder()
     return AnthropicDecoder() if "type" in value else _CompletionDecoder()
 
@@ -152,14 +167,14 @@ class _CompletionDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
-        outputs = self._odd.objects(value.get("outputs"), "outputs")
+        outputs = [output for name in _OUTPUTS for output in self._odd.objects(value.get(name), name)]
         events = [event for output in outputs or [value] for event in self._output(output, raw)]
         if isinstance(value.get(_METRICS), dict):
             events.append(Usage(value[_METRICS], complete=True, raw=raw))
         if fields or message.event == "error":
             return [*events, self._error(fields or value, raw)]
         self._odd.members(value, _MEMBERS)
-        return events if any(name in value for name in ("outputs", _METRICS, *_TEXTS, *_STOPS)) else None
+        return events if any(name in value for name in (*_OUTPUTS, _METRICS, *_TEXTS, *_STOPS)) else None
 
     def _output(self, output: dict[str, Any], raw: str) -> list[StreamEvent]:
         choice = index_of(output.get("index")) or 0
@@ -169,7 +184,7 @@ class _CompletionDecoder(JSONDecoder):
         for reason in filter(None, (word(output.get(name)) for name in _STOPS)):
             self._stopped = True
             events += self._blocks.close(choice, raw)
-            events.append(Finish(self._reason_of(reason, _REASONS), reason, choice, raw))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, choice, raw)))
         return events
 
 

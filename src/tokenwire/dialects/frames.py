@@ -13,6 +13,7 @@ from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
 from .json_decoder import is_torn
+from .refusals import refusal_in
 from .surrogates import whole
 from .values import json_text, value_of
 
@@ -28,11 +29,15 @@ MAX_STRAY_TEXT = 64 * 1024
 #: Such lines before the first event that are kept until it comes. A frame that was cut leaves one or two.
 MAX_EARLY = 16
 
-#: Bytes at the beginning of a body that are kept while no message has come: an error object, or an HTML page.
+#: Bytes at the beginning of a body that are kept while no message has come: words, or an HTML page. A JSON value, which
+#: may be a whole answer, is kept up to the limit of a message.
 MAX_UNREAD = 64 * 1024
 
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
 _FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
+
+#: As much of `[DONE]` as no other message begins with.
+_BEGUN_DONE = re.compile(r"\[D(O(N(E\]?)?)?)?")
 
 #: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
 #: message is as large as four letters say.
@@ -93,12 +98,20 @@ def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Fra
 class _Unread:
     """The beginning of a body, as long as no message has come in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int) -> None:
         self._bytes: bytearray | None = bytearray()  # None once a message has come
+        self._max_size = max_size
 
     def receive_data(self, data: bytes) -> None:
         if self._bytes is not None:
-            self._bytes += data[: MAX_UNREAD - len(self._bytes)]
+            beginning = bytes(self._bytes[:MAX_BLANK]) or data[:MAX_BLANK]
+            limit = self._max_size if _begins_with(beginning, b"{", b"[") else MAX_UNREAD
+            self._bytes += data[: max(0, limit - len(self._bytes))]
+
+    @property
+    def is_page(self) -> bool:
+        """It begins as HTML and XML do. No event stream does, whatever its later lines look like."""
+        return _begins_with(bytes((self._bytes or b"")[:MAX_BLANK]), b"<")
 
     def read(self, messages: Sequence[object]) -> None:
         """Takes the messages that came; with the first there is nothing to keep any more."""
@@ -114,19 +127,24 @@ class _Unread:
         return (self._bytes or b"").decode("utf-8", "replace").strip()
 
 
+def _begins_with(beginning: bytes, *letters: bytes) -> bool:
+    """Whether the first byte that is no blank is one of these."""
+    return beginning.removeprefix(_BOM).lstrip().startswith(letters)
+
+
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
-        self._looking = dialect.stray_errors
+        self._plain = dialect.plain
         self._strays = _Strays()
         self._speaking = False  # an event has come: what stands outside of events is no page in place of a stream
-        self._unread = _Unread()
+        self._unread = _Unread(max_event_size)
         self._parser = SSEParser(
             last_event_id=last_event_id,
             max_event_size=max_event_size,
-            observe=self._notes.append if dialect.stray_errors else None,
+            observe=None if dialect.plain else self._notes.append,
         )
 
     @property
@@ -136,8 +154,11 @@ class _SSEFrames:
     @property
     def cut(self) -> bool:
         """The standard has an event without its blank line discarded, which a dialect that is no more than the standard
-        follows. In the others one that said something is a loss; many servers send no blank line after `[DONE]`."""
-        return self._looking and not "[DONE]".startswith(self._parser.unfinished_data.strip())
+        follows. In the others it is a loss; many servers send no blank line after `[DONE]`."""
+        if self._plain:
+            return False
+        begun = self._parser.unfinished and not _BEGUN_DONE.fullmatch(self._parser.unfinished_data.strip())
+        return begun or self._strays.unfinished
 
     @property
     def last_event_id(self) -> str:
@@ -174,6 +195,8 @@ class _SSEFrames:
         told = events
         if self._notes or (events and self._strays.pending):
             told = self._with_strays(events, last_event_id)
+        if self._unread.pending and self._unread.is_page and not self._plain:
+            return []
         self._speaking = self._speaking or bool(events)
         self._unread.read(told)
         return told
@@ -181,8 +204,9 @@ class _SSEFrames:
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
-        strays = self._strays.receive_line(self._parser.unfinished_line, speaking=False) if self._looking else []
-        events += _messages(strays, self.last_event_id)
+        if not self._plain:
+            strays = self._strays.receive_line(self._parser.unfinished_line, speaking=False)
+            events = [*events, *_messages(strays, self.last_event_id)]
         self._unread.read(events)
         return events
 
@@ -235,6 +259,11 @@ class _Strays:
         self._size = 0
         self._depth = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """An object was begun and not closed, which may have been an error."""
+        return bool(self._lines)
+
     def receive_line(self, line: str, speaking: bool) -> list[tuple[str, str]]:
         """Takes the next line, returns the message that it completes.
 
@@ -252,7 +281,7 @@ class _Strays:
             return []
         text = "\n".join(self._lines)
         self._reset()
-        return [("error", text)] if "error" in _json_object(text) else self._told(text, speaking)
+        return [("error", text)] if refusal_in(value_of(text)) else self._told(text, speaking)
 
     def before_event(self) -> list[tuple[str, str]]:
         """An event comes: what was held back is of its stream, and the rest of what is unfinished does not come."""
@@ -275,9 +304,9 @@ class _JSONFrames:
     last_event_id = ""
     retry: int | None = None
 
-    def __init__(self, parser: JSONLinesParser | JSONArrayParser) -> None:
+    def __init__(self, parser: JSONLinesParser | JSONArrayParser, max_value_size: int) -> None:
         self._parser = parser
-        self._unread = _Unread()
+        self._unread = _Unread(max_value_size)
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -313,7 +342,7 @@ class _JSONFrames:
 
     def _messages(self, values: list[str]) -> list[ServerSentEvent]:
         if self._unread.pending:
-            self._unread.read([value for value in values if value_of(value) is not None])
+            self._unread.read([value for value in values if isinstance(value_of(value), dict)])
         return [ServerSentEvent("", value, "") for value in values]
 
 
@@ -362,7 +391,7 @@ class _EitherFrames:
                 return []
             self._head = None
             if near and text.startswith((b"[", b"{")):
-                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size))
+                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size), self._max_event_size)
         return self._frames.receive_data(data)
 
     def receive_eof(self) -> list[ServerSentEvent]:
@@ -461,7 +490,7 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _json_lines(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
-    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size))
+    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size), max_event_size)
 
 
 _FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {

@@ -115,7 +115,7 @@ class GeminiDecoder(JSONDecoder):
         """How the candidates finished; once, for after an error it would be said again."""
         if self._failed:
             return []
-        finishes = [candidate.finish for candidate in self._candidates.values() if candidate.finish]
+        finishes = [self._noted(candidate.finish) for candidate in self._candidates.values() if candidate.finish]
         self._failed_with = next((it.raw_reason for it in finishes if names_failure(it.raw_reason)), "")
         return [*finishes]
 
@@ -188,7 +188,6 @@ GEMINI = Dialect(
     ask=_ask,
     body=_body,
     error_fields=_refusal,
-    stray_errors=True,
     key_fields=goog_key,
     terminator="the end of the body, after a finishReason",
 )

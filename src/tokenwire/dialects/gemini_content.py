@@ -88,6 +88,7 @@ class Content:
         if self._call is None:
             return []
         arguments = self._call.arguments()
+        self._blocks.call_cut = self._blocks.call_cut or self._call.cut
         name, self._call = self._call.name, None
         if arguments is None:
             message = f"the patches of the arguments of {name or 'a function'} make no object"
@@ -132,6 +133,11 @@ class _Call:
         for patch in listed(call.get("partialArgs")):
             self._patch(patch)
         return args is not None or bool(self._text and not self._whole and not self._leaves)
+
+    @property
+    def cut(self) -> bool:
+        """A string of them was to go on."""
+        return bool(self._unfinished)
 
     def arguments(self) -> str | None:
         """The JSON text of all of them; None where the patches do not fit together."""

@@ -55,7 +55,7 @@ class HolySheepDecoder(JSONDecoder):
         events = self._blocks.close_all(raw, cursor)
         if isinstance(value.get("usage"), dict):
             events.append(Usage(value["usage"], complete=True, raw=raw, cursor=cursor))
-        events.append(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
+        events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
 
@@ -73,7 +73,6 @@ HOLYSHEEP = Dialect(
     ask=chat_body,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("content",)]),
     opening=lambda json: [_body(json)],
     tools=False,

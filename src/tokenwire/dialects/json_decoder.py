@@ -10,20 +10,37 @@ from typing import Any, ClassVar
 from ..framing.sse import ServerSentEvent
 from .blocks import Blocks
 from .dialect import Message, is_done
-from .events import End, Error, FinishReason, Other, StreamEvent
+from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
+from .refusals import refusal_in
 from .values import error_code, error_in_words, error_message, names_failure, parse, word
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "failed_without_words", "incomplete", "is_torn", "prefixed_twice"]
+__all__ = [
+    "CALL_CUT",
+    "GARBLED",
+    "NOT_ENDED",
+    "JSONDecoder",
+    "failed_without_words",
+    "incomplete",
+    "is_lost",
+    "is_torn",
+    "prefixed_twice",
+]
 
 
 #: What may be missing of a stream that has come to its end.
 GARBLED = "a message could not be read, and what it said is missing"
 CALL_CUT = "the rest of a tool call did not come"
+NOT_ENDED = "a message or a tool call was begun and not ended"
 
+#: Reasons to stop with which every call is whole: nobody made the model stop.
+_WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
 _PREFIX = re.compile(r"(?:data:\s*)+")
+
+#: Words of a keepalive, with whatever stands around them.
+_KEEPALIVE = re.compile(r"[^\w{}\"]*(ping|pong|keep[-_ ]?alive|heart[-_ ]?beat)[^\w{}\"]*", re.IGNORECASE)
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -36,21 +53,45 @@ def failed_without_words(reason: str) -> dict[str, Any]:
     return {"code": reason, "message": f"the server ended the answer with the reason {reason!r}, and told no error"}
 
 
+def prefixed_twice(message: Message) -> Message | None:
+    """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
+    other."""
+    found = _PREFIX.match(message.data)
+    return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
+
+
 def is_torn(data: str) -> bool:
     """Whether data that is no JSON is what is left of some: the head of a message, its tail, or what is between them.
 
-    It has what words and keepalives do not have, a brace, a quotation mark or a bracket without its other.
+    It has what words and keepalives do not have: a brace, a quotation mark or a bracket without its other.
     """
     if data.startswith(":"):
         return False  # a comment
     return any(mark in data for mark in '{}"') or data.count("[") != data.count("]")
 
 
-def prefixed_twice(message: Message) -> Message | None:
-    """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
-    other."""
-    found = _PREFIX.match(message.data)
-    return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
+def is_lost(message: Message, json_events: str = "") -> bool:
+    """Whether data that is no JSON was meant to be, so that what it said is lost.
+
+    Lines, frames and the messages of a WebSocket, which have no name, are JSON or nothing. Among server-sent events
+    words may be a keepalive; but what `is_torn` was JSON, and so was what has a name of the dialect's.
+
+    :param json_events: a pattern of these names.
+    """
+    data = message.data.strip()
+    if not data or data.startswith(":") or _KEEPALIVE.fullmatch(data):
+        return False
+    return not message.event or is_torn(data) or bool(re.fullmatch(json_events, message.event))
+
+
+def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The error object of a message that the dialect does not know: of a gateway, or of a server that breaks off."""
+    if message.event == "error":
+        return refusal_in(value, alone=True) or value
+    is_typed = value.get("type") or value.get("event_type") or "jsonrpc" in value
+    if is_typed and "title" not in value:  # which problem details have beside a type of their own
+        return {}
+    return refusal_in(value, alone=not message.event)
 
 
 class JSONDecoder(ABC):
@@ -59,11 +100,15 @@ class JSONDecoder(ABC):
     #: `[DONE]` ends a stream of the dialect.
     done_ends: ClassVar[bool] = False
 
+    #: The names of events whose data is never anything but JSON, as a pattern.
+    json_events: ClassVar[str] = ""
+
     def __init__(self) -> None:
         self.ended: bool = False
         self._failed = False
         self._missing = ""  # what was lost, in words, although the stream went on
         self._failed_with = ""  # the reason to stop, where it says that the server failed
+        self._why: FinishReason | None = None  # the model stopped
         self._blocks = Blocks()
         self._odd = Odd()
         self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
@@ -88,15 +133,17 @@ class JSONDecoder(ABC):
             value = parse(raw)
         except ValueError as error:
             if self.done_ends and is_done(raw):
-                if self._blocks.tools_open:
-                    self._missing = CALL_CUT
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
         if not isinstance(value, dict):
             self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
         events = self._object(value, message)
         names = self._odd.take()
+        if events is None and (fields := _error_beside_all(value, message)):
+            events, names = list[StreamEvent]([self._error(fields, raw, self._cursor(value, message))]), []
         if events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
@@ -117,7 +164,7 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if is_torn(raw):
+        if is_lost(message, self.json_events):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
         return [Other("not-json", raw, cursor)]
@@ -139,14 +186,31 @@ class JSONDecoder(ABC):
         place = len(events) - self.ended
         return [*events[:place], *more, *events[place:]] if more else events
 
+    def texts(self, block: int) -> list[str] | None:
+        """Where the pieces of a block's text are kept: see `template`."""
+        return self._blocks.texts(block)
+
+    def _noted(self, finish: Finish) -> Finish:
+        """Takes note of why the model stopped."""
+        self._why = finish.reason
+        return finish
+
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
-        which none is the dialect's: a terminator then ends something else than an answer."""
+        which none is the dialect's: a terminator then ends something else than an answer.
+
+        A tool call that was begun and has not come to its own end is a loss where nothing says why the model stopped,
+        and, unless the reason says that it was made to stop, where its JSON is not whole.
+        """
         self.ended = True
         foreign = self._heard == {False} and not self._blocks.opened
+        if self._why is None and self._blocks.tools_open:
+            self._missing = self._missing or CALL_CUT
         events = self._blocks.close_all(raw, cursor)
         if self._failed_with and not self._failed:
             events.append(self._error(failed_without_words(self._failed_with), raw, cursor))
+        if self._blocks.call_cut and self._why in _WITH_WHOLE_CALLS:
+            self._missing = self._missing or CALL_CUT
         if clean and self._missing and not self._failed:
             events.append(self._error(incomplete(self._missing), raw, cursor))
         return [*events, End(clean and not self._failed and not foreign, raw, cursor)]

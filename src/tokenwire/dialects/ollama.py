@@ -16,6 +16,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
+from .refusals import refusal_in
 from .values import error_fields, word
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
@@ -59,6 +60,9 @@ class OllamaDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
+        is_foreign = not fields and "model" not in value and "done" not in value
+        if is_foreign and (refused := refusal_in(value, alone=True)):
+            return [self._error(refused, raw)]
         if not fields and "message" not in value and "response" not in value and value.get("done") is not True:
             return None  # the progress of a download, or of an image
         said = self._odd.object(value.get("message"), "message")
@@ -100,7 +104,8 @@ class OllamaDecoder(JSONDecoder):
             events.append(Usage(counts, complete=True, raw=raw))
         word_for_it = word(value.get("done_reason"))
         reason = self._reason_of(word_for_it, _REASONS)
-        events.append(Finish("tool_calls" if reason == "stop" and self._called else reason, word_for_it, raw=raw))
+        reason = "tool_calls" if reason == "stop" and self._called else reason
+        events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)
 
 

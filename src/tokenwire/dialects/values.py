@@ -214,7 +214,8 @@ def json_text(value: Any) -> str:
 def error_fields(body: Any) -> dict[str, Any]:
     """The error object of a message or of the body of a refusal; empty where there is none.
 
-    Shapes seen: {"error": {…}}, {"error": "words"}, {"object": "error", "message": …}, {"type": "error", "message": …}.
+    Shapes seen: {"error": {…}}, {"error": "words"}, {"error": "a name", "message": …} (or "error_description"),
+    {"object": "error", "message": …}, {"type": "error", "message": …}.
     """
     if not isinstance(body, dict):
         return {}
@@ -222,7 +223,9 @@ def error_fields(body: Any) -> dict[str, Any]:
     if isinstance(error, dict) and error:
         return error
     if error:
-        return {"message": error if isinstance(error, str) else json_text(error)}
+        said = word(body.get("message")) or word(body.get("error_description"))
+        words = error if isinstance(error, str) else json_text(error)
+        return {"code": words, "message": said} if said else {"message": words}
     if body.get("object") == "error":
         return body
     if body.get("type") == "error":
