@@ -44,6 +44,7 @@ from typing import Any, Literal
 
 from .dialect import Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import LARGE, MANY, Pieces
 
 __all__ = ["Shortcut", "Template"]
 
@@ -153,10 +154,10 @@ class Template:
         delta = self.read_one(raw, event.block, event.cursor)
         return delta is not None and delta == event and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+    def read_one(self, raw: str, block: int, cursor: str | None, told: Pieces | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. Its text is added to `told`.
 
-        :param told: takes the text of the delta.
+        :param cursor: of the event where no hole has one.
         """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
@@ -173,10 +174,12 @@ class Template:
             if self._delta is ToolCallDelta and text.lstrip()[:1] in ("{", "[") and _may_be_repeated(told, (text,)):
                 return None
             told.append(text)
+            if len(told) >= MANY or len(text) >= LARGE:
+                told.settle()
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
     def read(
-        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+        self, whole: str, between: str, block: int, cursor: str | None, told: Pieces | None = None
     ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
@@ -197,6 +200,7 @@ class Template:
             if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
                 return None
             told += texts
+            told.settle()
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
@@ -240,7 +244,7 @@ class Shortcut:
         self.last_event_id: str = ""
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
-        self._texts: list[str] | None = None
+        self._texts: Pieces | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -393,11 +397,8 @@ def _events(
     if delta is ToolCallDelta:
         return list(map(delta, repeat(block), texts, raws, cursors))
     events: list[Any] = list(map(object.__new__, repeat(delta, len(raws))))
-    for event, text, raw, cursor in zip(events, texts, raws, cursors, strict=False):
+    for event, event.text, event.raw, event.cursor in zip(events, texts, raws, cursors, strict=False):
         event.block = block
-        event.text = text
-        event.raw = raw
-        event.cursor = cursor
     return events
 
 
