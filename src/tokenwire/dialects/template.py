@@ -233,7 +233,6 @@ class Template:
 class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
-    :param holes: of the dialect.
     :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
@@ -361,10 +360,7 @@ class Shortcut:
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:
-        for template in reversed(self._templates):
-            if template.gives(raw, event):
-                return template
-        return None
+        return next((it for it in reversed(self._templates) if it.gives(raw, event)), None)
 
     def _learned(self, raw: str, event: _Delta) -> Template | None:
         if len(self._templates) >= MAX_TEMPLATES:
@@ -397,8 +393,11 @@ def _events(
     if delta is ToolCallDelta:
         return list(map(delta, repeat(block), texts, raws, cursors))
     events: list[Any] = list(map(object.__new__, repeat(delta, len(raws))))
-    for event, event.text, event.raw, event.cursor in zip(events, texts, raws, cursors, strict=False):
+    for event, text, raw, cursor in zip(events, texts, raws, cursors, strict=False):
         event.block = block
+        event.text = text
+        event.raw = raw
+        event.cursor = cursor
     return events
 
 
