@@ -211,6 +211,24 @@ def test_nor_does_it_the_short_way(name: str, size: int, in_a_read: int) -> None
     assert held < 4 * HELD
 
 
+@pytest.mark.parametrize("cumulative", [True, False])
+def test_nor_does_it_for_messages_in_place_of_deltas(cumulative: bool) -> None:
+    decoder = DIALECTS["openai-chat"].decoder()
+    size, times = 512, 700
+    numbers = iter(range(10_000))
+    whole = ""
+
+    def read() -> list[StreamEvent]:
+        nonlocal whole
+        piece = f"{next(numbers):<{size}}"
+        whole = whole + piece if cumulative else piece
+        return decoder.receive_message(message(("message", {"choices": [{"index": 0, "message": {"content": whole}}]})))
+
+    held, characters = grown(read, times)
+    assert characters == times * size
+    assert held - len(whole) < 4 * HELD
+
+
 @pytest.mark.parametrize(("more", "text", "codes"), [("", "", []), (" more", " more", []), (None, "", [DIFFERS])])
 def test_the_whole_of_a_long_text_is_compared(more: str | None, text: str, codes: list[str]) -> None:
     """Of openai-chat and of openai-responses, whose texts are longer than what is held of them."""

@@ -13,6 +13,10 @@ from .surrogates import without_half
 
 __all__ = ["Said"]
 
+#: Wholes that may be ahead of deltas. A server that has sent so many and no delta between them has them in place of
+#: deltas, and what they told need not be kept.
+MAX_AHEAD = 256
+
 
 class Said:
     """The text, the reasoning or the refusal of one choice, or the arguments of a call.
@@ -34,6 +38,8 @@ class Said:
     def tell_ahead(self, text: str) -> None:
         """A whole tells this."""
         self.pieces.add(text)
+        if len(self._ahead) >= MAX_AHEAD:
+            self._catch_up()
         if text:
             self._ahead.append(repaired(text))
 
