@@ -110,7 +110,7 @@ class ChunkedParser:
         Empty where they are anything else, or come in the midst of something: they are for `receive_data` then.
         """
         line_end = data.find(_CRLF)
-        size = self._sizes.get(_CRLF + data[:line_end]) if line_end > 0 else None
+        size = self._sizes.get(data[:line_end]) if line_end > 0 else None
         received = len(data)
         if size is None or line_end + size + 4 != received or not data.endswith(_CRLF):
             return b""
