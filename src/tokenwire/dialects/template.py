@@ -45,6 +45,7 @@ from typing import Any, Literal
 from ..records import record
 from .dialect import Holes, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import LARGE, MANY, Pieces
 
 __all__ = ["Shortcut", "Template"]
 
@@ -155,10 +156,10 @@ class Template:
             return False
         return _text_of(delta) == _text_of(event) and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+    def read_one(self, raw: str, block: int, cursor: str | None, told: Pieces | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. Its text is added to `told`.
 
-        :param told: takes the text of the delta.
+        :param cursor: of the event where no hole has one.
         """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
@@ -175,10 +176,12 @@ class Template:
             if self._delta is ToolCallDelta and text.lstrip()[:1] in ("{", "[") and _may_be_repeated(told, (text,)):
                 return None
             told.append(text)
+            if len(told) >= MANY or len(text) >= LARGE:
+                told.settle()
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
     def read(
-        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+        self, whole: str, between: str, block: int, cursor: str | None, told: Pieces | None = None
     ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
@@ -199,6 +202,7 @@ class Template:
             if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
                 return None
             told += texts
+            told.settle()
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
@@ -247,7 +251,6 @@ class Template:
 class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
-    :param holes: of the dialect.
     :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
@@ -257,8 +260,8 @@ class Shortcut:
         #: The last event ID of the message after which it was found ready.
         self.last_event_id: str = ""
         self._holes = holes
-        self._texts_of: Callable[[int], list[str] | None] | None = getattr(decoder, "texts", None)  # if it `KeepsTexts`
-        self._texts: list[str] | None = None
+        self._texts_of: Callable[[int], Pieces | None] | None = getattr(decoder, "texts", None)  # if it `KeepsTexts`
+        self._texts: Pieces | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._template: Template
@@ -383,10 +386,7 @@ class Shortcut:
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:
-        for template in reversed(self._templates):
-            if template.gives(raw, event):
-                return template
-        return None
+        return next((it for it in reversed(self._templates) if it.gives(raw, event)), None)
 
     def _learned(self, raw: str, event: _Delta) -> Template | None:
         if len(self._templates) >= MAX_TEMPLATES:
