@@ -171,8 +171,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     ),
     "a delta of another kind than its block": (
         [start(0, "tool_use", id="t", name="n", input={"a": 1}), text_delta("a"), piece("x"), stop()],
-        [BlockStart(0, "tool", "t", "n"), BlockStop(0), BlockStart(1, "text"), TextDelta(1, "a"),
-         Other("input_json_delta", "…"), BlockStop(1)],
+        [BlockStart(0, "tool", "t", "n"), ToolCallDelta(0, '{"a": 1}'), BlockStop(0), BlockStart(1, "text"),
+         TextDelta(1, "a"), Other("input_json_delta", "…"), BlockStop(1)],
     ),
     "a block that starts where another is open": (
         [start(0, "text"), text_delta("a"), start(0, "text"), text_delta("b"), stop()],
@@ -194,7 +194,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [start(None, "text"), text_delta("a", [0]), text_delta(7), text_delta(None), stop({}), delta(0, "text_delta"),
          {"type": "content_block_delta", "index": 0, "delta": "x"}],
         [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"), Other("text_delta", "…"),
-         BlockStop(0), Other("text_delta", "…"), Other("content_block_delta", "…"), BlockStop(1)],
+         BlockStop(0), Other("text_delta", "…"), BlockStart(2, "text"), TextDelta(2, "x"), BlockStop(1),
+         BlockStop(2)],
     ),
     "deltas of which nothing is known but the type": (
         [start(0, "text"), delta(0, "text_delta", words="a"), delta(0, "thinking_delta", thought="hm"),
@@ -273,10 +274,12 @@ def test_blocks_of_a_message_that_starts_with_content() -> None:
         ToolCallDelta(0, '{"a": 1}'),
         BlockStop(0),
         BlockStart(1, "text"),
-        TextDelta(1, "hi"),
+        TextDelta(1, "x"),
         BlockStop(1),
+        BlockStart(2, "text"),
+        TextDelta(2, "hi"),
+        BlockStop(2),
         BEGUN[1],
-        Other("content", "…"),  # the "x" among the blocks
         End(True),
     ]
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from .events import BlockKind, BlockStart, BlockStop, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .events import BlockKind, BlockStart, BlockStop, Other, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .surrogates import SurrogateJoiner
 
 __all__ = ["Blocks"]
 
 
 class _Block:
-    __slots__ = ("joiner", "kind", "number")
+    __slots__ = ("held", "joiner", "kind", "number")
 
     def __init__(self, number: int, kind: BlockKind) -> None:
         self.number = number
         self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
+        self.held: tuple[str, str] | None = None  # arguments, until it closes, and the message that they came in
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
         if self.kind == "reasoning":
@@ -86,7 +87,22 @@ class Blocks:
         """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
         block = self._open[address]
         joined = block.joiner.feed(text)
+        if block.held is not None and text:
+            return self._instead(block, joined, raw, cursor)
         return [block.delta(joined, raw, cursor)] if joined else []
+
+    def _instead(self, block: _Block, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The first piece of a block that holds arguments: they are told as what they are, and not given."""
+        assert block.held is not None
+        (_, start), block.held = block.held, None
+        told: list[StreamEvent] = [Other("input", start, cursor)]
+        return [*told, block.delta(text, raw, cursor)] if text else told
+
+    def hold(self, address: Hashable, arguments: str, raw: str) -> None:
+        """The arguments that an open call began with. They are given when it closes, unless pieces come, which say the
+        same or more."""
+        if arguments:
+            self._open[address].held = (arguments, raw)
 
     def run(
         self,
@@ -110,12 +126,17 @@ class Blocks:
 
     def close(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """Closes a block; nothing where none is open."""
-        block = self._open.pop(address, None)
+        block = self._open.get(address)
         if block is None:
             return []
+        given: list[StreamEvent] = []
+        if block.held is not None:
+            (arguments, _), block.held = block.held, None
+            given = self.delta(address, arguments, raw, cursor)
+        del self._open[address]
         rest = block.joiner.flush()
         last = [block.delta(rest, raw, cursor)] if rest else []
-        return [*last, BlockStop(block.number, raw, cursor)]
+        return [*given, *last, BlockStop(block.number, raw, cursor)]
 
     def close_all(self, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """Closes what is open, in the order in which it opened."""

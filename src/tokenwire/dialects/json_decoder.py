@@ -12,7 +12,7 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .odd import Odd
-from .values import error_code, error_in_words, error_message, parse, word
+from .values import bare_error, error_code, error_fields, error_in_words, error_message, items_of, object_of, parse, word
 
 __all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
 
@@ -47,6 +47,7 @@ class JSONDecoder(ABC):
     def __init__(self) -> None:
         self.ended: bool = False
         self._failed = False
+        self._told_error = False  # of the message that is being read
         self._missing = ""  # what was lost, in words, although the stream went on
         self._blocks = Blocks()
         self._odd = Odd()
@@ -76,18 +77,52 @@ class JSONDecoder(ABC):
                     self._missing = CALL_CUT
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            return self._receive(value, message)
+        objects = [object_of(item) for item in items_of(value)]
+        if not all(objects) or not objects:
             self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
+        events: list[StreamEvent] = []
+        for each in objects:
+            events += [] if self.ended or each is None else self._receive(each, message)
+        return events
+
+    def _receive(self, value: dict[str, Any], message: Message) -> list[StreamEvent]:
+        """What one object says. There may be several in a message."""
+        raw = message.data
+        self._told_error = False
         events = self._object(value, message)
         names = self._odd.take()
-        if events is None:
+        failed: list[StreamEvent] = []
+        if not self._told_error and (events is None or "error" in value or message.event == "error"):
+            failed = self._error_beside(value, message, known=events is not None)
+        if failed:
+            self._heard.add(True)
+            names = [name for name in names if name != "error"]
+            events = self._with(events or [], failed)
+        elif events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
             self._heard.add(kind != "message")
         else:
             self._heard.add(bool(events) or not names)
         return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
+
+    def _error_beside(self, value: dict[str, Any], message: Message, *, known: bool) -> list[StreamEvent]:
+        """The error of a message that was read for something else, or that is none of the dialect. A message of a type
+        that the dialect does not know may tell of an error that is not the answer's: it stays an `Other`."""
+        kind = value.get("type") or value.get("event_type") or "error"
+        fields: dict[str, Any] = {}
+        if message.event == "error":
+            fields = error_fields(value) or value
+        elif known or kind == "error":
+            fields = error_fields(value) or ({} if known else bare_error(value))
+        return self._said_error(fields, message.data, self._cursor(value, message)) if fields else []
+
+    def _said_error(self, fields: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What an error means that the server said. In most dialects it is fatal, whatever follows."""
+        return [self._error(fields, raw, cursor)]
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -109,12 +144,17 @@ class JSONDecoder(ABC):
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
         """An error, from an error object of the usual members."""
         self._failed = self._failed or fatal
+        self._told_error = True
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
     def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
-        """More beside the events of a message; nothing comes after the `End`."""
-        place = len(events) - self.ended
-        return [*events[:place], *more, *events[place:]] if more else events
+        """More beside the events of a message; nothing comes after the `End`, which is not clean after an error."""
+        if not self.ended:
+            return [*events, *more] if more else events
+        *said, end = events
+        if isinstance(end, End):
+            end.clean = end.clean and not self._failed
+        return [*said, *more, end]
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
