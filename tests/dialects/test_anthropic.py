@@ -194,8 +194,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [start(None, "text"), text_delta("a", [0]), text_delta(7), text_delta(None), stop({}), delta(0, "text_delta"),
          {"type": "content_block_delta", "index": 0, "delta": "x"}],
         [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"), Other("text_delta", "…"),
-         BlockStop(0), Other("text_delta", "…"), BlockStart(2, "text"), TextDelta(2, "x"), BlockStop(1),
-         BlockStop(2)],
+         BlockStop(0), Other("text_delta", "…"), TextDelta(1, "x"), BlockStop(1)],
     ),
     "deltas of which nothing is known but the type": (
         [start(0, "text"), delta(0, "text_delta", words="a"), delta(0, "thinking_delta", thought="hm"),
