@@ -99,7 +99,7 @@ class JSONDecoder(ABC):
             failed = self._error_beside(value, message, known=events is not None)
         if failed:
             self._heard.add(True)
-            names = [name for name in names if name != "error"]
+            names = [] if events is None else [name for name in names if name != "error"]
             events = self._with(events or [], failed)
         elif events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
