@@ -190,7 +190,8 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
          {"candidates": [None, True, {"content": []}], "usageMetadata": 1},
          {"candidates": [{"content": {"parts": {}}}]}, STOP],
         [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "1"), TextDelta(0, "1"), TextDelta(0, "b"),
-         Other("thought", "…"), Other("functionCall", "…"), Other("candidates", "…"), Other("usageMetadata", "…"), BlockStop(0), *STOPPED],
+         Other("thought", "…"), Other("functionCall", "…"), Other("candidates", "…"), Other("usageMetadata", "…"),
+         BlockStop(0), *STOPPED],
     ),
     (
         "arguments as JSON text, in pieces of it, and as a list",

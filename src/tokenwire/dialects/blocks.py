@@ -92,10 +92,10 @@ class Blocks:
         return [block.delta(joined, raw, cursor)] if joined else []
 
     def _instead(self, block: _Block, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
-        """The first piece of a block that holds arguments: they are told as what they are, and not given."""
+        """The first piece of a block that holds arguments: unless they are empty, they are told, and not given."""
         assert block.held is not None
-        (_, start), block.held = block.held, None
-        told: list[StreamEvent] = [Other("input", start, cursor)]
+        (arguments, start), block.held = block.held, None
+        told: list[StreamEvent] = [] if arguments == "{}" else [Other("input", start, cursor)]
         return [*told, block.delta(text, raw, cursor)] if text else told
 
     def hold(self, address: Hashable, arguments: str, raw: str) -> None:

@@ -260,7 +260,7 @@ class Choice:
         if kind in _TEXT_PARTS and isinstance(part, dict) and part.get("text") is not None:
             kind = "text"
         if kind == "thinking":
-            yield from self._text("reasoning", kind, part.get("thinking"), raw)
+            yield from self._text("reasoning", kind, part.get("thinking") or part.get("text"), raw)
         elif kind == "refusal":
             yield from self._text("refusal", kind, part.get("refusal"), raw)
         elif kind == "text":

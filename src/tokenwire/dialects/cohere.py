@@ -2,8 +2,9 @@
 
 Version 2 in: messages whose data is an object with a `type`, which is also the name of the event, from `message-start`
 to `message-end`, then `[DONE]`. Content and tool calls are in `delta.message`, one object at a time, addressed by
-`index` (lists of several are read too); the plan of the tools, which comes before them, is reasoning. A generation that failed ends with the reason
-`ERROR` and the words beside it. Version 1 in: objects with an `event_type`, from `stream-start` to `stream-end`.
+`index`; lists of several are read too. The plan of the tools, which comes before them, is reasoning. A generation that
+failed ends with the reason `ERROR` and the words beside it. Version 1 in: objects with an `event_type`, from
+`stream-start` to `stream-end`.
 Out: stream events. The formats are those of Cohere's API reference and of its SDK.
 """
 
@@ -296,7 +297,9 @@ class CohereV1Decoder(_CohereDecoder):
             events += self._whole(told[number] if number < len(told) else None, call, raw, cursor)
         return events
 
-    def _whole(self, address: _CallAddress | None, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+    def _whole(
+        self, address: _CallAddress | None, call: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
         name, parameters = self._call(call)
         if address is None:
             events = self._open_call(name, raw, cursor)

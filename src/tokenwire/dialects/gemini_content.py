@@ -121,9 +121,7 @@ class Content:
         events = [] if together else self.settle(raw)
         events += self._blocks.close(self._choice, raw)
         self._coming.append(call)
-        return events + self._blocks.open(
-            call, "tool", raw, tool_id=call.tool_id, name=call.name, choice=self._choice
-        )
+        return events + self._blocks.open(call, "tool", raw, tool_id=call.tool_id, name=call.name, choice=self._choice)
 
 
 class _Call:

@@ -12,7 +12,17 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .odd import Odd
-from .values import bare_error, error_code, error_fields, error_in_words, error_message, items_of, object_of, parse, word
+from .values import (
+    bare_error,
+    error_code,
+    error_fields,
+    error_in_words,
+    error_message,
+    items_of,
+    object_of,
+    parse,
+    word,
+)
 
 __all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
 
@@ -149,12 +159,11 @@ class JSONDecoder(ABC):
 
     def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
         """More beside the events of a message; nothing comes after the `End`, which is not clean after an error."""
-        if not self.ended:
+        end = events[-1] if more and events else None
+        if not isinstance(end, End):
             return [*events, *more] if more else events
-        *said, end = events
-        if isinstance(end, End):
-            end.clean = end.clean and not self._failed
-        return [*said, *more, end]
+        end.clean = end.clean and not self._failed
+        return [*events[:-1], *more, end]
 
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
