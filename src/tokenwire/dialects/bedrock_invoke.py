@@ -23,7 +23,7 @@ from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
 from .json_decoder import GARBLED, JSONDecoder, incomplete
 from .odd import Odd
 from .openai_chat import ChatDecoder
-from .values import error_fields, index_of, items_of, json_text, member, parse, value_of
+from .values import error_fields, index_of, items_of, json_text, member, parse, value_of, word
 
 __all__ = ["BEDROCK_INVOKE", "BedrockInvokeDecoder"]
 
@@ -73,7 +73,7 @@ class BedrockInvokeDecoder:
             return self._read(ServerSentEvent("error", message.data, message.id))
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or bool(member(value_of(message.data), "bytes"))
+            self._lost = self._lost or _decoded(word(member(value_of(message.data), "bytes"))).lstrip().startswith("{")
             return [Other(message.event or "message", message.data)]
         chunk = parse(message.data)
         if "bytes" in chunk:

@@ -247,6 +247,8 @@ class OutputDecoder(JSONDecoder):
         """
         if item.type in CALLS:
             call = CALLS[item.type]
+            if described.get("content"):
+                self._odd.note("content")  # calls have none
             value = _input(call, described)
             events = self._call_whole(item, _call_kind(item, described), described, value, raw, cursor)
             for address in item.runs:
