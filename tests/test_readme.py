@@ -10,7 +10,7 @@ import pytest
 
 import tokenwire
 from tokenwire import POLICIES, StreamEvent, cli
-from tokenwire_conformance.registry import catalogue
+from tokenwire_conformance.judging.registry import catalogue
 
 PROJECT = Path(__file__).parent.parent
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -2,8 +2,9 @@
 
     python -m tokenwire_conformance.matrix [--json]
 
-The clean endpoint must pass everything; every check must be tripped by at least one fault; every fault must trip
-the checks that it declares and no others. Exit code 0 when all that holds, 1 when it does not.
+The clean endpoint must pass everything, and in one dialect at least every check has something to pass, unless its fault
+stages what it judges; every check must be tripped by at least one fault; every fault must trip the checks that it
+declares and no others. Exit code 0 when all that holds, 1 when it does not.
 """
 
 from __future__ import annotations
@@ -21,32 +22,24 @@ from tokenwire.endpoint.story import MODELS
 from tokenwire.protocol.url import parse_url
 from tokenwire.session import endpoint_url
 
-from .case import Case
 from .faults import Fault, all_faults
-from .judge import judge_all, select
-from .talk import Plan, Transport, all_probes, probes_for, run_probe
-from .verdict import Result, Verdict
-from .wire import MemoryWire
+from .judging.case import Case
+from .judging.judge import judge_all, select
+from .judging.verdict import Result, Verdict
+from .probes.asking import ASKING, FORGIVING
+from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.wire import MemoryWire
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main"]
 
 #: What the clean endpoint is judged as.
 EXAMINED: tuple[tuple[str, Transport], ...] = (
-    ("openai-chat", "http/1.1"),
-    ("openai-completions", "http/1.1"),
-    ("openai-responses", "http/1.1"),
-    ("anthropic-messages", "http/1.1"),
-    ("mistral", "http/1.1"),
-    ("cohere-v2", "http/1.1"),
-    ("gemini", "http/1.1"),
-    ("gemini-interactions", "http/1.1"),
-    ("bedrock-converse", "http/1.1"),
-    ("ollama", "http/1.1"),
-    ("eventsource", "http/1.1"),
-    ("holysheep", "websocket"),
-    ("openai-responses", "websocket"),
-    ("openai-realtime", "websocket"),
+    *((dialect, "http/1.1") for dialect in ASKING),
+    *((dialect, "websocket") for dialect in FORGIVING),
 )
+
+#: What the matrix lists and should not hold.
+_MUST_BE_EMPTY = ("clean", "survivors", "missed", "collateral", "harness errors", "never passed")
 
 _KEY = "kill-matrix-key-0123456789"
 _TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
@@ -110,6 +103,7 @@ def kill_matrix() -> dict[str, Any]:
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}
     passed = {result.id for result in clean if result.verdict is Verdict.PASS}
+    staged = {check for r in rows for check in r.fault.stages}
     return {
         "checks": checks,
         "faults": {r.fault.id: sorted(r.fault.trips) for r in rows},
@@ -119,12 +113,12 @@ def kill_matrix() -> dict[str, Any]:
         "collateral": {r.fault.id: sorted(r.collateral) for r in rows if r.collateral},
         "harness errors": {r.fault.id: sorted(r.harness_errors) for r in rows if r.harness_errors},
         "clean": sorted(f"{r.id} {r.verdict}: {r.message}" for r in clean if r.verdict in _BAD_WHEN_CLEAN),
-        "never passed": [check for check in checks if check not in passed],
+        "never passed": [check for check in checks if check not in passed | staged],
     }
 
 
 def holds(matrix: dict[str, Any]) -> bool:
-    return not any(matrix[name] for name in ("survivors", "missed", "collateral", "harness errors", "clean"))
+    return not any(matrix[name] for name in _MUST_BE_EMPTY)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _summary(matrix: dict[str, Any]) -> str:
     killed = sum(bool(faults) for faults in matrix["killed"].values())
     lines = [f"{len(matrix['checks'])} checks, {len(matrix['faults'])} faults, {killed} checks killed"]
-    for name in ("clean", "survivors", "missed", "collateral", "harness errors", "never passed"):
+    for name in _MUST_BE_EMPTY:
         if matrix[name]:
             lines.append(f"{name}: {json.dumps(matrix[name], ensure_ascii=False)}")
     return "\n".join(lines)

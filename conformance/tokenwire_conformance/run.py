@@ -8,18 +8,27 @@ from typing import Any, Literal
 
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 
-from .case import Case, excerpt, json_of
-from .registry import Check
-from .talk import ASKED, PATIENCE, SHORT_PATIENCE, Plan, Probe, Talk, Transport, all_probes, probes_for, run_probe
-from .transcript import Transcript
-from .wire import Wire
+from .judging.case import Case, excerpt, json_of
+from .judging.registry import Check
+from .probes.asking import ASKING
+from .probes.talk import (
+    NO_SUCH_MODEL,
+    PATIENCE,
+    SHORT_PATIENCE,
+    Plan,
+    Probe,
+    Talk,
+    Transport,
+    all_probes,
+    probes_for,
+    run_probe,
+)
+from .probes.wire import Wire
+from .reading.transcript import Transcript
 
 __all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
 
-#: The probe that every passive check looks at, by dialect.
-_BASELINE = {**dict.fromkeys(ASKED, "stream"), "eventsource": "events"}
-
-#: The same over WebSocket.
+#: The probe that every passive check looks at over WebSocket.
 _SOCKET_BASELINE = "ws-answer"
 
 #: What an operator may give beside the URL.
@@ -66,9 +75,9 @@ def choose_probes(
     :param slow: also those that wait for long.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
-    if transport == "http/1.1" and dialect not in _BASELINE:
-        raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(_BASELINE)}")
-    names = {_BASELINE[dialect] if transport == "http/1.1" else _SOCKET_BASELINE}
+    if transport == "http/1.1" and dialect not in ASKING:
+        raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(ASKING)}")
+    names = {ASKING[dialect].plain if transport == "http/1.1" else _SOCKET_BASELINE}
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
@@ -89,7 +98,10 @@ def make_probes(
 
     :param tell: is told before each of them.
     :raises ConnectionFailed: when not even the first one could connect, or nothing at all was answered to it.
+    :raises LocalProtocolError: before any of them, where one asks for another model and cannot name it.
     """
+    if any(probe.other_model for probe in probes):
+        plan.ask(model=NO_SUCH_MODEL)
     transcripts: list[Transcript] = []
     failures: dict[str, str] = {}
     for number, probe in enumerate(probes, 1):

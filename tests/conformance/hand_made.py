@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.case import Case
-from tokenwire_conformance.judge import judge
-from tokenwire_conformance.registry import catalogue
-from tokenwire_conformance.transcript import Transcript
-from tokenwire_conformance.verdict import Result
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge
+from tokenwire_conformance.judging.registry import catalogue
+from tokenwire_conformance.judging.verdict import Result
+from tokenwire_conformance.reading.transcript import Transcript
 
 __all__ = ["answer", "choice", "chunk", "events", "handshake", "named", "tool", "verdict"]
 

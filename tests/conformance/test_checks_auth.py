@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tokenwire.recording import Entry, Recording, Redactor
-from tokenwire_conformance.case import Case
-from tokenwire_conformance.judge import judge_all, select
-from tokenwire_conformance.transcript import Transcript
-from tokenwire_conformance.verdict import Verdict
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge_all, select
+from tokenwire_conformance.judging.verdict import Verdict
+from tokenwire_conformance.reading.transcript import Transcript
 
 KEY = "abcdefghij0123456789klmnop"
 REQUEST = f"GET / HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\nAuthorization: Bearer {KEY}\r\n\r\n"

@@ -10,10 +10,10 @@ from hand_made import answer, choice, chunk, events, tool, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenwire_conformance.case import Case
-from tokenwire_conformance.judge import judge_all, select
-from tokenwire_conformance.transcript import Transcript
-from tokenwire_conformance.verdict import Verdict
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge_all, select
+from tokenwire_conformance.judging.verdict import Verdict
+from tokenwire_conformance.reading.transcript import Transcript
 
 USAGE = {"prompt_tokens": 2, "completion_tokens": 3, "total_tokens": 5}
 FIRST = chunk(choice("", role="assistant"))

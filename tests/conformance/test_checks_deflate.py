@@ -10,10 +10,11 @@ from hand_made import handshake, verdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenwire_conformance.judge import select
-from tokenwire_conformance.socket_talk import frame
-from tokenwire_conformance.sockets import CLOSE, CONTINUATION, PING, TEXT, inflated
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.judging.judge import select
+from tokenwire_conformance.probes.socket_talk import frame
+from tokenwire_conformance.reading.deflate import inflated
+from tokenwire_conformance.reading.frames import CLOSE, CONTINUATION, PING, TEXT
+from tokenwire_conformance.reading.transcript import Transcript
 
 Said = tuple[str, bytes]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hand_made import answer, events, named, verdict
 
-from tokenwire_conformance.judge import select
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.judging.judge import select
+from tokenwire_conformance.reading.transcript import Transcript
 
 Payload = dict[str, Any]
 Row = tuple[str, list[Payload], str]

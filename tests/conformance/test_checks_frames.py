@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hand_made import handshake, verdict
 
-from tokenwire_conformance.socket_talk import frame
-from tokenwire_conformance.sockets import BINARY, CLOSE, PING, PONG, TEXT
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.probes.socket_talk import frame
+from tokenwire_conformance.reading.frames import BINARY, CLOSE, PING, PONG, TEXT
+from tokenwire_conformance.reading.transcript import Transcript
 
 Said = tuple[str, bytes]
 

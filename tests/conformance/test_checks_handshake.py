@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 from hand_made import answer, handshake, verdict
 
-from tokenwire_conformance.socket_talk import frame
-from tokenwire_conformance.sockets import CLOSE
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.probes.socket_talk import frame
+from tokenwire_conformance.reading.frames import CLOSE
+from tokenwire_conformance.reading.transcript import Transcript
 
 GRANTED = handshake()
 REFUSED = handshake(status=401, body=b'{"error": {"message": "no"}}')

@@ -12,13 +12,13 @@ from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams, Turn
 from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.socket_probes import NONSENSE, TOO_BIG
-from tokenwire_conformance.socket_talk import frame
-from tokenwire_conformance.sockets import CLOSE, PING, PONG, TEXT
-from tokenwire_conformance.talk import Plan, all_probes, run_probe
-from tokenwire_conformance.transcript import Transcript
-from tokenwire_conformance.verdict import Verdict
-from tokenwire_conformance.wire import MemoryWire
+from tokenwire_conformance.judging.verdict import Verdict
+from tokenwire_conformance.probes.sessions import NONSENSE, TOO_BIG
+from tokenwire_conformance.probes.socket_talk import frame
+from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
+from tokenwire_conformance.probes.wire import MemoryWire
+from tokenwire_conformance.reading.frames import CLOSE, PING, PONG, TEXT
+from tokenwire_conformance.reading.transcript import Transcript
 
 Said = tuple[str, bytes, float]
 

@@ -9,7 +9,7 @@ import pytest
 from hand_made import answer, choice, chunk, events, verdict
 
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.reading.transcript import Transcript
 
 SOUND = events(chunk(choice("Grüße")), chunk(choice(finish="stop")), "[DONE]")
 ONE = events(chunk(choice("a")))

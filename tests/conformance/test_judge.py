@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tokenwire_conformance.case import Case
-from tokenwire_conformance.judge import judge
-from tokenwire_conformance.registry import Check
-from tokenwire_conformance.verdict import Finding, Inconclusive, Level, NotApplicable
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge
+from tokenwire_conformance.judging.registry import Check
+from tokenwire_conformance.judging.verdict import Finding, Inconclusive, Level, NotApplicable
 
 
 def check(*steps: str | Exception) -> Check:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tokenwire.recording import load
-from tokenwire_conformance.case import Case
-from tokenwire_conformance.judge import judge_all, select
-from tokenwire_conformance.transcript import Transcript
-from tokenwire_conformance.verdict import Verdict
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge_all, select
+from tokenwire_conformance.judging.verdict import Verdict
+from tokenwire_conformance.reading.transcript import Transcript
 
 CORPUS = Path(os.environ.get("TOKENWIRE_CORPUS", "no-corpus")) / "servers"
 

@@ -7,10 +7,11 @@ import pytest
 from tokenwire.dialects import dialect_named
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
 from tokenwire.protocol.url import parse_url
-from tokenwire_conformance.judge import select
+from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.matrix import examine
+from tokenwire_conformance.probes.asking import PROMPTED
+from tokenwire_conformance.probes.talk import PATIENCE, Plan, Probe, all_probes, probes_for, run_probe
 from tokenwire_conformance.run import choose_probes, make_probes, transports_of
-from tokenwire_conformance.talk import ASKED, PATIENCE, Plan, all_probes
 
 CHAT = dialect_named("openai-chat")
 PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")
@@ -56,7 +57,29 @@ def test_an_endpoint_that_says_nothing_is_asked_once(hangs_up: bool, words: str)
     assert wire.connections == 1
 
 
-@pytest.mark.parametrize("dialect", ASKED)
+#: Gemini has the model in its path, and this one has no place for it.
+ELSEWHERE = Plan(
+    parse_url("http://gateway.test/stream"), dialect_named("gemini"), "m", failing_model="f", cut_model="c"
+)
+
+
+def test_a_run_that_cannot_name_another_model_is_a_mistake_of_usage_and_asks_nothing() -> None:
+    wire = DumbWire(hangs_up=False)
+    with pytest.raises(LocalProtocolError, match="/stream has no place for it"):
+        make_probes(choose_probes("gemini", select()), ELSEWHERE, lambda: wire)
+    assert wire.connections == 0
+
+
+@pytest.mark.parametrize("probe", probes_for("gemini", all_probes()), ids=lambda probe: probe.name)
+def test_a_probe_declares_that_it_asks_for_another_model(probe: Probe) -> None:
+    if probe.other_model:
+        with pytest.raises(LocalProtocolError, match="has no place for it"):
+            run_probe(probe, DumbWire(hangs_up=False), ELSEWHERE)
+    else:
+        run_probe(probe, DumbWire(hangs_up=False), ELSEWHERE)
+
+
+@pytest.mark.parametrize("dialect", PROMPTED)
 def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
     chosen = choose_probes(dialect, select(), given=("key", "failing-model", "cut-model"))
     over_http = [name for name, probe in all_probes().items() if dialect in probe.dialects]

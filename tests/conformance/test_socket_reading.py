@@ -30,8 +30,8 @@ from tokenwire.framing.websocket import (
 from tokenwire.protocol.deflate import Deflater
 from tokenwire.protocol.websocket import Closed, Opened, WebSocketConnection
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.sockets import Socket
-from tokenwire_conformance.transcript import Transcript
+from tokenwire_conformance.reading.sockets import Socket
+from tokenwire_conformance.reading.transcript import Transcript
 
 Item = str | bytes | Ping | Pong | Closed
 

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tokenwire
-from tokenwire_conformance.chat import ChatStream
-from tokenwire_conformance.stream import Stream
+from tokenwire_conformance.reading.chat import ChatStream
+from tokenwire_conformance.reading.stream import Stream
 
 PIECES = [
     b"data", b"data:", b"data: ", b"event: ", b"event: a\n", b"event\n", b"id: 1\n", b"id: 1\0\n", b"retry: 12\n",

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..anthropic import Block, MessageStream, delta_of, kind_of
-from ..case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
-from ..generation import dialect_of
-from ..registry import active, passive
-from ..stream import SENTINEL, Payload, Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.anthropic import ContentBlock, MessageStream, delta_of, kind_of
+from ..reading.generation import dialect_of
+from ..reading.http import Response
+from ..reading.stream import SENTINEL, Payload, Stream
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -55,7 +55,7 @@ def _has_thinking(message: MessageStream) -> bool:
     return any(block.kind == "thinking" for block in message.blocks)
 
 
-def _label(block: Block) -> str:
+def _label(block: ContentBlock) -> str:
     return f"block {block.index}" if block.index is not None else "a block"
 
 

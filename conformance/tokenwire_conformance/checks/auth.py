@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from tokenwire.secrecy import REDACTED_FIELDS
 
-from ..case import Case, asked_for_stream, at, excerpt
-from ..registry import active, passive
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, asked_for_stream, at, excerpt
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.http import Response
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

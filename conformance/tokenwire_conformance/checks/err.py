@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tokenwire.dialects import DIALECTS
-
-from ..case import Case, at, excerpt, gathered, json_of
-from ..generation import Generation, dialect_of
-from ..registry import active, passive
-from ..stream import Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered, json_of
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..probes.asking import asking_of
+from ..reading.generation import Generation, dialect_of
+from ..reading.http import Response
+from ..reading.stream import Stream
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -43,19 +42,8 @@ _STRAY_ERROR = re.compile(r'\s*(error:|\{.*"error"|\{\s*\Z)')
 
 
 def _has_error_object(response: Response) -> bool:
-    """The refusal has the dialect's error, with words: in most of them {"error": {"message": …}}."""
-    body = json_of(response)
-    dialect = dialect_of(response)
-    if dialect == "gemini" and isinstance(body, list) and body:
-        body = body[0]  # without alt=sse
-    error = body.get("error") if isinstance(body, dict) else None
-    match dialect:
-        case "ollama":
-            return isinstance(error, str) and bool(error)
-        case "mistral" | "cohere-v2" | "bedrock-converse":
-            return isinstance(DIALECTS[dialect].error_fields(body).get("message"), str)
-        case _:
-            return isinstance(error, dict) and isinstance(error.get("message"), str)
+    """The refusal has the dialect's error, with words."""
+    return isinstance(asking_of(dialect_of(response)).refusal(json_of(response)), str)
 
 
 def _refusals(case: Case, probes: tuple[str, ...]) -> Iterator[tuple[str, Response]]:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..case import Case, at, excerpt, gathered, is_dialects_own, json_of
-from ..gemini import Array, Candidate, GeminiStream
-from ..generation import dialect_of
-from ..registry import active, passive
-from ..stream import SENTINEL, Stream
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.gemini import Array, Candidate, GeminiStream
+from ..reading.generation import dialect_of
+from ..reading.http import Response
+from ..reading.stream import SENTINEL, Stream
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

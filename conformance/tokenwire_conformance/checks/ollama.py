@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ..case import Case, at, excerpt, gathered
-from ..lines import JSON_LINES, JSONLine, Lines
-from ..registry import active, passive
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, excerpt, gathered
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.lines import JSON_LINES, JSONLine, Lines
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..case import Case, at_frame
-from ..registry import active, passive
-from ..socket_findings import last_frame, noted
-from ..socket_talk import ENDING
-from ..sockets import Socket
-from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at_frame
+from ..judging.registry import active, passive
+from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..probes.socket_talk import ENDING
+from ..reading.sockets import Socket
+from .findings import last_frame, noted
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

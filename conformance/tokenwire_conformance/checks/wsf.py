@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..case import Case, at_frame
-from ..registry import active, passive
-from ..socket_findings import answered, instead, last_frame, not_taken, noted, pong_of
-from ..sockets import BINARY, Socket
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at_frame
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..reading.frames import BINARY
+from ..reading.sockets import Socket
+from .findings import answered, instead, last_frame, not_taken, noted, pong_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -7,13 +7,13 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
 
-from ..case import Case, at, at_frame, excerpt, json_of
-from ..registry import active, passive
-from ..socket_findings import BUSY
-from ..socket_probes import FOREIGN_ORIGIN
-from ..sockets import Socket
-from ..transcript import Response
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, at_frame, excerpt, json_of
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..probes.websocket import FOREIGN_ORIGIN
+from ..reading.http import Response
+from ..reading.sockets import Socket
+from .findings import BUSY
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

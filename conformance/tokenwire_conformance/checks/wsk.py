@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..case import Case, at_frame
-from ..registry import active, passive
-from ..socket_findings import instead, last_frame
-from ..socket_probes import IDLE
-from ..sockets import CLOSE, PING, PONG, TEXT, Frame, Socket
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at_frame
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..probes.sessions import IDLE
+from ..reading.frames import CLOSE, PING, PONG, TEXT, Frame
+from ..reading.sockets import Socket
+from .findings import instead, last_frame
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

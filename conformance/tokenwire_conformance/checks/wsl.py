@@ -15,14 +15,16 @@ from typing import Any
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 
-from ..case import Case, at, at_frame, excerpt
-from ..registry import active, passive
-from ..responses import TERMINALS
-from ..socket_findings import answered, instead, last_frame
-from ..socket_probes import NONSENSE
-from ..sockets import TEXT, Message, Socket
-from ..stream import Stream
-from ..verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at, at_frame, excerpt
+from ..judging.registry import active, passive
+from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
+from ..probes.sessions import NONSENSE
+from ..reading.frames import TEXT
+from ..reading.messages import Message
+from ..reading.responses import TERMINALS
+from ..reading.sockets import Socket
+from ..reading.stream import Stream
+from .findings import answered, instead, last_frame
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

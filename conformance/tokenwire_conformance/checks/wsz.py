@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ..case import Case, at
-from ..registry import active, passive
-from ..socket_findings import BUSY, answered, instead, last_frame, not_taken, noted
-from ..socket_probes import BOMB_SIZE
-from ..sockets import TEXT, Extension, Socket, window_bits
-from ..verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import Case, at
+from ..judging.registry import active, passive
+from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..probes.deflate import BOMB_SIZE
+from ..reading.deflate import Extension, window_bits
+from ..reading.frames import TEXT
+from ..reading.sockets import Socket
+from .findings import BUSY, answered, instead, last_frame, not_taken, noted
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -155,7 +155,7 @@ class Traceback(Seams):
         return replace(reply, body=json.dumps(body).encode())
 
 
-@fault("no-retry-after", trips="err.retry-after")
+@fault("no-retry-after", trips="err.retry-after", stages="err.retry-after")
 class NoRetryAfter(Seams):
     def reply(self, call: Call, reply: Reply) -> Reply:
         return replace(reply, status=429) if _code(reply) == "context_length_exceeded" else reply

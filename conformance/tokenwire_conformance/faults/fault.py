@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
-from ..registry import GROUPS
-from ..talk import Transport
+from ..judging.registry import GROUPS
+from ..probes.talk import Transport
 
 __all__ = [
     "FAULTS",
@@ -40,6 +41,8 @@ class Fault:
 
     :ivar trips: ids of the checks that it must trip, and no others.
     :ivar dialect: the dialect under which it shows.
+    :ivar stages: those of the checks that judge what a sound endpoint need not do at all, so that the clean one gives
+        them nothing to pass: the fault does it, and does it wrong.
     """
 
     id: str
@@ -47,33 +50,33 @@ class Fault:
     seams: Callable[[], Seams]
     dialect: str = "openai-chat"
     transport: Transport = "http/1.1"
+    stages: frozenset[str] = frozenset()
 
 
 FAULTS: dict[str, Fault] = {}
 
 
-def fault(id: str, *, trips: str, dialect: str = "openai-chat") -> Callable[[type[Seams]], type[Seams]]:  # noqa: A002
-    """Declares a fault. `trips`: check ids, separated by blanks."""
+def fault(
+    id: str,  # noqa: A002 - what it is called
+    *,
+    trips: str,
+    dialect: str = "openai-chat",
+    stages: str = "",
+    transport: Transport = "http/1.1",
+) -> Callable[[type[Seams]], type[Seams]]:
+    """Declares a fault. `trips` and `stages`: check ids, separated by blanks."""
 
     def declare(seams: type[Seams]) -> type[Seams]:
         if id in FAULTS:
             raise ValueError(f"the fault id {id} is taken")
-        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect)
+        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()))
         return seams
 
     return declare
 
 
-def socket_fault(id: str, *, trips: str, dialect: str = "holysheep") -> Callable[[type[Seams]], type[Seams]]:  # noqa: A002
-    """Declares a fault that shows over WebSocket. `trips`: check ids, separated by blanks."""
-
-    def declare(seams: type[Seams]) -> type[Seams]:
-        if id in FAULTS:
-            raise ValueError(f"the fault id {id} is taken")
-        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, "websocket")
-        return seams
-
-    return declare
+#: Declares a fault that shows over WebSocket.
+socket_fault = partial(fault, dialect="holysheep", transport="websocket")
 
 
 def all_faults() -> dict[str, Fault]:

@@ -217,7 +217,7 @@ class LieGzip(Seams):
         return replace(reply, pieces=[Piece(0.0, b"data: this is not gzip\n\n")])
 
 
-@fault("no-vary", trips="http.vary", dialect="eventsource")
+@fault("no-vary", trips="http.vary", stages="http.vary", dialect="eventsource")
 class NoVary(Seams):
     def reply(self, call: Call, reply: Reply) -> Reply:
         return reply.with_header("Vary", None).with_header("Cache-Control", "no-cache")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenwire.endpoint import Call, Seams
 
-from ..talk import RESPONSES_LIMIT
+from ..probes.asking import RESPONSES_LIMIT
 from .err import fails
 from .fault import closes, fault, wants_tools
 

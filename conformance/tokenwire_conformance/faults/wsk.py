@@ -25,7 +25,7 @@ class WrongPayload(Editing):
         yield frame.with_payload(frame.payload[:100]) if frame.opcode == PONG else frame
 
 
-@socket_fault("pong-after-answer", trips="wsk.pong-latency")
+@socket_fault("pong-after-answer", trips="wsk.pong-latency", stages="wsk.pong-latency")
 class PongAfterAnswer(Editing):
     """Nothing is read while an answer runs, and this one takes its time before its last word."""
 
@@ -79,7 +79,7 @@ class NoPingTimeout(Seams):
     ping_timeout = inf
 
 
-@socket_fault("1011-in-prefill", trips="wsk.long-prefill")
+@socket_fault("1011-in-prefill", trips="wsk.long-prefill", stages="wsk.long-prefill")
 class PrefillTakenForDeath(Editing):
     """An answer takes a minute to begin, and nobody reads the pongs meanwhile."""
 

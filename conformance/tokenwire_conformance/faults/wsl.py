@@ -11,8 +11,8 @@ from typing import Any
 
 from tokenwire.endpoint import Call, Seams, Turn
 
-from ..socket_probes import NO_SUCH_RESPONSE, TOO_BIG
-from ..talk import RESPONSES_LIMIT
+from ..probes.asking import RESPONSES_LIMIT
+from ..probes.sessions import NO_SUCH_RESPONSE, TOO_BIG
 from .editing import TEXT, Editing, RawFrame
 from .fault import socket_fault
 

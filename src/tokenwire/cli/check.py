@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,10 +30,10 @@ from .screen import Screen
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from tokenwire_conformance.registry import Check
-    from tokenwire_conformance.report import Report
+    from tokenwire_conformance.judging.registry import Check
+    from tokenwire_conformance.probes.talk import Plan, Probe, Transport
+    from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import Given
-    from tokenwire_conformance.talk import Plan, Probe, Transport
 
 __all__ = ["add_format_options", "add_parser", "print_reports", "run"]
 
@@ -55,6 +55,8 @@ examples:
 
 
 def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    from tokenwire_conformance.probes.asking import ASKING, SPOKEN
+
     parser = subparsers.add_parser(
         "check",
         help="judge an endpoint",
@@ -69,9 +71,8 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--dialect",
         metavar="NAME",
-        help="openai-chat, openai-completions, openai-responses, anthropic-messages, mistral, cohere-v2, gemini, "
-        "ollama or eventsource (by default as the URL has it, else openai-chat); for a ws or wss URL any that is "
-        "spoken over WebSocket (else holysheep), or raw for one that is not known",
+        help=f"{_listed(ASKING)} (by default as the URL has it, else openai-chat); for a ws or wss URL "
+        f"{_listed([*SPOKEN, 'raw'])} (by default as the URL has it, else holysheep; raw is for one that is not known)",
     )
     parser.add_argument("--model", metavar="NAME", help="the model to ask; by default the first that is listed")
     parser.add_argument(
@@ -94,6 +95,11 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     add_format_options(parser)
 
 
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}"
+
+
 def add_format_options(parser: argparse.ArgumentParser) -> None:
     """Which checks, and how their verdicts are told."""
     parser.add_argument("--only", metavar="ID", action="append", default=[], help="checks whose id begins so")
@@ -103,11 +109,11 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.case import Case
-    from tokenwire_conformance.judge import judge_all, select
-    from tokenwire_conformance.report import Report
+    from tokenwire_conformance.judging.case import Case
+    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.probes.wire import SocketWire
+    from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import choose_probes, make_probes
-    from tokenwire_conformance.wire import SocketWire
 
     if args.format == "junit":
         need("--format junit")
@@ -155,17 +161,17 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
     """
+    from tokenwire_conformance.probes.asking import ASKING, PROMPTED
     from tokenwire_conformance.run import transports_of
-    from tokenwire_conformance.talk import ASKED
 
     if url is not None:
         if url.lower().startswith(("ws:", "wss:")):
             return [("websocket", dialect_named(dialect or _spoken_at(url)))]
         guessed = guess_dialect(url).dialect
-        return [("http/1.1", dialect_named(dialect or (guessed if guessed in ASKED else "openai-chat")))]
+        return [("http/1.1", dialect_named(dialect or (guessed if guessed in PROMPTED else "openai-chat")))]
     if dialect is not None:
         named = dialect_named(dialect)
-        return [("http/1.1" if named.name in ASKED or named.opening is None else "websocket", named)]
+        return [("http/1.1" if named.name in ASKING or named.opening is None else "websocket", named)]
     both: list[tuple[Transport, Dialect]] = [
         ("http/1.1", dialect_named("openai-chat")),
         ("websocket", dialect_named("holysheep")),
@@ -186,7 +192,7 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
 
 def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
     """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
-    from tokenwire_conformance.talk import Plan
+    from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
     fields = header_fields(args.header)
@@ -210,8 +216,10 @@ def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, d
 
 def print_reports(reports: Sequence[Report], form: str) -> int:
     """Prints the verdicts and returns the exit code that they make."""
-    from tokenwire_conformance.report import as_json, as_junit, as_text
-    from tokenwire_conformance.verdict import exit_code
+    from tokenwire_conformance.judging.verdict import exit_code
+    from tokenwire_conformance.reports.json import as_json
+    from tokenwire_conformance.reports.junit import as_junit
+    from tokenwire_conformance.reports.text import as_text
 
     if form == "json":
         sys.stdout.write(as_json(reports))

@@ -41,10 +41,10 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.case import Case
-    from tokenwire_conformance.judge import judge_all, select
-    from tokenwire_conformance.report import Report
-    from tokenwire_conformance.transcript import Transcript
+    from tokenwire_conformance.judging.case import Case
+    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.reading.transcript import Transcript
+    from tokenwire_conformance.reports.report import Report
 
     if args.format == "junit":
         need("--format junit")

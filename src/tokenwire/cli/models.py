@@ -26,9 +26,9 @@ def first_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str
     :raises ConnectionFailed: when there is no connection.
     :raises LocalProtocolError: when it lists none; the message says what it answered.
     """
+    from tokenwire_conformance.probes.talk import Plan
+    from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.run import first_model as ask
-    from tokenwire_conformance.talk import Plan
-    from tokenwire_conformance.wire import SocketWire
 
     websocket = url.lower().startswith(("ws:", "wss:"))
     target = parse_url(endpoint_url(url, dialect, {"model": "unknown"}), websocket=websocket)

@@ -1,0 +1,115 @@
+"""What the checks of this group share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...judging.case import Case, at, json_of, not_whole
+from ...judging.verdict import Evidence, Inconclusive, NotApplicable
+from ...reading.chat import ChatStream, Choice
+from ...reading.http import Response
+from ...reading.stream import Payload
+
+DESCRIPTION = "OpenAI API description, chat streaming"
+
+
+def offsets_of(items: Sequence[Payload] | Sequence[Choice]) -> list[int]:
+    return [item.offset for item in items]
+
+
+def has_choices(chat: ChatStream) -> bool:
+    return bool(chat.choices)
+
+
+def kind_of(value: Any) -> str:
+    """What JSON calls it."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    kinds: dict[type, str] = {int: "a number", float: "a number", str: "a string", list: "an array", dict: "an object"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+def brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= 60 else text[:60] + "…"
+
+
+def whole_chat(case: Case, probe: str) -> ChatStream:
+    """The chat stream that a probe got, come to its end without an error.
+
+    :raises Inconclusive: when it did not.
+    """
+    chat = case.chat(probe)
+    if not chat.judged_to_the_end:
+        raise not_whole(probe, chat.response)
+    return chat
+
+
+def at_end(chat: ChatStream) -> Evidence:
+    return at(chat.response, content=chat.chunks[-1].offset)
+
+
+@dataclass(slots=True)
+class Call:
+    """One tool call: its deltas, each with the choice that it came in.
+
+    A new id begins a new call, even under an index that is taken: that is a breach of its own.
+    """
+
+    choice: int
+    index: Any
+    id: str = ""
+    deltas: list[tuple[Choice, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        return f"tool call {self.index}" if self.index is not None else "a tool call"
+
+
+def calls_of(chat: ChatStream) -> list[Call]:
+    calls: list[Call] = []
+    current: dict[tuple[int, int | None], Call] = {}
+    for choice in chat.choices:
+        for delta in choice.tool_calls:
+            index = delta.get("index")
+            key = (choice.number, index if type(index) is int else None)
+            call = current.get(key)
+            given = text_of(delta.get("id"))
+            if call is None or (given and call.id and given != call.id):
+                call = current[key] = Call(*key)
+                calls.append(call)
+            call.id = call.id or given
+            call.deltas.append((choice, delta))
+    return calls
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def tools_chat(case: Case) -> ChatStream:
+    """The answer to the probe of tools.
+
+    :raises NotApplicable: when the model called none.
+    """
+    chat = whole_chat(case, "tools")
+    if not calls_of(chat):
+        raise NotApplicable("the model called no tool")
+    return chat
+
+
+def message_of(response: Response) -> dict[str, Any]:
+    """The message of an answer that is not streamed.
+
+    :raises Inconclusive: when it has none.
+    """
+    value = json_of(response)
+    choices = value.get("choices") if isinstance(value, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if not isinstance(message, dict):
+        raise Inconclusive("the answer without streaming has no message")
+    return message

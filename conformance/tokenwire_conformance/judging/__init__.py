@@ -1,0 +1,1 @@
+"""What a check is, what it is given, and what becomes of its findings."""

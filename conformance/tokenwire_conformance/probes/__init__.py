@@ -1,0 +1,1 @@
+"""Asking an endpoint: the wire, the talk, and the probes over HTTP and WebSocket."""

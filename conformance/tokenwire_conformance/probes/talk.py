@@ -1,0 +1,388 @@
+"""What a probe is: a scripted exchange with an endpoint, which is one connection and becomes one transcript.
+
+A probe costs the endpoint a request, so there are few, and their number and kind are told beforehand. A probe only
+asks and keeps what comes; what it means is for the checks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal
+
+from tokenwire._version import __version__
+from tokenwire.dialects import Dialect
+from tokenwire.dialects.dialect import Prompt, Tool
+from tokenwire.errors import LocalProtocolError
+from tokenwire.protocol.url import Target
+from tokenwire.recording import Entry, Recording, Redactor
+from tokenwire.secrecy import Secrets
+
+from ..reading.transcript import Transcript
+from .asking import PROMPTED, Asking, asking_of, base_of, named_in, whole_in
+from .wire import Wire
+
+__all__ = [
+    "CLOSING",
+    "NO_SUCH_MODEL",
+    "PATIENCE",
+    "PROBES",
+    "QUESTION",
+    "QUIET",
+    "SHORT_PATIENCE",
+    "Asked",
+    "Cost",
+    "Plan",
+    "Probe",
+    "Talk",
+    "Transport",
+    "all_probes",
+    "probe",
+    "probes_for",
+    "run_probe",
+]
+
+#: "generation" where the endpoint has to generate, "refusal" where a sound one refuses before that, "none" where no
+#: model is asked.
+Cost = Literal["generation", "refusal", "none"]
+
+Transport = Literal["http/1.1", "websocket"]
+
+#: Seconds that a probe waits for an answer. Models that think or load take their time.
+PATIENCE = 60.0
+
+#: Seconds for an answer that costs the endpoint no generation, and after which silence is a finding.
+SHORT_PATIENCE = 8.0
+
+#: A model that nobody has.
+NO_SUCH_MODEL = "no-such-model-7f3a"
+
+#: Seconds after a response in which bytes that do not belong there would show.
+QUIET = 0.3
+
+#: Seconds in which an endpoint that was asked to close must have done it.
+CLOSING = 2.0
+
+#: What is asked. The answer is short, and comes back with characters of two, three and four bytes.
+QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a model, in the dialect's words: where, and the body."""
+
+    path: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whom to ask, and as whom.
+
+    :ivar failing_model: a model that fails within its stream; empty where there is none.
+    :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
+    """
+
+    target: Target
+    dialect: Dialect
+    model: str = ""
+    key: str | None = field(default=None, repr=False)
+    fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
+    failing_model: str = ""
+    cut_model: str = ""
+
+    @property
+    def secrets(self) -> Secrets:
+        """What no transcript may show."""
+        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
+
+    @property
+    def asking(self) -> Asking:
+        """How the dialect is asked."""
+        return asking_of(self.dialect.name)
+
+    @property
+    def base_path(self) -> str:
+        """The beginning of the path, before what the dialect has there: `/v1`, `/v1beta`, `/api`."""
+        return base_of(self.target.path)
+
+    @property
+    def models_path(self) -> str:
+        """Where the endpoint lists its models, beside the path that is probed."""
+        return self.base_path + self.asking.models
+
+    @property
+    def nowhere(self) -> str:
+        """A path beside it at which nothing should be."""
+        return self.base_path + "/no-such-path"
+
+    @property
+    def key_field(self) -> str:
+        """The field that carries a key, in lower case."""
+        return next(iter(self.dialect.key_fields("")))
+
+    def ask(
+        self,
+        text: str = QUESTION,
+        *,
+        stream: bool = False,
+        max_tokens: int = 48,
+        tools: Sequence[Tool] = (),
+        model: str | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> Asked:
+        """A question to a model. A short answer is enough: every token costs somebody something.
+
+        :param model: another one than ours.
+        :param more: members of the body besides.
+        :raises LocalProtocolError: where neither the path nor the body of such a question can name another model.
+        """
+        asking, named = self.asking, self.model if model is None else model
+        limit = max(max_tokens, asking.least_tokens)
+        asked = self.dialect.ask(Prompt(text, named, max_tokens=limit, tools=tools))
+        completed = self.dialect.body(asked)
+        body = {member: completed[member] for member in asked if member in completed}
+        body |= completed if stream else asking.whole
+        if tools:
+            body |= asking.call_tools
+        path = self.target.path
+        if model is not None and body.get("model") != model:
+            path = self._path_naming(model)
+        if not stream:
+            path = whole_in(path, self.dialect)
+        return Asked(path, json.dumps({**body, **(more or {})}, ensure_ascii=False).encode())
+
+    def _path_naming(self, model: str) -> str:
+        path = named_in(self.target.path, self.dialect, model)
+        if path is None:
+            raise LocalProtocolError(
+                f"no model but that of the URL can be asked: {self.dialect.name} names the model in the path, and"
+                f" {self.target.path} has no place for it. Give a URL that ends like {self.dialect.path}, or leave out"
+                " the checks that ask another model (--skip)"
+            )
+        return path
+
+    def request(
+        self,
+        method: str = "POST",
+        *,
+        asked: Asked | None = None,
+        path: str | None = None,
+        body: bytes | None = None,
+        version: str = "1.1",
+        key: str | Literal["ours"] | None = "ours",
+        scheme: str = "Bearer",
+        change: Mapping[str, str | None] | None = None,
+        length: bool = True,
+    ) -> bytes:
+        """A request as bytes, written by hand so that it can be wrong on purpose.
+
+        :param asked: gives the path and the body.
+        :param key: another key than ours; None for none.
+        :param change: fields to set, or to leave out with None. Names are written as given.
+        :param length: whether Content-Length is added.
+        """
+        if asked is not None:
+            path, body = asked.path, asked.body
+        token = self.key if key == "ours" else key
+        fields: dict[str, str | None] = {
+            "Host": self.target.authority,
+            "User-Agent": f"tokenwire-check/{__version__}",
+            "Accept": "text/event-stream" if method == "GET" and path is None else "*/*",
+            "Accept-Encoding": "identity",
+            **{name.title(): value for name, value in self.dialect.fields.items()},
+            **(self._key_fields(token, scheme) if token else {}),
+            **({"Content-Type": "application/json"} if body is not None else {}),
+            **({"Content-Length": str(len(body))} if body is not None and length else {}),
+            **dict(self.fields),
+        }
+        changed = {name.lower() for name in change or {}}
+        kept = [(name, value) for name, value in fields.items() if name.lower() not in changed]
+        lines = [f"{method} {path or self.target.path} HTTP/{version}"]
+        lines += [f"{name}: {value}" for name, value in [*kept, *(change or {}).items()] if value is not None]
+        return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+    def _key_fields(self, token: str, scheme: str) -> dict[str, str]:
+        fields = self.dialect.key_fields(token)
+        return {name.title(): value.replace("Bearer ", f"{scheme} ", 1) for name, value in fields.items()}
+
+
+class Talk:
+    """One probe's connection: what it sends and reads becomes the transcript."""
+
+    transport: Transport = "http/1.1"
+
+    def __init__(self, name: str, wire: Wire, plan: Plan) -> None:
+        self.name = name
+        self.plan = plan
+        self._wire = wire
+        #: What has gone over the wire so far, as it was. It grows.
+        self.transcript = Transcript(name, Recording({}, []))
+        self._zero = wire.now()
+        self._over = False
+
+    def now(self) -> float:
+        """Seconds on the wire's clock."""
+        return self._wire.now()
+
+    @property
+    def over(self) -> bool:
+        """The endpoint has ended the connection."""
+        return self._over
+
+    def connect(self) -> None:
+        self._wire.connect()
+        self._zero = self._wire.now()
+        self._note("connected")
+
+    def send(self, data: bytes, *, piece: int = 0, over_seconds: float = 0.0) -> None:
+        """Sends bytes, at once or in pieces spread over a time."""
+        if self._over:
+            return
+        pieces = [data[at : at + piece] for at in range(0, len(data), piece)] if piece else [data]
+        for part in pieces:
+            self._note(">", part)
+            if not self._wire.send(part):
+                break
+            if over_seconds:
+                self._wire.sleep(over_seconds / len(pieces))
+
+    def read(self, until: Callable[[Transcript], bool], patience: float = PATIENCE) -> bool:
+        """Reads until the transcript is as wanted; False when the connection ended or the patience did."""
+        deadline = self._wire.now() + patience
+        while not self._over:
+            if until(self.transcript):
+                return True
+            left = deadline - self._wire.now()
+            if left <= 0:
+                return False
+            self._receive(left)
+        return until(self.transcript)
+
+    def read_answers(self, count: int = 1, patience: float = PATIENCE) -> bool:
+        """Reads until so many responses are complete."""
+        return self.read(lambda transcript: _complete(transcript) >= count, patience)
+
+    def read_for(self, seconds: float) -> None:
+        """Reads whatever comes within a time."""
+        self.read(lambda _: False, seconds)
+
+    def drain(self) -> bool:
+        """Has the endpoint shut down, where that is in our power."""
+        return self._wire.drain()
+
+    def finish(self, secrets: Secrets) -> Transcript:
+        """Closes the connection; the transcript, without the secrets."""
+        if not self._over:
+            self._note("left open" if _complete(self.transcript) else "closed by us")
+            self._wire.close()
+        redactor = Redactor(secrets)
+        entries = [
+            kept for entry in self.transcript.recording.entries for kept in redactor.feed(entry)
+        ] + redactor.flush()
+        return Transcript(
+            self.name,
+            Recording({"transport": self.transport, "probe": self.name, "dialect": self.plan.dialect.name}, entries),
+        )
+
+    def _receive(self, timeout: float) -> None:
+        try:
+            data = self._wire.receive(timeout)
+        except ConnectionResetError:
+            self._end("reset")
+            return
+        if data is None:
+            return
+        if data:
+            self._note("<", data)
+        else:
+            self._end("eof")
+
+    def _end(self, how: str) -> None:
+        self._over = True
+        self._note(how)
+        self._wire.close()
+
+    def _note(self, kind: str, data: bytes = b"") -> None:
+        self.transcript.add(Entry(self._wire.now() - self._zero, kind, data))
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One scripted exchange.
+
+    :ivar dialects: for which it is made; over WebSocket none stands for all.
+    :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
+    :ivar other_model: it asks for another model than the plain question does.
+    """
+
+    name: str
+    cost: Cost
+    about: str
+    script: Callable[[Any], None]
+    dialects: Sequence[str] = ()
+    talk: type[Talk] = Talk
+    transport: Transport = "http/1.1"
+    slow: bool = False
+    other_model: bool = False
+
+
+PROBES: dict[str, Probe] = {}
+
+
+def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/1.1") -> list[Probe]:
+    """The probes of those names that fit, in the order in which they are made."""
+    all_probes()
+    wanted = set(names)
+    return [
+        probe
+        for probe in PROBES.values()
+        if probe.name in wanted and probe.transport == transport and (not probe.dialects or dialect in probe.dialects)
+    ]
+
+
+@cache
+def all_probes() -> dict[str, Probe]:
+    """All probes by name, in the order in which they are made."""
+    for module in ("http", "websocket", "deflate", "sessions"):
+        import_module(f".{module}", __package__)
+    return PROBES
+
+
+def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
+    """Makes one probe.
+
+    :raises ConnectionFailed: when there is no connection.
+    """
+    talk = probe.talk(probe.name, wire, plan)
+    talk.connect()
+    probe.script(talk)
+    return talk.finish(plan.secrets)
+
+
+def probe(
+    name: str,
+    cost: Cost,
+    about: str,
+    *dialects: str,
+    beside: Transport = "http/1.1",
+    other_model: bool = False,
+) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
+    """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
+
+    :param beside: the transport of the probes among which it is made.
+    :param other_model: it asks for another model than the plain question does.
+    """
+
+    def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
+        PROBES[name] = Probe(name, cost, about, script, dialects or PROMPTED, transport=beside, other_model=other_model)
+        return script
+
+    return declare
+
+
+def _complete(transcript: Transcript) -> int:
+    return sum(response.complete for response in transcript.responses)

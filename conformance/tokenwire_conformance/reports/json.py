@@ -1,0 +1,33 @@
+"""A report as JSON, for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tokenwire._version import __version__
+from tokenwire.secrecy import escaped
+
+from ..judging.verdict import exit_code
+from .report import Report, summary
+
+__all__ = ["as_json"]
+
+
+def as_json(reports: Sequence[Report]) -> str:
+    """One object for all. Where there are several targets, each result says in `target` which one it is of."""
+    results: list[Mapping[str, Any]] = [
+        {**result.as_json(), **({"target": report.target} if len(reports) > 1 else {})}
+        for report in reports
+        for result in report.results
+    ]
+    everything = [result for report in reports for result in report.results]
+    document = {
+        "tool": {"name": "tokenwire", "version": __version__},
+        "target": ", ".join(report.target for report in reports),
+        "results": results,
+        "summary": summary(everything),
+        "exit_code": exit_code(everything),
+    }
+    return escaped(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
