@@ -123,6 +123,8 @@ class GeminiInteractionsDecoder(JSONDecoder):
         self._odd.members(value, _MEMBERS)
         kind = word(value.get("event_type")) or message.event
         events = self._event(kind, value, raw, cursor)
+        if events is None and not kind:
+            return None
         if events is None:
             self._odd.take()  # the `Other` has the whole message
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind

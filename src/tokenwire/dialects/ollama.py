@@ -16,7 +16,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, is_true
+from .values import bare_error, error_fields, is_true
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
 
@@ -60,8 +60,8 @@ class OllamaDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
         done = is_true(value.get("done"))
-        if not fields and "message" not in value and "response" not in value and not done:
-            return None  # the progress of a download, or of an image
+        if not fields and (bare_error(value) or not (done or "message" in value or "response" in value)):
+            return None  # an error, the progress of a download, or of an image
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
             self._odd.members(said, _MESSAGE)
