@@ -173,7 +173,7 @@ def _named(value: dict[str, Any], message: Message) -> list[tuple[str, dict[str,
     named: list[tuple[str, dict[str, Any]]] = []
     for name in CONVERSE_EVENTS:
         body = object_of(value.get(name), "message" if name.endswith("Exception") else "")
-        if body or (body == {} and name in value):
+        if body is not None and value.get(name) is not None:
             named.append((name, body))
     return named
 
