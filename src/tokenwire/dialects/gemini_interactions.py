@@ -18,9 +18,9 @@ from .events import BlockKind, Error, Finish, FinishReason, Other, Start, Stream
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
+from .refusals import refusal_in
 from .values import (
     arguments_of,
-    bare_error,
     error_fields,
     index_of,
     json_text,
@@ -340,7 +340,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events += self._blocks.close_all(raw, cursor)
         status = self._odd.name(interaction.get("status"), "status")
         reason = _REASONS.get(status, "other")
-        failure = error_fields(interaction) or bare_error({"errors": interaction.get("errors")})
+        failure = error_fields(interaction) or refusal_in({"errors": interaction.get("errors")})
         if status == "failed":
             events.append(self._error(failure or {"message": "failed"}, raw, cursor))
         elif failure:

@@ -20,7 +20,8 @@ from .dialect import Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
-from .values import bare_error, error_fields, is_true, mapping, member, word
+from .refusals import refusal_in
+from .values import error_fields, is_true, mapping, member, word
 
 __all__ = ["GEMINI_LIVE", "GeminiLiveDecoder"]
 
@@ -58,7 +59,7 @@ class GeminiLiveDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
         known = [name for name in _MESSAGE if name in value]
-        fields = error_fields(value) or ({} if known else bare_error(value) or (value if "code" in value else {}))
+        fields = error_fields(value) or ({} if known else refusal_in(value) or (value if "code" in value else {}))
         contents = self._odd.objects(value.get("serverContent"), "serverContent", "modelTurn")
         events = self._start(value, raw)
         for content in contents:

@@ -12,8 +12,8 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Other, StreamEvent
 from .odd import Odd
+from .refusals import refusal_in
 from .values import (
-    bare_error,
     error_code,
     error_fields,
     error_in_words,
@@ -122,12 +122,12 @@ class JSONDecoder(ABC):
     def _error_beside(self, value: dict[str, Any], message: Message, *, known: bool) -> list[StreamEvent]:
         """The error of a message that was read for something else, or that is none of the dialect. A message of a type
         that the dialect does not know may tell of an error that is not the answer's: it stays an `Other`."""
-        kind = value.get("type") or value.get("event_type") or "error"
+        kind = value.get("type") or value.get("event_type") or value.get("jsonrpc") or "error"
         fields: dict[str, Any] = {}
         if message.event == "error":
             fields = error_fields(value) or value
-        elif known or kind == "error":
-            fields = error_fields(value) or ({} if known else bare_error(value))
+        elif known or kind == "error" or "title" in value:  # which problem details have beside a type of their own
+            fields = error_fields(value) or ({} if known else refusal_in(value, alone=not message.event))
         return self._said_error(fields, message.data, self._cursor(value, message)) if fields else []
 
     def _said_error(self, fields: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:

@@ -16,7 +16,8 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import bare_error, error_fields, is_true
+from .refusals import refusal_in
+from .values import error_fields, is_true
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
 
@@ -60,7 +61,7 @@ class OllamaDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
         done = is_true(value.get("done"))
-        if not fields and (bare_error(value) or not (done or "message" in value or "response" in value)):
+        if not fields and (refusal_in(value) or not (done or "message" in value or "response" in value)):
             return None  # an error, the progress of a download, or of an image
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):

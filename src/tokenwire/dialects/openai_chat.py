@@ -19,13 +19,14 @@ from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
 from .json_decoder import CALL_CUT, GARBLED, incomplete, prefixed_twice
 from .values import (
-    bare_error,
     error_code,
     error_fields,
     error_in_words,
     error_message,
     index_of,
     items_of,
+    json_text,
+    listed,
     mapping,
     object_of,
     value_of,
@@ -185,7 +186,14 @@ def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
     reply = mapping(chunk.get("base_resp"))
     if reply.get("status_code") not in (None, 0):
         return {"code": reply["status_code"], "message": reply.get("status_msg")}
-    return {} if "choices" in chunk or "response" in chunk or "usage" in chunk else bare_error(chunk)
+    if "choices" in chunk or "response" in chunk or "usage" in chunk:
+        return {}
+    if errors := listed(chunk.get("errors")):
+        return errors[0] if len(errors) == 1 else {"message": json_text(errors)}
+    message, code = word(chunk.get("message")), error_code(chunk, "code", "status_code", "status")
+    if message and code:
+        return {"code": code, "message": message}
+    return {"message": chunk["detail"]} if word(chunk.get("detail")) else {}
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:

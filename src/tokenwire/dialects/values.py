@@ -20,7 +20,6 @@ from .surrogates import whole
 
 __all__ = [
     "arguments_of",
-    "bare_error",
     "error_code",
     "error_fields",
     "error_in_words",
@@ -236,7 +235,8 @@ def json_text(value: Any) -> str:
 def error_fields(body: Any) -> dict[str, Any]:
     """The error object of a message or of the body of a refusal; empty where there is none.
 
-    Shapes seen: {"error": {…}}, {"error": "words"}, {"object": "error", "message": …}, {"type": "error", "message": …}.
+    Shapes seen: {"error": {…}}, {"error": "words"}, {"error": "a name", "message": …} (or "error_description"),
+    {"object": "error", "message": …}, {"type": "error", "message": …}.
     """
     if not isinstance(body, dict):
         return {}
@@ -244,24 +244,14 @@ def error_fields(body: Any) -> dict[str, Any]:
     if isinstance(error, dict) and error:
         return error
     if error:
-        return {"message": error if isinstance(error, str) else json_text(error)}
+        said = word(body.get("message")) or word(body.get("error_description"))
+        words = error if isinstance(error, str) else json_text(error)
+        return {"code": words, "message": said} if said else {"message": words}
     if body.get("object") == "error":
         return body
     if body.get("type") == "error":
         return {name: value for name, value in body.items() if name != "type"}
     return {}
-
-
-def bare_error(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The error object of a message that is none of its dialect and has the words of an error at its top; empty for any
-    other: `{"message": …, "code": …}`, `{"detail": …}`, `{"errors": […]}`."""
-    if errors := listed(body.get("errors")):
-        return errors[0] if len(errors) == 1 else {"message": json_text(errors)}
-    message, code = word(body.get("message")), error_code(body, "code", "status_code", "status")
-    if message and code:
-        return {"code": code, "message": message}
-    detail = body.get("detail")
-    return {"message": detail if isinstance(detail, str) else json_text(detail)} if detail else {}
 
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
