@@ -42,6 +42,7 @@ QUICK = (
 SLOW = (
     "dialects/test_answer.py",
     "dialects/test_decoder.py",
+    "dialects/test_ends.py",
     "dialects/test_every_value.py",
     "dialects/test_invariants.py",
     "dialects/test_nothing_vanishes.py",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
+import ssl
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -153,3 +158,29 @@ def test_a_dialect_loads_when_it_is_named() -> None:
     names = "from tokenwire import DIALECTS; assert 'mcp' in DIALECTS and len(list(DIALECTS)) > 20"
     assert "tokenwire.dialects.mcp" not in loaded_by(names)
     assert "tokenwire.dialects.mcp" in loaded_by(f"{names}; assert DIALECTS['mcp'].name == 'mcp'")
+
+
+def callables(kind: type) -> Iterator[Callable[..., Any]]:
+    """The class, its methods and its properties, as far as they are for users."""
+    yield kind
+    for name, member in inspect.getmembers(kind):
+        member = member.fget if isinstance(member, property) else member
+        if (not name.startswith("_") or name == "__init__") and (
+            inspect.isfunction(member) or inspect.ismethod(member)
+        ):
+            yield member
+
+
+@pytest.mark.parametrize(
+    "name", [it for it in tokenwire.__all__ if isinstance(getattr(tokenwire, it), type | FunctionType)]
+)
+def test_the_annotations_of_all_that_is_exported_can_be_read_at_run_time(name: str) -> None:
+    exported = getattr(tokenwire, name)
+    for it in callables(exported) if isinstance(exported, type) else [exported]:
+        get_type_hints(it)
+
+
+def test_an_annotation_names_the_class_itself_and_not_what_stands_for_it() -> None:
+    assert get_type_hints(tokenwire.stream)["ssl_context"] == ssl.SSLContext | None
+    assert get_type_hints(tokenwire.StreamFailed.__init__)["answer"] is tokenwire.Answer
+    assert get_type_hints(tokenwire.WebSocket.closed.fget)["return"] == tokenwire.Closed | None

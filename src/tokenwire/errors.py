@@ -22,13 +22,17 @@ The first four classes are defined in framing/sse.py, because that file must be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ForwardRef
 
 from .framing.sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, TokenwireError
+from .lazily import Lazily
 
 if TYPE_CHECKING:
     from .dialects.answer import Answer
     from .dialects.events import Error, StreamEvent
+else:  # they are in layers above, and are looked up by whoever reads the annotations at run time
+    _answers, _events = Lazily("tokenwire.dialects.answer"), Lazily("tokenwire.dialects.events")
+    Answer, Error, StreamEvent = map(ForwardRef, ("_answers.Answer", "_events.Error", "_events.StreamEvent"))
 
 __all__ = [
     "BodyTruncated",

@@ -260,6 +260,25 @@ def test_the_processes_of_a_test_hear_ctrl_c_though_the_tests_themselves_do_not(
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="the platform has no SIGHUP")
+def test_what_is_ignored_as_by_nohup_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    def run(_: object) -> int:
+        told.extend(signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM))
+        return 0
+
+    monkeypatch.setattr("tokenwire.cli.replay.run", run)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["replay", "f"]) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert told[0] is signal.SIG_IGN
+    assert callable(told[1])
+
+
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     with replayed("aimock/normal", "recorded") as url:
         process = subprocess.Popen(

@@ -66,6 +66,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [
             event("TEXT_MESSAGE_START", messageId="m"),
             event("TEXT_MESSAGE_CONTENT", messageId="m", delta="a"),
+            event("TEXT_MESSAGE_END", messageId="m"),
             FINISHED,
         ],
         [*text("a"), *STOPPED],

@@ -18,7 +18,7 @@ CHAT = dialect_named("openai-chat")
 
 
 def frames_of(framing: Framing, limit: int = 1000) -> Frames:
-    return frames_for(replace(CHAT, framing=framing, stray_errors=True), "", limit)
+    return frames_for(replace(CHAT, framing=framing), "", limit)
 
 
 def read(frames: Frames, pieces: list[bytes]) -> list[tuple[str, str]]:
@@ -80,11 +80,18 @@ def test_an_error_after_the_events_is_a_message_with_and_without_a_last_line_end
 
 
 @pytest.mark.parametrize(
-    "stream",
-    [b"data: 1\n\n" + PRETTY[:-1], b"data: 1\n\n" + PRETTY[:-1] + b"\n", b"data: 1\n\n}", b'data: 1\n\n{"a":1}'],
+    ("rest", "cut"),
+    [(PRETTY[:-1], True), (PRETTY[:-1] + b"\n", True), (b"{", True), (b"}", False), (b'{"a":1}', False)],
 )
-def test_what_is_no_whole_error_at_the_end_is_none(stream: bytes) -> None:
-    same_always("sse", stream, [("message", "1")], cut=False)
+def test_what_is_no_whole_error_at_the_end_is_none_but_may_have_been_one(rest: bytes, cut: bool) -> None:
+    same_always("sse", b"data: 1\n\n" + rest, [("message", "1")], cut=cut)
+
+
+def test_a_dialect_that_is_no_more_than_the_standard_ignores_and_discards() -> None:
+    for rest in (PRETTY, PRETTY[:-1], b"error: x\n", b"data: 2\n", b"da"):
+        frames = frames_for(replace(CHAT, framing="sse", plain=True), "", 1000)
+        assert read(frames, [b"data: 1\n\n" + rest]) == [("message", "1")]
+        assert not frames.cut
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from urllib.request import getproxies_environment
+
 import pytest
 
-from tokenwire.drivers.route import Route, route_to
+from tokenwire.drivers.opening import Opening
+from tokenwire.drivers.route import Route, proxies_from_environment, route_to, secrets_of_proxies
 from tokenwire.errors import LocalProtocolError
 from tokenwire.protocol.url import parse_url
 
@@ -45,6 +51,78 @@ def test_the_scheme_chooses_the_variable(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert [through(f"{scheme}://model.example") for scheme in ("https", "http", "wss", "ws")] == proxies
+
+
+class OfWindows(Mapping[str, str]):
+    """The environment as Windows has it: names are in upper case, and are found in any."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._values = {name.upper(): value for name, value in environment.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.upper()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+CGI = {"REQUEST_METHOD": "GET"}
+
+#: An environment, and the proxies in it: on a system whose names have a case, and on Windows.
+ENVIRONMENTS: list[tuple[dict[str, str], dict[str, str], dict[str, str]]] = [
+    ({"HTTP_PROXY": "a"}, {"http": "a"}, {"http": "a"}),
+    ({"http_proxy": "a"}, {"http": "a"}, {"http": "a"}),
+    ({"Http_Proxy": "a", "nO_pRoXy": "b"}, {"http": "a", "no": "b"}, {"http": "a", "no": "b"}),
+    ({"HTTP_PROXY": "a", **CGI}, {}, {}),
+    ({"Http_Proxy": "a", **CGI}, {}, {}),
+    ({"http_proxy": "a", **CGI}, {"http": "a"}, {}),
+    ({"HTTP_PROXY": "a", "HTTPS_PROXY": "b", "ALL_PROXY": "c", **CGI}, {"https": "b", "all": "c"},
+     {"https": "b", "all": "c"}),
+    ({"ALL_PROXY": "", "FTP_PROXY": "f"}, {"ftp": "f"}, {"ftp": "f"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("environment", "proxies", "on_windows"), ENVIRONMENTS)
+def test_names_count_in_any_case_but_not_what_a_client_of_a_cgi_set(
+    environment: dict[str, str], proxies: dict[str, str], on_windows: dict[str, str]
+) -> None:
+    assert proxies_from_environment(environment) == proxies
+    assert proxies_from_environment(OfWindows(environment)) == on_windows
+
+
+def test_a_name_in_lower_case_goes_first_and_an_empty_one_hides_the_others() -> None:
+    assert proxies_from_environment({"HTTP_PROXY": "a", "Http_Proxy": "b", "http_proxy": "c"}) == {"http": "c"}
+    assert proxies_from_environment({"http_proxy": "", "HTTP_PROXY": "a", "Http_Proxy": "b"}) == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names have no case there, and urllib asks its registry")
+@pytest.mark.parametrize("environment", [it[0] for it in ENVIRONMENTS])
+def test_the_standard_library_reads_the_environment_alike(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert getproxies_environment() == proxies_from_environment()
+
+
+def test_the_passwords_of_every_variable_are_secret_whichever_is_used() -> None:
+    passwords = [f"pass-word-{number}" for number in range(5)]
+    names = ["HTTPS_PROXY", "https_proxy", "Ftp_Proxy", "HTTP_PROXY", "x_proxy"]
+    urls = [f"http://me:{it}@h:1" for it in passwords[:4]] + [f"me:{passwords[4]}@h:1"]
+    found = secrets_of_proxies({**dict(zip(names, urls, strict=True)), **CGI})
+    assert set(passwords) <= set(found)
+
+
+def test_the_request_knows_the_passwords_of_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    monkeypatch.setenv("Ftp_Proxy", "me:pass-word-1@h:1")
+    opening = Opening("https://h", dialect="openai-chat", json={}, proxy="http://me:pass-word-2@h:1")
+    assert {"pass-word-1", "pass-word-2"} <= set(opening.request.secrets.values)
 
 
 @pytest.mark.parametrize(

@@ -218,12 +218,15 @@ def test_what_a_verb_is_for_and_cannot_write_is_told_before_anything_is_asked(
     assert ("/dev/full" if place is on_a_full_device else str(tmp_path)) in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
 def test_a_verb_that_is_stopped_leaves_what_it_had_recorded(how: signal.Signals, code: int, tmp_path: Path) -> None:
     path = tmp_path / "a.wire.jsonl"
     path.write_text(OLD)
     with background(ReferenceEndpoint(pace=0.05).connection) as port:
         started = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        started += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
         code_of_it = [sys.executable, "-c", started + "from tokenwire.cli import main; sys.exit(main())"]
         arguments = [
             "record",

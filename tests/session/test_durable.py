@@ -772,6 +772,20 @@ def test_a_websocket_closed_in_mid_stream_is_gone_on_with_where_its_code_allows_
         assert run.happened[-1].detail == "by this code the server closed it for good"
 
 
+def test_what_a_message_told_in_secret_stays_secret_over_all_connections() -> None:
+    asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    run = Run("holysheep", "ws://host", json=asked, policy=replace(DEFAULT, interrupted="restart"))
+    peer = Peer(run)
+    run.session.send(json.dumps({"type": "session.update", "api_key": "sk-3kD9fJ2mQ81xLw07"}))
+    peer.say({"type": "content_delta", "content": "a"}, close=1001)
+    assert "sk-3kD9fJ2mQ81xLw07" in run.session.request.secrets.values, "the next recording redacts by these"
+    error = {"type": "error", "error": {"message": "sk-3kD9fJ2mQ81xLw07 is not known"}}
+    Peer(run).say(error)
+    assert "restarting" in run.kinds
+    assert "sk-3kD9fJ2mQ81xLw07" not in str(run.error)
+    assert "is not known" in str(run.error)
+
+
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_websocket_that_ends_without_a_close_is_gone_on_with(reset: bool) -> None:
     asked = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}

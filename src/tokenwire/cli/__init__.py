@@ -80,20 +80,25 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
 @contextmanager
 def _stopped_in_order() -> Iterator[None]:
-    """SIGTERM ends the verb as Ctrl-C does, so that a recording gets its name."""
+    """SIGTERM ends the verb as Ctrl-C does, so that a recording gets its name; so does SIGHUP, where the platform has
+    it, by which a terminal that closes ends what runs in it. What is ignored, as by nohup, stays ignored."""
 
-    def stop(*_: object) -> None:
-        raise Terminated
+    def stop(number: int, _: object) -> None:
+        raise Terminated(number)
 
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        for number in heard:
+            signal.signal(number, stop)
     except ValueError:  # this is not the main thread
-        yield
-        return
+        heard = []
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _never_fail_on_a_character() -> None:

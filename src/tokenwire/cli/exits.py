@@ -30,6 +30,7 @@ UNREACHABLE = 3
 NOTHING_JUDGED = 4
 REFUSED = 5
 PROTOCOL_BROKEN = 6
+HUNG_UP = 129
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
@@ -42,6 +43,7 @@ EXIT_CODES = {
     NOTHING_JUDGED: "nothing was judged",
     REFUSED: "the server refused (another status than 200), or answered with no stream",
     PROTOCOL_BROKEN: "the peer broke the protocol: no HTTP, a cut chunk, a header or an event over the limit",
+    HUNG_UP: "stopped by SIGHUP, as when its terminal closes",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "whatever read the output is gone",
     TERMINATED: "stopped by SIGTERM",
@@ -49,7 +51,14 @@ EXIT_CODES = {
 
 
 class Terminated(BaseException):
-    """SIGTERM came: what is open is closed, as after Ctrl-C."""
+    """SIGTERM or SIGHUP came: what is open is closed, as after Ctrl-C.
+
+    :ivar code: of the exit.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.code: int = 128 + number
 
 
 def complain(message: str) -> None:
@@ -62,7 +71,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
     if isinstance(error, Terminated):
-        return TERMINATED
+        return error.code
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     code, advice = _judged(error)

@@ -59,7 +59,8 @@ class GuardedStream:
 def guarded(arguments: Sequence[str]) -> Iterator[None]:
     """Both streams are guarded, and what the command line has that may be a key is known."""
     streams = sys.stdout, sys.stderr
-    proxies = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    values = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
+    proxies = [value if "//" in value else f"//{value}" for value in values]
     secrets = Secrets() | secrets_in_arguments([*arguments, *proxies])
     guards = [GuardedStream(stream, secrets) for stream in streams]
     sys.stdout, sys.stderr = (cast(TextIO, guard) for guard in guards)

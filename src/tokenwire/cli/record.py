@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         help="keep the wire of one stream in a file",
         description="Asks an endpoint and keeps every read and write with its time, secrets redacted. "
         "The recording is written to FILE.part and gets its name when the connection has ended,"
-        " by SIGTERM or Ctrl-C too.",
+        " by SIGTERM, SIGHUP or Ctrl-C too.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -212,7 +212,8 @@ class A2ADecoder(JSONDecoder):
         if isinstance(update, Task | StatusUpdate) and update.state in _FAILED:
             events.append(self._error({"code": update.state, "message": update.text or update.state}, raw))
         if ends and (self._state.may_end or isinstance(update, StatusUpdate)):
-            events.append(Finish(_REASONS.get(self._state.name, "other"), self._state.name, raw=raw))
+            reason = _REASONS.get(self._state.name, "other")
+            events.append(self._noted(Finish(reason, self._state.name, raw=raw)))
         return events + (self._end(raw, clean=True) if ends else [])
 
     def finished(self) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
-from .json_decoder import JSONDecoder
+from .json_decoder import NOT_ENDED, JSONDecoder
 from .values import (
     arguments_of,
     error_code,
@@ -109,7 +109,7 @@ class AGUIDecoder(JSONDecoder):
 
     def _end_of_chunks(self, raw: str, cursor: str | None) -> list[StreamEvent]:
         address, self._chunked = self._chunked, None
-        return [] if address is None else self._blocks.close(address, raw, cursor)
+        return [] if address is None else self._blocks.break_off(address, raw, cursor)
 
     def _about_a_block(
         self, address: _Address, step: str, value: dict[str, Any], raw: str, cursor: str | None
@@ -251,9 +251,11 @@ class AGUIDecoder(JSONDecoder):
         if reason == "stop" and (outcome.get("pendingToolCallIds") or self._unanswered):
             reason = "tool_calls"
         events = [event for address in list(self._wholes) for event in self._close(address, raw, cursor)]
+        if self._blocks.some_open and reason in ("stop", "tool_calls"):
+            self._missing = NOT_ENDED
         events += self._blocks.close_all(raw, cursor)
         events += self._usage(value, raw, cursor)
-        events.append(Finish(reason, raw_reason, raw=raw, cursor=cursor))
+        events.append(self._noted(Finish(reason, raw_reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
     def _usage(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, JSONDecoder
+from .json_decoder import JSONDecoder
 from .values import error_fields, index_of, word
 
 __all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
@@ -80,10 +80,11 @@ MAX_TOKENS = 4096
 class AnthropicDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `index`."""
 
+    json_events = "message_(start|delta|stop)|content_block_.*"
+
     def __init__(self) -> None:
         super().__init__()
         self._id: str | None = None
-        self._has_reason = False
         self._usage: dict[str, Any] = {}
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
@@ -106,8 +107,6 @@ class AnthropicDecoder(JSONDecoder):
             case "message_delta":
                 return self._message_delta(value, raw, cursor) or None
             case "message_stop":
-                if self._blocks.tools_open and not self._has_reason:
-                    self._missing = CALL_CUT
                 return self._end(raw, cursor, clean=True)
             case "message" if value.get("type"):  # which is also how an event is called that has no name
                 return self._whole(value, raw, cursor)
@@ -118,15 +117,16 @@ class AnthropicDecoder(JSONDecoder):
         """A message that does not come in pieces: the server was not asked for a stream, or does not know any."""
         events = self._message({**message, "usage": None}, raw, cursor)
         events += self._message_delta({"delta": message, "usage": message.get("usage")}, raw, cursor)
-        return events + self._end(raw, cursor, clean=self._has_reason)
+        return events + self._end(raw, cursor, clean=self._why is not None)
 
     def _message(self, message: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The first begins the stream. The same again is a repetition; another one starts over, in new blocks."""
         if self._id is not None and word(message.get("id")) == self._id:
             return [Other("message_start", raw, cursor)]
         events = self._blocks.close_all(raw, cursor)
+        self._blocks.call_cut = False  # the call is made again
         self._id = word(message.get("id"))
-        self._has_reason = False
+        self._why = None
         self._usage = {}
         events.append(Start(self._id, word(message.get("model")), raw, cursor))
         self._odd.members(message, _MESSAGE)
@@ -180,9 +180,8 @@ class AnthropicDecoder(JSONDecoder):
         reason = self._odd.name(delta.get("stop_reason"), "stop_reason")
         events = self._blocks.close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
-        if reason and not self._has_reason:
-            self._has_reason = True
-            events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+        if reason and self._why is None:
+            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
         return events
 
     def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:
@@ -227,7 +226,6 @@ ANTHROPIC_MESSAGES = Dialect(
     continuing=lambda json, text: prefilled(json, text.rstrip()),
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("delta", name) for name in ("text", "thinking", "partial_json")]),
     key_fields=lambda key: {"x-api-key": key},
     fields={"anthropic-version": "2023-06-01"},

@@ -18,7 +18,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, index_of, object_of, word
+from .values import error_fields, index_of, member, object_of, word
 
 __all__ = ["BEDROCK_CONVERSE", "CONVERSE_EVENTS", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
 
@@ -56,6 +56,8 @@ CONVERSE_EVENTS = (
 class BedrockDecoder(JSONDecoder):
     """Decodes one stream. A block is known by its `contentBlockIndex`."""
 
+    json_events = ".*"
+
     def __init__(self) -> None:
         super().__init__()
         self._stopped = False
@@ -66,6 +68,8 @@ class BedrockDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        if "stopReason" in value and "output" in value:
+            return self._whole_answer(value, raw, cursor)
         named = _named(value, message)
         if not named:
             return None
@@ -89,6 +93,17 @@ class BedrockDecoder(JSONDecoder):
             return [self._error({"type": message.event, "message": message.data}, message.data, message.id or None)]
         return super()._not_json(message, error)
 
+    def _whole_answer(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What Converse answers, which does not stream, by the events that would have told it."""
+        self._odd.members(value, ("output", "stopReason", "usage", "metrics"))
+        said = self._odd.object(member(value, "output", "message"), "message")
+        self._odd.members(said, ("role", "content"))
+        told: list[tuple[str, dict[str, Any]]] = [("messageStart", said)]
+        for index, part in enumerate(self._odd.objects(said.get("content"), "content", "text")):
+            told += [(name, {"contentBlockIndex": index, **it}) for name, it in _telling(part)]
+        told += [("messageStop", value), ("metadata", value)]
+        return [event for name, it in told for event in self._event(name, it, raw, cursor) or ()]
+
     def _event(self, name: str, body: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match name:
             case "contentBlockDelta":
@@ -104,7 +119,7 @@ class BedrockDecoder(JSONDecoder):
             case "messageStop" if not self._stopped:
                 self._stopped = True
                 reason = self._odd.name(body.get("stopReason"), "stopReason")
-                finish = Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)
+                finish = self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
                 return [*self._blocks.close_all(raw, cursor), finish]
             case "metadata" if isinstance(body.get("usage"), dict):
                 return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]
@@ -176,6 +191,18 @@ def _named(value: dict[str, Any], message: Message) -> list[tuple[str, dict[str,
         if body is not None and value.get(name) is not None:
             named.append((name, body))
     return named
+
+
+def _telling(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The events of a stream that tell of one part of a content."""
+    tool, reasoning = part.get("toolUse"), member(part, "reasoningContent", "reasoningText")
+    if isinstance(tool, dict):
+        start = {name: it for name, it in tool.items() if name != "input"}
+        delta = {"toolUse": {"input": tool.get("input") or {}}}
+        told = [("contentBlockStart", {"start": {"toolUse": start}}), ("contentBlockDelta", {"delta": delta})]
+    else:
+        told = [("contentBlockDelta", {"delta": part if reasoning is None else {"reasoningContent": reasoning}})]
+    return [*told, ("contentBlockStop", {})]
 
 
 def _index(body: dict[str, Any]) -> int | None:

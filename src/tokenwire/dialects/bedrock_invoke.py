@@ -23,7 +23,7 @@ from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
 from .json_decoder import GARBLED, JSONDecoder, incomplete
 from .odd import Odd
 from .openai_chat import ChatDecoder
-from .values import error_fields, index_of, items_of, json_text, member, parse, value_of, word
+from .values import index_of, items_of, json_text, member, parse, value_of
 
 __all__ = ["BEDROCK_INVOKE", "BedrockInvokeDecoder"]
 
@@ -46,14 +46,17 @@ _REASONS: dict[str, FinishReason] = {
 _TEXTS = ("generation", "outputText", "completion", "text")
 _STOPS = ("stop_reason", "completionReason", "finish_reason")
 
+#: Lists of completions: Mistral's, and those of Titan and Cohere where the answer is no stream.
+_OUTPUTS = ("outputs", "results", "generations")
+
 #: What Bedrock counted, in the last chunk of any vendor, and whether a guardrail did something: INTERVENED or NONE.
 _METRICS = "amazon-bedrock-invocationMetrics"
 _GUARDRAIL = "amazon-bedrock-guardrailAction"
 
 #: Members of a completion that need no `Other`: read here, or counted in `_METRICS` too.
 _MEMBERS = (
-    *_TEXTS, *_STOPS, "outputs", "index", "type", "stop", "is_finished", "error", _METRICS, _GUARDRAIL,
-    "prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount",
+    *_TEXTS, *_STOPS, *_OUTPUTS, "id", "index", "prompt", "type", "stop", "is_finished", "error", _METRICS, _GUARDRAIL,
+    "tokenCount", "prompt_token_count", "generation_token_count", "inputTextTokenCount", "totalOutputTextTokenCount",
 )  # fmt: skip
 
 
@@ -66,14 +69,16 @@ class BedrockInvokeDecoder:
         self._intervened = False
         self._filtered = False  # a `Finish` has said so
         self._failed = False
-        self._lost = False  # a chunk was cut or garbled, and with it what it said
+        self._lost = False  # a chunk could not be read, and what it said is missing
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
         if message.event == "error" or message.event.endswith("Exception"):
             return self._read(ServerSentEvent("error", message.data, message.id))
+        if _is_whole_answer(message):
+            return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
-            self._lost = self._lost or _decoded(word(member(value_of(message.data), "bytes"))).lstrip().startswith("{")
+            self._lost = self._lost or _says_something(message.data)
             return [Other(message.event or "message", message.data)]
         chunk = parse(message.data)
         if "bytes" in chunk:
@@ -129,6 +134,18 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return items if all(isinstance(item, dict) and item for item in items) else []
 
 
+def _is_whole_answer(message: Message) -> bool:
+    """Whether it is no event of a stream, which has a name, but what InvokeModel answers: the vendor's JSON."""
+    value = value_of(message.data) if message.event == "message" else None
+    return isinstance(value, dict) and bool(value) and "bytes" not in value
+
+
+def _says_something(payload: str) -> bool:
+    """Whether there is something in a message that could not be read, beside padding."""
+    value = value_of(payload)
+    return member(value, "bytes") not in (None, "") if isinstance(value, dict) else bool(payload.strip())
+
+
 def _decoded(text: str) -> str:
     """The text in base64; empty where it is none."""
     try:
@@ -146,7 +163,7 @@ def _decoder_for(message: Message) -> DialectDecoder:
         return ChatDecoder()
     if "event_type" in value:
         return CohereV1Decoder()
-    if value.keys() & set(CONVERSE_EVENTS):
+    if value.keys() & {*CONVERSE_EVENTS, "stopReason"}:
         return BedrockDecoder()
     return AnthropicDecoder() if "type" in value else _CompletionDecoder()
 
@@ -164,8 +181,8 @@ class _CompletionDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
         if message.event == "error":
-            return [self._error(error_fields(value) or value, raw)]
-        outputs = self._odd.objects(value.get("outputs"), "outputs", "text")
+            return None
+        outputs = [output for name in _OUTPUTS for output in self._odd.objects(value.get(name), name, "text")]
         stops = {name: value[name] for name in _STOPS if value.get(name)}  # they may stand beside the outputs
         events = [event for output in outputs or [value] for event in self._output({**stops, **output}, raw)]
         for name in (it for it in _TEXTS if outputs and value.get(it)):
@@ -173,7 +190,7 @@ class _CompletionDecoder(JSONDecoder):
         if isinstance(value.get(_METRICS), dict):
             events.append(Usage(value[_METRICS], complete=True, raw=raw))
         self._odd.members(value, _MEMBERS)
-        return events if any(name in value for name in ("outputs", _METRICS, *_TEXTS, *_STOPS)) else None
+        return events if any(name in value for name in (*_OUTPUTS, _METRICS, *_TEXTS, *_STOPS)) else None
 
     def _output(self, output: dict[str, Any], raw: str) -> list[StreamEvent]:
         choice = index_of(output.get("index")) or 0
@@ -188,7 +205,7 @@ class _CompletionDecoder(JSONDecoder):
         for reason in filter(None, (self._odd.name(output.get(name), name) for name in _STOPS)):
             self._stopped.add(choice)
             events += self._blocks.close(choice, raw)
-            events.append(Finish(_REASONS.get(reason, "other"), reason, choice, raw))
+            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, choice, raw)))
         return events
 
 

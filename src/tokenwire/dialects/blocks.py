@@ -6,18 +6,26 @@ from collections.abc import Hashable
 
 from .events import BlockKind, BlockStart, BlockStop, Other, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 from .surrogates import SurrogateJoiner
+from .values import value_of
 
 __all__ = ["Blocks"]
 
 
 class _Block:
-    __slots__ = ("held", "joiner", "kind", "number")
+    __slots__ = ("held", "joiner", "kind", "number", "pieces")
 
     def __init__(self, number: int, kind: BlockKind) -> None:
         self.number = number
         self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
         self.held: tuple[str, str] | None = None  # arguments, until it closes, and the message that they came in
+        #: Of the text, where it is kept: that of a tool call is, for whether its arguments are whole.
+        self.pieces: list[str] | None = [] if kind == "tool" else None
+
+    @property
+    def arguments(self) -> str:
+        """Those of a tool call that have come."""
+        return "".join(self.pieces or ()) if self.held is None else self.held[0]
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
         if self.kind == "reasoning":
@@ -36,7 +44,10 @@ class Blocks:
 
     def __init__(self) -> None:
         self._open: dict[Hashable, _Block] = {}
+        self._by_number: dict[int, _Block] = {}  # those of them that are tool calls
         self._count = 0
+        #: A tool call was broken off before the JSON of its arguments was whole.
+        self.call_cut: bool = False
 
     @property
     def opened(self) -> bool:
@@ -51,6 +62,11 @@ class Blocks:
         """The kind of an open block."""
         block = self._open.get(address)
         return None if block is None else block.kind
+
+    def texts(self, block: int) -> list[str] | None:
+        """Where the pieces of a tool call's arguments are kept; the text of other blocks is not: see `template`."""
+        call = self._by_number.get(block)
+        return None if call is None else call.pieces
 
     @property
     def some_open(self) -> bool:
@@ -79,6 +95,8 @@ class Blocks:
         """Opens a block; what was open at the address is closed first."""
         events = self.close(address, raw, cursor)
         self._open[address] = block = _Block(self._count, kind)
+        if kind == "tool":
+            self._by_number[block.number] = block
         self._count += 1
         start = BlockStart(block.number, kind, tool_id, name, choice, raw, cursor, agent, phase, replaces)
         return [*events, start]
@@ -86,6 +104,8 @@ class Blocks:
     def delta(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
         block = self._open[address]
+        if block.pieces is not None:
+            block.pieces.append(text)
         joined = block.joiner.feed(text)
         if block.held is not None and text:
             return self._instead(block, joined, raw, cursor)
@@ -125,7 +145,7 @@ class Blocks:
         return opening + self.delta(address, text, raw, cursor)
 
     def close(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
-        """Closes a block; nothing where none is open."""
+        """Closes a block, which is whole; nothing where none is open."""
         block = self._open.get(address)
         if block is None:
             return []
@@ -134,10 +154,24 @@ class Blocks:
             (arguments, _), block.held = block.held, None
             given = self.delta(address, arguments, raw, cursor)
         del self._open[address]
+        self._by_number.pop(block.number, None)
         rest = block.joiner.flush()
         last = [block.delta(rest, raw, cursor)] if rest else []
         return [*given, *last, BlockStop(block.number, raw, cursor)]
 
+    def break_off(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
+        """Closes a block that has not come to its own end: see `call_cut`."""
+        block = self._open.get(address)
+        if block is not None and block.kind == "tool" and _is_cut(block.arguments):
+            self.call_cut = True
+        return self.close(address, raw, cursor)
+
     def close_all(self, raw: str, cursor: str | None = None) -> list[StreamEvent]:
-        """Closes what is open, in the order in which it opened."""
-        return [event for address in list(self._open) for event in self.close(address, raw, cursor)]
+        """Breaks off what is open, in the order in which it opened."""
+        return [event for address in list(self._open) for event in self.break_off(address, raw, cursor)]
+
+
+def _is_cut(arguments: str) -> bool:
+    """Whether it is the beginning of JSON. What does not begin as an object or a list does may be no JSON at all, and
+    nothing is what a call without arguments has."""
+    return arguments.lstrip().startswith(("{", "[")) and value_of(arguments) is None

@@ -16,7 +16,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body
 from .events import BlockKind, Error, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, index_of, mapping, name_of, word
+from .values import error_fields, index_of, items_of, mapping, name_of, word
 from .wholes import WholeBlocks
 
 __all__ = ["COHERE_V1", "COHERE_V2", "CohereDecoder", "CohereV1Decoder"]
@@ -43,6 +43,7 @@ _SAID = ("role",)
 _CONTENT = ("type", "text", "thinking")
 _DELTA = ("message", "finish_reason", "usage", "error", "error_type")
 _CALL = ("type", "id", "function")
+_WHOLE = ("role", "tool_plan", "content", "tool_calls")
 _FUNCTION = ("name", "arguments")
 
 #: The same of version 1: of a message, of a call, and of the whole answer at the end.
@@ -98,7 +99,7 @@ class _CohereDecoder(JSONDecoder):
         if reason == "error" or end.get("error"):
             said = {"code": end.get("error_type"), "message": end.get("error") or raw_reason}
             events.append(self._error(said, raw, cursor))
-        return [*events, Finish(reason, raw_reason, raw=raw, cursor=cursor)]
+        return [*events, self._noted(Finish(reason, raw_reason, raw=raw, cursor=cursor))]
 
     def _failure(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         """An error that took the place of a message of the dialect, or nothing that it knows."""
@@ -112,6 +113,8 @@ class _CohereDecoder(JSONDecoder):
 class CohereDecoder(_CohereDecoder):
     """Decodes one stream of version 2. A block is known by its `index`, content and tool calls apart."""
 
+    json_events = "(message|content|tool|citation)-.*"
+
     done_ends = True
 
     def __init__(self) -> None:
@@ -120,6 +123,8 @@ class CohereDecoder(_CohereDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        if not value.get("type") and isinstance(value.get("message"), dict) and "finish_reason" in value:
+            return self._whole_answer(value, message)
         self._odd.members(value, _TOP)
         kind = word(value.get("type")) or message.event
         delta = self._odd.object(value.get("delta"), "delta", "message" if kind in _READ else "")
@@ -149,6 +154,21 @@ class CohereDecoder(_CohereDecoder):
                 return self._stop(delta, delta.get("usage"), raw, cursor)
             case _:
                 return self._failure(value, message)
+
+    def _whole_answer(self, value: dict[str, Any], message: Message) -> list[StreamEvent]:
+        """An answer that does not come as a stream, by the messages that would have told it."""
+        said = value["message"]
+        self._odd.members(said, _WHOLE)
+        told = [{"type": "message-start", "id": value.get("id")}]
+        if said.get("tool_plan"):
+            told.append(_telling("tool-plan-delta", 0, tool_plan=said["tool_plan"]))
+        for index, content in enumerate(items_of(said.get("content"))):
+            content = {"type": "text", "text": content} if isinstance(content, str) else content
+            told += [_telling("content-start", index, content=content), {"type": "content-end", "index": index}]
+        for index, call in enumerate(items_of(said.get("tool_calls"))):
+            told += [_telling("tool-call-start", index, tool_calls=call), {"type": "tool-call-end", "index": index}]
+        told.append({"type": "message-end", "delta": {name: value[name] for name in _DELTA[1:] if name in value}})
+        return [event for it in told for event in self._object(it, message) or ()]
 
     def _content_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
         first = next(iter(self._odd.objects(value, "content", "text")), {})
@@ -233,6 +253,9 @@ class CohereV1Decoder(_CohereDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
+        if "generation_id" in value and "text" in value and "event_type" not in value:
+            ended = {"event_type": "stream-end", "finish_reason": value.get("finish_reason"), "response": value}
+            return [Start(word(value["generation_id"]), "", raw, cursor), *self._stream_end(ended, raw, cursor)]
         self._odd.members(value, _TOP_V1)
         match value.get("event_type"):
             case "text-generation" if value.get("text") is not None:
@@ -334,6 +357,11 @@ class CohereV1Decoder(_CohereDecoder):
         return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]
 
 
+def _telling(kind: str, index: int, **said: Any) -> dict[str, Any]:
+    """A message of version 2."""
+    return {"type": kind, "index": index, "delta": {"message": said}}
+
+
 def _address(kind: str, value: dict[str, Any], place: int = 0) -> _Address:
     return kind, index_of(value.get("index")), place
 
@@ -385,7 +413,6 @@ COHERE_V2 = Dialect(
     ask=chat_body,
     body=_body,
     error_fields=_error_fields,
-    stray_errors=True,
     terminator="[DONE], or the end after message-end",
 )
 

@@ -18,11 +18,12 @@ from ..errors import RemoteProtocolError
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
 from . import dialect_named
 from .dialect import Dialect
-from .events import End, Error, StreamEvent
+from .events import BlockStart, End, Error, Finish, StreamEvent
 from .frames import frames_for
 from .guess import MAX_HELD, Guess, Guesser
 from .names import DialectName
 from .overlap import Overlap
+from .refusals import refusal_in
 from .template import Shortcut
 from .values import error_code, mapping, value_of, word
 
@@ -203,19 +204,29 @@ class Decoder:
         if self.ended:
             return events
         words = self._frames.words
-        if words and self._failure is None:  # the dialect may have known the error in them
+        whole = self._whole_answer(words) if words and self._failure is None else []
+        if words and self._failure is None and not whole:  # the dialect may have known the error in them
             self.no_stream = True
             events += self._note([self._in_place_of_a_stream(words)])
-        last = self._decoder.receive_eof()
+        last = whole or self._decoder.receive_eof()
         for event in last:
             if isinstance(event, End):
-                event.clean = event.clean and not cut and not self._frames.cut and not words
+                event.clean = event.clean and not cut and not self._frames.cut and (bool(whole) or not words)
         return events + self._note(last)
+
+    def _whole_answer(self, words: str) -> list[StreamEvent]:
+        """The events of a body that is no stream and has the whole answer, as of a server that does not stream, or was
+        not asked to; nothing for any other body."""
+        decoder = self.dialect.decoder()
+        told = decoder.receive_message(ServerSentEvent("message", words, "")) if words.startswith(("{", "[")) else []
+        told += decoder.receive_eof()
+        failed = any(isinstance(event, Error) and event.fatal for event in told)
+        return told if not failed and any(isinstance(event, BlockStart | Finish) for event in told) else []
 
     def _in_place_of_a_stream(self, words: str) -> Error:
         """The error that a body is which is no stream: an error object, as of a refusal, or words, or a page."""
         body = value_of(words)
-        fields = self.dialect.error_fields(body) or mapping(body)
+        fields = self.dialect.error_fields(body) or refusal_in(body, alone=True) or mapping(body)
         code, message = error_code(fields, "code", "type", "status_code"), word(fields.get("message"))
         return Error(code, message or words, fatal=True, raw=words)
 

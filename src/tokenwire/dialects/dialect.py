@@ -213,8 +213,10 @@ class Dialect:
     :ivar ask: a prompt as the JSON body of a request.
     :ivar body: completes the JSON body of a request that is to be streamed.
     :ivar error_fields: finds the error object in a JSON body, or gives an empty mapping.
-    :ivar stray_errors: its servers write errors between the events, as bare JSON or as a field `error`, which
-        server-sent events do not know: such lines become a message named "error".
+    :ivar plain: it is server-sent events as the standard has them, and no more: lines outside its fields are ignored,
+        and an unfinished event at the end is discarded (WHATWG HTML 9.2.6). In every other dialect such a line may be
+        an error, as bare JSON or as a field `error`, and becomes a message named "error"; and an event that was begun
+        and not finished is a loss.
     :ivar key_fields: the fields that carry a key.
     :ivar fields: what every request of the dialect has.
     :ivar opening: the first messages over WebSocket, from the JSON that is asked: the first goes out at once, each
@@ -245,7 +247,7 @@ class Dialect:
     ask: Callable[[Prompt], dict[str, Any]]
     body: Callable[[Mapping[str, Any]], dict[str, Any]]
     error_fields: Callable[[Any], dict[str, Any]]
-    stray_errors: bool = False
+    plain: bool = False
     key_fields: Callable[[str], Mapping[str, str]] = bearer
     fields: Mapping[str, str] = field(default_factory=dict)
     opening: Callable[[Mapping[str, Any]], list[dict[str, Any]]] | None = None

@@ -42,6 +42,7 @@ EVENTSOURCE = Dialect(
     ask=lambda prompt: {"model": prompt.model, "prompt": prompt.text},
     body=dict,
     error_fields=error_fields,
+    plain=True,
     tools=False,
     reasoning=False,
     usage=False,

@@ -12,6 +12,7 @@ from ..errors import RemoteProtocolError
 from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
+from .refusals import refusal_in
 from .surrogates import whole
 from .values import json_text, value_of
 
@@ -24,11 +25,15 @@ __all__ = ["Frames", "frames_for"]
 #: write into a stream are a few kilobytes at most.
 MAX_STRAY_TEXT = 64 * 1024
 
-#: Bytes at the beginning of a body that are kept while no message has come: an error object, or an HTML page.
+#: Bytes at the beginning of a body that are kept while no message has come: words, or an HTML page. A JSON value, which
+#: may be a whole answer, is kept up to the limit of a message.
 MAX_UNREAD = 64 * 1024
 
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
 _FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
+
+#: As much of `[DONE]` as no other message begins with.
+_BEGUN_DONE = re.compile(r"\[D(O(N(E\]?)?)?)?")
 
 #: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
 #: message is as large as four letters say.
@@ -89,12 +94,20 @@ def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Fra
 class _Unread:
     """The beginning of a body, as long as no message has come in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int) -> None:
         self._bytes: bytearray | None = bytearray()  # None once a message has come
+        self._max_size = max_size
 
     def receive_data(self, data: bytes) -> None:
         if self._bytes is not None:
-            self._bytes += data[: MAX_UNREAD - len(self._bytes)]
+            beginning = bytes(self._bytes[:MAX_BLANK]) or data[:MAX_BLANK]
+            limit = self._max_size if _begins_with(beginning, b"{", b"[") else MAX_UNREAD
+            self._bytes += data[: max(0, limit - len(self._bytes))]
+
+    @property
+    def is_page(self) -> bool:
+        """It begins as HTML and XML do. No event stream does, whatever its later lines look like."""
+        return _begins_with(bytes((self._bytes or b"")[:MAX_BLANK]), b"<")
 
     def read(self, messages: Sequence[object]) -> None:
         """Takes the messages that came; with the first there is nothing to keep any more."""
@@ -110,18 +123,23 @@ class _Unread:
         return (self._bytes or b"").decode("utf-8", "replace").strip()
 
 
+def _begins_with(beginning: bytes, *letters: bytes) -> bool:
+    """Whether the first byte that is no blank is one of these."""
+    return beginning.removeprefix(_BOM).lstrip().startswith(letters)
+
+
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
-        self._looking = dialect.stray_errors
+        self._plain = dialect.plain
         self._strays = _Strays()
-        self._unread = _Unread()
+        self._unread = _Unread(max_event_size)
         self._parser = SSEParser(
             last_event_id=last_event_id,
             max_event_size=max_event_size,
-            observe=self._notes.append if dialect.stray_errors else None,
+            observe=None if dialect.plain else self._notes.append,
         )
 
     @property
@@ -131,8 +149,11 @@ class _SSEFrames:
     @property
     def cut(self) -> bool:
         """The standard has an event without its blank line discarded, which a dialect that is no more than the standard
-        follows. In the others one that said something is a loss; many servers send no blank line after `[DONE]`."""
-        return self._looking and not "[DONE]".startswith(self._parser.unfinished_data.strip())
+        follows. In the others it is a loss; many servers send no blank line after `[DONE]`."""
+        if self._plain:
+            return False
+        begun = self._parser.unfinished and not _BEGUN_DONE.fullmatch(self._parser.unfinished_data.strip())
+        return begun or self._strays.unfinished
 
     @property
     def last_event_id(self) -> str:
@@ -167,13 +188,15 @@ class _SSEFrames:
             return events  # the error takes effect after what came before it
         if self._notes:
             events = self._with_strays(events, last_event_id)
+        if self._unread.pending and self._unread.is_page and not self._plain:
+            return []
         self._unread.read(events)
         return events
 
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
-        error = self._strays.receive_line(self._parser.unfinished_line) if self._looking else None
+        error = None if self._plain else self._strays.receive_line(self._parser.unfinished_line)
         if error is not None:
             events = [*events, ServerSentEvent("error", error, self.last_event_id)]
         self._unread.read(events)
@@ -213,6 +236,11 @@ class _Strays:
         self._size = 0
         self._depth = 0
 
+    @property
+    def unfinished(self) -> bool:
+        """An object was begun and not closed, which may have been an error."""
+        return bool(self._lines)
+
     def receive_line(self, line: str) -> str | None:
         """Takes the next line, returns the text of the error that it completes."""
         if line.startswith("error:"):
@@ -227,7 +255,7 @@ class _Strays:
             return None
         text = "\n".join(self._lines)
         self._reset()
-        return text if "error" in _json_object(text) else None
+        return text if refusal_in(value_of(text)) else None
 
 
 class _JSONFrames:
@@ -236,9 +264,9 @@ class _JSONFrames:
     last_event_id = ""
     retry: int | None = None
 
-    def __init__(self, parser: JSONLinesParser | JSONArrayParser) -> None:
+    def __init__(self, parser: JSONLinesParser | JSONArrayParser, max_value_size: int) -> None:
         self._parser = parser
-        self._unread = _Unread()
+        self._unread = _Unread(max_value_size)
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -274,7 +302,7 @@ class _JSONFrames:
 
     def _messages(self, values: list[str]) -> list[ServerSentEvent]:
         if self._unread.pending:
-            self._unread.read([value for value in values if value_of(value) is not None])
+            self._unread.read([value for value in values if isinstance(value_of(value), dict)])
         return [ServerSentEvent("", value, "") for value in values]
 
 
@@ -323,7 +351,7 @@ class _EitherFrames:
                 return []
             self._head = None
             if near and text.startswith((b"[", b"{")):
-                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size))
+                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size), self._max_event_size)
         return self._frames.receive_data(data)
 
     def receive_eof(self) -> list[ServerSentEvent]:
@@ -422,7 +450,7 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _json_lines(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
-    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size))
+    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size), max_event_size)
 
 
 _FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {

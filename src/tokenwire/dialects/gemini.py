@@ -115,7 +115,7 @@ class GeminiDecoder(JSONDecoder):
         """How the candidates finished; once, for after an error it would be said again."""
         if self._failed:
             return []
-        return [candidate.finish for candidate in self._candidates.values() if candidate.finish]
+        return [self._noted(candidate.finish) for candidate in self._candidates.values() if candidate.finish]
 
 
 class _Candidate:
@@ -186,7 +186,6 @@ GEMINI = Dialect(
     ask=_ask,
     body=_body,
     error_fields=_refusal,
-    stray_errors=True,
     key_fields=goog_key,
     terminator="the end of the body, after a finishReason",
 )

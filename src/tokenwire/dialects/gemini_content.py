@@ -98,6 +98,7 @@ class Content:
     def _settle(self, call: _Call, raw: str) -> list[StreamEvent]:
         self._coming.remove(call)
         arguments = call.arguments()
+        self._blocks.call_cut = self._blocks.call_cut or call.cut
         if call.tool_id:
             self._known[call.tool_id] = call
         if arguments is None:
@@ -158,6 +159,11 @@ class _Call:
         for patch in patches:
             self._patch(patch or {})
         return args is not None or bool(self._text and not self._whole and not self._leaves)
+
+    @property
+    def cut(self) -> bool:
+        """A string of them was to go on."""
+        return bool(self._unfinished)
 
     def arguments(self) -> str | None:
         """The JSON text of all of them; None where the patches do not fit together."""

@@ -104,6 +104,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
     """Decodes one stream of an interaction, from its beginning or from where it is gone on with."""
 
     done_ends = True
+    json_events = r"(interaction|step)\..*"
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,7 +120,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         self._unread: Counter[str] = Counter()  # steps that have no block, by their type
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw, cursor = message.data, self._cursor(value, message)
+        raw, cursor, value = message.data, self._cursor(value, message), _as_told(value)
         self._odd.members(value, _MEMBERS)
         kind = word(value.get("event_type")) or message.event
         events = self._event(kind, value, raw, cursor)
@@ -347,7 +348,14 @@ class GeminiInteractionsDecoder(JSONDecoder):
             self._odd.note("error")
         if reason == "stop" and self._called:
             reason = "tool_calls"
-        return [*events, Finish(reason, status, raw=raw, cursor=cursor)]
+        return [*events, self._noted(Finish(reason, status, raw=raw, cursor=cursor))]
+
+
+def _as_told(value: dict[str, Any]) -> dict[str, Any]:
+    """An interaction that does not come as a stream, as the message that ends one."""
+    if "steps" not in value or value.get("status") not in _REASONS or "event_type" in value:
+        return value
+    return {"event_type": "interaction.completed", "interaction": value}
 
 
 def _said(kind: str, step: dict[str, Any]) -> Any:
@@ -397,7 +405,6 @@ GEMINI_INTERACTIONS = Dialect(
     ask=_ask,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     key_fields=goog_key,
     terminator="[DONE], or the end after interaction.completed",
     resume="GET /v1beta/interactions/{id}?stream=true&last_event_id={cursor}",

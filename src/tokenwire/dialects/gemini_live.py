@@ -120,7 +120,8 @@ class GeminiLiveDecoder(JSONDecoder):
         elif reason == "stop" and self._calling:
             reason = "tool_calls"
         events = self._content.settle(raw) + self._blocks.close_all(raw)
-        return [*events, Finish(reason, word_for_it, raw=raw), *self._end(raw, clean=True)]
+        finish = self._noted(Finish(reason, word_for_it, raw=raw))
+        return [*events, finish, *self._end(raw, clean=True)]
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:

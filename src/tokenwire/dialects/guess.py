@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -30,6 +30,7 @@ from .dialect import Framing, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
 from .names import DialectName
+from .refusals import refusal_in
 from .values import error_fields, error_in_words, listed, mapping, parse, word
 
 __all__ = ["STREAM_TYPES", "Guess", "Guesser", "guess_dialect"]
@@ -125,7 +126,7 @@ class Guesser:
             self._framing = _framing_of(data)
             if self._framing is None:
                 return
-            self._frames = frames_for(replace(EVENTSOURCE, framing=self._framing), "", self._max_held)
+            self._frames = frames_for(replace(EVENTSOURCE, framing=self._framing, plain=False), "", self._max_held)
         try:
             messages = self._frames.receive_data(data)
         except RemoteProtocolError:
@@ -279,6 +280,29 @@ _MEMBERS: Mapping[str, DialectName] = {
 }
 
 
+#: Where the completions of Bedrock's older models have their text and their reason.
+_COMPLETIONS: Sequence[tuple[str, str]] = (
+    ("generation", "stop_reason"),
+    ("outputText", "completionReason"),
+    ("text", "stop_reason"),
+)
+
+#: A dialect by what its answers look like that are no streams; where they differ from messages of one.
+_WHOLES: Mapping[DialectName, Callable[[Mapping[str, Any]], bool]] = {
+    "anthropic-messages": lambda it: it.get("type") == "message" and "content" in it and "role" in it,
+    "openai-responses": lambda it: it.get("object") == "response" and "output" in it,
+    "gemini-interactions": lambda it: "steps" in it and "status" in it,
+    "cohere-v2": lambda it: "finish_reason" in it and isinstance(it.get("message"), dict),
+    "cohere-v1": lambda it: "generation_id" in it and "text" in it,
+    "bedrock-converse": lambda it: "stopReason" in it and "output" in it,
+    "bedrock-invoke": lambda it: any(
+        {text, stop} <= found.keys()
+        for found in (it, *listed(it.get("results")), *listed(it.get("outputs")))
+        for text, stop in _COMPLETIONS
+    ),
+}
+
+
 def _framing_of(data: bytes) -> Framing | None:
     """An AWS event stream begins with twelve bytes: two lengths, and the CRC-32 of both. None while it is not clear."""
     if not data or (data.startswith(b"\0") and len(data) < 12):
@@ -310,7 +334,7 @@ def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
         return "little", None
     if which := _by_type(value) or _by_shape(value):
         return "which", which
-    if enough := _by_what_many_say(value):
+    if enough := _by_what_many_say(value, alone=not message.event):
         return "enough", enough
     if value.get("type") == "ping":
         return "little", Guess("anthropic-messages", "it pings as Anthropic does")
@@ -334,6 +358,9 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("a2a", "a result is one of A2A's") if a2a else Guess("mcp", "a message is one of JSON-RPC")
     if _is_stream_response(value):
         return Guess("a2a", "a message is one of A2A's")
+    for name, is_whole in _WHOLES.items():
+        if is_whole(value):
+            return Guess(name, "it is a whole answer, and no stream")
     choices = listed(value.get("choices"))
     if choices:
         text = value.get("object") == "text_completion" or ("text" in choices[0] and "delta" not in choices[0])
@@ -365,7 +392,11 @@ def _is_stream_response(value: Mapping[str, Any]) -> bool:
     )
 
 
-def _by_what_many_say(value: Mapping[str, Any]) -> Guess | None:
+def _by_what_many_say(value: Mapping[str, Any], *, alone: bool) -> Guess | None:
+    """What an error tells.
+
+    :param alone: it may be all of the body.
+    """
     kind = value.get("type")
     error = error_fields(value)
     if value.get("jsonrpc") == "2.0":
@@ -382,4 +413,7 @@ def _by_what_many_say(value: Mapping[str, Any]) -> Guess | None:
         return Guess("gemini", "an error is as Google's")
     if set(value) == {"content"}:
         return Guess("holysheep", "a message has content and nothing else")
-    return Guess("openai-chat", "an error is as OpenAI's") if error else None
+    if error:
+        return Guess("openai-chat", "an error is as OpenAI's")
+    refused = refusal_in(value, alone=alone)
+    return Guess("openai-chat", "it is an error of no dialect, and most servers speak it") if refused else None

@@ -57,7 +57,7 @@ class HolySheepDecoder(JSONDecoder):
         counts = self._odd.object(value.get("usage"), "usage")
         if counts or value.get("usage") == {}:
             events.append(Usage(counts, complete=True, raw=raw, cursor=cursor))
-        events.append(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+        events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
 
@@ -75,7 +75,6 @@ HOLYSHEEP = Dialect(
     ask=chat_body,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("content",)]),
     opening=lambda json: [_body(json)],
     tools=False,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..framing.sse import ServerSentEvent
 from .blocks import Blocks
 from .dialect import Message, is_done
-from .events import End, Error, Other, StreamEvent
+from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
 from .refusals import refusal_in
 from .values import (
@@ -24,16 +24,34 @@ from .values import (
     word,
 )
 
-__all__ = ["CALL_CUT", "GARBLED", "JSONDecoder", "incomplete", "prefixed_twice"]
+__all__ = [
+    "CALL_CUT",
+    "GARBLED",
+    "NOT_ENDED",
+    "JSONDecoder",
+    "begins_as_json",
+    "incomplete",
+    "prefixed_twice",
+    "should_be_json",
+]
 
 
 #: What may be missing of a stream that has come to its end.
 GARBLED = "a message could not be read, and what it said is missing"
 CALL_CUT = "the rest of a tool call did not come"
+NOT_ENDED = "a message or a tool call was begun and not ended"
 
+#: Reasons to stop with which every call is whole: nobody made the model stop.
+_WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
 _PREFIX = re.compile(r"(?:data:\s*)+")
+
+#: Words of a keepalive, with whatever stands around them.
+_KEEPALIVE = re.compile(r"[^\w{}\"]*(ping|pong|keep[-_ ]?alive|heart[-_ ]?beat)[^\w{}\"]*", re.IGNORECASE)
+
+#: What JSON has and words have not.
+_OF_JSON = re.compile(r'[{}"]')
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -48,17 +66,42 @@ def prefixed_twice(message: Message) -> Message | None:
     return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 
+def begins_as_json(data: str) -> bool:
+    """Whether it begins as an object or a list does, and not as a word in brackets, such as `[HEARTBEAT]`."""
+    data = data.lstrip()
+    return data.startswith("{") or (data.startswith("[") and not data[1:2].isalpha())
+
+
+def should_be_json(message: Message, json_events: str = "") -> bool:
+    """Whether data that is no JSON was meant to be, so that what it said is lost.
+
+    Lines, frames and the messages of a WebSocket, which have no name, are JSON or nothing. Among server-sent events
+    words may be a keepalive; but what has a bracket or a quotation mark was JSON, and so was what has a name of the
+    dialect's.
+
+    :param json_events: a pattern of these names.
+    """
+    data = message.data.strip()
+    if not data or data.startswith(":") or _KEEPALIVE.fullmatch(data):
+        return False
+    return not message.event or bool(_OF_JSON.search(data)) or bool(re.fullmatch(json_events, message.event))
+
+
 class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
     #: `[DONE]` ends a stream of the dialect.
     done_ends: ClassVar[bool] = False
 
+    #: The names of events whose data is never anything but JSON, as a pattern.
+    json_events: ClassVar[str] = ""
+
     def __init__(self) -> None:
         self.ended: bool = False
         self._failed = False
         self._told_error = False  # of the message that is being read
         self._missing = ""  # what was lost, in words, although the stream went on
+        self._why: FinishReason | None = None  # the model stopped
         self._blocks = Blocks()
         self._odd = Odd()
         self._heard: set[bool] = set()  # whether messages were of this dialect: all, none, or some
@@ -83,8 +126,6 @@ class JSONDecoder(ABC):
             value = parse(raw)
         except ValueError as error:
             if self.done_ends and is_done(raw):
-                if self._blocks.tools_open:
-                    self._missing = CALL_CUT
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
         if isinstance(value, dict):
@@ -125,7 +166,7 @@ class JSONDecoder(ABC):
         kind = value.get("type") or value.get("event_type") or value.get("jsonrpc") or "error"
         fields: dict[str, Any] = {}
         if message.event == "error":
-            fields = error_fields(value) or value
+            fields = refusal_in(value, alone=True) or value
         elif known or kind == "error" or "title" in value:  # which problem details have beside a type of their own
             fields = error_fields(value) or ({} if known else refusal_in(value, alone=not message.event))
         return self._said_error(fields, message.data, self._cursor(value, message)) if fields else []
@@ -146,9 +187,11 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if raw.lstrip().startswith(("{", "[{")):
+        if begins_as_json(raw):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
+        if should_be_json(message, self.json_events):
+            self._missing = GARBLED
         return [Other("not-json", raw, cursor)]
 
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
@@ -165,12 +208,29 @@ class JSONDecoder(ABC):
         end.clean = end.clean and not self._failed
         return [*events[:-1], *more, end]
 
+    def texts(self, block: int) -> list[str] | None:
+        """Where the pieces of a block's text are kept: see `template`."""
+        return self._blocks.texts(block)
+
+    def _noted(self, finish: Finish) -> Finish:
+        """Takes note of why the model stopped."""
+        self._why = finish.reason
+        return finish
+
     def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
         """The last events of the stream. It is never clean after a fatal error or a loss, nor where messages came of
-        which none is the dialect's: a terminator then ends something else than an answer."""
+        which none is the dialect's: a terminator then ends something else than an answer.
+
+        A tool call that was begun and has not come to its own end is a loss where nothing says why the model stopped,
+        and, unless the reason says that it was made to stop, where its JSON is not whole.
+        """
         self.ended = True
         foreign = self._heard == {False} and not self._blocks.opened
+        if self._why is None and self._blocks.tools_open:
+            self._missing = self._missing or CALL_CUT
         events = self._blocks.close_all(raw, cursor)
+        if self._blocks.call_cut and self._why in _WITH_WHOLE_CALLS:
+            self._missing = self._missing or CALL_CUT
         if clean and self._missing and not self._failed:
             events.append(self._error(incomplete(self._missing), raw, cursor))
         return [*events, End(clean and not self._failed and not foreign, raw, cursor)]

@@ -39,6 +39,5 @@ MISTRAL = Dialect(
     continuing=lambda json, text: prefilled(json, text, prefix=True),
     body=OPENAI_CHAT.body,
     error_fields=_error_fields,
-    stray_errors=True,
     terminator=OPENAI_CHAT.terminator,
 )

@@ -61,8 +61,10 @@ class OllamaDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
         done = is_true(value.get("done"))
-        if not fields and (refusal_in(value) or not (done or "message" in value or "response" in value)):
-            return None  # an error, the progress of a download, or of an image
+        is_said = done or "message" in value or "response" in value
+        is_foreign = "model" not in value and "done" not in value
+        if not fields and (not is_said or (is_foreign and refusal_in(value))):
+            return None  # the progress of a download, or of an image; an error
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
             self._odd.members(said, _MESSAGE)
@@ -107,7 +109,8 @@ class OllamaDecoder(JSONDecoder):
             events.append(Usage(counts, complete=True, raw=raw))
         word_for_it = self._odd.name(value.get("done_reason"), "done_reason")
         reason = _REASONS.get(word_for_it, "other")
-        events.append(Finish("tool_calls" if reason == "stop" and self._called else reason, word_for_it, raw=raw))
+        reason = "tool_calls" if reason == "stop" and self._called else reason
+        events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)
 
 

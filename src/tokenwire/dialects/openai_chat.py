@@ -17,7 +17,8 @@ from .chat_choice import Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, GARBLED, incomplete, prefixed_twice
+from .json_decoder import CALL_CUT, GARBLED, begins_as_json, incomplete, prefixed_twice, should_be_json
+from .refusals import refusal_in
 from .values import (
     error_code,
     error_fields,
@@ -25,9 +26,6 @@ from .values import (
     error_message,
     index_of,
     items_of,
-    json_text,
-    listed,
-    mapping,
     object_of,
     value_of,
     word,
@@ -95,7 +93,8 @@ class ChatDecoder:
             return [self._error({"message": data}, data)]
         if fields := error_in_words(data):
             return [self._error(fields, data)]
-        if not data.lstrip().startswith(("{", "[")):
+        if not begins_as_json(data):
+            self._garbled = self._garbled or should_be_json(message)
             self._strange = self._strange or not data.startswith(":")
             return [Other("not-json", data)]
         self._garbled = True
@@ -182,18 +181,10 @@ def _native(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The error of a message that is no chunk and has its words at the top; MiniMax has them beside empty choices."""
-    reply = mapping(chunk.get("base_resp"))
-    if reply.get("status_code") not in (None, 0):
-        return {"code": reply["status_code"], "message": reply.get("status_msg")}
+    """The error of a message that is no chunk; MiniMax has one beside empty choices."""
     if "choices" in chunk or "response" in chunk or "usage" in chunk:
-        return {}
-    if errors := listed(chunk.get("errors")):
-        return errors[0] if len(errors) == 1 else {"message": json_text(errors)}
-    message, code = word(chunk.get("message")), error_code(chunk, "code", "status_code", "status")
-    if message and code:
-        return {"code": code, "message": message}
-    return {"message": chunk["detail"]} if word(chunk.get("detail")) else {}
+        return refusal_in({"base_resp": chunk.get("base_resp")})
+    return refusal_in(chunk)
 
 
 def _body(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +202,6 @@ OPENAI_CHAT = Dialect(
     continuing=prefilled,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(
         texts=[
             *(("choices", 0, "delta", name) for name in ("content", "reasoning_content", "reasoning")),

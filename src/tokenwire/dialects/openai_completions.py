@@ -32,7 +32,6 @@ OPENAI_COMPLETIONS = Dialect(
     ask=_ask,
     body=OPENAI_CHAT.body,
     error_fields=OPENAI_CHAT.error_fields,
-    stray_errors=True,
     tools=False,
     reasoning=False,
     usage_members={"stream_options": {"include_usage": True}},

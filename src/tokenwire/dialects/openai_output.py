@@ -59,6 +59,8 @@ class _Part(NamedTuple):
 class OutputDecoder(JSONDecoder):
     """Decodes one response. A dialect says what its runs are called, and how it knows an item."""
 
+    json_events = r"(response|transcript\.text)\..*"
+
     def __init__(self, runs: Mapping[str, Run]) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
@@ -76,10 +78,6 @@ class OutputDecoder(JSONDecoder):
     @abstractmethod
     def _is_of_another(self, value: dict[str, Any]) -> bool:
         """Whether a message is about another response on the same connection."""
-
-    def texts(self, block: int) -> list[str]:
-        """Where the pieces of a block are kept: see `template`."""
-        return self._blocks.texts(block)
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, self._cursor(value, message)
@@ -362,7 +360,8 @@ class OutputDecoder(JSONDecoder):
             events.append(Usage(counts, True, raw, cursor))
         if status == "failed" and not self._failed:
             events.append(self._error(error or {"message": status}, raw, cursor))
-        events.append(Finish(self._reason(status, why, response), why or status, raw=raw, cursor=cursor))
+        finish = Finish(self._reason(status, why, response), why or status, raw=raw, cursor=cursor)
+        events.append(self._noted(finish))
         return events + self._end(raw, cursor, clean=True)
 
     def _output(self, output: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:

@@ -57,6 +57,9 @@ class ResponsesDecoder(OutputDecoder):
         super().__init__(_RUNS)
         self._lane = ""
 
+    def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
+        return super()._object(value if message.event == "error" else _as_told(value), message)
+
     def _cursor(self, value: dict[str, Any], message: Message) -> str | None:
         number = value.get("sequence_number")
         return str(number) if isinstance(number, int) else message.id or None
@@ -93,6 +96,14 @@ class ResponsesDecoder(OutputDecoder):
         status = own if own in _STATUSES else status
         why = word(member(response, "incomplete_details", "reason"))
         return self._finish(status, why, error_fields(response), response, raw, cursor)
+
+
+def _as_told(value: dict[str, Any]) -> dict[str, Any]:
+    """A response that does not come as a stream, as the message that ends one."""
+    if value.get("object") != "response" or "type" in value:
+        return value
+    status = word(value.get("status"))
+    return {"type": f"response.{status}" if status in _STATUSES else "response.in_progress", "response": value}
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:
@@ -142,7 +153,6 @@ OPENAI_RESPONSES = Dialect(
     ask=_ask,
     body=_body,
     error_fields=error_fields,
-    stray_errors=True,
     holes=Holes(texts=[("delta",)], free=[("obfuscation",)], cursor=("sequence_number",)),
     opening=_opening,
     terminator="response.completed, response.incomplete, response.failed or response.cancelled",

@@ -170,7 +170,7 @@ class Template:
         if not text:
             return None
         if told is not None:
-            if self._delta is ToolCallDelta and _may_be_repeated(told, (text,)):
+            if self._delta is ToolCallDelta and text.lstrip()[:1] in ("{", "[") and _may_be_repeated(told, (text,)):
                 return None
             told.append(text)
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])

@@ -101,7 +101,8 @@ class VercelUIDecoder(JSONDecoder):
 
     def _finish(self, reason: FinishReason, raw_reason: str, raw: str, cursor: str | None) -> list[StreamEvent]:
         self._finish_seen = True
-        return [*self._blocks.close_all(raw, cursor), Finish(reason, raw_reason, raw=raw, cursor=cursor)]
+        finish = self._noted(Finish(reason, raw_reason, raw=raw, cursor=cursor))
+        return [*self._blocks.close_all(raw, cursor), finish]
 
     def _tool_start(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         tool_id = self._odd.name(value.get("toolCallId"), "toolCallId")

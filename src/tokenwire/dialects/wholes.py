@@ -81,11 +81,8 @@ class WholeBlocks(Blocks):
             told = self._told[address] = Told(start)
         told.start = start
         self._in_block[start.block] = told
+        self._open[address].pieces = told.pieces
         return events
-
-    def delta(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
-        self._told[address].pieces.append(text)
-        return super().delta(address, text, raw, cursor)
 
     def whole(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """All of a text of which a block was opened: what is new of it. Empty text is no whole and says nothing."""

@@ -23,6 +23,7 @@ from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, LocalProtocolError
+from ..lazily import Lazily
 from ..protocol.http import ResponseHead
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
@@ -34,8 +35,10 @@ from .unread import MAX_UNREAD, size_of, too_much_unread
 if TYPE_CHECKING:  # neither TLS nor wsproto is loaded for a stream that needs none
     import ssl
 
-    from ..protocol.websocket import Closed
+    from ..protocol import websocket
     from .tls import TLS
+else:
+    ssl, websocket = Lazily("ssl"), Lazily("tokenwire.protocol.websocket")
 
 __all__ = ["Stream", "WebSocket", "connect", "stream"]
 
@@ -518,6 +521,6 @@ class WebSocket(_Driver[str | bytes]):
         super().__init__(opening, self._messages)
 
     @property
-    def closed(self) -> Closed | None:
+    def closed(self) -> websocket.Closed | None:
         """How the peer closed, once it has."""
         return self._messages.closed

@@ -20,6 +20,7 @@ from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..errors import LocalProtocolError
+from ..lazily import Lazily
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
 from .opening import Opening, default_trust
@@ -28,6 +29,8 @@ from .sockets import Link
 
 if TYPE_CHECKING:
     import ssl
+else:
+    ssl = Lazily("ssl")
 
 __all__ = ["Client", "Shared"]
 

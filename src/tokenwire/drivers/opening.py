@@ -20,7 +20,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols, secrets_in_url
+from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
 from ..session import (
     NEVER,
     DurableSession,
@@ -37,7 +37,7 @@ from ..session import (
     over_the_other_transport,
     policy_named,
 )
-from .route import Route, proxies_from_environment, route_to
+from .route import Route, route_to, secrets_in_proxy, secrets_of_proxies
 
 if TYPE_CHECKING:  # each of them loads where it is first needed, for most streams need none
     import ssl
@@ -221,9 +221,8 @@ class Opening:
 
     def _behind_proxies(self, request: Request) -> Request:
         """The request, with what must not be shown of the proxies on its way, which may repeat it."""
-        proxies = [*proxies_from_environment().values(), *([self._proxy] if isinstance(self._proxy, str) else [])]
-        found = [secret for proxy in proxies for secret in secrets_in_url(proxy if "//" in proxy else f"//{proxy}")]
-        return replace(request, secrets=request.secrets | found)
+        named = secrets_in_proxy(self._proxy) if isinstance(self._proxy, str) else []
+        return replace(request, secrets=request.secrets | [*secrets_of_proxies(), *named])
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""

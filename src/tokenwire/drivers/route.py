@@ -16,8 +16,12 @@ from ..checking import must_be
 from ..errors import LocalProtocolError
 from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
+from ..secrecy.secrets import secrets_in_url
 
-__all__ = ["Route", "proxies_from_environment", "route_to"]
+__all__ = ["Route", "proxies_from_environment", "route_to", "secrets_in_proxy", "secrets_of_proxies"]
+
+#: How the names of variables end that name a proxy, and of NO_PROXY.
+_SUFFIX = "_proxy"
 
 #: Whose variable is asked first, by the scheme of the target. RFC 6455 4.1 has a WebSocket prefer the proxy for https.
 _ASKED: Mapping[str, Sequence[str]] = {
@@ -59,20 +63,42 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
     return Route(server.hostname or "", server.port or 80, ConnectTunnel(target.host, target.port, userinfo))
 
 
-def proxies_from_environment() -> dict[str, str]:
-    """What the variables of `_ASKED` and NO_PROXY hold, by the first part of the name in lower case.
+def proxies_from_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What the variables named …_PROXY hold that hold something, by the first part of the name in lower case.
 
-    The rules are those of `urllib.request.getproxies_environment`, which reads every variable there is: a name in lower
-    case goes first, and an empty one hides the other. Under CGI, HTTP_PROXY is a field of the request's.
+    The rules are those of `urllib.request.getproxies_environment`: the case of a name does not matter, but one that
+    ends in lower case goes first, and an empty one hides the others. Under CGI, where a client's field Proxy becomes
+    HTTP_PROXY, only a name in lower case counts for http; where the system has names in upper case alone, as Windows
+    does, none is asked for by its name, for it would be found.
     """
-    proxies = {}
-    for kind in ("https", "http", "all", "no"):
-        value = os.environ.get(f"{kind}_proxy")
-        if value is None and not (kind == "http" and "REQUEST_METHOD" in os.environ):
-            value = os.environ.get(f"{kind.upper()}_PROXY")
-        if value:
-            proxies[kind] = value
+    under_cgi = "REQUEST_METHOD" in environment
+    proxies: dict[str, str] = {}
+    for name in sorted(_names_of_proxies(environment), key=_is_lower):
+        kind = name[: -len(_SUFFIX)].lower()
+        if environment[name] and not (under_cgi and kind == "http" and not _is_lower(name)):
+            proxies[kind] = environment[name]
+        elif _is_lower(name):
+            proxies.pop(kind, None)
     return proxies
+
+
+def secrets_of_proxies(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The passwords in all variables named …_PROXY, whichever of them is used."""
+    urls = [environment[name] for name in _names_of_proxies(environment)]
+    return [secret for url in urls for secret in secrets_in_proxy(url)]
+
+
+def secrets_in_proxy(url: str) -> list[str]:
+    """The userinfo in the URL of a proxy, which may be without its scheme."""
+    return list(secrets_in_url(url if "//" in url else f"//{url}"))
+
+
+def _names_of_proxies(environment: Mapping[str, str]) -> list[str]:
+    return [name for name in environment if name.lower().endswith(_SUFFIX)]
+
+
+def _is_lower(name: str) -> bool:
+    return name.endswith(_SUFFIX)
 
 
 def _from_environment(target: Target) -> tuple[str, str | None]:

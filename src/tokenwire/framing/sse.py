@@ -40,6 +40,9 @@ MAX_EVENT_SIZE = 16 * 1024 * 1024
 #: Digits of a `retry` value that are read: milliseconds for 31,000 years, and no int() of a megabyte of digits.
 MAX_RETRY_DIGITS = 15
 
+#: The fields that are part of an event.
+_OF_AN_EVENT = ("data", "event", "id")
+
 
 class TokenwireError(Exception):
     """The root of everything that tokenwire raises on purpose. It can be copied, pickled and sent between processes."""
@@ -170,6 +173,14 @@ class SSEParser:
         self._data_size = 0
         self._id_buffer = last_event_id
         self._id_seen = False
+
+    @property
+    def unfinished(self) -> bool:
+        """An event was begun whose blank line has not come; at the end of the stream it is discarded. A field that was
+        cut in its name counts, a comment does not."""
+        name, colon, _ = self.unfinished_line.partition(":")
+        begun = name in _OF_AN_EVENT if colon else name != "" and any(field.startswith(name) for field in _OF_AN_EVENT)
+        return begun or bool(self._data_buffer or self._event_buffer or self._id_seen)
 
     @property
     def unfinished_line(self) -> str:

@@ -52,6 +52,7 @@ from ..errors import (
     TokenwireError,
 )
 from ..protocol.http import ResponseHead
+from ..secrecy.secrets import Secrets
 from .asks import Ask, Stop
 from .conversation import Session, failure
 from .fallback import Fallback
@@ -230,6 +231,8 @@ class DurableSession:
         if not self._connects:
             raise LocalProtocolError("there is no connection now: the last one broke, and the next one is not made yet")
         self._exchange.send(message)
+        if not isinstance(self._exchange, Session):
+            self._ask = self._keeping_secrets(self._ask, self._exchange.secrets)
 
     def close(self, now: float) -> bool:
         """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
@@ -416,8 +419,12 @@ class DurableSession:
                 self._progress.continued()
         self._resumed += ask.kind == "resuming"
         self._asked_anew += ask.kind in ("restarting", "continuing")
-        self._ask = ask
+        self._ask = self._keeping_secrets(ask, self._ask.request.secrets)
         return events
+
+    def _keeping_secrets(self, ask: Ask, secrets: Secrets) -> Ask:
+        """The same, with what is secret by now: a message that was sent may have told a key."""
+        return replace(ask, request=replace(ask.request, secrets=ask.request.secrets | secrets.values))
 
     def _leave_the_generation(self, ask: Ask) -> list[StreamEvent]:
         events: list[StreamEvent] = []

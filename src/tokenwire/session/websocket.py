@@ -21,7 +21,7 @@ from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
-from ..secrecy.secrets import secrets_in_message
+from ..secrecy.secrets import Secrets, secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
 from .timers import Timeouts, Timers
@@ -263,6 +263,11 @@ class WebSocketSession:
         if self.decoder.outcome == "clean":
             return None
         return self._error or self._messages.error
+
+    @property
+    def secrets(self) -> Secrets:
+        """What must not be shown: of the request, and of what was sent."""
+        return self._messages.request.secrets
 
     def start(self, now: float) -> None:
         self._messages.start(now)
