@@ -247,7 +247,7 @@ class AGUIDecoder(JSONDecoder):
     def _run_finished(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         outcome = self._odd.object(value.get("outcome"), "outcome", "type")
         raw_reason = self._odd.name(outcome.get("type"), "outcome")
-        reason = _REASONS.get(raw_reason, "other")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "stop" and (outcome.get("pendingToolCallIds") or self._unanswered):
             reason = "tool_calls"
         events = [event for address in list(self._wholes) for event in self._close(address, raw, cursor)]

@@ -205,7 +205,7 @@ class _CompletionDecoder(JSONDecoder):
         for reason in filter(None, (self._odd.name(output.get(name), name) for name in _STOPS)):
             self._stopped.add(choice)
             events += self._blocks.close(choice, raw)
-            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, choice, raw)))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, choice, raw)))
         return events
 
 

@@ -95,7 +95,7 @@ class _CohereDecoder(JSONDecoder):
         if counts or usage == {}:
             events.append(Usage(counts, complete=True, raw=raw, cursor=cursor))
         raw_reason = self._odd.name(end.get("finish_reason"), "finish_reason")
-        reason = _REASONS.get(raw_reason, "other")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "error" or end.get("error"):
             said = {"code": end.get("error_type"), "message": end.get("error") or raw_reason}
             events.append(self._error(said, raw, cursor))

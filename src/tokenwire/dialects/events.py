@@ -120,7 +120,11 @@ class Usage:
 
 @dataclass(slots=True)
 class Finish:
-    """The model stopped, and why: in tokenwire's closed set, and in the provider's own word."""
+    """The model stopped, and why: in tokenwire's closed set, and in the provider's own word.
+
+    "error" where the server failed, which a fatal `Error` tells as well; and where the model wrote what is of no use,
+    such as a function call that cannot be read: then the stream is complete, and no `Error` comes.
+    """
 
     reason: FinishReason
     raw_reason: str

@@ -12,6 +12,7 @@ from ..errors import RemoteProtocolError
 from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from .dialect import Dialect, Framing
+from .json_decoder import is_torn
 from .refusals import refusal_in
 from .surrogates import whole
 from .values import json_text, value_of
@@ -24,6 +25,9 @@ __all__ = ["Frames", "frames_for"]
 #: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
 #: write into a stream are a few kilobytes at most.
 MAX_STRAY_TEXT = 64 * 1024
+
+#: Such lines before the first event that are kept until it comes. A frame that was cut leaves one or two.
+MAX_EARLY = 16
 
 #: Bytes at the beginning of a body that are kept while no message has come: words, or an HTML page. A JSON value, which
 #: may be a whole answer, is kept up to the limit of a message.
@@ -135,6 +139,7 @@ class _SSEFrames:
         self._notes: list[Note] = []
         self._plain = dialect.plain
         self._strays = _Strays()
+        self._speaking = False  # an event has come: what stands outside of events is no page in place of a stream
         self._unread = _Unread(max_event_size)
         self._parser = SSEParser(
             last_event_id=last_event_id,
@@ -173,6 +178,7 @@ class _SSEFrames:
         return self._parser.between_events
 
     def pass_over(self, size: int) -> None:
+        self._speaking = True
         self._unread.read((size,))
         self._parser.pass_over(size)
 
@@ -186,19 +192,21 @@ class _SSEFrames:
             if not events:
                 raise
             return events  # the error takes effect after what came before it
-        if self._notes:
-            events = self._with_strays(events, last_event_id)
+        told = events
+        if self._notes or (events and self._strays.pending):
+            told = self._with_strays(events, last_event_id)
         if self._unread.pending and self._unread.is_page and not self._plain:
             return []
-        self._unread.read(events)
-        return events
+        self._speaking = self._speaking or bool(events)
+        self._unread.read(told)
+        return told
 
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
-        error = None if self._plain else self._strays.receive_line(self._parser.unfinished_line)
-        if error is not None:
-            events = [*events, ServerSentEvent("error", error, self.last_event_id)]
+        if not self._plain:
+            strays = self._strays.receive_line(self._parser.unfinished_line, speaking=False)
+            events = [*events, *_messages(strays, self.last_event_id)]
         self._unread.read(events)
         return events
 
@@ -209,27 +217,42 @@ class _SSEFrames:
         """
         merged: list[ServerSentEvent] = []
         taken = 0
+        speaking = self._speaking
         for note in self._notes:
             between = events[taken : note.position]
             taken = note.position
-            merged += between
+            if between:
+                merged += _messages(self._strays.before_event(), last_event_id) + between
+                speaking = True
             if note.kind == "id":
                 last_event_id = note.text
             elif between:
                 last_event_id = between[-1].id
-            error = self._strays.receive_line(note.text) if note.kind == "ignored" else None
-            if error is not None:
-                merged.append(ServerSentEvent("error", error, last_event_id))
+            if note.kind == "ignored":
+                merged += _messages(self._strays.receive_line(note.text, speaking), last_event_id)
         self._notes.clear()
-        return merged + events[taken:]
+        rest = events[taken:]
+        if rest:
+            merged += _messages(self._strays.before_event(), last_event_id)
+        return merged + rest
+
+
+def _messages(strays: list[tuple[str, str]], last_event_id: str) -> list[ServerSentEvent]:
+    return [ServerSentEvent(name, text, last_event_id) for name, text in strays]
 
 
 class _Strays:
-    """Lines outside any field, and the errors in them: Gemini and several gateways send bare JSON, on one line or
-    many, llama.cpp sent a field named `error`."""
+    """Lines outside any field, and the messages in them, each with its name: "error" for an error, which Gemini and
+    several gateways send as bare JSON, on one line or many, and llama.cpp as a field named `error`; no name for what is
+    another message without its field, or what is left of one that was cut."""
 
     def __init__(self) -> None:
+        self._early: list[str] = []  # what came before the first event, and may be a page in place of a stream
         self._reset()
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._lines or self._early)
 
     def _reset(self) -> None:
         self._lines: list[str] = []
@@ -241,21 +264,38 @@ class _Strays:
         """An object was begun and not closed, which may have been an error."""
         return bool(self._lines)
 
-    def receive_line(self, line: str) -> str | None:
-        """Takes the next line, returns the text of the error that it completes."""
+    def receive_line(self, line: str, speaking: bool) -> list[tuple[str, str]]:
+        """Takes the next line, returns the message that it completes.
+
+        :param speaking: an event has come, so that this is a stream.
+        """
         if line.startswith("error:"):
-            return line.removeprefix("error:").strip()
+            return [("error", line.removeprefix("error:").strip())]
         if not self._lines and not line.startswith("{"):
-            return None
+            return self._told(line, speaking) if is_torn(line) else []
         self._lines.append(line)
         self._size += len(line)
         outside = _STRING.sub("", line)
         self._depth += outside.count("{") - outside.count("}")
         if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
-            return None
+            return []
         text = "\n".join(self._lines)
         self._reset()
-        return text if refusal_in(value_of(text)) else None
+        return [("error", text)] if refusal_in(value_of(text)) else self._told(text, speaking)
+
+    def before_event(self) -> list[tuple[str, str]]:
+        """An event comes: what was held back is of its stream, and the rest of what is unfinished does not come."""
+        texts = [*self._early, "\n".join(self._lines)]
+        self._early = []
+        self._reset()
+        return [("", text) for text in texts if text]
+
+    def _told(self, text: str, speaking: bool) -> list[tuple[str, str]]:
+        if speaking:
+            return [("", text)]
+        if len(self._early) < MAX_EARLY:
+            self._early.append(text[: MAX_STRAY_TEXT // MAX_EARLY])
+        return []
 
 
 class _JSONFrames:

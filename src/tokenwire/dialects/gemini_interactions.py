@@ -340,7 +340,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events += self._wholes([{"type": "model_output", **it} if "content" in it else it for it in steps], raw, cursor)
         events += self._blocks.close_all(raw, cursor)
         status = self._odd.name(interaction.get("status"), "status")
-        reason = _REASONS.get(status, "other")
+        reason = self._reason_of(status, _REASONS)
         failure = error_fields(interaction) or refusal_in({"errors": interaction.get("errors")})
         if status == "failed":
             events.append(self._error(failure or {"message": "failed"}, raw, cursor))

@@ -373,6 +373,8 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("gemini", "a message has a response with candidates")
     if isinstance(value.get("response"), str | int | float):
         return Guess("openai-chat", "a message has a response, as those of Workers AI")
+    if isinstance(value.get("content"), str) and isinstance(value.get("stop"), bool):
+        return Guess("openai-chat", "a message has content and stop, as those of llama.cpp")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")

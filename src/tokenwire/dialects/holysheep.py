@@ -57,7 +57,7 @@ class HolySheepDecoder(JSONDecoder):
         counts = self._odd.object(value.get("usage"), "usage")
         if counts or value.get("usage") == {}:
             events.append(Usage(counts, complete=True, raw=raw, cursor=cursor))
-        events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
+        events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
 

@@ -394,7 +394,7 @@ class OutputDecoder(JSONDecoder):
         called = self._called or any(item.get("type") in TOOLS for item in listed(response.get("output")))
         if status == "completed" and called:
             return "tool_calls"
-        return REASONS.get(why) or REASONS.get(status, "other")
+        return self._reason_of(why if self._reason_of(why, REASONS) != "other" else status, REASONS)
 
 
 def _delta(run: Run, value: Any) -> str | None:

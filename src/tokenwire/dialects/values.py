@@ -32,6 +32,7 @@ __all__ = [
     "mapping",
     "member",
     "name_of",
+    "names_failure",
     "object_of",
     "parse",
     "percent_encoded",
@@ -273,6 +274,16 @@ def error_in_words(data: str) -> dict[str, Any]:
         return error_fields(value) or value
     only_a_label = found[0].lower() == "error:"
     return {"message": whole(data[found.end() :].strip() if only_a_label else data.strip()) or data}
+
+
+#: What a reason or a status is called, or what its name ends with, that says that the server failed: "error", "ERROR",
+#: "network_error", "failed", "timeout".
+_FAILURE = re.compile(r"(?:.*[\W_])?(?:error|fail(?:ed|ure)?|time_?out|timed_out|crashed)", re.IGNORECASE)
+
+
+def names_failure(reason: str) -> bool:
+    """Whether a reason to stop says that the server failed, and the answer is no whole one."""
+    return _FAILURE.fullmatch(reason) is not None
 
 
 def error_code(fields: Mapping[str, Any], *names: str) -> str:

@@ -87,7 +87,7 @@ class VercelUIDecoder(JSONDecoder):
                 return [Start(self._odd.name(value.get("messageId"), "messageId"), "", raw, cursor)]
             case "finish":
                 reason = self._odd.name(value.get("finishReason"), "finishReason")
-                return self._finish(_REASONS.get(reason, "other"), reason, raw, cursor)
+                return self._finish(self._reason_of(reason, _REASONS), reason, raw, cursor)
             case "abort":
                 return self._finish("cancelled", word(value.get("reason")) or "abort", raw, cursor)
             case "error":

@@ -24,7 +24,7 @@ from .events import BlockKind, BlockStart, Error, StreamEvent
 from .surrogates import whole as repaired
 from .values import json_text, parse
 
-__all__ = ["DIFFERS", "Told", "WholeBlocks", "paired", "rest_of", "too_late"]
+__all__ = ["DIFFERS", "Told", "WholeBlocks", "differs", "paired", "rest_of", "same_json", "too_late"]
 
 _Address = TypeVar("_Address", bound=Hashable)
 
@@ -94,7 +94,7 @@ class WholeBlocks(Blocks):
             return self._whole_call(address, told, text, rest, raw, cursor)
         if rest is None:
             told.pieces[:] = [text]
-            return [_differs(f"the whole text of block {told.start.block} is not what its deltas said", raw, cursor)]
+            return [differs(f"the whole text of block {told.start.block} is not what its deltas said", raw, cursor)]
         return self._open_again(address, told.start, raw, cursor) + self.delta(address, rest, raw, cursor)
 
     def whole_value(self, address: Hashable, value: Any, raw: str, cursor: str | None = None) -> list[StreamEvent]:
@@ -114,7 +114,7 @@ class WholeBlocks(Blocks):
         words = f"the whole of the call in block {last.block} is not what its deltas said: the call is given anew"
         events = self.close(address, raw, cursor)
         told.pieces.clear()
-        events += [_differs(words, raw, cursor)]
+        events += [differs(words, raw, cursor)]
         more = {"agent": last.agent, "phase": last.phase, "choice": last.choice, "replaces": last.block}
         events += self.open(address, last.kind, raw, cursor, tool_id=tool_id, name=name, **more)
         return events + (self.delta(address, text, raw, cursor) if text else [])
@@ -122,7 +122,7 @@ class WholeBlocks(Blocks):
     def _whole_call(
         self, address: Hashable, told: Told, text: str, rest: str | None, raw: str, cursor: str | None
     ) -> list[StreamEvent]:
-        if rest is None and _same_json(told.text, text):
+        if rest is None and same_json(told.text, text):
             return []
         if rest is not None and address in self:
             return self.delta(address, rest, raw, cursor)
@@ -155,7 +155,7 @@ def paired(told: Mapping[_Address, str], parts: Sequence[tuple[_Address, str]]) 
 
 def too_late(raw: str, cursor: str | None) -> Error:
     """Tells that what a whole says more than its deltas comes after what follows it."""
-    return _differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
+    return differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
 
 
 def rest_of(told: str, whole: str) -> str | None:
@@ -179,7 +179,7 @@ def rest_of(told: str, whole: str) -> str | None:
     return rest[1:] if first == "\ufffd" else None
 
 
-def _same_json(told: str, whole: str) -> bool:
+def same_json(told: str, whole: str) -> bool:
     """Whether two texts are JSON of the same value, however they are spaced and their members ordered."""
     try:
         return json.dumps(parse(told), sort_keys=True) == json.dumps(parse(whole), sort_keys=True)
@@ -187,5 +187,6 @@ def _same_json(told: str, whole: str) -> bool:
         return False
 
 
-def _differs(words: str, raw: str, cursor: str | None) -> Error:
+def differs(words: str, raw: str, cursor: str | None = None) -> Error:
+    """Tells of a whole that is not what its pieces said."""
     return Error(DIFFERS, words, False, raw, cursor)
