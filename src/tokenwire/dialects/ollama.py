@@ -57,6 +57,7 @@ class OllamaDecoder(JSONDecoder):
         super().__init__()
         self._started = False
         self._called = False
+        self._words: tuple[dict[str, Any], str] | None = None  # all that was said may be an error, and its message
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
@@ -65,6 +66,9 @@ class OllamaDecoder(JSONDecoder):
         is_foreign = "model" not in value and "done" not in value
         if not fields and (not is_said or (is_foreign and refusal_in(value))):
             return None  # the progress of a download, or of an image; an error
+        self._words = None
+        if is_foreign and not self._started and (refused := refusal_in(value, alone=True)):
+            self._words = refused, raw
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
             self._odd.members(said, _MESSAGE)
@@ -75,6 +79,11 @@ class OllamaDecoder(JSONDecoder):
         self._odd.members(value, _TOP)
         events = self._start(value, raw) + events
         return (events + self._done(value, raw) if done else events) or None
+
+    def receive_eof(self) -> list[StreamEvent]:
+        """`{"message": "words"}` is text where more follows, and an error where nothing does: that of a gateway."""
+        events = super().receive_eof()
+        return self._with(events, [self._error(*self._words)]) if events and self._words else events
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started:
