@@ -31,12 +31,13 @@ __all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make
 #: The probe that every passive check looks at over WebSocket.
 _SOCKET_BASELINE = "ws-answer"
 
-#: What an operator may give beside the URL.
-Given = Literal["key", "failing-model", "cut-model"]
+#: What an operator may give beside the URL. "bearer" is a key in the field Authorization.
+Given = Literal["key", "bearer", "failing-model", "cut-model"]
 
 #: Probes that make sense only with it.
 _NEED: Mapping[Given, frozenset[str]] = {
-    "key": frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"}),
+    "key": frozenset({"no-key", "wrong-key", "ws-no-key", "ws-wrong-key"}),
+    "bearer": frozenset({"bearer-lower"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
 }

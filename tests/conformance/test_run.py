@@ -81,7 +81,7 @@ def test_a_probe_declares_that_it_asks_for_another_model(probe: Probe) -> None:
 
 @pytest.mark.parametrize("dialect", PROMPTED)
 def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
-    chosen = choose_probes(dialect, select(), given=("key", "failing-model", "cut-model"))
+    chosen = choose_probes(dialect, select(), given=("key", "bearer", "failing-model", "cut-model"))
     over_http = [name for name, probe in all_probes().items() if dialect in probe.dialects]
     assert {probe.name for probe in chosen} == {n for n in over_http if all_probes()[n].transport == "http/1.1"}
     assert chosen[0].name == "stream"

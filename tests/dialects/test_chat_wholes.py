@@ -14,7 +14,8 @@ from cutting import some_ways
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import BlockStart, Error, Other, ReasoningDelta, TextDelta
-from tokenwire.dialects.wholes import DIFFERS, rest_of
+from tokenwire.dialects.pieces import rest_of
+from tokenwire.dialects.wholes import DIFFERS
 
 #: Those that chat's decoder reads.
 DIALECTS: tuple[Any, ...] = ("openai-chat", "mistral", "openai-completions", "auto")
@@ -244,7 +245,7 @@ def test_many_calls_are_matched_in_linear_time(size: int, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("told", [m("a" * 20_000), mc(call(json.dumps({"a": "a" * 20_000}), "f", "t"))])
 def test_repeating_a_message_in_small_pieces_is_linear(told: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from tokenwire.dialects import chat_said, chat_tools
+    from tokenwire.dialects import chat_tools, pieces
 
     compared = [0]
 
@@ -252,17 +253,17 @@ def test_repeating_a_message_in_small_pieces_is_linear(told: dict[str, Any], mon
         compared[0] += len(whole)
         return rest_of(told, whole)
 
-    for module in (chat_said, chat_tools):
+    for module in (pieces, chat_tools):
         monkeypatch.setattr(module, "rest_of", counted)
     message = told["choices"][0]["message"]
     if message["content"]:
-        pieces = [d(it) for it in message["content"]]
+        deltas = [d(it) for it in message["content"]]
     else:
-        pieces = [dc(call(it, index=0)) for it in message["tool_calls"][0]["function"]["arguments"]]
-    answer, _ = read("openai-chat", body(told, *pieces, STOP))
-    assert len(answer.text) + sum(len(it.arguments) for it in answer.tools) == len(pieces)
+        deltas = [dc(call(it, index=0)) for it in message["tool_calls"][0]["function"]["arguments"]]
+    answer, _ = read("openai-chat", body(told, *deltas, STOP))
+    assert len(answer.text) + sum(len(it.arguments) for it in answer.tools) == len(deltas)
     assert errors(answer) == []
-    assert compared[0] <= 2 * len(pieces)
+    assert compared[0] <= 2 * len(deltas)
 
 
 # Whatever is lost.

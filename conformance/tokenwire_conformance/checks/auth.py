@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
 from tokenwire.secrecy import REDACTED_FIELDS
 
 from ..judging.case import Case, asked_for_stream, at, excerpt
@@ -141,6 +142,7 @@ def scheme_case(case: Case) -> Iterator[Finding]:
     on="responses",
     when=lambda response: len(_key_of(response)) >= _MIN_KEY,
     absent="no request with a key was seen",
+    needs=[Layer.FIELDS, Layer.REQUEST, Layer.BODY],
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
     key = _key_of(response).encode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -279,6 +281,7 @@ def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     when=lambda generation: generation.response.complete and not generation.response.coding_error,
     absent="no streamed answer was read to its end",
     breaks="a failure before the first token looks like an answer without words",
+    needs=[Layer.END],
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
     discarded = isinstance(generation.body, Stream) and generation.body.end_discarded
@@ -296,6 +299,7 @@ def error_never_empty(generation: Generation) -> Iterator[Finding]:
     absent="no failure within a stream was seen",
     shown_by=("failure",),
     breaks="balancers and clients that look at the status do not try elsewhere, or later",
+    needs=[Layer.FIELDS],
 )
 def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     failed = generation.failed
@@ -317,6 +321,7 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 400,
     absent="no error response was seen",
+    needs=[Layer.BODY],
 )
 def no_leak(response: Response) -> Iterator[Finding]:
     text = response.content.decode("utf-8", "replace")
@@ -334,6 +339,7 @@ def no_leak(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status in (429, 503),
     absent="no 429 and no 503 was seen",
+    needs=[Layer.FIELDS],
 )
 def retry_after(response: Response) -> Iterator[Finding]:
     if not response.header("retry-after"):
@@ -347,6 +353,7 @@ def retry_after(response: Response) -> Iterator[Finding]:
     "Every response has an id by which it can be found in the server's logs.",
     on="responses",
     when=lambda response: response.head_complete and response.status >= 200,
+    needs=[Layer.FIELDS],
 )
 def request_id(response: Response) -> Iterator[Finding]:
     if not _REQUEST_IDS & {field.name for field in response.fields}:

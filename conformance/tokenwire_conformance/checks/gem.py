@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -142,6 +144,7 @@ def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     when=lambda gemini: gemini.judged_to_the_end and not gemini.blocked,
     absent="no stream of Gemini's was read to its end",
     breaks="an end cannot be told from a cut: nothing else marks it",
+    needs=[Layer.END],
 )
 def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     last = at(gemini.response, content=gemini.chunks[-1].offset)
@@ -163,6 +166,7 @@ def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     when=lambda gemini: gemini.judged_to_the_end and gemini.response.complete,
     absent="no whole stream of Gemini's was seen",
     breaks="clients that bill or budget by tokens count nothing",
+    needs=[Layer.END],
 )
 def usage(gemini: GeminiStream) -> Iterator[Finding]:
     last = gemini.chunks[-1]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -37,6 +39,7 @@ def _has_done(lines: Lines) -> bool:
     "A stream has the media type application/x-ndjson.",
     on="ollama_streams",
     breaks="clients that choose their parser by it, and proxies that buffer what they take for JSON",
+    needs=[Layer.FIELDS],
 )
 def content_type(lines: Lines) -> Iterator[Finding]:
     response = lines.response
@@ -69,6 +72,7 @@ def line_objects(lines: Lines) -> Iterator[Finding]:
     when=lambda lines: lines.response.complete and bool(lines.lines),
     absent="no stream of Ollama's was read to its end",
     breaks="readers that take a line only with its end lose the last one, and with it the end",
+    needs=[Layer.END],
 )
 def final_lf(lines: Lines) -> Iterator[Finding]:
     last = lines.lines[-1]
@@ -98,6 +102,7 @@ def blank_lines(lines: Lines) -> Iterator[Finding]:
     when=_ended,
     absent="no stream of Ollama's was read to its end",
     breaks="a cut looks like the end: ollama 0.6.3 returns the part that came, without an error",
+    needs=[Layer.END],
 )
 def done_once(lines: Lines) -> Iterator[Finding]:
     done = [line for line, value in _objects(lines) if value.get("done") is True]
@@ -120,6 +125,7 @@ def done_once(lines: Lines) -> Iterator[Finding]:
     when=_has_done,
     absent="no line with done: true was seen",
     breaks="clients that tell a full answer from a cut one, and those that count tokens",
+    needs=[Layer.END],
 )
 def done_stats(lines: Lines) -> Iterator[Finding]:
     line, value = next((line, value) for line, value in _objects(lines) if value.get("done") is True)

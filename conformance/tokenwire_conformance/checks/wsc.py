@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
@@ -41,6 +43,7 @@ def _close_of(socket: Socket) -> Evidence:
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
     breaks="a client fails the connection with 1002 instead of hearing why it was closed",
+    needs=[Layer.FRAMES],
 )
 def code_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsc.code-sent")
@@ -56,6 +59,7 @@ def code_sent(socket: Socket) -> Iterator[Finding]:
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
     breaks="what comes after the Close is not read by anybody",
+    needs=[Layer.FRAMES],
 )
 def silent_after(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsc.silent-after")
@@ -71,6 +75,7 @@ def silent_after(socket: Socket) -> Iterator[Finding]:
     absent="no WebSocket was seen on which the server answered",
     shown_by=("ws-answer",),
     breaks="clients see 1006 and take a whole answer for a broken one, or ask again and pay twice",
+    needs=[Layer.END, Layer.FRAMES],
 )
 def clean(socket: Socket) -> Iterator[Finding]:
     if socket.close is None and not socket.left and not socket.mute and socket.transcript.ended_by_server:
@@ -88,6 +93,7 @@ def clean(socket: Socket) -> Iterator[Finding]:
     absent="no answer was seen whose end can be told",
     shown_by=("ws-answer",),
     breaks="clients cannot tell whether the text is whole; some wait for the end, others ask and pay again",
+    needs=[Layer.END, Layer.FRAMES],
 )
 def terminal_first(socket: Socket) -> Iterator[Finding]:
     close = socket.close

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -61,6 +63,7 @@ def _speaks_json(socket: Socket) -> bool:
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client must close the connection (RFC 6455, 5.1)",
+    needs=[Layer.FRAMES],
 )
 def server_unmasked(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.server-unmasked")
@@ -76,6 +79,7 @@ def server_unmasked(socket: Socket) -> Iterator[Finding]:
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client must fail the connection (RFC 6455, 5.2)",
+    needs=[Layer.FRAMES],
 )
 def rsv_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.rsv-sent")
@@ -91,6 +95,7 @@ def rsv_sent(socket: Socket) -> Iterator[Finding]:
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client must fail the connection (RFC 6455, 5.2)",
+    needs=[Layer.FRAMES],
 )
 def opcode_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.opcode-sent")
@@ -106,6 +111,7 @@ def opcode_sent(socket: Socket) -> Iterator[Finding]:
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="strict clients (wsproto 1.3) fail the connection",
+    needs=[Layer.FRAMES],
 )
 def minimal_length(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.minimal-length")
@@ -121,6 +127,7 @@ def minimal_length(socket: Socket) -> Iterator[Finding]:
     absent="no control frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client fails the connection, and the code of the Close is lost",
+    needs=[Layer.FRAMES],
 )
 def control_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.control-sent")
@@ -136,6 +143,7 @@ def control_sent(socket: Socket) -> Iterator[Finding]:
     absent="no data frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client fails the connection",
+    needs=[Layer.FRAMES],
 )
 def sequence_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.sequence-sent")
@@ -151,6 +159,7 @@ def sequence_sent(socket: Socket) -> Iterator[Finding]:
     absent="no text message of a server was seen",
     shown_by=("ws-answer",),
     breaks="a client must fail the connection (RFC 6455, 8.1)",
+    needs=[Layer.FRAMES],
 )
 def utf8_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.utf8-sent")

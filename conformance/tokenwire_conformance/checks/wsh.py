@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, at_frame, excerpt, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -73,6 +75,7 @@ def _answers(case: Case, probes: Sequence[str]) -> list[Response]:
     absent="no sound handshake was granted",
     shown_by=("ws-answer",),
     breaks="a client must fail the connection (RFC 6455, 4.1)",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def accept(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -94,6 +97,7 @@ def accept(socket: Socket) -> Iterator[Finding]:
     on="sockets",
     shown_by=("ws-answer",),
     breaks="a client must fail the connection (RFC 6455, 4.1); proxies do not switch protocols",
+    needs=[Layer.FIELDS],
 )
 def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -112,6 +116,7 @@ def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     on="sockets",
     shown_by=("ws-answer", "ws-subprotocol"),
     breaks="browsers fail the connection",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def subprotocol(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -314,6 +319,7 @@ def reject_envelope(case: Case) -> Iterator[Finding]:
     when=lambda response: response.status == 426 and bool(_nonce(response)),
     absent="no handshake was answered 426",
     shown_by=("ws-version-12",),
+    needs=[Layer.FIELDS],
 )
 def upgrade_426(response: Response) -> Iterator[Finding]:
     if "websocket" not in response.tokens("upgrade"):

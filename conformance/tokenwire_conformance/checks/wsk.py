@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -185,6 +187,7 @@ def _waited(socket: Socket) -> bool:
     absent=f"no question was seen that waited {LONG_SILENCE:g} s for its answer",
     shown_by=("ws-answer",),
     breaks="long prompts and models that load: the answer is paid for, and nobody gets it",
+    needs=[Layer.END, Layer.FRAMES, Layer.TIMES],
 )
 def long_prefill(socket: Socket) -> Iterator[Finding]:
     asked = _asked(socket)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -77,6 +79,7 @@ def _sound_answers(socket: Socket) -> int:
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate", "ws-deflate-no-context", "ws-deflate-window"),
     breaks="clients must fail the connection (RFC 7692, 7.1)",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def negotiate(socket: Socket) -> Iterator[Finding]:
     agreed = [extension for extension in socket.extensions if extension.name == _NAME]
@@ -178,6 +181,7 @@ def fallback_offer(case: Case) -> Iterator[Finding]:
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate",),
     breaks="a client must fail the connection (RFC 7692, 6.1)",
+    needs=[Layer.FRAMES],
 )
 def rsv1(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsz.rsv1")
@@ -193,6 +197,7 @@ def rsv1(socket: Socket) -> Iterator[Finding]:
     absent="no compressed message was seen",
     shown_by=("ws-deflate",),
     breaks="the message is lost, and with it the connection",
+    needs=[Layer.FRAMES],
 )
 def tail(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsz.tail")

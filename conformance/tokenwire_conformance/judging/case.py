@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tokenwire.dialects import DIALECTS
+from tokenwire.dialects import DIALECTS, Dialect
+from tokenwire.dialects.guess import guess_dialect
+from tokenwire.recording.captures import Layer
 
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
@@ -121,7 +123,7 @@ class Case:
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
         return [
-            Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
+            Socket(response, _spoken_on(response))
             for response in self.responses
             if response.status == 101 and response.head_complete
         ]
@@ -242,7 +244,8 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
     else:
         offset = response.offset if offset is None else offset
         data = transcript.received[offset : offset + EXCERPT]
-    return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+    seconds = None if transcript.misses(Layer.TIMES) else transcript.seconds_at(offset)
+    return Evidence(transcript.name, offset - transcript.capture.offset, seconds, data)
 
 
 def at_frame(socket: Socket, offset: int) -> Evidence:
@@ -284,7 +287,12 @@ def excerpt(data: bytes) -> str:
 
 
 def asked_for_stream(response: Response) -> bool:
-    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events."""
+    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
+
+    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    """
+    if response.transcript.misses(Layer.REQUEST):
+        return _looks_like_events(response)
     request = response.request
     if request.method == "GET":
         return "text/event-stream" in request.header("accept")
@@ -319,8 +327,11 @@ def _is_stream(response: Response) -> bool:
         return False
     if response.media_type == "text/event-stream":
         return not (_wants_lines(response) and response.content.startswith(b"{"))
-    looks_like_one = response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
-    return asked_for_stream(response) and looks_like_one
+    return asked_for_stream(response) and _looks_like_events(response)
+
+
+def _looks_like_events(response: Response) -> bool:
+    return response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
 
 
 def _is_lines(response: Response) -> bool:
@@ -330,9 +341,12 @@ def _is_lines(response: Response) -> bool:
 
 
 def _wants_lines(response: Response) -> bool:
-    """Ollama was asked for a stream."""
-    request = response.request
-    return request.method == "POST" and asked_for_stream(response) and dialect_of(response) == "ollama"
+    """Ollama was asked for a stream; where the request is not shown, more than one line tells it."""
+    if response.transcript.misses(Layer.REQUEST):
+        asked = b"}\n{" in response.content
+    else:
+        asked = response.request.method == "POST" and asked_for_stream(response)
+    return asked and dialect_of(response) == "ollama"
 
 
 def _is_array(response: Response) -> bool:
@@ -340,6 +354,15 @@ def _is_array(response: Response) -> bool:
     path = response.request.target.partition("?")[0]
     asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
+
+
+def _spoken_on(response: Response) -> Dialect | None:
+    """The dialect of a WebSocket: as the transcript says, or else as its URL does."""
+    said = response.transcript.recording.header.get("dialect")
+    if said is not None:
+        return DIALECTS.get(str(said))
+    guessed = DIALECTS[guess_dialect(response.request.target).dialect]
+    return guessed if guessed.opening is not None else None
 
 
 def _asks_for_answer(response: Response) -> bool:

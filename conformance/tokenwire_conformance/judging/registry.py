@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
+from tokenwire.recording.captures import Layer
+
+from ..reading.http import Response
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
@@ -76,6 +79,14 @@ _ABSENT: dict[Subject, str] = {
 }
 
 
+#: What the subjects themselves rest on.
+_RESTS_ON: dict[Subject, frozenset[Layer]] = {
+    **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
+    "responses": frozenset(),
+    "sockets": frozenset(),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule.
@@ -85,6 +96,7 @@ class Check:
     :ivar probes: what must be asked for it; empty for a passive check.
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: who is hurt when it is broken, where that is known.
+    :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
     """
 
     id: str
@@ -95,6 +107,7 @@ class Check:
     probes: Sequence[str] = ()
     shown_by: Sequence[str] = ()
     breaks: str = ""
+    needs: frozenset[Layer] = frozenset()
 
     @property
     def group(self) -> str:
@@ -119,25 +132,57 @@ def passive(
     absent: str = "",
     shown_by: Sequence[str] = (),
     breaks: str = "",
+    needs: Collection[Layer] = (),
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Callable[[Any], Iterable[Finding]]]:
     """Declares a check that judges every subject of one kind.
 
     :param when: which of them it judges; all by default.
     :param absent: the reason for NOT-APPLICABLE where there is none to judge.
+    :param needs: layers of the wire that it rests on, besides that of its subject. Layer.END is for what is said of all
+        of a response: where neither that nor the framing shows that it is whole, only findings count.
     """
+    rests_on = _RESTS_ON[on] | frozenset(needs)
 
     def declare(judge_one: Callable[[Any], Iterable[Finding]]) -> Callable[[Any], Iterable[Finding]]:
         def judge(case: Case) -> Iterator[Finding]:
-            subjects = [subject for subject in getattr(case, on) if when is None or when(subject)]
-            if not subjects:
-                raise NotApplicable(absent or _ABSENT[on])
-            for subject in subjects:
+            subjects = getattr(case, on)
+            unshown = [_unshown(subject, rests_on - {Layer.END}) for subject in subjects]
+            if subjects and all(unshown):
+                raise NotApplicable(unshown[0])
+            shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
+            judged = [subject for subject in shown if when is None or when(subject)]
+            for subject in judged:
                 yield from judge_one(subject)
+            for subject in shown:  # what is wrong is wrong; but that nothing is, is not known before the end
+                if Layer.END in rests_on and not _is_whole(subject) and (why := _unshown(subject, {Layer.END})):
+                    raise NotApplicable(why)
+            if not judged:
+                raise NotApplicable(absent or _ABSENT[on])
 
-        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks))
+        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks, needs=rests_on))
         return judge_one
 
     return declare
+
+
+def _unshown(subject: Any, needs: Collection[Layer]) -> str:
+    """Why a subject cannot be judged, for want of a layer; empty where it can."""
+    capture = _response(subject).transcript.capture
+    for layer, why in capture.missing.items():
+        if layer in needs:
+            return f"cannot be judged from {capture.source}, which does not show {layer.value}: {why}"
+    return ""
+
+
+def _is_whole(subject: Any) -> bool:
+    """Its end is shown by its own framing."""
+    response = _response(subject)
+    return response.complete and response.status != 101
+
+
+def _response(subject: Any) -> Response:
+    response: Response = getattr(subject, "response", subject)
+    return response
 
 
 def active(

@@ -30,11 +30,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Bytes that prove a finding: in which transcript, at which offset of what was received, read when."""
+    """Bytes that prove a finding: in which transcript, at which offset of what was received, read when.
+
+    :ivar seconds: None where the transcript has no times.
+    """
 
     transcript: str
     offset: int
-    seconds: float
+    seconds: float | None
     data: bytes
 
     def as_json(self) -> dict[str, Any]:

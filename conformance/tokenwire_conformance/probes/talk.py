@@ -22,7 +22,7 @@ from tokenwire.recording import Entry, Recording, Redactor
 from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
-from .asking import PROMPTED, Asking, asking_of, base_of, named_in, whole_in
+from .asking import PROMPTED, Asking, asking_of, base_of, named_in, unframed, whole_in
 from .wire import Wire
 
 __all__ = [
@@ -84,6 +84,7 @@ class Plan:
 
     :ivar failing_model: a model that fails within its stream; empty where there is none.
     :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
+    :ivar known: more that no transcript may show.
     """
 
     target: Target
@@ -93,11 +94,12 @@ class Plan:
     fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     failing_model: str = ""
     cut_model: str = ""
+    known: Secrets = field(default_factory=Secrets)
 
     @property
     def secrets(self) -> Secrets:
         """What no transcript may show."""
-        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
+        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields) | self.known
 
     @property
     def asking(self) -> Asking:
@@ -112,7 +114,8 @@ class Plan:
     @property
     def models_path(self) -> str:
         """Where the endpoint lists its models, beside the path that is probed."""
-        return self.base_path + self.asking.models
+        _, mark, query = unframed(self.target.path).partition("?")
+        return self.base_path + self.asking.models + mark + query
 
     @property
     def nowhere(self) -> str:
@@ -188,7 +191,8 @@ class Plan:
         if asked is not None:
             path, body = asked.path, asked.body
         token = self.key if key == "ours" else key
-        fields: dict[str, str | None] = {
+        given = {name.lower() for name, _ in self.fields}
+        own: dict[str, str | None] = {
             "Host": self.target.authority,
             "User-Agent": f"tokenwire-check/{__version__}",
             "Accept": "text/event-stream" if method == "GET" and path is None else "*/*",
@@ -197,8 +201,8 @@ class Plan:
             **(self._key_fields(token, scheme) if token else {}),
             **({"Content-Type": "application/json"} if body is not None else {}),
             **({"Content-Length": str(len(body))} if body is not None and length else {}),
-            **dict(self.fields),
         }
+        fields = {**{name: value for name, value in own.items() if name.lower() not in given}, **dict(self.fields)}
         changed = {name.lower() for name in change or {}}
         kept = [(name, value) for name, value in fields.items() if name.lower() not in changed]
         lines = [f"{method} {path or self.target.path} HTTP/{version}"]

@@ -54,22 +54,29 @@ class Wire(Protocol):
 class SocketWire:
     """A real connection.
 
+    :param ssl_context: for a target with TLS; the usual one by default.
     :param stop: has the endpoint shut down, where that is in our power.
+    :param proxy: as `tokenwire.stream` takes it.
     """
 
     def __init__(
-        self, target: Target, ssl_context: ssl.SSLContext | None = None, stop: Callable[[], None] | None = None
+        self,
+        target: Target,
+        ssl_context: ssl.SSLContext | None = None,
+        stop: Callable[[], None] | None = None,
+        proxy: str | None = "env",
     ) -> None:
         self._target = target
         self._stop = stop
-        self._ssl_context = ssl_context or (ssl.create_default_context() if target.tls else None)
+        self._proxy = proxy
+        self._ssl_context = (ssl_context or ssl.create_default_context()) if target.tls else None
         self._socket: socket.socket | None = None
 
     def now(self) -> float:
         return monotonic()
 
     def connect(self) -> None:
-        route = route_to(self._target)
+        route = route_to(self._target, self._proxy)
         try:
             self._socket = socket.create_connection((route.host, route.port), CONNECT_TIMEOUT)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

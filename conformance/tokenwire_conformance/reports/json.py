@@ -26,6 +26,7 @@ def as_json(reports: Sequence[Report]) -> str:
     document = {
         "tool": {"name": "tokenwire", "version": __version__},
         "target": ", ".join(report.target for report in reports),
+        "notes": {report.target: list(report.notes) for report in reports if report.notes},
         "results": results,
         "summary": summary(everything),
         "exit_code": exit_code(everything),

@@ -16,10 +16,14 @@ _EXCERPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The results for one target: an endpoint, or a file."""
+    """The results for one target: an endpoint, or a file.
+
+    :ivar notes: what holds for all of them, in lines.
+    """
 
     target: str
     results: Sequence[Result]
+    notes: Sequence[str] = ()
 
     @property
     def summary(self) -> dict[str, int]:
@@ -36,4 +40,5 @@ def place(evidence: Evidence) -> str:
     """Where the bytes of a finding stand, and the bytes, on one line."""
     shown = repr(evidence.data.decode("utf-8", "backslashreplace"))[1:-1]
     shown = shown if len(shown) <= _EXCERPT else shown[:_EXCERPT] + "…"
-    return f"{evidence.transcript}, byte {evidence.offset}, {evidence.seconds:.3f} s: {shown}"
+    when = "" if evidence.seconds is None else f", {evidence.seconds:.3f} s"
+    return f"{evidence.transcript}, byte {evidence.offset}{when}: {shown}"

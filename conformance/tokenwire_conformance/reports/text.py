@@ -25,7 +25,7 @@ _STYLES = {
 
 def as_text(report: Report) -> list[tuple[str, str]]:
     """Lines with their styles, which `Screen` knows: every finding with its words, clause and bytes, then the count."""
-    lines: list[tuple[str, str]] = [(report.target, "bold"), ("", "")]
+    lines: list[tuple[str, str]] = [(report.target, "bold"), *((f"  {note}", "dim") for note in report.notes), ("", "")]
     for verdict in _SHOWN:
         for result in report.results:
             if result.verdict is verdict:

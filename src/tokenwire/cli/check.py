@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,10 @@ from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
+from .access import Access, access_of, add_access_options
 from .extras import need
 from .models import first_model
 from .progress import progress
-from .request import add_key_options, header_fields, key_of
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -87,10 +87,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         default="",
         help="a model of a gateway whose upstream breaks off within its stream: is that told?",
     )
-    add_key_options(parser, "the key to send")
-    parser.add_argument(
-        "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
-    )
+    add_access_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
     add_format_options(parser)
 
@@ -124,10 +121,17 @@ def run(args: argparse.Namespace) -> int:
     checks = [check for check in checks if check.fits({dialect.name for _, dialect in asked})]
     if not checks:
         raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
-    key = key_of(args)
+    access = access_of(args)
+    key = access.key
 
     own = args.url is None
-    options: dict[Given, Any] = {"key": key, "failing-model": args.failing_model, "cut-model": args.cut_model}
+    bearer = key is not None and access.key_header in ("", "authorization")
+    options: dict[Given, Any] = {
+        "key": key,
+        "bearer": bearer,
+        "failing-model": args.failing_model,
+        "cut-model": args.cut_model,
+    }
     given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
@@ -138,8 +142,8 @@ def run(args: argparse.Namespace) -> int:
         listing = sum(args.model is None and _takes_model(*over) for over in asked)
         _print_dry_run(probes, len(checks), listing)
         return 0
-    with _endpoint(args.url, key) as endpoint:
-        plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
+    with _endpoint(access.url, key) as endpoint:
+        plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
         todo = [probes_over(*over) for over in asked]
         with progress("judging", sum(map(len, todo))) as tell:
             done = count()
@@ -147,12 +151,12 @@ def run(args: argparse.Namespace) -> int:
                 make_probes(
                     probes,
                     plan,
-                    partial(SocketWire, plan.target, stop=endpoint.stop),
+                    partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy),
                     lambda made: tell(next(done), made.probe.about),
                 )
                 for probes, plan in zip(todo, plans, strict=True)
             ]
-    target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
+    target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
     report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
     return print_reports([report], args.format)
 
@@ -190,24 +194,27 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
     return dialect.name != "raw" if transport == "websocket" else dialect.method == "POST"
 
 
-def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
+def _plan(
+    args: argparse.Namespace, endpoint: _Endpoint, access: Access, transport: Transport, dialect: Dialect
+) -> Plan:
     """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
     from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
-    fields = header_fields(args.header)
+    asked = access.spoken(dialect)
 
     def plan_for(model: str) -> Plan:
         url = endpoint_url(endpoint.urls[transport], dialect, {"model": model or "unknown"})
         target = parse_url(url, websocket=websocket)
         failing, cut = endpoint.failing_models or (args.failing_model, args.cut_model)
-        return Plan(target, dialect, model, endpoint.key, list(fields.items()), failing, cut)
+        fields = list(access.fields.items())
+        return Plan(target, asked, model, endpoint.key, fields, failing, cut, access.secrets)
 
     plan = plan_for(args.model or "")
     if plan.model or not _takes_model(transport, dialect):
         return plan
     try:
-        return plan_for(first_model(endpoint.urls[transport], dialect, endpoint.key, fields))
+        return plan_for(first_model(replace(access, url=endpoint.urls[transport], key=endpoint.key), dialect))
     except LocalProtocolError:
         if websocket:
             return plan
@@ -270,9 +277,9 @@ class _Endpoint:
 
 
 @contextmanager
-def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
+def _endpoint(url: str, key: str | None) -> Iterator[_Endpoint]:
     """The endpoint that was named; or the reference endpoint, which lives as long as it is judged."""
-    if url is not None:
+    if url:
         yield _Endpoint({"http/1.1": url, "websocket": url}, key)
         return
     own_key = secrets.token_urlsafe(24)

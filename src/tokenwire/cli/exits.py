@@ -115,6 +115,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return FINDINGS, "What had arrived is printed. Ask again, or keep the wire with 'tokenwire record'."
         case RemoteProtocolError():
             return PROTOCOL_BROKEN, "Keep the wire with 'tokenwire record' and show it to those who run the server."
+        case ConnectionFailed(phase="tls") if "SSL_CERT_FILE" in str(error):
+            return UNREACHABLE, "Or name it by --ca-file."
         case ConnectionFailed(phase="resolve"):
             return UNREACHABLE, "Is it spelled right?"
         case ConnectionFailed():

@@ -168,7 +168,7 @@ class AGUIDecoder(JSONDecoder):
 
     def _close(self, address: _Address, raw: str, cursor: str | None) -> list[StreamEvent]:
         whole, told = self._wholes.pop(address, ""), self._blocks.told(address)
-        grown = told is not None and told.text.startswith(whole)  # since the snapshot
+        grown = told is not None and told.pieces.begin_with(whole) is not False  # since the snapshot
         events = [] if grown or not whole else self._blocks.whole(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 

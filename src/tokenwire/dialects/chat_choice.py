@@ -25,6 +25,7 @@ from .events import (
     ToolCallDelta,
 )
 from .json_decoder import failed_without_words
+from .pieces import Pieces
 from .surrogates import SurrogateJoiner, whole
 from .values import items_of, json_text, names_failure, object_of, text_of, unknown_members, word
 from .wholes import differs
@@ -170,7 +171,7 @@ class Choice:
         """A tool call was begun whose arguments are not whole, and no reason to stop was given."""
         return self._state != "finished" and self.tools.cut
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block are kept."""
         if self._open is not None and self._open.block == block:
             return self._said[self._open.kind].pieces
@@ -251,13 +252,13 @@ class Choice:
     def _whole(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
         """All of the text of a kind, as a message says."""
         said = self._said.setdefault(kind, Said())
-        rest = said.rest(text) if text else ""
+        rest = said.pieces.rest(text) if text else ""
         if rest is None and not self._has_deltas:
-            rest = "" if said.text.startswith(text) else text
+            rest = "" if said.pieces.begin_with(text) else text
             if not rest:
                 yield Other("message", raw)
         if rest is None:
-            said.pieces[:] = [text]
+            said.pieces.replace(text)
             yield differs(f"the whole {kind} of the message is not what its deltas said", raw)
         elif rest:
             yield from self._tell_ahead(kind, rest, raw)
@@ -295,7 +296,7 @@ class Choice:
         else:
             new = text
         if new:
-            said.pieces.append(new)
+            said.pieces.add(new)
             yield from self._tell(kind, new, raw)
 
     def _texts(self, delta: dict[str, Any], raw: str) -> Iterator[_Text | Other]:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from .chat_said import Said
 from .events import BlockStart, BlockStop, Other, StreamEvent, ToolCallDelta
+from .pieces import Pieces, rest_of
 from .surrogates import SurrogateJoiner
 from .values import arguments_of, index_of, name_of, object_of, unknown_members, value_of
-from .wholes import differs, rest_of, same_json
+from .wholes import differs, same_json
 
 __all__ = ["MAX_WAITING", "ToolCalls"]
 
@@ -171,7 +172,7 @@ class ToolCalls:
             call = call._replace(arguments="")
         yield from tool.receive(call.tool_id, call.name, call.arguments, raw)
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where pieces of the arguments of the latest call are added by whoever reads them in its place."""
         return self._last.arguments.new if self._last is not None and self._last.block == block else None
 
@@ -382,7 +383,7 @@ class _Arguments:
     def __init__(self) -> None:
         self.some = False
         #: Pieces that nobody has looked at yet.
-        self.new: list[str] = []
+        self.new = Pieces()
         self._said: list[str] = []
         self._size = 0
         self._depth = 0

@@ -62,6 +62,8 @@ class Decoder:
         self.guess: Guess | None = None
         #: At the end: the body was no stream, and a fatal `Error` stands in its place.
         self.no_stream: bool = False
+        #: What terminated the framing, and what the next call raises; None once the stream has ended.
+        self.error: RemoteProtocolError | None = None
         self._failure: Error | None = None
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
@@ -94,11 +96,6 @@ class Decoder:
         return self._failure if self.outcome == "error" else None
 
     @property
-    def error(self) -> RemoteProtocolError | None:
-        """What terminated the framing, and what the next call raises; None once the stream has ended."""
-        return None if self.ended else self._frames.error
-
-    @property
     def may_end(self) -> bool:
         """The end of the body would stand for the dialect's terminator now. While the dialect is guessed it may not."""
         return self._guesser is None and self._decoder.finished()
@@ -129,13 +126,13 @@ class Decoder:
             self._guesser.receive_data(data)
             data = self._take_guess(self._guesser)
         shortcut = self._shortcut
-        if shortcut is None or (shortcut.given_up and not self._waiting) or self._overlap is not None:
-            return self._decode(self._frames.receive_data(data))
-        if shortcut.ready and self._aligned and not self._waiting and len(data) <= MAX_WAITING:
+        if self._aligned and shortcut is not None and shortcut.ready and not self._waiting and len(data) <= MAX_WAITING:
             events = shortcut.read_block(data)
             if events is not None:
                 self._passed_over += len(data)
                 return events
+        if shortcut is None or (shortcut.given_up and not self._waiting) or self._overlap is not None:
+            return self._read(data)
         return self._receive(shortcut, data)
 
     def receive_message(self, data: str | bytes | bytearray | memoryview) -> list[StreamEvent]:
@@ -144,7 +141,7 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)
-        if self.ended:
+        if self.outcome is not None:
             return []
         shortcut = self._shortcut
         if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
@@ -153,14 +150,18 @@ class Decoder:
 
     def receive_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent]:
         """Takes the messages that came in one read of a WebSocket: those that are alike go the short way together."""
+        if len(messages) == 1:
+            return self.receive_message(messages[0])
         shortcut = self._shortcut
-        if shortcut is None or len(messages) == 1:
+        if shortcut is None:
             return [event for message in messages for event in self.receive_message(message)]
+        if shortcut.ready and not self.ended and (deltas := shortcut.read_messages(messages)) is not None:
+            return deltas
         events: list[StreamEvent] = []
         at = 0
         while at < len(messages) and not self.ended:
             end = shortcut.alike(messages, at) if shortcut.ready else at
-            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None  # type: ignore[arg-type]
+            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None
             if deltas is not None:
                 events += deltas
             else:
@@ -177,6 +178,7 @@ class Decoder:
         :param overlap: knows what of it had arrived; that is told, and not decoded again.
         """
         self._resumed_after = self.last_event_id
+        self.error = None
         self._frames = frames_for(self.dialect, self._resumed_after, self._max_event_size)
         self._waiting = b""
         self._aligned = False
@@ -195,12 +197,12 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_eof()
             held = self._take_guess(self._guesser)
-            events = self._decode(self._frames.receive_data(held))
+            events = self._read(held)
         if self._shortcut is not None and self._waiting:
             self._through_framing(self._shortcut, self._waiting, events)
             self._waiting = b""
         self._catch_up()
-        events += self._decode(self._frames.receive_eof())
+        events += self._read(None)
         if self.ended:
             return events
         words = self._frames.words
@@ -305,7 +307,7 @@ class Decoder:
             return
         self._catch_up()
         self._aligned = False
-        events += self._decode(self._frames.receive_data(data))
+        events += self._read(data)
         self._aligned = self._frames.between_messages
         shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id
 
@@ -314,6 +316,15 @@ class Decoder:
         if self._passed_over:
             self._frames.pass_over(self._passed_over)
             self._passed_over = 0
+
+    def _read(self, data: bytes | None) -> list[StreamEvent]:
+        """What the framing finds in the bytes, or at the end (None), and the dialect in that."""
+        frames = self._frames
+        try:
+            messages = frames.receive_eof() if data is None else frames.receive_data(data)
+        finally:
+            self.error = frames.error
+        return self._decode(messages)
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -344,4 +355,5 @@ class Decoder:
                 self._failure = self._failure or (event if event.fatal else None)
             elif isinstance(event, End):
                 self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
+                self.error = None
         return events

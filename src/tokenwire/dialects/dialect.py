@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from .events import StreamEvent
+from .pieces import Pieces
 
 __all__ = [
     "Again",
@@ -65,8 +66,8 @@ class DialectDecoder(Protocol):
 class KeepsTexts(Protocol):
     """A decoder that remembers the text of its blocks, because its server may repeat it whole."""
 
-    def texts(self, block: int) -> list[str] | None:
-        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list.
+    def texts(self, block: int) -> Pieces | None:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to them.
 
         :returns: None for a block whose text is not kept.
         """

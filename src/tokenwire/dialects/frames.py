@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Frames", "frames_for"]
 
-#: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
-#: write into a stream are a few kilobytes at most.
+#: Characters of lines outside any field that are kept: errors that servers write into a stream are a few kilobytes.
 MAX_STRAY_TEXT = 64 * 1024
 
 #: Such lines before the first event that are kept until it comes. A frame that was cut leaves one or two.
 MAX_EARLY = 16
 
-#: Bytes at the beginning of a body that are kept while no message has come: words, or an HTML page. A JSON value, which
-#: may be a whole answer, is kept up to the limit of a message.
+#: Bytes at the beginning of a body that are kept while no message has come; of a JSON value, the limit of a message.
 MAX_UNREAD = 64 * 1024
 
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.

@@ -18,6 +18,7 @@ from .events import BlockKind, Error, Finish, FinishReason, Other, Start, Stream
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
+from .pieces import Pieces
 from .refusals import refusal_in
 from .values import (
     arguments_of,
@@ -270,7 +271,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         address, kind = self._at[index].address, self._kind_at(index)
         told = self._blocks.told(address)
         events: list[StreamEvent] = []
-        if text and kind is not None and told is not None and not told.text:
+        if text and kind is not None and told is not None and not told.pieces.some:
             events = self._blocks.delta(address, text, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 
@@ -284,7 +285,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
             self._odd.note("steps")  # none told of them
         for kind in _TEXTS:
             of_kind = [(-1 - place, it) for place, it in enumerate(steps) if it.get("type") == kind]
-            told = {it.address: self._text(it.address) for it in self._steps if it.kind == kind}
+            told = {it.address: self._pieces(it.address) for it in self._steps if it.kind == kind}
             texts = [(address, self._odd.text(_said(kind, it), kind)) for address, it in of_kind]
             for address, text in paired(told, texts):
                 events += self._whole_text(kind, address, text, max(told, default=address), raw, cursor)
@@ -324,9 +325,9 @@ class GeminiInteractionsDecoder(JSONDecoder):
             return events
         return events + self._blocks.whole_value(step.address, arguments, raw, cursor)
 
-    def _text(self, address: int) -> str:
+    def _pieces(self, address: int) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _complete(self, interaction: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if self._completed:

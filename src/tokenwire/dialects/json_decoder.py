@@ -12,6 +12,7 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
+from .pieces import Pieces
 from .refusals import refusal_in
 from .values import (
     error_code,
@@ -221,7 +222,7 @@ class JSONDecoder(ABC):
         end.clean = end.clean and not self._failed
         return [*events[:-1], *more, end]
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block's text are kept: see `template`."""
         return self._blocks.texts(block)
 

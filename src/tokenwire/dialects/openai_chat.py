@@ -19,6 +19,7 @@ from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
 from .events import End, Error, Other, Start, StreamEvent, TextDelta, Usage
 from .json_decoder import CALL_CUT, GARBLED, failed_without_words, incomplete, is_lost, prefixed_twice
+from .pieces import Pieces
 from .refusals import refusal_in
 from .values import (
     error_code,
@@ -91,7 +92,7 @@ class ChatDecoder:
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished(), raw="")
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block are kept: see `template`."""
         return None if self._speaking is None else self._speaking.texts(block)
 

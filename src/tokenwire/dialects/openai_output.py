@@ -31,8 +31,9 @@ from .openai_names import (
     Run,
 )
 from .output_items import Address, Item, Items
+from .pieces import Pieces, rest_of_all
 from .values import arguments_of, index_of, items_of, listed, member, name_of, object_of, text_of, word
-from .wholes import WholeBlocks, paired, rest_of, too_late
+from .wholes import WholeBlocks, paired, too_late
 
 __all__ = ["OutputDecoder", "function_tools"]
 
@@ -160,8 +161,8 @@ class OutputDecoder(JSONDecoder):
         number, told = index_of(value.get(COMMAND)) or 0, self._blocks.told(address)
         if number == item.part or told is None:
             return ""
-        between = "\n" if told.text else ""
-        item.part, item.mark = number, len(told.text) + len(between)
+        between = "\n" if told.arguments else ""
+        item.part, item.mark = number, len(told.arguments) + len(between)
         return between
 
     def _done(self, kind: str, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
@@ -184,7 +185,7 @@ class OutputDecoder(JSONDecoder):
     def _open_run(self, item: Item, kind: BlockKind, text: str) -> Address | None:
         """The run of an item that has not ended, and which a text continues: its `.done` may have another number."""
         open_ones = (it for it in item.runs if self._blocks.kind(it) == kind)
-        return next((it for it in open_ones if rest_of(self._text(it), text) is not None), None)
+        return next((it for it in open_ones if self._pieces(it).rest(text) is not None), None)
 
     def _commands(self, item: Item, address: Address, run: Run, value: dict[str, Any]) -> Any:
         """The whole of a call as far as a `.done` tells it: of a shell's, one command after those before it."""
@@ -195,7 +196,7 @@ class OutputDecoder(JSONDecoder):
         if number < item.part:
             return ""  # the item's end tells whether it was told
         between = self._next_command(item, address, value)
-        return told.text[: item.mark - len(between)] + between + whole
+        return told.arguments[: item.mark - len(between)] + between + whole
 
     def _part_done(self, counter: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         item = self._items.of(*self._place(value))
@@ -284,16 +285,16 @@ class OutputDecoder(JSONDecoder):
     def _parts_whole(self, item: Item, parts: list[_Part], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The parts of one sort. They may be cut and numbered otherwise than their deltas were."""
         kind, sort = parts[0].kind, parts[0].sort
-        told = {address: self._text(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
+        told = {address: self._pieces(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
         events: list[StreamEvent] = []
         for address, text in paired(told, [(part.address, part.text) for part in parts]):
             new = self._whole(item, _Part(address, kind, text), raw, cursor)
             events += [*new, *self._blocks.close(address, raw, cursor)] if new else []
         return events
 
-    def _text(self, address: Address) -> str:
+    def _pieces(self, address: Address) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _sort_told(self, address: Address) -> _Sort | None:
         told = self._blocks.told(address)
@@ -331,7 +332,7 @@ class OutputDecoder(JSONDecoder):
         opening = self._open_call(item, kind, call, raw, cursor) if told is None else []
         tool_id, name = self._names(item, call)
         if told is not None and name and not told.start.name:
-            text = arguments_of(value) or told.text
+            text = arguments_of(value) or told.arguments
             return self._blocks.call_anew(address, tool_id, name, text, raw, cursor)
         if value is None or isinstance(value, str):
             return opening + self._blocks.whole(address, value or "", raw, cursor)
@@ -371,13 +372,13 @@ class OutputDecoder(JSONDecoder):
         wholes = list(zip(items, output, strict=True))
         known = {item.number for item in items}
         begun = [it for it in self._items.all if it.described and not it.ended and it.number not in known]
-        wholes += [(it, it.described) for it in begun if not any(map(self._text, it.runs))]
+        wholes += [(it, it.described) for it in begun if not any(self._pieces(address).some for address in it.runs)]
         parts = [part for item, described in wholes for part in self._parts(item, described)[0]]
         told = [address for item in sorted(self._items.all, key=lambda it: it.order) for address in sorted(item.runs)]
         said: set[_Sort] = set()
         for sort in {part.sort for part in parts}:
-            pieces = "".join(self._text(address) for address in told if self._sort_told(address) == sort)
-            if rest_of(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
+            pieces = [self._pieces(address) for address in told if self._sort_told(address) == sort]
+            if rest_of_all(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
                 said.add(sort)
         events: list[StreamEvent] = []
         for item, described in wholes:

@@ -44,6 +44,7 @@ from typing import Any, Literal
 
 from .dialect import Holes, KeepsTexts, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import LARGE, MANY, Pieces
 
 __all__ = ["Shortcut", "Template"]
 
@@ -120,6 +121,7 @@ class Template:
         self._first = re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+") if self._text else None
         self._between: str | None = None
         self._round: list[str] = []
+        self._glue = ""  # what stands between the last hole of a message and the first of the next one
         self._separator = self._one
 
     @classmethod
@@ -153,10 +155,10 @@ class Template:
         delta = self.read_one(raw, event.block, event.cursor)
         return delta is not None and delta == event and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+    def read_one(self, raw: str, block: int, cursor: str | None, told: Pieces | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. Its text is added to `told`.
 
-        :param told: takes the text of the delta.
+        :param cursor: of the event where no hole has one.
         """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
@@ -173,10 +175,12 @@ class Template:
             if self._delta is ToolCallDelta and text.lstrip()[:1] in ("{", "[") and _may_be_repeated(told, (text,)):
                 return None
             told.append(text)
+            if len(told) >= MANY or len(text) >= LARGE:
+                told.settle()
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
     def read(
-        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+        self, whole: str, between: str, block: int, cursor: str | None, told: Pieces | None = None
     ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
@@ -197,15 +201,19 @@ class Template:
             if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
                 return None
             told += texts
+            told.settle()
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
     def _found(self, whole: str, raws: Sequence[str]) -> list[str] | None:
         """What the holes hold, message by message."""
-        first = self._constants[0]
+        first, last = self._constants[0], self._constants[-1]
+        if self._only is not None:
+            found = list(map(self._only, raws))
+            return found if f"{first}{self._glue.join(found)}{last}" == whole else None
         # From the first hole of the first message to where that of another one would begin.
         round_ = f"{whole[len(first) :]}{self._between}{first}"
-        found = self._separator.split(round_)[:-1] if self._only is None else list(map(self._only, raws))
+        found = self._separator.split(round_)[:-1]
         if len(found) != len(raws) * len(self._groups):
             return None
         parts = self._round * len(raws)
@@ -222,6 +230,7 @@ class Template:
         first, *after = self._constants
         after[-1] += between + first
         self._between = between
+        self._glue = after[-1]
         self._round = ["", *_with_holes(after)]
         self._separator = re.compile(_behind(after, self._groups[1:]))
 
@@ -229,7 +238,6 @@ class Template:
 class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
-    :param holes: of the dialect.
     :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
@@ -240,7 +248,7 @@ class Shortcut:
         self.last_event_id: str = ""
         self._holes = holes
         self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
-        self._texts: list[str] | None = None
+        self._texts: Pieces | None = None
         self._templates: list[Template] = []
         self._failures = 0
         self._seen = 0
@@ -250,6 +258,7 @@ class Shortcut:
         self._head = ""
         self._between = ""
         self._end = ""
+        self._inside = slice(0)  # of a framing, the message
         self._gap = b"\n\n"
 
     @property
@@ -287,9 +296,12 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
-    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+    def read_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent] | None:
         """The deltas of messages that came without a framing; None where something is else."""
-        whole = "\n".join(messages)
+        try:
+            whole = "\n".join(messages)  # type: ignore[arg-type]
+        except TypeError:
+            return self._noted(None)  # one of them is binary
         if whole.count("\n") >= len(messages):
             return self._noted(None)  # one of them has lines of its own
         return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
@@ -309,8 +321,7 @@ class Shortcut:
         text = data.decode("utf-8", "replace")
         if not text.startswith(self._head) or not text.endswith(self._end):
             return None
-        raw = text[len(self._head) : -len(self._end)]
-        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
+        delta = self._template.read_one(text[self._inside], self._block, self._cursor, self._texts)
         if delta is None:
             return None
         self._failures = 0
@@ -322,7 +333,7 @@ class Shortcut:
         head = self._head
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
-        whole = text[len(head) : -len(self._end)]
+        whole = text[self._inside]
         return self._noted(self._template.read(whole, self._between, self._block, self._cursor, self._texts))
 
     def first_end(self, data: bytes, at: int = 0) -> int:
@@ -349,18 +360,20 @@ class Shortcut:
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
         self._end = gap
+        self._inside = slice(len(head), -len(gap))
         self._between = gap + head
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        self._failures = self._failures + 1 if events is None else 0
+        if events is None:
+            self._failures += 1
+            self.ready = self.ready and not self.given_up
+        else:
+            self._failures = 0
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:
-        for template in reversed(self._templates):
-            if template.gives(raw, event):
-                return template
-        return None
+        return next((it for it in reversed(self._templates) if it.gives(raw, event)), None)
 
     def _learned(self, raw: str, event: _Delta) -> Template | None:
         if len(self._templates) >= MAX_TEMPLATES:

@@ -17,8 +17,9 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent
 from .json_decoder import JSONDecoder
+from .pieces import rest_of
 from .values import arguments_of, error_fields, json_text, name_of, text_of, word
-from .wholes import WholeBlocks, rest_of
+from .wholes import WholeBlocks
 
 __all__ = ["VERCEL_UI", "VercelUIDecoder"]
 
@@ -125,13 +126,13 @@ class VercelUIDecoder(JSONDecoder):
         tool_id = name_of(value.get("toolCallId")) or ""
         events, address = self._tool_start(value, raw, cursor) or [], _address(tool_id)
         whole, told = value.get("input"), self._blocks.told(address)
-        name = name_of(value.get("toolName"))
+        begun, name = "" if told is None else told.arguments, name_of(value.get("toolName"))
         if told is not None and name and not told.start.name:
-            text = told.text if whole is None else json_text(whole)
+            text = begun if whole is None else json_text(whole)
             events += self._blocks.call_anew(address, tool_id, name, text, raw, cursor)
-        elif isinstance(whole, str) and told is not None and told.text and rest_of(told.text, whole) is not None:
+        elif isinstance(whole, str) and begun and rest_of(begun, whole) is not None:
             events += self._blocks.whole(address, whole, raw, cursor)  # it was no JSON, and so is what it was called
-        elif whole is not None or (told is not None and not told.text):
+        elif whole is not None or (told is not None and not begun):
             events += self._blocks.whole_value(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor) or None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from time import time
@@ -20,7 +21,7 @@ from ..dialects.guess import Guess, guess_dialect
 from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
+from ..secrecy.secrets import Secrets, is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
 from ..session import (
     NEVER,
     DurableSession,
@@ -55,6 +56,7 @@ __all__ = [
     "is_our_timeout",
     "key_from_environment",
     "refuses",
+    "value_from_environment",
 ]
 
 _Item = TypeVar("_Item")
@@ -115,6 +117,8 @@ class Conversation(Protocol[_Item]):
     @property
     def ended(self) -> bool: ...
     @property
+    def quiet(self) -> bool: ...
+    @property
     def error(self) -> TokenwireError | None: ...
     @property
     def reusable(self) -> bool: ...
@@ -134,6 +138,8 @@ class Opening:
     """The parts of one stream, ready to be driven.
 
     Parameters are those of `stream`.
+
+    :param secrets: more of the request that must not be shown.
 
     :raises LocalProtocolError: for what cannot be sent: see `build_request`; also when `key_env` is not set, and for
         arguments of another kind than is wanted.
@@ -158,6 +164,7 @@ class Opening:
         usage: bool = False,
         on_error: OnError = "raise",
         keep_events: bool = False,
+        secrets: Secrets | None = None,
     ) -> None:
         _check_options(timeouts, record, ssl_context, observe, hosts, usage)
         must_be_one_of(on_error, get_args(OnError), "on_error")
@@ -170,6 +177,7 @@ class Opening:
         if self.policy.idempotency_field:
             headers = {self.policy.idempotency_field: os.urandom(16).hex(), **headers}
         self._proxy = proxy
+        self._secrets = secrets or Secrets()
         self.request: Request = self._behind_proxies(
             build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
         )
@@ -220,9 +228,19 @@ class Opening:
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
     def _behind_proxies(self, request: Request) -> Request:
-        """The request, with what must not be shown of the proxies on its way, which may repeat it."""
+        """The request, with what else must not be shown, and what must not of the proxies on its way, which may repeat
+        it."""
         named = secrets_in_proxy(self._proxy) if isinstance(self._proxy, str) else []
-        return replace(request, secrets=request.secrets | [*secrets_of_proxies(), *named])
+        return replace(request, secrets=request.secrets | self._secrets | [*secrets_of_proxies(), *named])
+
+    def straight_to(self, target: Target) -> Opening:
+        """The parts of the same request to another server, in the clear and through no proxy."""
+        other = copy(self)
+        other.target = target
+        other.request = replace(self.request, http=replace(self.request.http, target=target))
+        other.ssl_context = None
+        other._proxy = None
+        return other
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""
@@ -293,7 +311,7 @@ class Opening:
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,
-                "path": redact_url(http.target.path),
+                "path": redact_url(http.target.path, request.secrets.parameters),
                 "headers": dict(redact_headers(http.headers, request.secrets.fields)),
             },
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -348,14 +366,23 @@ def key_from_environment(name: str) -> str:
 
     :raises LocalProtocolError: when it is not set, or empty.
     """
-    key = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
-    if key:
-        return key
+    return value_from_environment(name, "the key")
+
+
+def value_from_environment(name: str, what: str) -> str:
+    """What an environment variable holds.
+
+    :param what: it should hold, in words.
+    :raises LocalProtocolError: when it is not set, or empty.
+    """
+    value = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
+    if value:
+        return value
     if is_plain_name(name):
-        raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
+        raise LocalProtocolError(f"the environment variable {name}, which should hold {what}, is not set")
     raise LocalProtocolError(
-        "no environment variable has the name that was given for the key's. It is not shown, for it may be the key "
-        "itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
+        f"no environment variable has the name that was given for {what}. The name is not shown, for it may be the "
+        "secret itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
     )
 
 

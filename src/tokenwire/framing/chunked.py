@@ -73,7 +73,7 @@ class ChunkedParser:
         self._closing = b""  # what must follow the data of a chunk, as far as it has not come
         self._in_trailers = False  # the last chunk has come
         self._line = bytearray()  # a line whose end has not come; grows in place, whatever the reads' size
-        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone, CRLF before it
+        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """Takes the next bytes of the body, returns the data of chunks in them: no piece is empty.
@@ -89,14 +89,35 @@ class ChunkedParser:
         if self.complete:
             raise LocalProtocolError("the body is complete: what follows it is no part of it (RFC 9112 7.1)")
         pieces: list[bytes] = []
+        within = self._left or self._closing or self._line
+        at = 0 if within else self._whole_chunks(data, 0, pieces)
+        if at == len(data):  # as nearly all reads are: whole chunks
+            self._offset += at
+            return pieces
         try:
-            self._take(data, pieces)
+            self._take(data, at, pieces)
         except RemoteProtocolError as error:
             self.error = error
             self._line = bytearray()
+            self._sizes = {}  # nothing more is read
             if not pieces:
                 raise
         return pieces
+
+    def whole_chunk(self, data: bytes) -> bytes:
+        """The data of the chunk that these bytes are, whole, alone and of a size that came before, as most reads are.
+
+        Empty where they are anything else, or come in the midst of something: they are for `receive_data` then.
+        """
+        line_end = data.find(_CRLF)
+        size = self._sizes.get(_CRLF + data[:line_end]) if line_end > 0 else None
+        received = len(data)
+        if size is None or line_end + size + 4 != received or not data.endswith(_CRLF):
+            return b""
+        if self._left or self._closing or self._line:
+            return b""
+        self._offset += received
+        return data[line_end + 2 : -2]
 
     def receive_eof(self) -> list[bytes]:
         """The connection ended. Whether the body did is told by `complete`.
@@ -107,8 +128,7 @@ class ChunkedParser:
             raise self.error
         return []
 
-    def _take(self, data: bytes, pieces: list[bytes]) -> None:
-        at = 0
+    def _take(self, data: bytes, at: int, pieces: list[bytes]) -> None:
         while at < len(data):
             if self._left:
                 piece = data[at : at + self._left]
@@ -120,7 +140,7 @@ class ChunkedParser:
             elif self._line or (end := self._whole_chunks(data, at, pieces)) == at:
                 at = self._read_line(data, at)
             else:
-                at, self._closing = end, _CRLF
+                at = end
             if self.complete:
                 self.unused = data[at:]
                 return
@@ -129,22 +149,20 @@ class ChunkedParser:
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
 
-        It begins where a line does. Returns the end of the last chunk's data, before its CRLF, or `at` where there is
-        no such chunk. Whatever is any different goes the long way.
+        It begins where a line does, and returns where the last such chunk ends, or `at` where there is none. Whatever
+        is any different goes the long way.
         """
-        size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
-        line_end = find(_CRLF, at)
-        size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
-        while size is not None:
-            begin = line_end + 2
-            end = begin + size
-            if end > received:
-                break
-            add(data[begin:end])
-            at = end
-            # The CRLF that ends the chunk and the size of the next one, looked up together.
-            line_end = find(_CRLF, at + 2)
+        size_of, find, ends, add, received = self._sizes.get, data.find, data.startswith, pieces.append, len(data)
+        while at < received:
+            line_end = find(_CRLF, at)
             size = size_of(data[at:line_end]) if line_end > 0 else None
+            if size is None:
+                break
+            end = line_end + 2 + size
+            if not ends(_CRLF, end):
+                break
+            add(data[line_end + 2 : end])
+            at = end + 2
         return at
 
     def _close_chunk(self, data: bytes, at: int) -> int:
@@ -209,7 +227,7 @@ class ChunkedParser:
         if digits == end:
             if len(self._sizes) >= _MAX_KNOWN:
                 self._sizes.clear()
-            self._sizes[_CRLF + line] = size
+            self._sizes[line] = size
 
     def _read_trailer(self, line: bytes, start: int) -> None:
         """One line of the trailer section; an empty one ends it, and the body with it."""

@@ -142,6 +142,7 @@ class HTTPExchange:
         self._head_start = 0  # where the head that is awaited begins, in bytes received; then where the body does
         self._body: BodyReader | None = None
         self._decoder: ContentDecoder | None = None
+        self._chunks: Chunks | None = None  # what reads a body in chunks that has no content coding, once it has begun
         self._persistent = False  # both sides mean to keep the connection
         self._over = False  # it has ended, or has more bytes than the response
         self._to_send = self._serialise(request)
@@ -173,6 +174,9 @@ class HTTPExchange:
         if self.ended or not data:
             self._over = self._over or bool(data)
             return []
+        if self._chunks is not None and (chunk := self._chunks.whole_chunk(data)):
+            self._received += len(data)
+            return [Body(chunk)]
         events: list[HTTPEvent] = []
         try:
             if self._body is None:
@@ -181,7 +185,9 @@ class HTTPExchange:
                 self._receive_body(self._body, data, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
+        if self.error is not None and not events:
+            raise self.error
+        return events
 
     def receive_eof(self) -> list[HTTPEvent]:
         """The connection ended, cleanly or not.
@@ -197,9 +203,6 @@ class HTTPExchange:
                 self._receive_eof(self._body, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
-
-    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
         if self.error is not None and not events:
             raise self.error
         return events
@@ -311,7 +314,7 @@ class HTTPExchange:
             pieces = []
         if pieces and (decoded := self._without_coding(pieces)):
             events.append(Body(decoded))
-        if self.error is None:
+        if body.error is not None and self.error is None:
             self.error = _of_http(body.error)
         if body.complete:
             self._over = bool(body.unused)
@@ -325,6 +328,8 @@ class HTTPExchange:
         if self._decoder is None:
             assert self.head is not None
             self._decoder = ContentDecoder(self.head.header("content-encoding"))
+            if self._decoder.identity and isinstance(self._body, Chunks):
+                self._chunks = self._body
         if self._decoder.identity:
             return b"".join(pieces)
         decoded = []
@@ -355,7 +360,7 @@ class HTTPExchange:
             events.append(ResponseEnd(how, _decoded(trailers)))
 
 
-def _of_http(error: RemoteProtocolError | None) -> RemoteProtocolError | None:
+def _of_http(error: RemoteProtocolError) -> RemoteProtocolError:
     """The error of a body's framing; what is over a limit there are the fields around the data."""
     if isinstance(error, EventTooLarge):
         return HeaderTooLarge(error.message, offset=error.offset, clause=error.clause)

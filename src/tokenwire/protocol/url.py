@@ -47,8 +47,13 @@ class Target:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def origin(self) -> str:
+        """The URL without its path and query, which may hold what is secret."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
     def url(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path}"
+        return f"{self.origin}{self.path}"
 
 
 _BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")

@@ -22,6 +22,7 @@ __all__ = [
     "REDACTED_FIELDS",
     "Secrets",
     "is_harmless_field",
+    "is_opaque",
     "is_path",
     "is_plain_name",
     "is_secret_name",
@@ -123,10 +124,13 @@ class Secrets:
 
     :ivar values: searched everywhere, in every form.
     :ivar fields: names, in lower case, of fields of the request that are masked where they stand.
+    :ivar parameters: names of parameters of the URL that are masked where they stand, as those are whose names say that
+        they carry a key.
     """
 
     values: tuple[str, ...] = field(default=(), repr=False)
     fields: frozenset[str] = frozenset()
+    parameters: frozenset[str] = frozenset()
 
     @classmethod
     def of_request(
@@ -150,9 +154,11 @@ class Secrets:
         names = frozenset(name.lower() for name in fields if not is_harmless_field(name))
         return cls(tuple(dict.fromkeys(filter(None, values))), names)
 
-    def __or__(self, more: Iterable[str]) -> Secrets:
-        """These and more values."""
-        return Secrets(tuple(dict.fromkeys([*self.values, *filter(None, more)])), self.fields)
+    def __or__(self, more: Secrets | Iterable[str]) -> Secrets:
+        """These and more; of values alone, the values."""
+        others = more if isinstance(more, Secrets) else Secrets(tuple(filter(None, more)))
+        values = tuple(dict.fromkeys([*self.values, *others.values]))
+        return Secrets(values, self.fields | others.fields, self.parameters | others.parameters)
 
     @property
     def needles(self) -> Needles:
@@ -261,7 +267,7 @@ def secrets_in_subprotocols(subprotocols: Iterable[str]) -> Iterator[str]:
     """What is no name of a protocol: `openai-insecure-api-key.sk-…`, `base64url.bearer.authorization.k8s.io.…`."""
     for protocol in subprotocols:
         for part in (protocol, protocol.partition(".")[2], protocol.rpartition(".")[2]):
-            if _is_opaque(part):
+            if is_opaque(part):
                 yield part
 
 
@@ -274,22 +280,29 @@ def redact_headers(headers: Iterable[tuple[str, str]], names: frozenset[str] = f
     return [(name, MARK.decode() if name.lower() in masked else value) for name, value in headers]
 
 
-def redact_url(url: str) -> str:
-    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key."""
+def redact_url(url: str, names: frozenset[str] = frozenset()) -> str:
+    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key.
+
+    :param names: of more parameters whose values are taken out.
+    """
     without_userinfo = re.sub(r"(?<=//)[^/?#]*@", "", url)
-    return _PARAMETER.sub(lambda match: _redacted(match, MARK.decode()), without_userinfo)
+    return _PARAMETER.sub(lambda match: _redacted(match, MARK.decode(), names), without_userinfo)
 
 
-def mask_query(line: bytes) -> bytes:
-    """A request line with the values that carry a key overwritten in place."""
+def mask_query(line: bytes, names: frozenset[str] = frozenset()) -> bytes:
+    """A request line with the values that carry a key overwritten in place.
+
+    :param names: of more parameters whose values are overwritten.
+    """
     text = _PARAMETER.sub(
-        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]), line.decode("latin-1")
+        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])], names), line.decode("latin-1")
     )
     return text.encode("latin-1")
 
 
-def _redacted(match: re.Match[str], mark: str) -> str:
-    secret = match[2] and is_secret_name(unquote_plus(match[1]))
+def _redacted(match: re.Match[str], mark: str, names: frozenset[str]) -> str:
+    name = unquote_plus(match[1])
+    secret = match[2] and (name in names or is_secret_name(name))
     return f"{match[1]}={mark}" if secret else match[0]
 
 
@@ -303,16 +316,17 @@ def _secrets_in_field(name: str, value: str) -> Iterator[str]:
         yield value
         for pair in value.split(";"):
             content = pair.partition("=")[2].strip()
-            if _is_opaque(content):
+            if is_opaque(content):
                 yield content
     elif name in REDACTED_FIELDS or is_secret_name(name):
         # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64.
         yield from (value, value.partition(" ")[2].strip())
-    elif _is_opaque(value):
+    elif is_opaque(value):
         yield value
 
 
-def _is_opaque(value: str) -> bool:
+def is_opaque(value: str) -> bool:
+    """Whether a text is long and no words, as keys are."""
     return len(value) >= _LONG and not _is_words(value)
 
 

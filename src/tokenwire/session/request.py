@@ -26,6 +26,7 @@ __all__ = [
     "asking",
     "build_request",
     "checked_headers",
+    "checked_key",
     "endpoint_url",
     "going_on",
     "over_the_other_transport",
@@ -86,7 +87,7 @@ def build_request(
     target = _target(url, dialect, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
-        fields |= dialect.key_fields(_checked_key(key))
+        fields |= dialect.key_fields(checked_key(key))
     headers = checked_headers(headers)
     secrets = Secrets.of_request(key=key, path=url, headers=headers.items(), json=json)
     given = {name.lower(): value for name, value in headers.items()}
@@ -271,7 +272,11 @@ def _with_members(json: Mapping[str, Any], members: Mapping[str, Mapping[str, An
     return {**json, **{name: {**needed, **own[name]} for name, needed in members.items()}}
 
 
-def _checked_key(key: object) -> str:
+def checked_key(key: object) -> str:
+    """The key that a user gave.
+
+    :raises LocalProtocolError: when no field can carry it.
+    """
     must_be(key, str, "key", "the key as text")
     assert isinstance(key, str)
     if not key:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import Case, at, gathered
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
@@ -59,6 +61,7 @@ def finish_key(chat: ChatStream) -> Iterator[Finding]:
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
     breaks="without one an end cannot be told from a cut; of two the last wins: stop hides tool_calls",
+    needs=[Layer.END],
 )
 def finish_once(chat: ChatStream) -> Iterator[Finding]:
     last = chat.chunks[-1].offset
@@ -182,6 +185,7 @@ def finish_tools(case: Case) -> Iterator[Finding]:
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
     breaks="a cut looks like the end: openai 3.54.0 returns the part that came, without an error",
+    needs=[Layer.END],
 )
 def done(chat: ChatStream) -> Iterator[Finding]:
     events = chat.stream.events

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import asked_for_stream, at
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -48,6 +50,7 @@ def _is_streamed(response: Response) -> bool:
     "RFC 9112 4",
     "Every response begins with a valid status line.",
     on="responses",
+    needs=[Layer.HEAD],
 )
 def status_line(response: Response) -> Iterator[Finding]:
     return _problems(response, "status-line")
@@ -59,6 +62,7 @@ def status_line(response: Response) -> Iterator[Finding]:
     "RFC 9112 2.2, 5.1, 5.2; RFC 9110 5.5",
     "Fields have no blank before the colon, no bare CR, LF or NUL, and are not folded.",
     on="responses",
+    needs=[Layer.HEAD],
 )
 def header_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "header-syntax")
@@ -70,6 +74,7 @@ def header_syntax(response: Response) -> Iterator[Finding]:
     "RFC 9112 6.2, 6.3; RFC 9110 5.3",
     "No response has both Transfer-Encoding and Content-Length, or a Content-Length that is invalid or differs.",
     on="responses",
+    needs=[Layer.FIELDS],
 )
 def framing_unambiguous(response: Response) -> Iterator[Finding]:
     return _problems(response, "framing-unambiguous")
@@ -83,6 +88,7 @@ def framing_unambiguous(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     if response.header("content-length") and not response.tokens("transfer-encoding"):
@@ -101,6 +107,7 @@ def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
 )
 def chunk_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "chunk-syntax")
@@ -115,6 +122,7 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     when=lambda response: _is_chunked(response) and not response.hung_up,
     absent="no chunked response was read to its end",
     breaks="readers that take the end of the connection for the end of the answer show a part as the whole",
+    needs=[Layer.FRAMING, Layer.END],
 )
 def chunk_terminator(response: Response) -> Iterator[Finding]:
     broken = any(problem.rule == "chunk-syntax" for problem in response.problems)
@@ -132,6 +140,7 @@ def chunk_terminator(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
 )
 def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     extended = [chunk for chunk in response.chunks if chunk.extensions]
@@ -150,6 +159,7 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
+    needs=[Layer.AFTER],
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
@@ -165,6 +175,7 @@ def bytes_after_message(response: Response) -> Iterator[Finding]:
     "Every 2xx, 3xx and 4xx response has a Date.",
     on="responses",
     when=lambda response: response.head_complete and 200 <= response.status < 500,
+    needs=[Layer.FIELDS],
 )
 def date(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
@@ -179,6 +190,7 @@ def date(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 200 and bool(response.request.header("accept-encoding")),
     absent="no request with Accept-Encoding was seen",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def coding_negotiated(response: Response) -> Iterator[Finding]:
     accepted = {token.partition(";")[0].strip() for token in response.request.header("accept-encoding").split(",")}
@@ -199,6 +211,7 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and bool(response.body),
     absent="no coded body was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.CODING, Layer.BODY],
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
     if response.coding_error:
@@ -215,6 +228,7 @@ def coding_decodes(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and _is_cacheable(response),
     absent="no cacheable response with a content coding was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def vary(response: Response) -> Iterator[Finding]:
     if not {"accept-encoding", "*"} & set(response.tokens("vary")):
@@ -236,6 +250,7 @@ def _is_cacheable(response: Response) -> bool:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.method == "GET",
     absent="no stream was answered to GET (caches do not store answers to POST by themselves)",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def cache_control(response: Response) -> Iterator[Finding]:
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
@@ -250,6 +265,7 @@ def cache_control(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def proxy_hints(response: Response) -> Iterator[Finding]:
     hinted = response.header("x-accel-buffering").lower() == "no" or "no-transform" in response.tokens("cache-control")
@@ -266,6 +282,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
     shown_by=("expect", "preflight", "ws-answer"),
+    needs=[Layer.HEAD, Layer.FIELDS],
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]
@@ -283,6 +300,7 @@ def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("transfer-encoding")),
     absent="no response with Transfer-Encoding was seen",
+    needs=[Layer.FIELDS],
 )
 def chunked_once(response: Response) -> Iterator[Finding]:
     codings = response.tokens("transfer-encoding")
@@ -300,6 +318,7 @@ def chunked_once(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.version == "1.1",
     absent="no stream over HTTP/1.1 was seen",
+    needs=[Layer.REQUEST, Layer.FIELDS, Layer.FRAMING],
 )
 def self_delimited(response: Response) -> Iterator[Finding]:
     if response.delimited == "close":
@@ -314,6 +333,7 @@ def self_delimited(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
 )
 def trailer_fields(response: Response) -> Iterator[Finding]:
     for field in response.trailers:
@@ -329,6 +349,7 @@ def trailer_fields(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and bool(response.body),
     absent="no response with content was seen",
+    needs=[Layer.FIELDS, Layer.BODY],
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if not response.header("content-type"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import ResponseStream, kind_of
@@ -22,6 +24,7 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
     absent="no error within a response was seen",
     shown_by=("failure",),
     breaks="clients that wait for the end of the response take the cut for one of the network, and ask again",
+    needs=[Layer.END],
 )
 def error_then_failed(response: ResponseStream) -> Iterator[Finding]:
     error = response.errors[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import gathered
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -135,6 +137,7 @@ def indexes(response: ResponseStream) -> Iterator[Finding]:
     absent="no response with an item was completed",
     shown_by=("tools",),
     breaks="clients wait for the item, and never make the call",
+    needs=[Layer.END],
 )
 def item_done(response: ResponseStream) -> Iterator[Finding]:
     for item in response.items:

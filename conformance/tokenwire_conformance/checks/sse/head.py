@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenwire.dialects import DIALECTS
+from tokenwire.recording.captures import Layer
 
 from ...judging.case import Case, asked_for_stream, at, json_of
 from ...judging.registry import active, passive
@@ -41,6 +42,7 @@ def _owes_events(response: Response) -> bool:
     when=_owes_events,
     absent="no 200 to a request for server-sent events was seen",
     breaks="EventSource in browsers and httpx-sse 0.4.3 refuse the stream",
+    needs=[Layer.FIELDS],
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if response.media_type == "text/event-stream":
@@ -60,6 +62,7 @@ def content_type(response: Response) -> Iterator[Finding]:
     when=_has_type,
     absent="no stream with the type text/event-stream was seen",
     breaks="readers that obey the parameter (httpx-sse 0.4.3 among them) turn every character beyond ASCII into others",
+    needs=[Layer.FIELDS],
 )
 def charset(stream: Stream) -> Iterator[Finding]:
     response = stream.response
