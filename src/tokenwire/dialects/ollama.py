@@ -67,7 +67,7 @@ class OllamaDecoder(JSONDecoder):
         if not fields and (not is_said or (is_foreign and refusal_in(value))):
             return None  # the progress of a download, or of an image; an error
         self._words = None
-        if is_foreign and not self._started and (refused := refusal_in(value, alone=True)):
+        if is_foreign and not fields and not self._started and (refused := refusal_in(value, alone=True)):
             self._words = refused, raw
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
