@@ -36,7 +36,7 @@ class Pieces(list[str]):
     @property
     def some(self) -> bool:
         """Whether something was told."""
-        return self.text != ""
+        return any(self)
 
     def add(self, text: str) -> None:
         self.append(text)
@@ -90,13 +90,14 @@ class DigestedPieces(Pieces):
         return None if behind is None else super().rest(behind)
 
     def begin_with(self, text: str) -> bool | None:
+        behind = self._behind(text)
         if len(text) < self._size:
             return None
-        behind = self._behind(text)
         return behind is not None and super().begin_with(behind)
 
     def _behind(self, whole: str) -> str | None:
         """What a whole says after what is in the digest; None where it does not begin with that."""
+        self.settle()
         if not self._size:
             return whole
         text, half = without_half(whole)
