@@ -342,6 +342,14 @@ def test_arguments_that_came_whole_are_not_lost_in_a_cut() -> None:
     assert [(call.name, call.arguments, call.server) for call in answer.tools] == [("n", '{"a": 1}', False)]
 
 
+@pytest.mark.parametrize(("text", "clean"), [('{"a": 1', False), ('{"a": 1}', True), ("words", True)])
+def test_arguments_that_came_whole_as_text_may_be_cut_too(text: str, clean: bool) -> None:
+    call = start(0, "tool_use", id="t", name="f", input=text)
+    events = read(message_start(), call, message_delta("tool_use"), {"type": "message_stop"})
+    assert ToolCallDelta(0, text) in events
+    assert events[-1] == End(clean=clean)
+
+
 def test_the_servers_own_tools_are_not_for_the_client_to_run() -> None:
     answer = Answer()
     answer.add_all(decode(sse(start(0, "server_tool_use", id="s", name="x"), start(1, "tool_use", id="t", name="y"))))

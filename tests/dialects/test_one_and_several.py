@@ -352,6 +352,13 @@ def test_an_error_in_the_place_of_a_message_is_told(dialect: str, bare: dict[str
             assert events[-1] == End(clean=False) or not errors[0].fatal
 
 
+@pytest.mark.parametrize("dialect", [it for it in DIALECTS_OF_JSON if DIALECTS[it].framing == "sse"])
+def test_an_event_named_error_has_its_code_and_its_words(dialect: str) -> None:
+    for fields, code in (({"type": "overloaded"}, "overloaded"), ({"code": 500}, "500")):
+        events, _ = read(dialect, [ServerSentEvent("error", json.dumps({**fields, "message": "(boom)"}), "")])
+        assert [(it.code, it.message) for it in events if isinstance(it, Error)] == [(code, "(boom)")]
+
+
 @pytest.mark.parametrize("dialect", DIALECTS_OF_JSON)
 def test_messages_that_come_as_one_list_mean_what_they_mean_alone(dialect: str) -> None:
     for messages in of_vectors(dialect):

@@ -63,11 +63,11 @@ class OllamaDecoder(JSONDecoder):
         raw, fields = message.data, error_fields(value)
         done = is_true(value.get("done"))
         is_said = done or "message" in value or "response" in value
-        is_foreign = "model" not in value and "done" not in value
-        if not fields and (not is_said or (is_foreign and refusal_in(value))):
+        is_foreign = not fields and "model" not in value and "done" not in value
+        if not (is_said or fields) or (is_foreign and refusal_in(value)):
             return None  # the progress of a download, or of an image; an error
         self._words = None
-        if is_foreign and not fields and not self._started and (refused := refusal_in(value, alone=True)):
+        if is_foreign and not self._started and (refused := refusal_in(value, alone=True)):
             self._words = refused, raw
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
