@@ -357,7 +357,7 @@ class Choice:
         if kind in _TEXT_PARTS and isinstance(part, dict) and part.get("text") is not None:
             kind = "text"
         if kind == "thinking":
-            yield self._text("reasoning", kind, part.get("thinking"), raw)
+            yield self._text("reasoning", kind, part.get("thinking") or part.get("text"), raw)
         elif kind == "refusal":
             yield self._text("refusal", kind, part.get("refusal"), raw)
         elif kind == "text":

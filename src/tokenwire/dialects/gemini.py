@@ -71,7 +71,7 @@ class GeminiDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, value = message.data, _unwrapped(value)
-        candidates = self._odd.objects(value.get("candidates"), "candidates")
+        candidates = self._odd.objects(value.get("candidates"), "candidates", "content")
         feedback = self._odd.object(value.get("promptFeedback"), "promptFeedback")
         events = self._start(value, raw)
         for position, candidate in enumerate(candidates):

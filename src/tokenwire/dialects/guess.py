@@ -329,7 +329,7 @@ def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
         return "enough", Guess("openai-chat", "it says [DONE]")
     if error_in_words(message.data):
         return "enough", Guess("openai-chat", "it is an error in words, and most servers speak it")
-    if isinstance(value, list) and len(value) == 1:
+    if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
         return "little", None

@@ -14,7 +14,17 @@ from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
 from .pieces import Pieces
 from .refusals import refusal_in
-from .values import error_code, error_in_words, error_message, names_failure, parse, word
+from .values import (
+    error_code,
+    error_fields,
+    error_in_words,
+    error_message,
+    items_of,
+    names_failure,
+    object_of,
+    parse,
+    word,
+)
 
 __all__ = [
     "CALL_CUT",
@@ -85,16 +95,6 @@ def is_lost(message: Message, json_events: str = "") -> bool:
     return not message.event or is_torn(data) or bool(re.fullmatch(json_events, message.event))
 
 
-def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The error object of a message that the dialect does not know: of a gateway, or of a server that breaks off."""
-    if message.event == "error":
-        return refusal_in(value, alone=True) or value
-    is_typed = value.get("type") or value.get("event_type") or "jsonrpc" in value
-    if is_typed and "title" not in value:  # which problem details have beside a type of their own
-        return {}
-    return refusal_in(value, alone=not message.event)
-
-
 class JSONDecoder(ABC):
     """Decodes one stream. A dialect says in `_object` what its messages mean, in `finished` what an end is worth."""
 
@@ -107,6 +107,7 @@ class JSONDecoder(ABC):
     def __init__(self) -> None:
         self.ended: bool = False
         self._failed = False
+        self._told_error = False  # of the message that is being read
         self._missing = ""  # what was lost, in words, although the stream went on
         self._failed_with = ""  # the reason to stop, where it says that the server failed
         self._why: FinishReason | None = None  # the model stopped
@@ -136,22 +137,52 @@ class JSONDecoder(ABC):
             if self.done_ends and is_done(raw):
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            return self._receive(value, message)
+        objects = [object_of(item) for item in items_of(value)]
+        if not all(objects) or not objects:
             self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
+        events: list[StreamEvent] = []
+        for each in objects:
+            events += [] if self.ended or each is None else self._receive(each, message)
+        return events
+
+    def _receive(self, value: dict[str, Any], message: Message) -> list[StreamEvent]:
+        """What one object says. There may be several in a message."""
+        raw = message.data
+        self._told_error = False
         events = self._object(value, message)
         names = self._odd.take()
-        if events is None and (fields := _error_beside_all(value, message)):
-            events, names = list[StreamEvent]([self._error(fields, raw, self._cursor(value, message))]), []
-        if events is None:
+        failed: list[StreamEvent] = []
+        if not self._told_error and (events is None or "error" in value or message.event == "error"):
+            failed = self._error_beside(value, message, known=events is not None)
+        if failed:
+            self._heard.add(True)
+            names = [] if events is None else [name for name in names if name != "error"]
+            events = self._with(events or [], failed)
+        elif events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
             self._heard.add(kind != "message")
         else:
             self._heard.add(bool(events) or not names)
         return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
+
+    def _error_beside(self, value: dict[str, Any], message: Message, *, known: bool) -> list[StreamEvent]:
+        """The error of a message that was read for something else, or that is none of the dialect. A message of a type
+        that the dialect does not know may tell of an error that is not the answer's: it stays an `Other`."""
+        kind = value.get("type") or value.get("event_type") or value.get("jsonrpc") or "error"
+        fields: dict[str, Any] = {}
+        if message.event == "error":
+            fields = refusal_in(value, alone=True) or value
+        elif known or kind == "error" or "title" in value:  # which problem details have beside a type of their own
+            fields = error_fields(value) or ({} if known else refusal_in(value, alone=not message.event))
+        return self._said_error(fields, message.data, self._cursor(value, message)) if fields else []
+
+    def _said_error(self, fields: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What an error means that the server said. In most dialects it is fatal, whatever follows."""
+        return [self._error(fields, raw, cursor)]
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -173,6 +204,7 @@ class JSONDecoder(ABC):
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
         """An error, from an error object of the usual members."""
         self._failed = self._failed or fatal
+        self._told_error = True
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
     def _reason_of(self, reason: str, table: Mapping[str, FinishReason]) -> FinishReason:
@@ -183,9 +215,12 @@ class JSONDecoder(ABC):
         return table.get(reason, "other")
 
     def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
-        """More beside the events of a message; nothing comes after the `End`."""
-        place = len(events) - self.ended
-        return [*events[:place], *more, *events[place:]] if more else events
+        """More beside the events of a message; nothing comes after the `End`, which is not clean after an error."""
+        end = events[-1] if more and events else None
+        if not isinstance(end, End):
+            return [*events, *more] if more else events
+        end.clean = end.clean and not self._failed
+        return [*events[:-1], *more, end]
 
     def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block's text are kept: see `template`."""

@@ -25,6 +25,7 @@ __all__ = [
     "error_in_words",
     "error_message",
     "index_of",
+    "is_true",
     "items_of",
     "json_text",
     "listed",
@@ -37,6 +38,7 @@ __all__ = [
     "percent_encoded",
     "piece",
     "text_of",
+    "texts_of",
     "unknown_members",
     "value_of",
     "word",
@@ -69,9 +71,15 @@ def text_of(value: Any) -> str | None:
         return value
     if value is None:
         return ""
+    text, all_of_it = texts_of(value)
+    return text if all_of_it else None
+
+
+def texts_of(value: Any) -> tuple[str, bool]:
+    """What of a value is text where text belongs, joined, and whether that is all of it."""
     pieces = [_text_of_part(part) for part in items_of(value)]
     texts = [text for text in pieces if text is not None]
-    return "".join(texts) if len(texts) == len(pieces) else None
+    return "".join(texts), len(texts) == len(pieces)
 
 
 def _text_of_part(part: Any) -> str | None:
@@ -95,18 +103,27 @@ def arguments_of(value: Any) -> str | None:
     return "" if value is None else json_text(value) or None
 
 
-def object_of(value: Any) -> dict[str, Any] | None:
+def object_of(value: Any, text: str = "") -> dict[str, Any] | None:
     """The object that a value means where an object belongs: also the only one of a list, and one as JSON text.
 
+    :param text: the member that a text means which stands there alone: `{"content": "Hello"}` for `"Hello"`. A string
+        is that text then, whatever it looks like, for a model may write JSON. Empty where no text belongs.
     :returns: an empty one for what is absent or empty; None for what is no object.
     """
     if value is None or value in ("", []):
         return {}
+    if text and _is_text(value):
+        return {text: value}
     if isinstance(value, str):
         value = value_of(value)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a string or a number, or a list of these."""
+    return all(isinstance(it, str | int | float) and not isinstance(it, bool) for it in items_of(value))
 
 
 def items_of(value: Any) -> list[Any]:
@@ -129,6 +146,11 @@ def index_of(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_true(value: Any) -> bool:
+    """Whether a value says yes where a boolean belongs: also as text, or as 1."""
+    return value is True or (isinstance(value, int | float) and value == 1) or word(value).lower() == "true"
 
 
 def name_of(value: Any) -> str | None:
