@@ -147,7 +147,7 @@ def test_dry_run_tells_the_cost_and_asks_nobody(capsys: pytest.CaptureFixture[st
             server.accept()
     out = capsys.readouterr().out
     assert "requests" in out
-    assert "overflow" in out
+    assert "unknown-model" in out
 
 
 def test_without_a_url_only_the_transports_that_the_checks_need_are_asked(capsys: pytest.CaptureFixture[str]) -> None:

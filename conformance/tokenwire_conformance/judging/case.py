@@ -157,6 +157,8 @@ class Case:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
         if probe.transport not in made:
             return f"nothing was asked over {'WebSocket' if probe.transport == 'websocket' else 'HTTP'}"
+        if probe.costly:
+            return "its probe costs as much as all others together, and is made with --costly only"
         if probe.slow:
             return "its probe waits for minutes, and is made only for an endpoint that is named"
         return "this dialect has no such probe, or only with a key or with a model that fails"

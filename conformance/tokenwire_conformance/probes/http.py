@@ -322,7 +322,7 @@ def _unknown_model(talk: Talk) -> None:
     _refused(talk, plan.request(asked=plan.ask(stream=True, model=NO_SUCH_MODEL, max_tokens=1)))
 
 
-@probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words")
+@probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words", costly=True)
 def _overflow(talk: Talk) -> None:
     plan = talk.plan
     _refused(talk, plan.request(asked=plan.ask("a " * OVERFLOW_WORDS, stream=True, max_tokens=1)))

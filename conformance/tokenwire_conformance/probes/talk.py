@@ -349,6 +349,7 @@ class Probe:
 
     :ivar dialects: for which it is made; over WebSocket none stands for all.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
+    :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
     """
 
@@ -360,6 +361,7 @@ class Probe:
     talk: type[Talk] = Talk
     transport: Transport = "http/1.1"
     slow: bool = False
+    costly: bool = False
     other_model: bool = False
 
 
@@ -409,15 +411,20 @@ def probe(
     *dialects: str,
     beside: Transport = "http/1.1",
     other_model: bool = False,
+    costly: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
     :param other_model: it asks for another model than the plain question does.
+    :param costly: it is made only when it is asked for.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects or PROMPTED, transport=beside, other_model=other_model)
+        made_for = dialects or PROMPTED
+        PROBES[name] = Probe(
+            name, cost, about, script, made_for, transport=beside, other_model=other_model, costly=costly
+        )
         return script
 
     return declare

@@ -23,6 +23,7 @@ from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access, access_of, add_access_options
+from .check_cost import add_cost_options, budget_of, prices_of, print_dry_run
 from .check_list import explain, list_checks, named
 from .check_record import keep, make_folder
 from .check_report import Began, make_report, variables_of
@@ -110,7 +111,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         "NN-probe.wire.jsonl, which lint judges and replay serves",
     )
     add_pace_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
+    add_cost_options(parser)
     add_format_options(parser)
 
 
@@ -173,7 +174,7 @@ def chosen(args: argparse.Namespace, *, passive_only: bool = False) -> list[Chec
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.judge import judge_run
     from tokenwire_conformance.probes.wire import SocketWire
-    from tokenwire_conformance.run import Pace, Round, choose_probes, make_rounds
+    from tokenwire_conformance.run import Pace, Round, asked_by, choose_probes, make_rounds
 
     if args.format == "junit":
         need("--format junit")
@@ -198,12 +199,23 @@ def run(args: argparse.Namespace) -> int:
     given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
-        return choose_probes(dialect.name, checks, given=given, transport=transport, slow=not own)
+        return choose_probes(
+            dialect.name,
+            checks,
+            given=given,
+            transport=transport,
+            slow=not own,
+            costly=own or args.costly,
+            fast=args.fast,
+        )
 
+    if args.fast:
+        checks = asked_by(checks, [probe for over in asked for probe in probes_over(*over)])
+    prices = prices_of([(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)])
     if args.dry_run:
-        probes = [probe for over in asked for probe in probes_over(*over)]
-        _print_dry_run(probes, len(checks), _listings(args, asked))
+        print_dry_run(prices, len(checks), _listings(args, asked))
         return 0
+    budget = budget_of(args.max_tokens_total, prices)
     if args.record_dir is not None:
         make_folder(args.record_dir)
     began = Began(listings=_listings(args, asked))
@@ -217,7 +229,7 @@ def run(args: argparse.Namespace) -> int:
             )
             for over, plan in zip(asked, plans, strict=True)
         ]
-        pace = Pace(args.delay, args.patience, args.timeout or inf)
+        pace = Pace(args.delay, args.patience, args.timeout or inf, budget)
         with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
             case = make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
     target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
@@ -336,27 +348,6 @@ def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False
             for text, style in as_text(report, width=screen.width, verbose=verbose):
                 screen.line(text, style)
     return Run.of_all([report.run for report in reports]).exit_code
-
-
-def _print_dry_run(probes: Sequence[Probe], checks: int, listing: int) -> None:
-    """Prints what the checks cost. `listing`: how often the models are listed."""
-    from tokenwire_conformance.run import by_cost
-
-    told = {
-        "generation": "answered by the model (short: at most 48 tokens, 256 with tools)",
-        "refusal": "refused by a sound endpoint before the model is asked",
-        "none": "for which no model is asked",
-    }
-    screen = Screen(sys.stdout)
-    screen.write(f"{checks} checks need {len(probes) + listing} requests:\n", "bold")
-    for cost, some in by_cost(probes).items():
-        extra = listing if cost == "none" else 0
-        if some or extra:
-            screen.write(f"\n{len(some) + extra} {told[cost]}\n", "bold")
-        for probe in some:
-            screen.write(f"  {probe.name:<24}{probe.about}\n")
-        if extra:
-            screen.write(f"  {'models':<24}the list of models, to take the first\n")
 
 
 @dataclass(frozen=True, slots=True)
