@@ -100,7 +100,10 @@ def test_each_finding_has_its_words_its_bytes_and_its_question(
         command = shlex.split(finding["again"])
         assert command[0] == "curl"
         assert KEY not in finding["again"]
-        assert "${CANARY_KEY}" in finding["again"]
+    asked = {finding["evidence"]["transcript"]: finding["again"] for finding in result["findings"]}
+    assert '"Authorization: Bearer ${CANARY_KEY}"' in asked["stream"]
+    assert "Authorization" not in asked["no-key"]
+    assert "'Authorization: Bearer wrong-key'" in asked["wrong-key"]
     assert result["explain"] == "tokenwire check --explain http.date"
     assert main(["check", dateless, "--key-env", "CANARY_KEY", "--only", "http.date"]) == 1
     told = capsys.readouterr().out

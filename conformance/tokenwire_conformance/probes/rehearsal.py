@@ -22,7 +22,6 @@ from tokenwire.session import endpoint_url
 from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
 from ..reading.usage import tokens_told
-from .socket_talk import SocketTalk
 from .talk import Plan, Probe, run_probe
 from .wire import MemoryWire
 
@@ -52,7 +51,7 @@ class Price:
 
 def rehearsed(probe: Probe, dialect: Dialect) -> Price:
     """What a probe costs in a dialect."""
-    websocket = probe.talk is SocketTalk or dialect.opening is not None
+    websocket = probe.transport == "websocket"
     base = "ws://127.0.0.1/echo" if dialect.name == "raw" else f"{'ws' if websocket else 'http'}://127.0.0.1"
     target = parse_url(endpoint_url(base, dialect, {"model": MODELS[0]}), websocket=websocket)
     plan = Plan(target, dialect, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
@@ -67,16 +66,15 @@ def _bound(probe: Probe, plan: Plan, made: Transcript) -> int:
 
 
 def _said(plan: Plan, made: Transcript) -> int:
-    """The same of what was said on a WebSocket: its bytes, and as much as is allowed for each answer that came; for one,
-    where none came.
+    """The same of what was said on a WebSocket: its bytes, and as much as is allowed for each answer that came, or for
+    one where none came.
     """
-    if plan.dialect.opening is None:
+    if not any(request.is_handshake for request in made.requests):
         return 0
-    answers = sum(
-        Socket(response, plan.dialect).complete_answers for response in made.responses if response.status == 101
-    )
-    sent = made.sent.partition(b"\r\n\r\n")[2]
-    return len(sent) + max(answers, 1) * _allowed(_json(plan.ask().body))
+    granted = [response for response in made.responses if response.status == 101]
+    answers = sum(Socket(response, plan.dialect).complete_answers for response in granted)
+    said = made.sent.partition(b"\r\n\r\n")[2]
+    return len(said) + max(answers, 1) * _allowed(_json(plan.ask().body))
 
 
 def _json(body: bytes) -> Any:

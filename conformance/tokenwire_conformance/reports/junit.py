@@ -20,14 +20,19 @@ _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 def as_junit(reports: Sequence[Report]) -> str:
     """JUnit XML: a suite a target, a case a check. A case takes as long as the exchanges took by which it was judged.
 
-    JUnit knows no warnings, and CI servers hide the output of what has passed: WARN and INFO are skipped cases, whose
-    message they show.
+    What stood in the way of the run is an error of its own: a CI server must not take a run that judged nothing for one
+    that found nothing. JUnit knows no warnings, and CI servers hide the output of what has passed: WARN and INFO are
+    skipped cases, whose message they show.
     """
-    from junitparser import JUnitXml, TestCase, TestSuite
+    from junitparser import Error, JUnitXml, TestCase, TestSuite
 
     document = JUnitXml("tokenwire")
     for report in reports:
         suite = TestSuite(_printable(report.target))
+        if report.run.headline:
+            stopped = TestCase("run", "tokenwire")
+            stopped.result = [Error(_printable(report.run.headline))]
+            suite.add_testcase(stopped)
         for result in report.results:
             case = TestCase(
                 result.id, f"tokenwire.{result.id.partition('.')[0]}", round(report.took.get(result.id, 0.0), 3)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from tokenwire._version import __version__
 
-from ..judging.verdict import Finding, Result, Verdict
-from .report import Report, gathered, place
+from ..judging.verdict import Result, Verdict
+from .report import Report, Told, gathered, place
 
 __all__ = ["as_text", "broken"]
 
@@ -114,25 +114,25 @@ def _few(ids: Sequence[str]) -> str:
 def _finding(report: Report, result: Result) -> list[Line]:
     lines, head = [], f"{result.verdict.value:<13} {result.id}: "
     for told in gathered(result):
-        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(told.first, told.also)]
+        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(report, told)]
         head = _INDENT
     if not lines:
         lines = [Line(head + result.message, _STYLES[result.verdict])]
     lines.append(Line(f"{_INDENT}{result.level.value}: {result.says} [{result.clause}]"))
     if result.breaks:
         lines.append(Line(f"{_INDENT}Who is hurt: {result.breaks}"))
-    again = next(filter(None, map(report.again, result.findings)), "")
-    if again:
-        lines.append(Line(f"{_INDENT}{again}", "dim", whole=True))
     return [*lines, Line(f"{_INDENT}What to do: tokenwire check --explain {result.id}"), Line("")]
 
 
-def _proof(finding: Finding, also: Sequence[str]) -> Iterable[Line]:
-    where = place(finding)
+def _proof(report: Report, told: Told) -> Iterable[Line]:
+    """The bytes, where else they were found, and the question that led there."""
+    where, again = place(told.first), report.again(told.first)
     if where:
-        yield Line(f"{_INDENT}{where}", "dim")
-    if also:
-        yield Line(f"{_INDENT}The same in: {', '.join(also)}", "dim")
+        yield Line(f"{_INDENT}{_INDENT}{where}", "dim")
+    if told.also:
+        yield Line(f"{_INDENT}{_INDENT}The same in: {', '.join(told.also)}", "dim")
+    if again:
+        yield Line(f"{_INDENT}{_INDENT}{again}", "dim", whole=True)
 
 
 def _end(report: Report) -> list[Line]:

@@ -181,10 +181,11 @@ def run(args: argparse.Namespace) -> int:
     if args.explain is not None:
         return explain(args.explain, args.format)
     checks = chosen(args)
+    asked = _transports(args.url, args.dialect, checks)
+    if args.url is not None or args.dialect is not None or not args.list:
+        checks = _fitting(checks, asked)
     if args.list:
         return list_checks(checks, args.format)
-    asked = _transports(args.url, args.dialect, checks)
-    checks = _fitting(checks, asked)
     access = access_of(args)
     key = access.key
 
@@ -211,11 +212,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.fast:
         checks = asked_by(checks, [probe for over in asked for probe in probes_over(*over)])
-    prices = prices_of([(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)])
+    todo = [(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)]
     if args.dry_run:
-        print_dry_run(prices, len(checks), _listings(args, asked))
+        print_dry_run(prices_of(todo), len(checks), _listings(args, asked))
         return 0
-    budget = budget_of(args.max_tokens_total, prices)
+    budget = budget_of(args.max_tokens_total, todo)
     if args.record_dir is not None:
         make_folder(args.record_dir)
     began = Began(listings=_listings(args, asked))

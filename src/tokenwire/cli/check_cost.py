@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import TYPE_CHECKING
 
 from ..dialects.dialect import Dialect
@@ -64,18 +63,20 @@ def prices_of(probes: Sequence[tuple[Probe, Dialect]]) -> dict[Probe, Price]:
     return {probe: rehearsed(probe, dialect) for probe, dialect in probes}
 
 
-def budget_of(limit: int | None, prices: Mapping[Probe, Price]) -> Budget:
+def budget_of(limit: int | None, probes: Sequence[tuple[Probe, Dialect]]) -> Budget:
     """The tokens that a run may use.
 
     :raises LocalProtocolError: where they do not even reach for the plain question.
     """
     from tokenwire_conformance.probes.rehearsal import Budget
 
-    budget = Budget(inf if limit is None else limit, {probe.name: price.tokens for probe, price in prices.items()})
-    plain = next(iter(prices))
+    if limit is None:
+        return Budget()
+    prices = {probe.name: price.tokens for probe, price in prices_of(probes).items()}
+    budget, plain = Budget(limit, prices), probes[0][0]
     if not budget.allows(plain):
         raise LocalProtocolError(
-            f"--max-tokens-total {limit} does not reach for the plain question, which may use {prices[plain].tokens}"
+            f"--max-tokens-total {limit} does not reach for the plain question, which may use {prices[plain.name]}"
         )
     return budget
 
