@@ -65,7 +65,7 @@ def test_a_report_names_what_was_asked_and_what_it_took(sound: str, capsys: pyte
     assert main(["check", *arguments]) == 0
     told = capsys.readouterr().out
     assert "openai-chat over HTTP/1.1, model tokenwire-reference" in told
-    assert f"tokenwire {tokenwire.__version__}; 4 requests; tokens used: {about['tokens']}" in told
+    assert f"Z, tokenwire {tokenwire.__version__}\n4 requests; tokens used: {about['tokens']} (told " in told
 
 
 def test_tokens_that_nobody_told_are_not_guessed(sound: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,6 +267,7 @@ def test_a_document_is_whole_also_when_nobody_answers(url: str, capsys: pytest.C
     assert main(["check", url, "--model", "m", "--format", "json"]) == 3
     document = json.loads(capsys.readouterr().out)
     assert document["exit_code"] == 3
+    assert document["about"][0]["requests"] == 0
     assert "refused the connection" in document["headline"]
     assert set(document["summary"]) == {"INCONCLUSIVE"}
     assert main(["check", url, "--model", "m", "--format", "junit"]) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -45,6 +46,8 @@ EXCERPT = 160
 
 #: Bytes kept as evidence: most events, and most heads, whole.
 EVIDENCE = 1024
+
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 #: The probes whose questions have no flaw, or none that could be seen without knowing the dialect.
 _QUESTIONS = frozenset(
@@ -281,6 +284,8 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
     if content is not None:
         offset = response.wire_offset(content)
         data = response.content[content : content + EVIDENCE]
+        blank = _BLANK_LINE.search(data, 1)
+        data = data[: blank.end()] if blank is not None else data  # an event, and not the next one
     elif offset is not None:
         data = transcript.received[offset : offset + EVIDENCE]
     else:

@@ -65,7 +65,7 @@ class About:
         requests = f"{self.requests:,} requests"
         if self.tokens is None:
             return f"{requests}; tokens used: not told"
-        return f"{requests}; tokens used: {self.tokens:,}, as {self.tellers:,} of them told"
+        return f"{requests}; tokens used: {self.tokens:,} (told {self.tellers:,} times)"
 
 
 @dataclass(frozen=True, slots=True)

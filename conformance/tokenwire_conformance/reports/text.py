@@ -53,7 +53,13 @@ def as_text(report: Report, *, width: int | None = None, verbose: bool = False) 
     :param verbose: what was not applicable is told with its reasons, and not only counted.
     """
     headline = [Line(report.run.headline, "bold red")] if report.run.headline else []
-    lines = [*headline, *_head(report), Line(""), *_unjudged(report, verbose=verbose)]
+    lines = [
+        *headline,
+        *([Line("")] if headline else []),
+        *_head(report),
+        Line(""),
+        *_unjudged(report, verbose=verbose),
+    ]
     for verdict in _SHOWN:
         for result in _of(report, verdict):
             lines += _finding(report, result)
@@ -83,7 +89,11 @@ def _head(report: Report) -> list[Line]:
     if about is not None:
         model = f", model {about.model}" if about.model else ""
         spoken = " and ".join(map(" over ".join, zip(about.dialects, about.transports, strict=True)))
-        lines += [Line(f"{spoken}{model}"), Line(f"{about.date}, tokenwire {__version__}; {about.cost}", "dim")]
+        lines += [
+            Line(f"{spoken}{model}"),
+            Line(f"{about.date}, tokenwire {__version__}", "dim"),
+            Line(about.cost, "dim"),
+        ]
     return [*lines, *(Line(f"  {note}", "dim") for note in report.notes)]
 
 

@@ -226,7 +226,7 @@ def run(args: argparse.Namespace) -> int:
             Round(
                 plan,
                 probes_over(*over),
-                began.counted(partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy)),
+                partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy, began.connected),
             )
             for over, plan in zip(asked, plans, strict=True)
         ]

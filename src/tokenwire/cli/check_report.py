@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.probes.talk import Plan, Transport
-    from tokenwire_conformance.probes.wire import Wire
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["Began", "make_report", "variables_of"]
@@ -41,14 +40,9 @@ class Began:
     date: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
     at: float = field(default_factory=monotonic)
 
-    def counted(self, make_wire: Callable[[], Wire]) -> Callable[[], Wire]:
-        """Makes wires, each of which is a connection that counts."""
-
-        def make() -> Wire:
-            self.connections += 1
-            return make_wire()
-
-        return make
+    def connected(self) -> None:
+        """A connection for a probe stands."""
+        self.connections += 1
 
 
 def make_report(
@@ -79,7 +73,7 @@ def make_report(
         model=", ".join(dict.fromkeys(plan.model for plan in plans.values() if plan.model)),
         transports=[_TRANSPORTS[transport] for transport in plans],
         date=began.date,
-        requests=began.listings + began.connections + more,
+        requests=began.listings + began.connections + more if began.connections else 0,
         tokens=sum(told) if told else None,
         tellers=len(told),
         seconds=monotonic() - began.at,
