@@ -263,7 +263,7 @@ def test_data_are_given_as_they_come() -> None:
 # The short way.
 
 
-def test_the_short_way_is_taken_for_whole_chunks_of_known_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_short_way_is_taken_for_whole_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[int] = []
     begin = ChunkedParser._begin_chunk
     monkeypatch.setattr(
@@ -272,10 +272,10 @@ def test_the_short_way_is_taken_for_whole_chunks_of_known_sizes(monkeypatch: pyt
     stream = b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in (5, 6, 7) * 1000)
     parser = ChunkedParser()
     assert len(b"".join(parser.receive_data(stream))) == 18_000
-    assert len(lines) == 3
+    assert lines == []
     for start in range(0, len(stream), 1000):  # where a read ends within a chunk, its line may go the long way
         parser.receive_data(stream[start : start + 1000])
-    assert len(lines) <= 3 + len(stream) // 1000 + 1
+    assert len(lines) <= len(stream) // 1000 + 1
     lines.clear()
     for size in (5, 6, 7) * 100:  # one chunk a read
         parser.receive_data(b"%x\r\n%s\r\n" % (size, b"x" * size))

@@ -163,7 +163,7 @@ class AGUIDecoder(JSONDecoder):
 
     def _close(self, address: _Address, raw: str, cursor: str | None) -> list[StreamEvent]:
         whole, told = self._wholes.pop(address, ""), self._blocks.told(address)
-        grown = told is not None and told.text.startswith(whole)  # since the snapshot
+        grown = told is not None and told.pieces.begin_with(whole) is not False  # since the snapshot
         events = [] if grown or not whole else self._blocks.whole(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 
@@ -242,7 +242,7 @@ class AGUIDecoder(JSONDecoder):
     def _run_finished(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         outcome = mapping(value.get("outcome"))
         raw_reason = word(outcome.get("type"))
-        reason = _REASONS.get(raw_reason, "other")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "stop" and (outcome.get("pendingToolCallIds") or self._unanswered):
             reason = "tool_calls"
         events = [event for address in list(self._wholes) for event in self._close(address, raw, cursor)]

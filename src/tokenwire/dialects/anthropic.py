@@ -174,7 +174,7 @@ class AnthropicDecoder(JSONDecoder):
         events = self._close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
         if reason and self._why is None:
-            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events
 
     def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:

@@ -105,7 +105,7 @@ class BedrockDecoder(JSONDecoder):
             case "messageStop" if not self._stopped:
                 self._stopped = True
                 reason = word(body.get("stopReason"))
-                finish = self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+                finish = self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
                 return [*self._blocks.close_all(raw, cursor), finish]
             case "metadata" if isinstance(body.get("usage"), dict):
                 return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]

@@ -184,7 +184,7 @@ class _CompletionDecoder(JSONDecoder):
         for reason in filter(None, (word(output.get(name)) for name in _STOPS)):
             self._stopped = True
             events += self._blocks.close(choice, raw)
-            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, choice, raw)))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, choice, raw)))
         return events
 
 

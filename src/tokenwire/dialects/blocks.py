@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from .events import BlockKind, BlockStart, BlockStop, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import Pieces
 from .surrogates import SurrogateJoiner
 from .values import value_of
 
@@ -19,7 +20,7 @@ class _Block:
         self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
         #: Of the text, where it is kept: that of a tool call is, for whether its arguments are whole.
-        self.pieces: list[str] | None = [] if kind == "tool" else None
+        self.pieces: Pieces | None = Pieces() if kind == "tool" else None
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
         if self.kind == "reasoning":
@@ -57,7 +58,7 @@ class Blocks:
         block = self._open.get(address)
         return None if block is None else block.kind
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a tool call's arguments are kept; the text of other blocks is not: see `template`."""
         call = self._by_number.get(block)
         return None if call is None else call.pieces
@@ -99,7 +100,7 @@ class Blocks:
         """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
         block = self._open[address]
         if block.pieces is not None:
-            block.pieces.append(text)
+            block.pieces.add(text)
         joined = block.joiner.feed(text)
         return [block.delta(joined, raw, cursor)] if joined else []
 

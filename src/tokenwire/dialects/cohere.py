@@ -89,7 +89,7 @@ class _CohereDecoder(JSONDecoder):
         if isinstance(usage, dict):
             events.append(Usage(usage, complete=True, raw=raw, cursor=cursor))
         raw_reason = word(end.get("finish_reason"))
-        reason = _REASONS.get(raw_reason, "other")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "error" or end.get("error"):
             said = {"code": end.get("error_type"), "message": end.get("error") or raw_reason}
             events.append(self._error(said, raw, cursor))
@@ -207,7 +207,6 @@ class CohereV1Decoder(_CohereDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
-        self._said: list[str] = []
         self._opened = 0  # calls, which counts their addresses
         self._calls: list[_Address] = []  # of the latest step
         self._by_index: dict[int | None, _Address] = {}  # those that are told in pieces
@@ -220,7 +219,7 @@ class CohereV1Decoder(_CohereDecoder):
         self._odd.members(value, _TOP_V1)
         match value.get("event_type"):
             case "text-generation" if value.get("text") is not None:
-                return self._text(self._odd.text(value["text"], "text"), raw, cursor)
+                return self._blocks.run(_TEXT, "text", self._odd.text(value["text"], "text"), raw, cursor)
             case "tool-calls-chunk":
                 plan = self._plan(value, raw, cursor)
                 call = self._odd.object(value.get("tool_call_delta"), "tool_call_delta")
@@ -233,10 +232,6 @@ class CohereV1Decoder(_CohereDecoder):
                 return self._stream_end(value, raw, cursor)
             case _:
                 return self._failure(value, message)
-
-    def _text(self, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
-        self._said.append(text)
-        return self._blocks.run(_TEXT, "text", text, raw, cursor)
 
     def _plan(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         return self._blocks.run(_PLAN, "reasoning", self._odd.text(value.get("text"), "text"), raw, cursor)
@@ -291,7 +286,7 @@ class CohereV1Decoder(_CohereDecoder):
         if told is not None and name not in ("", told.start.name):
             return self._blocks.call_anew(address, "", name, parameters, raw, cursor)
         value = call.get("parameters")
-        if not value and told is not None and not told.text:
+        if not value and told is not None and not told.pieces.some:
             return []  # no parameters, which pieces say by saying nothing
         if isinstance(value, str) or value is None:
             return self._blocks.whole(address, parameters, raw, cursor)
@@ -308,9 +303,10 @@ class CohereV1Decoder(_CohereDecoder):
 
     def _rest(self, whole: str, raw: str, cursor: str | None) -> list[StreamEvent]:
         """What of the whole text no message has told. Where there were tool calls, the text may be their plan."""
-        said = "".join(self._said)
-        if whole.startswith(said):
-            return self._blocks.run(_TEXT, "text", whole.removeprefix(said), raw, cursor)
+        told = self._blocks.told(_TEXT)
+        rest = whole if told is None else told.pieces.rest(whole)
+        if rest is not None:
+            return self._blocks.run(_TEXT, "text", rest, raw, cursor)
         if not whole or self._opened:
             return []
         return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]

@@ -11,21 +11,26 @@ With the dialect "auto" the first bytes are held back until they tell which one 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..checking import must_be, must_be_number
 from ..errors import RemoteProtocolError
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
+from ..lazily import Lazily
 from . import dialect_named
 from .dialect import Dialect
 from .events import BlockStart, End, Error, Finish, StreamEvent
 from .frames import frames_for
-from .guess import MAX_HELD, Guess, Guesser
 from .names import DialectName
-from .overlap import Overlap
 from .refusals import refusal_in
 from .template import Shortcut
 from .values import error_code, mapping, value_of, word
+
+if TYPE_CHECKING:  # few streams are guessed, or resumed
+    from . import guess as guessing
+    from . import overlap as overlapping
+else:
+    guessing, overlapping = Lazily("tokenwire.dialects.guess"), Lazily("tokenwire.dialects.overlap")
 
 __all__ = ["Decoder", "Outcome"]
 
@@ -52,14 +57,14 @@ class Decoder:
         *,
         last_event_id: str = "",
         max_event_size: int = MAX_EVENT_SIZE,
-        hint: Guess | None = None,
+        hint: guessing.Guess | None = None,
     ) -> None:
         must_be_number(max_event_size, "max_event_size", whole=True)
         must_be(last_event_id, str, "last_event_id", "text, empty for none")
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
-        self.guess: Guess | None = None
+        self.guess: guessing.Guess | None = None
         #: At the end: the body was no stream, and a fatal `Error` stands in its place.
         self.no_stream: bool = False
         #: What terminated the framing, and what the next call raises; None once the stream has ended.
@@ -68,14 +73,14 @@ class Decoder:
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
-        self._guesser: Guesser | None = None
+        self._guesser: guessing.Guesser | None = None
         if dialect == "auto":
-            self._guesser = Guesser(hint, min(MAX_HELD, max_event_size))
+            self._guesser = guessing.Guesser(hint, min(guessing.MAX_HELD, max_event_size))
             dialect = hint.dialect if hint else "raw"
         self._waiting = b""  # the beginning of a message, of which the framing knows nothing yet
         self._aligned = False  # the framing is between two messages
         self._passed_over = 0  # bytes that went the short way since the framing was last told
-        self._overlap: Overlap | None = None
+        self._overlap: overlapping.Overlap | None = None
         self._resumed_after = ""  # the last event ID before that, to which what comes twice has not come
         self._read_as(dialect_named(dialect))
 
@@ -170,7 +175,7 @@ class Decoder:
             at = end
         return events
 
-    def resume(self, overlap: Overlap | None = None) -> None:
+    def resume(self, overlap: overlapping.Overlap | None = None) -> None:
         """The next bytes are those of another connection, which goes on where the last one broke.
 
         What was unfinished there is dropped, for it comes again.
@@ -232,7 +237,7 @@ class Decoder:
         code, message = error_code(fields, "code", "type", "status_code"), word(fields.get("message"))
         return Error(code, message or words, fatal=True, raw=words)
 
-    def _take_guess(self, guesser: Guesser) -> bytes:
+    def _take_guess(self, guesser: guessing.Guesser) -> bytes:
         """What has been held back, once it is clear what it is; nothing before."""
         if guesser.guess is not None:
             self.guess = guesser.guess
@@ -271,8 +276,10 @@ class Decoder:
             return
         at = 0
         while at < len(data) and not self.ended:
-            end = shortcut.run_end(data, at) if shortcut.ready else at
-            if end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
+            end = shortcut.run_end(data, at) if shortcut.ready else shortcut.first_end(data, at)
+            if not shortcut.ready:
+                self._through_framing(shortcut, data[at:end], events)
+            elif end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
                 end = max(end, shortcut.first_end(data, at))
                 self._receive_singly(shortcut, data[at:end], events)
             at = end
@@ -343,7 +350,7 @@ class Decoder:
                 break
         return events
 
-    def _look(self, overlap: Overlap, message: ServerSentEvent) -> tuple[bool, list[StreamEvent]]:
+    def _look(self, overlap: overlapping.Overlap, message: ServerSentEvent) -> tuple[bool, list[StreamEvent]]:
         new, told = overlap.look(message)
         if overlap.over:
             self._overlap = None

@@ -17,6 +17,7 @@ from .events import BlockKind, Error, Finish, FinishReason, Other, Start, Stream
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
+from .pieces import Pieces
 from .values import (
     arguments_of,
     error_fields,
@@ -214,7 +215,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         if arguments is not None and kind in ("tool", "server_tool"):
             words = arguments if isinstance(arguments, str) else json_text(arguments)
             events = self._blocks.delta(address, words, raw, cursor) if words else []
-        elif text and kind is not None and told is not None and not told.text:
+        elif text and kind is not None and told is not None and not told.pieces.some:
             events = self._blocks.delta(address, text, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 
@@ -227,7 +228,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
             self._odd.note("steps")
         for kind, name in _TEXTS.items():
             of_kind = [(-1 - place, it) for place, it in enumerate(steps) if it.get("type") == kind]
-            told = {it.address: self._text(it.address) for it in self._steps if it.kind == kind}
+            told = {it.address: self._pieces(it.address) for it in self._steps if it.kind == kind}
             texts = [(address, self._odd.text(it.get(name), name)) for address, it in of_kind]
             for address, text in paired(told, texts):
                 events += self._whole_text(kind, address, text, max(told, default=address), raw, cursor)
@@ -267,9 +268,9 @@ class GeminiInteractionsDecoder(JSONDecoder):
             return events
         return events + self._blocks.whole_value(step.address, arguments, raw, cursor)
 
-    def _text(self, address: int) -> str:
+    def _pieces(self, address: int) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _complete(self, interaction: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if self._completed:
@@ -282,7 +283,7 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events += self._wholes(self._odd.objects(interaction.get("steps"), "steps"), raw, cursor)
         events += self._blocks.close_all(raw, cursor)
         status = word(interaction.get("status"))
-        reason = _REASONS.get(status, "other")
+        reason = self._reason_of(status, _REASONS)
         if status == "failed":
             events.append(self._error(mapping(interaction.get("error")) or {"message": "failed"}, raw, cursor))
         elif reason == "stop" and self._called:

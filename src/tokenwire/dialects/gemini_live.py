@@ -102,7 +102,7 @@ class GeminiLiveDecoder(JSONDecoder):
 
     def _finish(self, word_for_it: str, raw: str) -> list[StreamEvent]:
         word_for_it = word_for_it or ("interrupted" if self._interrupted else "turnComplete")
-        reason = _REASONS.get(word_for_it, "other")
+        reason = self._reason_of(word_for_it, _REASONS)
         if any(filtered in word_for_it for filtered in _FILTERS):
             reason = "content_filter"
         elif reason == "stop" and self._calling:

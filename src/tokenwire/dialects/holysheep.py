@@ -55,7 +55,7 @@ class HolySheepDecoder(JSONDecoder):
         events = self._blocks.close_all(raw, cursor)
         if isinstance(value.get("usage"), dict):
             events.append(Usage(value["usage"], complete=True, raw=raw, cursor=cursor))
-        events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
+        events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..framing.sse import ServerSentEvent
@@ -12,18 +12,20 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
+from .pieces import Pieces
 from .refusals import refusal_in
-from .values import error_code, error_in_words, error_message, parse, word
+from .values import error_code, error_in_words, error_message, names_failure, parse, word
 
 __all__ = [
     "CALL_CUT",
     "GARBLED",
     "NOT_ENDED",
     "JSONDecoder",
-    "begins_as_json",
+    "failed_without_words",
     "incomplete",
+    "is_lost",
+    "is_torn",
     "prefixed_twice",
-    "should_be_json",
 ]
 
 
@@ -36,13 +38,10 @@ NOT_ENDED = "a message or a tool call was begun and not ended"
 _WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
-_PREFIX = re.compile(r"(?:data:\s*)+")
+_PREFIX = r"(?:data:\s*)+"
 
 #: Words of a keepalive, with whatever stands around them.
 _KEEPALIVE = re.compile(r"[^\w{}\"]*(ping|pong|keep[-_ ]?alive|heart[-_ ]?beat)[^\w{}\"]*", re.IGNORECASE)
-
-#: What JSON has and words have not.
-_OF_JSON = re.compile(r'[{}"]')
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -50,32 +49,40 @@ def incomplete(missing: str) -> dict[str, Any]:
     return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
 
 
+def failed_without_words(reason: str) -> dict[str, Any]:
+    """The error object of a stream whose server failed, and said no more of it than a reason to stop."""
+    return {"code": reason, "message": f"the server ended the answer with the reason {reason!r}, and told no error"}
+
+
 def prefixed_twice(message: Message) -> Message | None:
     """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
     other."""
-    found = _PREFIX.match(message.data)
+    found = re.match(_PREFIX, message.data)
     return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 
-def begins_as_json(data: str) -> bool:
-    """Whether it begins as an object or a list does, and not as a word in brackets, such as `[HEARTBEAT]`."""
-    data = data.lstrip()
-    return data.startswith("{") or (data.startswith("[") and not data[1:2].isalpha())
+def is_torn(data: str) -> bool:
+    """Whether data that is no JSON is what is left of some: the head of a message, its tail, or what is between them.
+
+    It has what words and keepalives do not have: a brace, a quotation mark or a bracket without its other.
+    """
+    if data.startswith(":"):
+        return False  # a comment
+    return any(mark in data for mark in '{}"') or data.count("[") != data.count("]")
 
 
-def should_be_json(message: Message, json_events: str = "") -> bool:
+def is_lost(message: Message, json_events: str = "") -> bool:
     """Whether data that is no JSON was meant to be, so that what it said is lost.
 
     Lines, frames and the messages of a WebSocket, which have no name, are JSON or nothing. Among server-sent events
-    words may be a keepalive; but what has a bracket or a quotation mark was JSON, and so was what has a name of the
-    dialect's.
+    words may be a keepalive; but what `is_torn` was JSON, and so was what has a name of the dialect's.
 
     :param json_events: a pattern of these names.
     """
     data = message.data.strip()
     if not data or data.startswith(":") or _KEEPALIVE.fullmatch(data):
         return False
-    return not message.event or bool(_OF_JSON.search(data)) or bool(re.fullmatch(json_events, message.event))
+    return not message.event or is_torn(data) or bool(re.fullmatch(json_events, message.event))
 
 
 def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
@@ -101,6 +108,7 @@ class JSONDecoder(ABC):
         self.ended: bool = False
         self._failed = False
         self._missing = ""  # what was lost, in words, although the stream went on
+        self._failed_with = ""  # the reason to stop, where it says that the server failed
         self._why: FinishReason | None = None  # the model stopped
         self._blocks = Blocks()
         self._odd = Odd()
@@ -157,11 +165,9 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if begins_as_json(raw):
+        if is_lost(message, self.json_events):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
-        if should_be_json(message, self.json_events):
-            self._missing = GARBLED
         return [Other("not-json", raw, cursor)]
 
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
@@ -169,12 +175,19 @@ class JSONDecoder(ABC):
         self._failed = self._failed or fatal
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
+    def _reason_of(self, reason: str, table: Mapping[str, FinishReason]) -> FinishReason:
+        """The reason to stop in tokenwire's words. One that says that the server failed makes the end unclean."""
+        if names_failure(reason):
+            self._failed_with = reason
+            return "error"
+        return table.get(reason, "other")
+
     def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
         """More beside the events of a message; nothing comes after the `End`."""
         place = len(events) - self.ended
         return [*events[:place], *more, *events[place:]] if more else events
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block's text are kept: see `template`."""
         return self._blocks.texts(block)
 
@@ -195,6 +208,8 @@ class JSONDecoder(ABC):
         if self._why is None and self._blocks.tools_open:
             self._missing = self._missing or CALL_CUT
         events = self._blocks.close_all(raw, cursor)
+        if self._failed_with and not self._failed:
+            events.append(self._error(failed_without_words(self._failed_with), raw, cursor))
         if self._blocks.call_cut and self._why in _WITH_WHOLE_CALLS:
             self._missing = self._missing or CALL_CUT
         if clean and self._missing and not self._failed:

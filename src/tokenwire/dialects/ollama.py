@@ -103,7 +103,7 @@ class OllamaDecoder(JSONDecoder):
         if counts:
             events.append(Usage(counts, complete=True, raw=raw))
         word_for_it = word(value.get("done_reason"))
-        reason = _REASONS.get(word_for_it, "other")
+        reason = self._reason_of(word_for_it, _REASONS)
         reason = "tool_calls" if reason == "stop" and self._called else reason
         events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)

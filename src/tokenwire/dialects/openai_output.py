@@ -17,8 +17,9 @@ from .dialect import Message, Tool
 from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .output_items import Address, Item, Items
+from .pieces import Pieces, rest_of_all
 from .values import arguments_of, index_of, items_of, listed, mapping, member, name_of, object_of, text_of, word
-from .wholes import WholeBlocks, paired, rest_of, too_late
+from .wholes import WholeBlocks, paired, too_late
 
 __all__ = ["CALL", "COMMAND", "OutputDecoder", "Run", "function_tools"]
 
@@ -229,8 +230,8 @@ class OutputDecoder(JSONDecoder):
         number, told = index_of(value.get(COMMAND)) or 0, self._blocks.told(address)
         if number == item.part or told is None:
             return ""
-        between = "\n" if told.text else ""
-        item.part, item.mark = number, len(told.text) + len(between)
+        between = "\n" if told.arguments else ""
+        item.part, item.mark = number, len(told.arguments) + len(between)
         return between
 
     def _done(self, kind: str, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
@@ -256,7 +257,7 @@ class OutputDecoder(JSONDecoder):
         if number < item.part:
             return ""  # the item's end tells whether it was told
         between = self._next_command(item, address, value)
-        return told.text[: item.mark - len(between)] + between + whole
+        return told.arguments[: item.mark - len(between)] + between + whole
 
     def _part_done(self, counter: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         item = self._items.of(*self._place(value))
@@ -343,16 +344,16 @@ class OutputDecoder(JSONDecoder):
     def _parts_whole(self, item: Item, parts: list[_Part], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The parts of one sort. They may be cut and numbered otherwise than their deltas were."""
         kind, sort = parts[0].kind, parts[0].sort
-        told = {address: self._text(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
+        told = {address: self._pieces(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
         events: list[StreamEvent] = []
         for address, text in paired(told, [(part.address, part.text) for part in parts]):
             new = self._whole(item, _Part(address, kind, text), raw, cursor)
             events += [*new, *self._blocks.close(address, raw, cursor)] if new else []
         return events
 
-    def _text(self, address: Address) -> str:
+    def _pieces(self, address: Address) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _sort_told(self, address: Address) -> _Sort | None:
         told = self._blocks.told(address)
@@ -390,7 +391,7 @@ class OutputDecoder(JSONDecoder):
         opening = self._open_call(item, kind, call, raw, cursor) if told is None else []
         tool_id, name = self._names(item, call)
         if told is not None and name and not told.start.name:
-            text = arguments_of(value) or told.text
+            text = arguments_of(value) or told.arguments
             return self._blocks.call_anew(address, tool_id, name, text, raw, cursor)
         if value is None or isinstance(value, str):
             return opening + self._blocks.whole(address, value or "", raw, cursor)
@@ -428,13 +429,13 @@ class OutputDecoder(JSONDecoder):
         wholes = list(zip(items, output, strict=True))
         known = {item.number for item in items}
         begun = [it for it in self._items.all if it.described and not it.ended and it.number not in known]
-        wholes += [(it, it.described) for it in begun if not any(map(self._text, it.runs))]
+        wholes += [(it, it.described) for it in begun if not any(self._pieces(address).some for address in it.runs)]
         parts = [part for item, described in wholes for part in self._parts(item, described)[0]]
         told = [address for item in sorted(self._items.all, key=lambda it: it.order) for address in sorted(item.runs)]
         said: set[_Sort] = set()
         for sort in {part.sort for part in parts}:
-            pieces = "".join(self._text(address) for address in told if self._sort_told(address) == sort)
-            if rest_of(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
+            pieces = [self._pieces(address) for address in told if self._sort_told(address) == sort]
+            if rest_of_all(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
                 said.add(sort)
         events: list[StreamEvent] = []
         for item, described in wholes:
@@ -451,7 +452,7 @@ class OutputDecoder(JSONDecoder):
         called = self._called or any(item.get("type") in _TOOLS for item in listed(response.get("output")))
         if status == "completed" and called:
             return "tool_calls"
-        return _REASONS.get(why) or _REASONS.get(status, "other")
+        return self._reason_of(why if self._reason_of(why, _REASONS) != "other" else status, _REASONS)
 
 
 def _delta(run: Run, value: Any) -> str | None:

@@ -31,6 +31,7 @@ __all__ = [
     "mapping",
     "member",
     "name_of",
+    "names_failure",
     "object_of",
     "parse",
     "percent_encoded",
@@ -233,17 +234,16 @@ def error_fields(body: Any) -> dict[str, Any]:
 
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
-_ERROR_WORDS = re.compile(
-    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+_ERROR_WORDS = (  # compiled when it is first used, which takes longer than to load all of this module
+    r"(?i)[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
     r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
-    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
-    re.IGNORECASE,
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?"
 )
 
 
 def error_in_words(data: str) -> dict[str, Any]:
     """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
-    found = _ERROR_WORDS.match(data)
+    found = re.match(_ERROR_WORDS, data)
     if found is None or data.startswith((":", '"')):  # a comment, and a line of JSON that was made pretty
         return {}
     value = value_of(data[found.end() :])
@@ -251,6 +251,16 @@ def error_in_words(data: str) -> dict[str, Any]:
         return error_fields(value) or value
     only_a_label = found[0].lower() == "error:"
     return {"message": whole(data[found.end() :].strip() if only_a_label else data.strip()) or data}
+
+
+#: What a reason or a status is called, or what its name ends with, that says that the server failed: "error", "ERROR",
+#: "network_error", "failed", "timeout".
+_FAILURE = re.compile(r"(?:.*[\W_])?(?:error|fail(?:ed|ure)?|time_?out|timed_out|crashed)", re.IGNORECASE)
+
+
+def names_failure(reason: str) -> bool:
+    """Whether a reason to stop says that the server failed, and the answer is no whole one."""
+    return _FAILURE.fullmatch(reason) is not None
 
 
 def error_code(fields: Mapping[str, Any], *names: str) -> str:

@@ -17,8 +17,9 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent
 from .json_decoder import JSONDecoder
+from .pieces import rest_of
 from .values import arguments_of, error_fields, name_of, text_of, word
-from .wholes import WholeBlocks, rest_of
+from .wholes import WholeBlocks
 
 __all__ = ["VERCEL_UI", "VercelUIDecoder"]
 
@@ -78,7 +79,7 @@ class VercelUIDecoder(JSONDecoder):
                 return [Start(word(value.get("messageId")), "", raw, cursor)]
             case "finish":
                 reason = word(value.get("finishReason"))
-                return self._finish(_REASONS.get(reason, "other"), reason, raw, cursor)
+                return self._finish(self._reason_of(reason, _REASONS), reason, raw, cursor)
             case "abort":
                 return self._finish("cancelled", word(value.get("reason")) or "abort", raw, cursor)
             case "error":
@@ -115,9 +116,10 @@ class VercelUIDecoder(JSONDecoder):
         events = self._tool_start(value, raw, cursor) or []
         address = _address(name_of(value.get("toolCallId")) or "")
         whole, told = value.get("input"), self._blocks.told(address)
-        if isinstance(whole, str) and told is not None and told.text and rest_of(told.text, whole) is not None:
+        begun = "" if told is None else told.arguments
+        if isinstance(whole, str) and begun and rest_of(begun, whole) is not None:
             events += self._blocks.whole(address, whole, raw, cursor)  # it was no JSON, and so is what it was called
-        elif whole is not None or (told is not None and not told.text):
+        elif whole is not None or (told is not None and not begun):
             events += self._blocks.whole_value(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor) or None
 

@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
@@ -50,7 +49,7 @@ def aconnect(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = "env",
 ) -> AsyncWebSocket:
@@ -82,7 +81,7 @@ def astream(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,

@@ -17,13 +17,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import LocalProtocolError
-from ..protocol.proxy import ConnectTunnel
 from .addresses import ATTEMPT_DELAY, Address, Addresses, interleaved, known_addresses
 from .opening import READ_SIZE
 from .outgoing import Outgoing
 from .pool import Idle
 
 if TYPE_CHECKING:
+    from ..protocol.proxy import ConnectTunnel
     from .tls import TLS
 
 __all__ = ["CLOSED", "Link", "Poll", "dial", "is_fit"]

@@ -38,10 +38,13 @@ _BLANKS = b" \t"
 
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_SIZE = re.compile(rb"[0-9a-fA-F]+")
-_EXTENSIONS = re.compile(rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
-_VALUE = re.compile(rb"[\t \x21-\x7e\x80-\xff]+")
-_FIELD = re.compile(_TOKEN + rb":[\t \x21-\x7e\x80-\xff]*")
+_SIZE = rb"[0-9a-fA-F]+"
+_SIZE_ALONE = re.compile(rb"[0-9a-fA-F]{1,%d}" % MAX_SIZE_DIGITS)
+
+# Compiled when they are first used: few bodies have any of these.
+_EXTENSIONS = rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
+_VALUE = rb"[\t \x21-\x7e\x80-\xff]+"
+_FIELD = _TOKEN + rb":[\t \x21-\x7e\x80-\xff]*"
 
 _CLAUSE = "RFC 9112 7.1"
 _EXTENSION_CLAUSE = "RFC 9112 7.1.1"
@@ -147,7 +150,7 @@ class ChunkedParser:
         self._offset += at
 
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
+        """The short way, which most bytes go: chunks that are whole in this read, whose lines say a size alone.
 
         It begins where a line does, and returns where the last such chunk ends, or `at` where there is none. Whatever
         is any different goes the long way.
@@ -155,7 +158,8 @@ class ChunkedParser:
         size_of, find, ends, add, received = self._sizes.get, data.find, data.startswith, pieces.append, len(data)
         while at < received:
             line_end = find(_CRLF, at)
-            size = size_of(data[at:line_end]) if line_end > 0 else None
+            line = data[at:line_end]
+            size = size_of(line) or self._size_alone(line) if line_end > 0 else None
             if size is None:
                 break
             end = line_end + 2 + size
@@ -164,6 +168,19 @@ class ChunkedParser:
             add(data[line_end + 2 : end])
             at = end + 2
         return at
+
+    def _size_alone(self, line: bytes) -> int | None:
+        """The size that a line says, known from then on; None for a line that says more, or is that of the last
+        chunk or of a trailer."""
+        if self._in_trailers or len(line) + 2 > self._max_line or _SIZE_ALONE.fullmatch(line) is None:
+            return None
+        size = int(line, 16)
+        if not size:
+            return None
+        if len(self._sizes) >= _MAX_KNOWN:
+            self._sizes.clear()
+        self._sizes[line] = size
+        return size
 
     def _close_chunk(self, data: bytes, at: int) -> int:
         """CRLF follows the data, and may be cut as anything else."""
@@ -213,7 +230,7 @@ class ChunkedParser:
         if digits > MAX_SIZE_DIGITS:
             message = f"the size of a chunk has more than {MAX_SIZE_DIGITS} digits"
             raise RemoteProtocolError(message, offset=start + MAX_SIZE_DIGITS, clause=_CLAUSE)
-        end = _matched(_EXTENSIONS, line, digits)
+        end = _matched(_EXTENSIONS, line, digits) if digits < len(line) else digits
         if end < len(line):
             message = "what follows the size of a chunk is no extension"
             raise RemoteProtocolError(message, offset=start + end, clause=_EXTENSION_CLAUSE)
@@ -224,10 +241,6 @@ class ChunkedParser:
             return
         self._left = size
         self._closing = _CRLF
-        if digits == end:
-            if len(self._sizes) >= _MAX_KNOWN:
-                self._sizes.clear()
-            self._sizes[line] = size
 
     def _read_trailer(self, line: bytes, start: int) -> None:
         """One line of the trailer section; an empty one ends it, and the body with it."""
@@ -246,7 +259,7 @@ class ChunkedParser:
             self._fields.append([name, value.strip(_BLANKS)])
 
 
-def _matched(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:
+def _matched(pattern: bytes, line: bytes, at: int) -> int:
     """Where that which the pattern finds at this place ends."""
-    found = pattern.match(line, at)
+    found = re.compile(pattern).match(line, at)
     return at if found is None else found.end()

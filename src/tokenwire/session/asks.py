@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from ..dialects.dialect import Again, Dialect
+from ..records import record
 from ..secrecy.secrets import Secrets
 from .policy import Policy
 from .request import Request
@@ -13,7 +14,7 @@ from .request import Request
 __all__ = ["Ask", "Stop"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Ask:
     """What is asked over one connection; asked again, it is the same object.
 
@@ -39,7 +40,7 @@ class Ask:
         return bool(key) and any(name == key for name, _ in http.headers)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Stop:
     """No connection follows.
 

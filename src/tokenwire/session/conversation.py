@@ -16,13 +16,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..dialects.guess import STREAM_TYPES, Guess
 from ..errors import (
     BodyTruncated,
     LocalProtocolError,
@@ -34,10 +33,16 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
-from ..secrecy import Secrets
+from ..secrecy.secrets import Secrets
 from .request import Request
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
+
+if TYPE_CHECKING:  # few streams are guessed
+    from ..dialects import guess as guessing
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
@@ -65,17 +70,16 @@ class Session:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
         reconnects: bool = False,
     ) -> None:
-        begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         self.answer: Answer
         self.decoder: Decoder
         #: What has arrived so far, and what reads it.
-        self.answer, self.decoder = going_on or begun
+        self.answer, self.decoder = going_on or (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The server has answered, and with a stream: what its content type means is decided at the head.
@@ -97,8 +101,8 @@ class Session:
         self._dialect = dialect
         self._last_word = last_word
         self._reconnects = reconnects
-        self._stream_types = {*dialect.content_type.split(", "), *(STREAM_TYPES if guess else ())}
-        self._timers = Timers(timeouts or Timeouts())
+        self._stream_types = {*dialect.content_type.split(", "), *(guessing.STREAM_TYPES if guess else ())}
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._refused = bytearray()
         self._reset = False
         self._events: list[StreamEvent] = []  # that are not yet given

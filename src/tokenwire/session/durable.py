@@ -38,7 +38,6 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
-from ..dialects.guess import Guess
 from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
@@ -51,6 +50,7 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import ResponseHead
 from .asks import Ask, Stop
 from .conversation import Session, failure
@@ -63,10 +63,13 @@ from .progress import Progress
 from .request import Request, Want
 from .row import FailureRow
 from .states import STATES, Move, State
-from .timers import Timeouts
+from .timers import DEFAULT_TIMEOUTS, Timeouts
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # few streams are guessed, or go over WebSocket
+    from ..dialects import guess as guessing
     from .websocket import WebSocketSession
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["DurableSession"]
 
@@ -96,7 +99,7 @@ class DurableSession:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         policy: Policy = DEFAULT,
         random: Callable[[], float],
@@ -122,7 +125,9 @@ class DurableSession:
         self._policy = policy
         self._observe = observe
         self._guess = guess
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or DEFAULT_TIMEOUTS
+        # Of one connection: `total` is for all of them.
+        self._one_timeouts = self._timeouts if self._timeouts.total is None else replace(self._timeouts, total=None)
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
         self._allows = STATES[self._state]
@@ -435,7 +440,7 @@ class DurableSession:
 
     def _new_exchange(self) -> Session | WebSocketSession:
         request, dialect = self._ask.request, self._ask.dialect
-        timeouts = replace(self._timeouts, total=None)
+        timeouts = self._one_timeouts
         going = (self.answer, self._decoder)
         if request.websocket:
             from .websocket import WebSocketSession  # wsproto is not loaded for streams over HTTP

@@ -6,11 +6,11 @@ tokenwire.stream(url, observe=lambda happening: print(happening))
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from ..dialects.events import Other, StreamEvent
 from ..errors import TokenwireError
+from ..records import record
 
 __all__ = ["Happening", "Kind", "Observe", "told_apart"]
 
@@ -29,7 +29,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Happening:
     """Something that happened to the connection, and not in the stream.
 

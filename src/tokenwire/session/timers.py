@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from ..checking import must_be_number
 from ..errors import TimeoutExceeded
+from ..records import record
 
-__all__ = ["Timeouts", "Timers"]
+__all__ = ["DEFAULT_TIMEOUTS", "Timeouts", "Timers"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Timeouts:
     """Seconds; None waits for ever.
 
@@ -40,6 +41,9 @@ class Timeouts:
         for field in fields(self):
             none = "" if field.name == "close" else "to wait for ever"
             must_be_number(getattr(self, field.name), f"Timeouts.{field.name}", none=none)
+
+
+DEFAULT_TIMEOUTS = Timeouts()
 
 
 class Timer:

@@ -32,7 +32,7 @@ from ..protocol.websocket import (
 from ..secrecy.secrets import Secrets, secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
 
 __all__ = ["MessageSession", "WebSocketSession"]
 
@@ -65,7 +65,7 @@ class MessageSession:
         self._opening = deque(request.messages)
         target = request.http.target
         self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
-        self._timers = Timers(timeouts or Timeouts())
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._silence = "idle" if self._timers.timeouts.keepalive is None else "silence"  # the timer of an open one
         self._closing = False
 
