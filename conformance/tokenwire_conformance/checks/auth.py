@@ -75,7 +75,7 @@ def missing_401(case: Case) -> Iterator[Finding]:
     probes=("no-key", "wrong-key", "ws-no-key", "ws-wrong-key"),
 )
 def www_authenticate(case: Case) -> Iterator[Finding]:
-    refused = [response for response in case.responses if response.status == 401]
+    refused = [response for response in case.responses if response.head_complete and response.status == 401]
     if not refused:
         raise NotApplicable("no 401 was seen")
     for response in refused:

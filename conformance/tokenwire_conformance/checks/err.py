@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tokenwire.recording.captures import Layer
 
 from ..judging.case import Case, at, excerpt, gathered, json_of
-from ..judging.registry import active, passive
+from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
 from ..reading.generation import Generation, dialect_of
@@ -322,6 +322,7 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     when=lambda response: response.status >= 400,
     absent="no error response was seen",
     needs=[Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def no_leak(response: Response) -> Iterator[Finding]:
     text = response.content.decode("utf-8", "replace")
@@ -337,9 +338,10 @@ def no_leak(response: Response) -> Iterator[Finding]:
     "RFC 6585 4; RFC 9110 15.6.4",
     "A 429 or 503 says in Retry-After when to come again.",
     on="responses",
-    when=lambda response: response.status in (429, 503),
+    when=lambda response: response.head_complete and response.status in (429, 503),
     absent="no 429 and no 503 was seen",
     needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def retry_after(response: Response) -> Iterator[Finding]:
     if not response.header("retry-after"):
@@ -354,6 +356,7 @@ def retry_after(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and response.status >= 200,
     needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def request_id(response: Response) -> Iterator[Finding]:
     if not _REQUEST_IDS & {field.name for field in response.fields}:

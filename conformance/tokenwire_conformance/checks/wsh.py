@@ -316,7 +316,7 @@ def reject_envelope(case: Case) -> Iterator[Finding]:
     "RFC 9110 15.5.22, 7.8",
     "A 426 says in Upgrade which protocol would do: websocket.",
     on="responses",
-    when=lambda response: response.status == 426 and bool(_nonce(response)),
+    when=lambda response: response.head_complete and response.status == 426 and bool(_nonce(response)),
     absent="no handshake was answered 426",
     shown_by=("ws-version-12",),
     needs=[Layer.FIELDS],

@@ -23,7 +23,8 @@ from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
 from ..reading.stream import Stream
 from ..reading.transcript import Transcript
-from .verdict import Evidence, Finding, Inconclusive, NotApplicable
+from .judged import Course
+from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
 
 __all__ = [
     "Case",
@@ -32,9 +33,11 @@ __all__ = [
     "at_frame",
     "excerpt",
     "gathered",
+    "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "unfinished",
 ]
 
 #: Bytes shown as evidence.
@@ -50,16 +53,17 @@ _QUESTIONS = frozenset(
 class Case:
     """The transcripts of one endpoint, by the name of the probe or file."""
 
-    def __init__(self, transcripts: Iterable[Transcript], failures: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        transcripts: Iterable[Transcript],
+        failures: Mapping[str, str] | None = None,
+        course: Course = Course(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
-
-    @classmethod
-    def of_all(cls, cases: Sequence[Case]) -> Case:
-        """One case of several: of an endpoint that was asked over several transports."""
-        transcripts = [transcript for case in cases for transcript in case.transcripts.values()]
-        return cls(transcripts, {probe: why for case in cases for probe, why in case.failures.items()})
+        #: How the run went in which they were made.
+        self.course = course
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -122,23 +126,29 @@ class Case:
     @cached_property
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
-        return [
-            Socket(response, _spoken_on(response))
-            for response in self.responses
-            if response.status == 101 and response.head_complete
-        ]
+        return [socket_of(response) for response in self.responses if response.status == 101 and response.head_complete]
 
     def transcript(self, probe: str) -> Transcript:
         """What went over the wire for a probe.
 
         :raises Inconclusive: when it could not be made.
-        :raises NotApplicable: when there is none like it for the transport and the dialect, or without a key.
+        :raises NotAsked: when there is none like it for the transport and the dialect, or without a key.
         """
         if probe in self.failures:
-            raise Inconclusive(f"the probe {probe!r} could not be made: {self.failures[probe]}")
+            raise Inconclusive(self.failures[probe])
         if probe not in self.transcripts:
-            raise NotApplicable(self._why_not_made(all_probes()[probe]))
+            raise NotAsked(self._why_not_made(all_probes()[probe]))
         return self.transcripts[probe]
+
+    @cached_property
+    def unread(self) -> Mapping[str, str]:
+        """The probes whose answers were not read, or not to their end, and why."""
+        endless = {
+            name: f"the answer to the probe {name!r} did not come to its end"
+            for name, transcript in self.transcripts.items()
+            if name in all_probes() and given_up(transcript)
+        }
+        return {**endless, **self.failures}
 
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
@@ -226,6 +236,29 @@ class Case:
         if response.media_type == DIALECTS["bedrock-converse"].content_type:
             raise NotApplicable("the answer is framed in binary")
         raise Inconclusive(f"the probe {probe!r} got no stream")
+
+
+def socket_of(response: Response) -> Socket:
+    """The WebSocket that a 101 has granted, in the dialect of its transcript."""
+    return Socket(response, _spoken_on(response))
+
+
+def given_up(transcript: Transcript) -> bool:
+    """We left while an answer was awaited, or still coming."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        socket = socket_of(responses[0])
+        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+    return not transcript.ended_by_server and not (responses and responses[-1].complete)
+
+
+def unfinished(transcript: Transcript) -> bool:
+    """Not everything that was asked was answered to its end; a WebSocket had no Close of the server's."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        return Socket(responses[0]).close is None
+    asked = sum(bool(request.method) for request in transcript.requests)  # what is no request line is a body's rest
+    return len(responses) < asked or not (responses and responses[-1].complete)
 
 
 def not_whole(probe: str, response: Response) -> Inconclusive:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..judging.judged import Run
 from ..judging.verdict import Evidence, Result, Verdict
 
 __all__ = ["Report", "place", "summary"]
@@ -22,8 +23,12 @@ class Report:
     """
 
     target: str
-    results: Sequence[Result]
+    run: Run
     notes: Sequence[str] = ()
+
+    @property
+    def results(self) -> Sequence[Result]:
+        return self.run.results
 
     @property
     def summary(self) -> dict[str, int]:

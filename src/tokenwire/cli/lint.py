@@ -55,7 +55,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.reading.transcript import Transcript
     from tokenwire_conformance.reports.report import Report
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         case = Case([Transcript.of(path.name, capture)])
         fitting = [check for check in checks if check.fits(case.dialects)]
         target = f"{path}: {capture.label}" if capture.label else str(path)
-        reports.append(Report(target, judge_all(case, fitting, strict=args.strict), _notes(capture)))
+        reports.append(Report(target, judge_run(case, fitting, strict=args.strict), _notes(capture)))
     return print_reports(reports, args.format)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tokenwire.recording.captures import Layer
 
 from ...judging.case import asked_for_stream, at
-from ...judging.registry import passive
+from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
 from ...reading.http import Response
 from ...reading.lines import JSON_LINES
@@ -51,6 +51,7 @@ def _is_streamed(response: Response) -> bool:
     "Every response begins with a valid status line.",
     on="responses",
     needs=[Layer.HEAD],
+    rests_on=Ground.RESPONSE,
 )
 def status_line(response: Response) -> Iterator[Finding]:
     return _problems(response, "status-line")
@@ -63,6 +64,7 @@ def status_line(response: Response) -> Iterator[Finding]:
     "Fields have no blank before the colon, no bare CR, LF or NUL, and are not folded.",
     on="responses",
     needs=[Layer.HEAD],
+    rests_on=Ground.RESPONSE,
 )
 def header_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "header-syntax")
@@ -75,6 +77,7 @@ def header_syntax(response: Response) -> Iterator[Finding]:
     "No response has both Transfer-Encoding and Content-Length, or a Content-Length that is invalid or differs.",
     on="responses",
     needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def framing_unambiguous(response: Response) -> Iterator[Finding]:
     return _problems(response, "framing-unambiguous")
@@ -108,6 +111,7 @@ def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     when=_is_chunked,
     absent="no chunked response was seen",
     needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "chunk-syntax")
@@ -123,6 +127,7 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     absent="no chunked response was read to its end",
     breaks="readers that take the end of the connection for the end of the answer show a part as the whole",
     needs=[Layer.FRAMING, Layer.END],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_terminator(response: Response) -> Iterator[Finding]:
     broken = any(problem.rule == "chunk-syntax" for problem in response.problems)
@@ -141,6 +146,7 @@ def chunk_terminator(response: Response) -> Iterator[Finding]:
     when=_is_chunked,
     absent="no chunked response was seen",
     needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     extended = [chunk for chunk in response.chunks if chunk.extensions]
@@ -160,6 +166,7 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
     needs=[Layer.AFTER],
+    rests_on=Ground.RESPONSE,
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
@@ -176,6 +183,7 @@ def bytes_after_message(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and 200 <= response.status < 500,
     needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def date(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
@@ -212,6 +220,7 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     absent="no coded body was seen",
     shown_by=("gzip",),
     needs=[Layer.FIELDS, Layer.CODING, Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
     if response.coding_error:
@@ -283,6 +292,7 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     absent="no 1xx and no 204 was seen",
     shown_by=("expect", "preflight", "ws-answer"),
     needs=[Layer.HEAD, Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]
@@ -301,6 +311,7 @@ def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("transfer-encoding")),
     absent="no response with Transfer-Encoding was seen",
     needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def chunked_once(response: Response) -> Iterator[Finding]:
     codings = response.tokens("transfer-encoding")
@@ -334,6 +345,7 @@ def self_delimited(response: Response) -> Iterator[Finding]:
     when=_is_chunked,
     absent="no chunked response was seen",
     needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def trailer_fields(response: Response) -> Iterator[Finding]:
     for field in response.trailers:
@@ -350,6 +362,7 @@ def trailer_fields(response: Response) -> Iterator[Finding]:
     when=lambda response: response.head_complete and bool(response.body),
     absent="no response with content was seen",
     needs=[Layer.FIELDS, Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if not response.header("content-type"):
