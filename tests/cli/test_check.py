@@ -215,7 +215,7 @@ def test_the_path_says_which_dialect_a_websocket_speaks(
 
 def test_only_what_the_chosen_checks_need_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--dry-run", "--only", "sse.utf8", "--model", "m"]) == 0
-    assert "1 checks need 1 requests" in capsys.readouterr().out
+    assert "1 checks need 2 requests" in capsys.readouterr().out
 
 
 def _closed_port() -> int:

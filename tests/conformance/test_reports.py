@@ -40,9 +40,8 @@ def test_no_id_is_broken_over_two_lines(width: int) -> None:
 
 
 def test_the_gravest_findings_come_last() -> None:
-    run = Run(
-        [result(0, Verdict.FAIL), result(1, Verdict.WARN), result(2, Verdict.NOT_APPLICABLE), result(3, Verdict.INFO)]
-    )
+    verdicts = (Verdict.FAIL, Verdict.WARN, Verdict.NOT_APPLICABLE, Verdict.INFO)
+    run = Run([result(number, verdict) for number, verdict in enumerate(verdicts)])
     heads = [text.split()[0] for text, _ in as_text(Report("http://host", run)) if text[:1].isupper()]
     assert heads == ["INFO", "WARN", "FAIL"]
 
@@ -52,6 +51,16 @@ def test_evidence_shows_the_member_that_the_words_name() -> None:
     shown = place(Finding("finish_reason is a number", Evidence("stream", 0, None, event)))
     assert '"finish_reason": 7' in shown
     assert len(shown) < 300
+
+
+CHAT = (
+    b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'
+    b'"finish_reason":"stop"}],"usage":%s}'
+)
+MESSAGE = (
+    b'{"type":"message","id":"m","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":3,"output_tokens":4}}'
+)
 
 
 def whole(dialect: str, body: bytes) -> Transcript:
@@ -65,10 +74,10 @@ def whole(dialect: str, body: bytes) -> Transcript:
 @pytest.mark.parametrize(
     ("dialect", "body", "tokens"),
     [
-        ("openai-chat", b'{"object":"chat.completion","choices":[],"usage":{"prompt_tokens":3,"total_tokens":5}}', 5),
-        ("openai-chat", b'{"object":"chat.completion","choices":[]}', None),
-        ("openai-chat", b'{"object":"chat.completion","choices":[],"usage":{"total_tokens":"5"}}', None),
-        ("anthropic-messages", b'{"type":"message","content":[],"usage":{"input_tokens":3,"output_tokens":4}}', 7),
+        ("openai-chat", CHAT % b'{"prompt_tokens":3,"total_tokens":5}', 5),
+        ("openai-chat", CHAT % b"null", None),
+        ("openai-chat", CHAT % b'{"total_tokens":"5"}', None),
+        ("anthropic-messages", MESSAGE, 7),
         ("gemini", b'{"candidates":[],"usageMetadata":{"promptTokenCount":3,"totalTokenCount":9}}', 9),
         ("ollama", b'{"message":{"content":"x"},"done":true,"prompt_eval_count":2,"eval_count":4}\n', 6),
         ("openai-chat", b"<html>", None),

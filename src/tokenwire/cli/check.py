@@ -212,16 +212,19 @@ def run(args: argparse.Namespace) -> int:
 
     if args.fast:
         checks = asked_by(checks, [probe for over in asked for probe in probes_over(*over)])
-    todo = [(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)]
+
+    def all_probes() -> list[tuple[Probe, Dialect]]:
+        return [(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)]
+
     if args.dry_run:
-        print_dry_run(prices_of(todo), len(checks), _listings(args, asked))
+        print_dry_run(prices_of(all_probes()), len(checks), _listings(args, asked))
         return 0
-    budget = budget_of(args.max_tokens_total, todo)
     if args.record_dir is not None:
         make_folder(args.record_dir)
     began = Began(listings=_listings(args, asked))
     with _endpoint(access.url, key) as endpoint:
         plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
+        budget = budget_of(args.max_tokens_total, all_probes())
         rounds = [
             Round(
                 plan,
