@@ -85,7 +85,7 @@ def www_authenticate(case: Case) -> Iterator[Finding]:
 @active(
     "auth.invalid-no-stream",
     MUST,
-    "RFC 9110 11.4; practice",
+    "RFC 9110 11.4, 15.5.2; RFC 6750 3.1",
     "A missing or wrong key gets no 2xx and no stream.",
     probes=("stream", "no-key", "wrong-key"),
 )
@@ -136,7 +136,7 @@ def scheme_case(case: Case) -> Iterator[Finding]:
 @passive(
     "auth.key-not-echoed",
     MUST,
-    "practice",
+    "CWE-201; CWE-209",
     "The key never comes back, neither in a field nor in a body.",
     on="responses",
     when=lambda response: len(_key_of(response)) >= _MIN_KEY,

@@ -81,7 +81,7 @@ def clean(socket: Socket) -> Iterator[Finding]:
 @passive(
     "wsc.terminal-first",
     MUST,
-    "dialect",
+    "OpenAI, Realtime server events: response.done; Gemini API, Live: turnComplete",
     "The server closes no connection in the middle of an answer, before the event that ends it.",
     on="sockets",
     when=lambda socket: socket.answering and socket.dialect is not None and socket.dialect.name != "raw",

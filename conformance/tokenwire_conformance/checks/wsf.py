@@ -159,7 +159,7 @@ def utf8_sent(socket: Socket) -> Iterator[Finding]:
 @passive(
     "wsf.json-message",
     MUST,
-    "dialect",
+    "RFC 8259 2; OpenAI, Realtime server events; Gemini API, Live",
     "Every text message is one JSON text.",
     on="sockets",
     when=_speaks_json,

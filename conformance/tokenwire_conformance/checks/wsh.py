@@ -13,7 +13,8 @@ from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import FOREIGN_ORIGIN
 from ..reading.http import Response
 from ..reading.sockets import Socket
-from .findings import BUSY
+from .documents import ERRORS
+from .refusals import BUSY, not_busy
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -41,7 +42,7 @@ def _nonce(response: Response) -> str:
 
 def _not_granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
     response = case.handshake(probe)
-    if response is not None and response.status == 101:
+    if response is not None and not_busy(probe, response).status == 101:
         yield Finding(f"a WebSocket is granted to {what}", at(response))
 
 
@@ -49,9 +50,7 @@ def _granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
     response = case.handshake(probe)
     if response is None:
         yield Finding(f"{what} is answered by the end of the connection", at(case.response("ws-answer")))
-    elif response.status in BUSY:
-        raise Inconclusive(f"the server is busy: {response.status}")
-    elif response.status != 101:
+    elif not_busy(probe, response).status != 101:
         yield Finding(f"{what} is refused with {response.status}: {excerpt(response.content)}", at(response))
 
 
@@ -286,7 +285,7 @@ def no_plain_200(case: Case) -> Iterator[Finding]:
 @active(
     "wsh.reject-envelope",
     SHOULD,
-    "dialect",
+    ERRORS,
     "Whoever is refused is told why in JSON.",
     probes=("ws-answer", "ws-unknown-path", "ws-no-key", "ws-wrong-key"),
 )

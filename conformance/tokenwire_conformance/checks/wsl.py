@@ -105,7 +105,7 @@ def too_big(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.sequential",
     SHOULD,  # a MUST for Open Responses; the guide's dialect says nothing of a second question
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A second question on a connection is answered after the first, or refused by an error or a Close; it is not lost.",
     probes=("ws-answer", "ws-two-questions"),
     breaks="clients that keep the connection for the whole conversation wait for ever",
@@ -134,7 +134,7 @@ def sequential(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.parity",
     MUST,
-    "Open Responses; dialect",
+    "Open Responses; OpenAI, Responses over WebSocket",
     "Over WebSocket an answer has the same kinds of messages, in the same order, as its event stream.",
     probes=("ws-answer", "ws-twin"),
     breaks="clients that fall back from one transport to the other",
@@ -196,7 +196,7 @@ def _refused(case: Case, probe: str, what: str) -> Iterator[Finding]:
 @active(
     "wsl.bad-json",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A message that is not JSON is answered by an error, and the connection lives on.",
     probes=("ws-answer", "ws-bad-json"),
     breaks="one bad message ends the whole conversation, and the client does not learn why",
@@ -208,7 +208,7 @@ def bad_json(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.unknown-type",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A message of an unknown type is answered by an error, and the connection lives on.",
     probes=("ws-answer", "ws-unknown-type"),
     breaks="a client that is newer than the server waits for what will not come, or loses the conversation",
@@ -220,7 +220,7 @@ def unknown_type(case: Case) -> Iterator[Finding]:
 @passive(
     "wsl.error-envelope",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     'An error is {"type": "error", "error": {…}} with a code and a message.',
     on="sockets",
     when=lambda socket: socket.dialect is not None and socket.dialect.name != "raw" and bool(_errors(socket)),
@@ -249,7 +249,7 @@ def _flaw(value: dict[str, Any]) -> str:
 @passive(
     "wsl.no-done",
     INFO,
-    "OpenAI",
+    "OpenAI, Responses over WebSocket",
     "No [DONE] is sent: the last message of an answer says that it is the last.",
     on="sockets",
     when=lambda socket: any(message.is_text for message in socket.messages),

@@ -12,7 +12,8 @@ from ..probes.deflate import BOMB_SIZE
 from ..reading.deflate import Extension, window_bits
 from ..reading.frames import TEXT
 from ..reading.sockets import Socket
-from .findings import BUSY, answered, instead, last_frame, not_taken, noted
+from .findings import answered, instead, last_frame, not_taken, noted
+from .refusals import not_busy
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -154,8 +155,7 @@ def fallback_offer(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate")
     response = case.response("ws-deflate-second")
     offer = response.request.header("sec-websocket-extensions")
-    if response.status in BUSY:
-        raise Inconclusive(f"the server is busy: {response.status}")
+    not_busy("ws-deflate-second", response)
     if response.status != 101:
         yield Finding(f"the offers `{offer}` are refused with {response.status}", at(response))
         return

@@ -69,7 +69,7 @@ def _usage(talk: Talk) -> None:
     asked = plan.ask(stream=True, more=plan.dialect.usage_members)
     talk.send(plan.request(asked=asked, change={"Connection": "close"}))
     if talk.read_answers():
-        talk.read_for(CLOSING)
+        talk.read_late(CLOSING)
 
 
 @probe("gzip", "generation", "a stream, with gzip allowed", *ASKING)
@@ -227,10 +227,22 @@ def _pipelined(talk: Talk) -> None:
     talk.read_answers(2, SHORT_PATIENCE)
 
 
-@probe("method", "none", "a method that the endpoint does not have")
+@probe("method", "none", "DELETE, a method that the endpoint does not have")
 def _method(talk: Talk) -> None:
+    talk.send(talk.plan.request("DELETE", path=talk.plan.target.path))
+    talk.read_answers(1, SHORT_PATIENCE)
+
+
+@probe("method-get", "none", "GET, where the question wants POST")
+def _method_get(talk: Talk) -> None:
+    talk.send(talk.plan.request("GET"))
+    talk.read_answers(1, SHORT_PATIENCE)
+
+
+@probe("method-put", "refusal", "PUT, with the question")
+def _method_put(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("DELETE", change={"Content-Length": None}))
+    talk.send(plan.request("PUT", asked=plan.ask(stream=True, max_tokens=1)))
     talk.read_answers(1, SHORT_PATIENCE)
 
 
@@ -266,7 +278,7 @@ def _te_and_cl(talk: Talk) -> None:
     head = plan.request(asked=asked, change={"Transfer-Encoding": "chunked", "Content-Length": str(len(coded))})
     talk.send(head.removesuffix(body) + coded)
     if talk.read_answers():
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 @probe("te-not-final", "refusal", "a request whose last transfer coding is not chunked")
@@ -293,7 +305,7 @@ def _space_colon(talk: Talk) -> None:
 def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
     talk.send(talk.plan.request(asked=talk.plan.ask(max_tokens=1), change=change))
     if talk.read_answers(1, SHORT_PATIENCE):
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 @probe("unread-body", "none", "a refused request whose body looks like another request")
@@ -302,7 +314,7 @@ def _unread_body(talk: Talk) -> None:
     smuggled = plan.request("GET", path=plan.models_path)
     talk.send(plan.request("POST", path=plan.nowhere, body=smuggled))
     if talk.read_answers(1, SHORT_PATIENCE):
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 # What must be refused.

@@ -80,7 +80,7 @@ def tool_index_unique(chat: ChatStream) -> Iterator[Finding]:
 @passive(
     "chat.tool-first-delta",
     MUST,
-    DESCRIPTION + "; practice",
+    DESCRIPTION + "; OpenAI, function calling: streaming",
     "The first delta of a tool call has its id, its type and the name of the function.",
     on="chats",
     when=_has_tools,
