@@ -36,7 +36,7 @@ Given = Literal["key", "failing-model", "cut-model"]
 
 #: Probes that make sense only with it.
 _NEED: Mapping[Given, frozenset[str]] = {
-    "key": frozenset({"no-key", "wrong-key", "bearer-lower", "ws-no-key", "ws-wrong-key"}),
+    "key": frozenset({"no-key", "wrong-key", "query-key", "bearer-lower", "ws-no-key", "ws-wrong-key"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
 }

@@ -13,6 +13,7 @@ from ..reading.anthropic import ContentBlock, MessageStream, delta_of, kind_of
 from ..reading.generation import dialect_of
 from ..reading.http import Response
 from ..reading.stream import SENTINEL, Payload, Stream
+from .refusals import refused_for_itself
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -455,6 +456,6 @@ def ping(message: MessageStream) -> Iterator[Finding]:
 )
 def version_header(case: Case) -> Iterator[Finding]:
     case.accepted("stream")
-    response = case.response("no-version")
+    response = refused_for_itself(case, "no-version")
     if not 400 <= response.status < 500:
         yield Finding(f"a request without anthropic-version is answered {response.status}", at(response))

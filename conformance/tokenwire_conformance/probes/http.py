@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import quote
 
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Tool
@@ -369,6 +370,17 @@ def _no_key(talk: Talk) -> None:
 @probe("wrong-key", "refusal", "a request with a wrong key", *ASKING)
 def _wrong_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
+
+
+@probe("query-key", "none", "the list of models, with the key in the URL where it is refused in a field", *ASKING)
+def _query_key(talk: Talk) -> None:
+    """The key goes into a URL, where logs keep it, only when the endpoint does not take it from a field."""
+    plan = talk.plan
+    talk.send(plan.request("GET", path=plan.models_path))
+    if talk.read_answers(1, SHORT_PATIENCE) and talk.transcript.responses[0].status in (401, 403):
+        name = "key" if plan.key_field == "x-goog-api-key" else "access_token"
+        talk.send(plan.request("GET", path=f"{plan.models_path}?{name}={quote(plan.key or '', safe='')}", key=None))
+        talk.read_answers(2, SHORT_PATIENCE)
 
 
 @probe("bearer-lower", "generation", "a request whose authentication scheme is written `bearer`", *_BEARING)

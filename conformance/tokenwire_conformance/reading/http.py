@@ -85,11 +85,16 @@ class Request:
         codings = self.header("transfer-encoding").lower()
         return bool(
             self.has_bad_lines
-            or (self.version == "1.1" and not _HOST.fullmatch(self.header("host")))
+            or (self.version == "1.1" and not self._has_one_host)
             or len(lengths) > 1
             or not all(map(str.isdecimal, lengths))
             or (codings and (lengths or not codings.endswith("chunked")))
         )
+
+    @property
+    def _has_one_host(self) -> bool:
+        hosts = [line.value for line in self.fields if line.name == "host"]
+        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
     @property
     def is_handshake(self) -> bool:

@@ -281,11 +281,14 @@ def redact_url(url: str) -> str:
 
 
 def mask_query(line: bytes) -> bytes:
-    """A request line with the values that carry a key overwritten in place."""
+    """A request line with the values that carry a key overwritten in place. The version behind the target stays."""
+    target, blank, version = line.rpartition(b" ")
+    if not version.startswith(b"HTTP/"):
+        target, blank, version = line, b"", b""
     text = _PARAMETER.sub(
-        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]), line.decode("latin-1")
+        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]), target.decode("latin-1")
     )
-    return text.encode("latin-1")
+    return text.encode("latin-1") + blank + version
 
 
 def _redacted(match: re.Match[str], mark: str) -> str:
