@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
+from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
 from ..judging.registry import active, passive
-from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.verdict import Finding, Level
 from ..reading.anthropic import ContentBlock, MessageStream, delta_of, kind_of
 from ..reading.generation import dialect_of
 from ..reading.http import Response
@@ -18,6 +18,9 @@ from .refusals import refused_for_itself
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 _STREAMING, _ERRORS, _VERSIONS = "Anthropic, streaming", "Anthropic, errors", "Anthropic, versions"
+
+#: The member that a block says its words in, in its start and in its deltas alike.
+_SAID = {"text": "text", "thinking": "thinking"}
 
 #: Which deltas fit a block. What is not named here is not judged: new kinds come.
 _DELTAS = {
@@ -258,6 +261,26 @@ def signature(message: MessageStream) -> Iterator[Finding]:
 
 
 @passive(
+    "anth.text-start-empty",
+    SHOULD,
+    _STREAMING,
+    "A block of text or thinking begins empty: what is said comes in its deltas.",
+    on="message_streams",
+    when=lambda message: any(block.kind in _SAID for block in message.blocks),
+    absent="no block of text or thinking was seen",
+)
+def text_start_empty(message: MessageStream) -> Iterator[Finding]:
+    for block in message.blocks:
+        begun = block.content.get(_SAID.get(block.kind, ""))
+        if not begun or not isinstance(begun, str):
+            continue
+        first = delta_of(block.deltas[0]).get(_SAID[block.kind]) if block.deltas else None
+        again = ", and its first delta says it again" if first == begun else ""
+        where = at(message.response, content=block.start.offset)
+        yield Finding(f"a block of {block.kind} begins with {begun[:60]!r}{again}", where)
+
+
+@passive(
     "anth.tool-input-empty",
     SHOULD,
     _STREAMING,
@@ -276,26 +299,21 @@ def tool_input_empty(message: MessageStream) -> Iterator[Finding]:
             yield Finding(f"a tool_use block begins with {has}", where)
 
 
-@active(
+@passive(
     "anth.tool-json",
     MUST,
     _STREAMING,
     "The joined partial_json of a tool call is a JSON object when the stop_reason is tool_use.",
-    probes=("tools",),
+    on="message_streams",
+    when=lambda message: message.judged_to_the_end and _has_tools(message) and message.stop_reason == "tool_use",
+    absent="no tool call was read to its end with the stop_reason tool_use",
+    shown_by=("tools",),
     breaks="the tool cannot be called",
 )
-def tool_json(case: Case) -> Iterator[Finding]:
-    response = case.accepted("tools")
-    message = next((one for one in case.message_streams if one.response is response), None)
-    if message is None or not message.judged_to_the_end:
-        raise not_whole("tools", response)
-    if not _has_tools(message):
-        raise NotApplicable("the model called no tool")
-    if message.stop_reason != "tool_use":
-        raise Inconclusive(f"the stop_reason is {message.stop_reason or 'not given'}")
+def tool_json(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
         if block.kind == "tool_use" and not _is_object(block.arguments or json.dumps(block.content.get("input"))):
-            where = at(response, content=(block.deltas or [block.start])[-1].offset)
+            where = at(message.response, content=(block.deltas or [block.start])[-1].offset)
             yield Finding(f"the input of {_label(block)} is no JSON object: {block.arguments[:60]}", where)
 
 

@@ -9,6 +9,7 @@ from ..judging.case import Case, at, excerpt, gathered, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
+from ..probes.talk import all_probes
 from ..reading.generation import Generation, dialect_of
 from ..reading.http import Response
 from ..reading.stream import Stream
@@ -333,6 +334,27 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     if not generation.spoken_before(failed) and failed.error.code in _NO_CAPACITY:
         said = f"a 200 holds nothing but a lack of capacity: {failed.error.code} {failed.error.message}".rstrip()
         yield Finding(said, at(generation.response, content=failed.offset))
+
+
+def _may_succeed(generation: Generation) -> bool:
+    """It answers a question that a sound endpoint answers: no model that fails, or does not exist, was asked."""
+    probe = all_probes().get(generation.response.transcript.name)
+    return probe is None or (probe.cost == "generation" and not probe.other_model)
+
+
+@passive(
+    "err.ended-in-error",
+    INFO,
+    END_OF_ANSWER,
+    "No stream that was begun ends in an error.",
+    on="generations",
+    when=_may_succeed,
+)
+def ended_in_error(generation: Generation) -> Iterator[Finding]:
+    failed = generation.failed
+    if failed is not None and failed.error is not None:
+        told = f"{failed.error.code} {failed.error.message}".strip()
+        yield Finding(f"the stream ends in an error: {told}", at(generation.response, content=failed.offset))
 
 
 # What a refusal tells.

@@ -160,6 +160,16 @@ class EmptyOverload(_Failure):
         return [{"error": error}]
 
 
+@fault("error-for-an-end", trips="err.ended-in-error")
+class ErrorForAnEnd(Seams):
+    """A model that should not fails, within the stream that HTTP/1.0 asks for."""
+
+    def chunks(self, call: Call, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if call.http_version != "1.0":
+            return chunks
+        return [*chunks[:2], {"error": {"message": "Out of memory.", "type": "server_error", "code": "oom"}}]
+
+
 @fault("traceback", trips="err.no-leak")
 class Traceback(Seams):
     def reply(self, call: Call, reply: Reply) -> Reply:

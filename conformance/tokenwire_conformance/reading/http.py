@@ -7,11 +7,12 @@ makes sense. Offsets count the bytes received on the connection.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenwire.errors import DecodingError
 from tokenwire.protocol.coding import ContentDecoder
@@ -75,6 +76,15 @@ class Request:
 
     def header(self, name: str) -> str:
         return ", ".join(line.value for line in self.fields if line.name == name)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The JSON object in its body; empty where there is none."""
+        try:
+            body = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
 
     @property
     def malformed(self) -> bool:

@@ -131,6 +131,6 @@ def role_once(chat: ChatStream) -> Iterator[Finding]:
         message = f"the role of a delta is {brief(wrong[0].delta['role'])}, not assistant"
         yield from gathered(chat.response, offsets_of(wrong), message)
     for number in chat.finishes:
-        repeated = [choice for choice in given if choice.number == number][1:]
+        repeated = [choice for choice in given if choice.number == number and choice.is_numbered][1:]
         message = f"the role comes again in a later delta of choice {number}"
         yield from gathered(chat.response, offsets_of(repeated), message)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...judging.case import Case, at, gathered
 from ...judging.registry import active, passive
-from ...judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ...judging.verdict import Finding, Level, NotApplicable
 from ...reading.chat import ChatStream
 from .common import (
     DESCRIPTION,
@@ -20,7 +20,6 @@ from .common import (
     message_of,
     offsets_of,
     text_of,
-    tools_chat,
     whole_chat,
 )
 
@@ -119,20 +118,26 @@ def tool_id_once(chat: ChatStream) -> Iterator[Finding]:
             yield from gathered(chat.response, offsets_of(again), f"the {what} of {call.label} comes again")
 
 
-@active(
+def _whole_calls(chat: ChatStream) -> list[Call]:
+    """The tool calls of a stream that came to its end, without those that the token limit cut."""
+    if not chat.judged_to_the_end:
+        return []
+    return [call for call in calls_of(chat) if "length" not in (chat.finishes.get(call.choice) or [])]
+
+
+@passive(
     "chat.tool-args-json",
     SHOULD,
     DESCRIPTION,
     "The joined arguments of a tool call are JSON, unless the token limit cut them.",
-    probes=("tools",),
+    on="chats",
+    when=lambda chat: bool(_whole_calls(chat)),
+    absent="no tool call was read to its end",
+    shown_by=("tools",),
     breaks="the tool cannot be called",
 )
-def tool_args_json(case: Case) -> Iterator[Finding]:
-    chat = tools_chat(case)
-    calls = [call for call in calls_of(chat) if "length" not in (chat.finishes.get(call.choice) or [])]
-    if not calls:
-        raise Inconclusive("the token limit cut the arguments")
-    for call in calls:
+def tool_args_json(chat: ChatStream) -> Iterator[Finding]:
+    for call in _whole_calls(chat):
         pieces = [_function(delta).get("arguments") for _, delta in call.deltas if "custom" not in delta]
         where = at(chat.response, content=call.deltas[-1][0].offset)
         odd = [piece for piece in pieces if piece is not None and not isinstance(piece, str)]

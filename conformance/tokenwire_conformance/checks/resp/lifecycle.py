@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...judging.case import Case, gathered, not_whole
 from ...judging.registry import active, passive
@@ -124,6 +125,30 @@ def final_output(response: ResponseStream) -> Iterator[Finding]:
         names = {name for name in {*alike[0], *item.ended} if alike[0].get(name) != item.ended.get(name)}
         if names - _SEALED:
             yield Finding(f"{item.label} is another in the output: {', '.join(sorted(names))}", where)
+
+
+def _output(response: ResponseStream) -> list[Any]:
+    """The items of the response that ends the stream."""
+    output = response.final.get("output")
+    return output if isinstance(output, list) else []
+
+
+@passive(
+    "resp.output-streamed",
+    MUST,
+    BOTH,
+    "Every item in the output of the response that ends the stream came in the stream before.",
+    on="response_streams",
+    when=lambda response: bool(_output(response)) and not response.resumed,
+    absent="no response with an output was streamed from its beginning to its end",
+)
+def output_streamed(response: ResponseStream) -> Iterator[Finding]:
+    streamed = len(response.items)
+    missing = _output(response)[streamed:]
+    if missing:
+        kinds = ", ".join(str(item.get("type")) if isinstance(item, dict) else brief(item) for item in missing)
+        said = f"{len(missing)} of {streamed + len(missing)} items in the output never came in the stream: {kinds}"
+        yield Finding(said, place_of(response, response.terminals[-1]))
 
 
 @active(

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tokenwire.dialects import DIALECTS
 
-from ...judging.case import Case, asked_for_stream, at, json_of
-from ...judging.registry import active, passive
-from ...judging.verdict import Finding, Inconclusive, Level
+from ...judging.case import asked_for_stream, at, json_of
+from ...judging.registry import passive
+from ...judging.verdict import Finding, Level
+from ...probes.asking import PROMPTED
 from ...reading.generation import dialect_of
 from ...reading.http import Response
 from ...reading.lines import JSON_LINES
@@ -73,18 +74,29 @@ def charset(stream: Stream) -> Iterator[Finding]:
             )
 
 
-@active(
+def _wants_whole(response: Response) -> bool:
+    """A model was asked for an answer that is not streamed, and gave it."""
+    asked, path = response.request.asked, response.request.target.partition("?")[0]
+    if not response.complete or not 200 <= response.status < 300 or not asked or asked_for_stream(response):
+        return False
+    if path.endswith(":streamGenerateContent"):
+        return False  # without alt=sse a stream of Gemini's is an array
+    dialect = dialect_of(response)
+    return dialect in PROMPTED and (dialect != "ollama" or asked.get("stream") is False)
+
+
+@passive(
     "sse.nonstream-json",
     MUST,
     "OpenAI API description, chat; Open Responses",
     "Without stream: true the answer is one JSON text of the type application/json, without an end mark.",
-    probes=("whole",),
+    on="responses",
+    when=_wants_whole,
+    absent="no answer was asked for without streaming, and read to its end",
+    shown_by=("whole",),
     breaks="openai 3.54.0 hands the stream on as a string, and the first use of its fields raises",
 )
-def nonstream_json(case: Case) -> Iterator[Finding]:
-    response = case.accepted("whole")
-    if not response.complete:
-        raise Inconclusive("the answer did not come to its end")
+def nonstream_json(response: Response) -> Iterator[Finding]:
     if response.media_type != "application/json" and not response.media_type.endswith("+json"):
         said = response.media_type or "no type"
         yield Finding(
