@@ -181,7 +181,6 @@ def block_index(message: MessageStream) -> Iterator[Finding]:
     when=_has_blocks,
     absent="no block of content was seen",
     shown_by=("tools",),
-    breaks="clients that append each delta to the last block mix them",
 )
 def no_overlap(message: MessageStream) -> Iterator[Finding]:
     last = len(message.stream.content)
@@ -222,7 +221,6 @@ def delta_kind(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=_has_blocks,
     absent="no block of content was seen",
-    breaks="clients that take an empty piece for the end; it says nothing and costs an event",
 )
 def empty_delta(message: MessageStream) -> Iterator[Finding]:
     empty = []
@@ -244,7 +242,6 @@ def empty_delta(message: MessageStream) -> Iterator[Finding]:
     when=_has_thinking,
     absent="no thinking was seen",
     shown_by=("thinking",),
-    breaks="thinking without its signature is refused when the conversation goes on",
 )
 def signature(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
@@ -289,7 +286,6 @@ def text_start_empty(message: MessageStream) -> Iterator[Finding]:
     when=_has_tools,
     absent="no tool call was seen",
     shown_by=("tools",),
-    breaks="strictly typed clients refuse the block without it",
 )
 def tool_input_empty(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
@@ -308,7 +304,6 @@ def tool_input_empty(message: MessageStream) -> Iterator[Finding]:
     when=lambda message: message.judged_to_the_end and _has_tools(message) and message.stop_reason == "tool_use",
     absent="no tool call was read to its end with the stop_reason tool_use",
     shown_by=("tools",),
-    breaks="the tool cannot be called",
 )
 def tool_json(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
@@ -335,7 +330,6 @@ def _is_object(text: str) -> bool:
     on="message_streams",
     when=lambda message: bool(message.of_kind("message_stop")),
     absent="no message_stop was seen",
-    breaks="agents that wait for tool_use call nothing; a part of an answer looks whole",
 )
 def stop_reason(message: MessageStream) -> Iterator[Finding]:
     stop = message.of_kind("message_stop")[0]
@@ -352,7 +346,6 @@ def stop_reason(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=_judged_to_the_end,
     absent="no stream of a message was read to its end",
-    breaks="an end cannot be told from a cut",
 )
 def message_stop(message: MessageStream) -> Iterator[Finding]:
     stops = message.of_kind("message_stop")
@@ -372,7 +365,6 @@ def message_stop(message: MessageStream) -> Iterator[Finding]:
     _VERSIONS + " (2023-06-01)",
     "There is no [DONE]: message_stop is the end.",
     on="message_streams",
-    breaks="clients that parse the data of every event as JSON",
 )
 def no_done(message: MessageStream) -> Iterator[Finding]:
     marks = [event.offset for event in message.stream.events if event.is_sentinel]
@@ -387,7 +379,7 @@ def no_done(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=lambda message: bool(message.of_kind("message_delta")),
     absent="no message_delta was seen",
-    breaks="anthropic 2.12.0 raises AttributeError without it; users are billed by it",
+    breaks="anthropic 2.12.0 raises AttributeError without it",
 )
 def usage(message: MessageStream) -> Iterator[Finding]:
     before = 0
@@ -457,7 +449,6 @@ def _flaw_of_error(value: dict[str, Any]) -> str:
     _STREAMING,
     "A sign of life is an event ping, and no comment.",
     on="message_streams",
-    breaks="clients that watch for pings do not see it",
 )
 def ping(message: MessageStream) -> Iterator[Finding]:
     comments = [line.offset for line in message.stream.lines if line.is_comment]
@@ -470,7 +461,6 @@ def ping(message: MessageStream) -> Iterator[Finding]:
     _VERSIONS,
     "A request without anthropic-version is refused with a 4xx and the dialect's error.",
     probes=("stream", "no-version"),
-    breaks="clients that forget it work here, and fail at Anthropic's",
 )
 def version_header(case: Case) -> Iterator[Finding]:
     case.accepted("stream")

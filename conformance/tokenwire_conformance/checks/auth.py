@@ -110,7 +110,6 @@ def invalid_no_stream(case: Case) -> Iterator[Finding]:
     "RFC 6455 10.5, 4.2.2 (2); practice",
     "A handshake without the right key is refused, or its WebSocket closed at once with 1008.",
     probes=("ws-answer", "ws-no-key", "ws-wrong-key"),
-    breaks="the client takes itself for connected, and waits for answers that nobody will give",
 )
 def ws_before_101(case: Case) -> Iterator[Finding]:
     _require_key(case)

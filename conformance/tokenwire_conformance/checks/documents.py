@@ -12,7 +12,6 @@ __all__ = ["DOCUMENTS", "END_OF_ANSWER", "ERRORS", "places_of"]
 
 #: The documents, by the title that a clause begins with, and where each can be opened.
 DOCUMENTS: Mapping[str, str] = {
-    "Amazon Bedrock, ConverseStream": "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html",
     "Anthropic, errors": "https://docs.claude.com/en/api/errors",
     "Anthropic, stop reasons": "https://docs.claude.com/en/api/handling-stop-reasons",
     "Anthropic, streaming": "https://docs.claude.com/en/docs/build-with-claude/streaming",

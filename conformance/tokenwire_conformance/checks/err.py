@@ -240,7 +240,6 @@ def _failed_at(generation: Generation) -> int | None:
     ERRORS,
     "A failure within the stream is told by the dialect's error.",
     probes=("failure",),
-    breaks="conforming readers ignore it, and take what came before for the whole answer",
 )
 def midstream_framed(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -258,7 +257,6 @@ def midstream_framed(case: Case) -> Iterator[Finding]:
     "practice",
     "After an error nothing more is said, and the body ends.",
     probes=("failure",),
-    breaks="clients that wait for the end wait until they give up",
 )
 def midstream_ends(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -277,7 +275,6 @@ def midstream_ends(case: Case) -> Iterator[Finding]:
     END_OF_ANSWER,
     "An answer that failed does not end like one that is whole.",
     probes=("failure",),
-    breaks="a part of an answer, or none, is taken for the whole",
 )
 def no_fake_success(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -291,7 +288,6 @@ def no_fake_success(case: Case) -> Iterator[Finding]:
     "RFC 9112 8; " + END_OF_ANSWER,
     "An answer whose upstream broke off is told as an error, or breaks off too.",
     probes=("upstream-cut",),
-    breaks="a gateway makes half an answer look whole, and nobody asks again",
 )
 def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     generation = _failing(case, "upstream-cut")
@@ -308,7 +304,6 @@ def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     on="generations",
     when=lambda generation: generation.response.complete and not generation.response.coding_error,
     absent="no streamed answer was read to its end",
-    breaks="a failure before the first token looks like an answer without words",
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
     discarded = isinstance(generation.body, Stream) and generation.body.end_discarded
@@ -325,7 +320,6 @@ def error_never_empty(generation: Generation) -> Iterator[Finding]:
     when=lambda generation: generation.failed is not None,
     absent="no failure within a stream was seen",
     shown_by=("failure",),
-    breaks="balancers and clients that look at the status do not try elsewhere, or later",
 )
 def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     failed = generation.failed

@@ -61,7 +61,6 @@ def alt_sse(response: Response) -> Iterator[Finding]:
     when=lambda gemini: isinstance(gemini.body, Array) and gemini.response.complete,
     absent="no stream was asked for without alt=sse, and read to its end",
     shown_by=("array",),
-    breaks="clients of Google's REST API that ask without alt=sse",
 )
 def json_array(gemini: GeminiStream) -> Iterator[Finding]:
     response, array = gemini.response, gemini.body
@@ -129,7 +128,6 @@ def _flaw_of_chunk(value: dict[str, Any]) -> str:
     when=_has_candidates,
     absent="no candidate was seen",
     shown_by=("array",),
-    breaks="clients that stop at the finishReason lose the rest",
 )
 def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     for number in gemini.numbers:
@@ -149,7 +147,6 @@ def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and not gemini.blocked,
     absent="no stream of Gemini's was read to its end",
-    breaks="an end cannot be told from a cut: nothing else marks it",
 )
 def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     last = at(gemini.response, content=gemini.chunks[-1].offset)
@@ -170,7 +167,6 @@ def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and gemini.response.complete,
     absent="no whole stream of Gemini's was seen",
-    breaks="clients that bill or budget by tokens count nothing",
 )
 def usage(gemini: GeminiStream) -> Iterator[Finding]:
     last = gemini.chunks[-1]
@@ -187,7 +183,7 @@ def usage(gemini: GeminiStream) -> Iterator[Finding]:
     when=lambda gemini: any(map(_calls, gemini.candidates)),
     absent="no call of a function was seen",
     shown_by=("tools",),
-    breaks="google-genai 3.4.0 raises a validation error; nobody joins pieces that were not asked for",
+    breaks="google-genai 3.4.0 raises a validation error",
 )
 def fn_whole(gemini: GeminiStream) -> Iterator[Finding]:
     for candidate, call in ((one, call) for one in gemini.candidates for call in _calls(one)):

@@ -38,7 +38,6 @@ def _has_done(lines: Lines) -> bool:
     _API,
     "A stream has the media type application/x-ndjson.",
     on="ollama_streams",
-    breaks="clients that choose their parser by it, and proxies that buffer what they take for JSON",
 )
 def content_type(lines: Lines) -> Iterator[Finding]:
     response = lines.response
@@ -70,7 +69,6 @@ def line_objects(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=lambda lines: lines.response.complete and bool(lines.lines),
     absent="no stream of Ollama's was read to its end",
-    breaks="readers that take a line only with its end lose the last one, and with it the end",
 )
 def final_lf(lines: Lines) -> Iterator[Finding]:
     last = lines.lines[-1]
@@ -84,7 +82,6 @@ def final_lf(lines: Lines) -> Iterator[Finding]:
     _NDJSON + " (practice)",
     "There are no blank lines.",
     on="ollama_streams",
-    breaks="readers that parse every line",
 )
 def blank_lines(lines: Lines) -> Iterator[Finding]:
     blank = [line.offset for line in lines.all if not line.raw.strip()]
@@ -121,7 +118,6 @@ def done_once(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=_has_done,
     absent="no line with done: true was seen",
-    breaks="clients that tell a full answer from a cut one, and those that count tokens",
 )
 def done_stats(lines: Lines) -> Iterator[Finding]:
     line, value = next((line, value) for line, value in _objects(lines) if value.get("done") is True)
@@ -148,7 +144,6 @@ def _leaves_it_open(response: Response) -> bool:
     when=_leaves_it_open,
     absent="no question was asked without saying whether to stream",
     shown_by=("stream-unsaid",),
-    breaks="clients that rely on it wait for the first word as long as for the last",
 )
 def default_stream(response: Response) -> Iterator[Finding]:
     lines = Lines(response)

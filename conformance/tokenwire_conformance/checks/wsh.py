@@ -71,7 +71,6 @@ def _answers(case: Case, probes: Sequence[str]) -> list[Response]:
     when=lambda socket: _NONCE.fullmatch(_nonce(socket.response)) is not None,
     absent="no sound handshake was granted",
     shown_by=("ws-answer",),
-    breaks="a client must fail the connection (RFC 6455, 4.1)",
 )
 def accept(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -92,7 +91,6 @@ def accept(socket: Socket) -> Iterator[Finding]:
     "A 101 has `Upgrade: websocket` and `Connection: Upgrade`.",
     on="sockets",
     shown_by=("ws-answer",),
-    breaks="a client must fail the connection (RFC 6455, 4.1); proxies do not switch protocols",
 )
 def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -110,7 +108,6 @@ def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     "The 101 names one of the subprotocols that were offered, or none.",
     on="sockets",
     shown_by=("ws-answer", "ws-subprotocol"),
-    breaks="browsers fail the connection",
 )
 def subprotocol(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -127,7 +124,6 @@ def subprotocol(socket: Socket) -> Iterator[Finding]:
     "RFC 6455 4.2.2 (4), 9.1",
     "The 101 names no extension that was not offered, also when the offer stands on two lines.",
     probes=("ws-answer", "ws-extension-lines"),
-    breaks="clients fail the connection",
 )
 def extension(case: Case) -> Iterator[Finding]:
     for socket in case.sockets:
@@ -210,7 +206,6 @@ def tokens_required(case: Case) -> Iterator[Finding]:
     "RFC 6455 4.2.1 (3, 4, 10)",
     "`Upgrade: WebSocket` and `Connection: keep-alive, Upgrade` are as good, and unknown fields are ignored.",
     probes=("ws-answer", "ws-token-case"),
-    breaks="Firefox, which sends `Connection: keep-alive, Upgrade`",
 )
 def token_case(case: Case) -> Iterator[Finding]:
     what = "a handshake with `Upgrade: WebSocket`, `Connection: keep-alive, Upgrade` and an unknown field"
@@ -237,7 +232,6 @@ def bad_extension(case: Case) -> Iterator[Finding]:
     "RFC 6455 10.2",
     "A page that may not ask over HTTP (CORS) gets no WebSocket either.",
     probes=("ws-answer", "ws-origin", "ws-preflight"),
-    breaks="browsers ask nobody before they open a WebSocket, so that any page may use the endpoint for its visitors",
 )
 def origin(case: Case) -> Iterator[Finding]:
     """A list of the origins that are let in cannot be seen from outside, but what it does can: a browser's preflight
@@ -267,7 +261,6 @@ def origin(case: Case) -> Iterator[Finding]:
     "RFC 6455 4.2.1, 4.2.2 (4)",
     "A handshake is refused with a 3xx, 4xx or 5xx, never with a 2xx, nor with a 101 and a Close behind it.",
     probes=("ws-answer", "ws-version-12", "ws-nonce-missing", "ws-nonce-short", "ws-bad-extension", "ws-unknown-path"),
-    breaks="clients report a broken handshake instead of what was wrong",
 )
 def no_plain_200(case: Case) -> Iterator[Finding]:
     case.socket("ws-answer")

@@ -37,7 +37,6 @@ def _judged_to_the_end(chat: ChatStream) -> bool:
     on="chats",
     when=has_choices,
     absent="no choice was seen",
-    breaks="strictly typed clients refuse the chunk; whoever asks `is not None` takes an empty reason for the end",
 )
 def finish_key(chat: ChatStream) -> Iterator[Finding]:
     absent = [choice for choice in chat.choices if "finish_reason" not in choice.value]
@@ -58,7 +57,6 @@ def finish_key(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
-    breaks="without one an end cannot be told from a cut; of two the last wins: stop hides tool_calls",
 )
 def finish_once(chat: ChatStream) -> Iterator[Finding]:
     last = chat.chunks[-1].offset
@@ -81,7 +79,6 @@ def finish_once(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=has_choices,
     absent="no choice was seen",
-    breaks="clients that stop at finish_reason lose the rest",
 )
 def finish_last(chat: ChatStream) -> Iterator[Finding]:
     finished: set[int] = set()
@@ -102,7 +99,6 @@ def finish_last(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=lambda chat: any(chat.finishes.values()),
     absent="no finish_reason was seen",
-    breaks="clients that look at finish_reason before the delta lose its content",
 )
 def finish_chunk_empty(chat: ChatStream) -> Iterator[Finding]:
     full = [choice for choice in chat.choices if choice.finish and choice.says_something]
@@ -115,7 +111,6 @@ def finish_chunk_empty(chat: ChatStream) -> Iterator[Finding]:
     DESCRIPTION,
     "An answer that is cut by its token limit has finish_reason length.",
     probes=("length", "stream"),
-    breaks="users take a part of an answer for the whole",
 )
 def finish_length(case: Case) -> Iterator[Finding]:
     chat = whole_chat(case, "length")
@@ -172,7 +167,6 @@ def _finished_callers(chat: ChatStream) -> list[int]:
     when=lambda chat: bool(_finished_callers(chat)),
     absent="no tool call was seen that came to its end with a reason",
     shown_by=("tools",),
-    breaks="agents that wait for tool_calls take the turn for finished and call nothing",
 )
 def finish_tools(chat: ChatStream) -> Iterator[Finding]:
     for number in _finished_callers(chat):

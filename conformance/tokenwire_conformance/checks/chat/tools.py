@@ -85,7 +85,6 @@ def tool_index_unique(chat: ChatStream) -> Iterator[Finding]:
     when=_has_tools,
     absent="no tool call was seen",
     shown_by=("tools",),
-    breaks="the AI SDK of Vercel raises when the id or the name is missing there",
 )
 def tool_first_delta(chat: ChatStream) -> Iterator[Finding]:
     for call in calls_of(chat):
@@ -134,7 +133,6 @@ def _whole_calls(chat: ChatStream) -> list[Call]:
     when=lambda chat: bool(_whole_calls(chat)),
     absent="no tool call was read to its end",
     shown_by=("tools",),
-    breaks="the tool cannot be called",
 )
 def tool_args_json(chat: ChatStream) -> Iterator[Finding]:
     for call in _whole_calls(chat):
@@ -163,7 +161,6 @@ def _is_json(text: str) -> bool:
     DESCRIPTION,
     "A request that makes the model call tools does so with and without streaming.",
     probes=("tools", "tools-whole"),
-    breaks="agents that stream never see the tool calls",
 )
 def tools_same_as_nonstream(case: Case) -> Iterator[Finding]:
     chat = whole_chat(case, "tools")

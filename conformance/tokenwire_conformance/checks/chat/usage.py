@@ -29,7 +29,6 @@ def _wants_usage(chat: ChatStream) -> bool:
     when=_wants_usage,
     absent="no whole stream was seen for which usage was asked",
     shown_by=("usage",),
-    breaks="clients that bill or budget by tokens count nothing, or look for usage in the wrong chunk",
 )
 def usage_chunk(chat: ChatStream) -> Iterator[Finding]:
     own = [payload for payload in chat.usages if not payload.value.get("choices")]
@@ -61,7 +60,6 @@ def _mark_offset(chat: ChatStream) -> int:
     when=lambda chat: _wants_usage(chat) and any("usage" in payload.value for payload in chat.chunks),
     absent="no chunk has usage at all",
     shown_by=("usage",),
-    breaks="clients that add up what each chunk says count too much",
 )
 def usage_null(chat: ChatStream) -> Iterator[Finding]:
     last = chat.usages[-1] if chat.usages else None

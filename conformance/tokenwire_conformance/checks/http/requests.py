@@ -184,7 +184,6 @@ def _require_baseline(case: Case) -> None:
     "RFC 9110 10.1.1",
     "Expect: 100-continue is answered at once, before the body has come.",
     probes=("whole", "expect"),
-    breaks="curl waits a second, other clients for ever",
 )
 def expect_continue(case: Case) -> Iterator[Finding]:
     _require_baseline(case)
@@ -236,7 +235,6 @@ def header_case(case: Case) -> Iterator[Finding]:
     "RFC 9112 6.1",
     "A request with Transfer-Encoding and Content-Length is refused, or the connection is closed after the answer.",
     probes=("te-and-cl",),
-    breaks="this is how requests are smuggled past a proxy",
 )
 def te_and_cl_request(case: Case) -> Iterator[Finding]:
     transcript = case.transcript("te-and-cl")

@@ -21,7 +21,6 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
     when=lambda response: response.begun and bool(response.errors) and response.stream.complete,
     absent="no error within a response was seen",
     shown_by=("failure",),
-    breaks="clients that wait for the end of the response take the cut for one of the network, and ask again",
 )
 def error_then_failed(response: ResponseStream) -> Iterator[Finding]:
     error = response.errors[0]

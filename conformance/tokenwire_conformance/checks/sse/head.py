@@ -41,7 +41,7 @@ def _owes_events(response: Response) -> bool:
     on="responses",
     when=_owes_events,
     absent="no 200 to a request for server-sent events was seen",
-    breaks="EventSource in browsers and httpx-sse 0.4.3 refuse the stream",
+    breaks="httpx-sse 0.4.3 refuses the stream",
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if response.media_type == "text/event-stream":
@@ -60,7 +60,7 @@ def content_type(response: Response) -> Iterator[Finding]:
     on="streams",
     when=_has_type,
     absent="no stream with the type text/event-stream was seen",
-    breaks="readers that obey the parameter (httpx-sse 0.4.3 among them) turn every character beyond ASCII into others",
+    breaks="httpx-sse 0.4.3 obeys the parameter, and turns every character beyond ASCII into others",
 )
 def charset(stream: Stream) -> Iterator[Finding]:
     response = stream.response
