@@ -41,9 +41,11 @@ QUICK = (
 #: What is in these directories and takes long all the same.
 SLOW = (
     "dialects/test_answer.py",
+    "dialects/test_chat_wholes.py",
     "dialects/test_decoder.py",
     "dialects/test_ends.py",
     "dialects/test_every_value.py",
+    "dialects/test_failures_and_losses.py",
     "dialects/test_invariants.py",
     "dialects/test_nothing_vanishes.py",
     "dialects/test_openai_chat_odd.py",

@@ -250,6 +250,10 @@ GIVEN: Mapping[str, tuple[str, list[str]]] = {
     "--key-env": ("", ["--key-env", "TOKENWIRE_CANARY"]),
     "--key-file": ("", ["--key-file", "KEYFILE"]),
     "--key-file -": ("", ["--key-file", "-"]),
+    "--key-header": ("", ["--key-env", "TOKENWIRE_CANARY", "--key-header", "X-Tenant"]),
+    "--header-env": ("", ["--header-env", "X-Tenant=TOKENWIRE_CANARY"]),
+    "--header-env, harmless": ("", ["--header-env", "Origin=TOKENWIRE_CANARY"]),
+    "--query-env": ("", ["--query-env", "tenant=TOKENWIRE_CANARY"]),
     "a query": (f"?key={quote(CANARY, safe='')}", []),
     "a field": ("", ["--header", f"X-Tenant={CANARY}"]),
 }
@@ -312,7 +316,7 @@ def test_no_figures_show_it(
 ) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    for given in ("a query", "--key-env"):
+    for given in ("a query", "--key-env", "--key-header", "--header-env", "--query-env"):
         url = f"http://127.0.0.1:{port}/{way}/v1/chat/completions{GIVEN[given][0]}"
         run(BENCHES[verb](url, folder), given, folder, monkeypatch)
         is_silent(folder, capfd)
@@ -325,7 +329,7 @@ def test_no_report_shows_it(
 ) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
-    for given in ("a query", "--key-env", "a field"):
+    for given in ("a query", "--key-env", "a field", "--key-header", "--header-env", "--query-env"):
         url = f"http://127.0.0.1:{port}/{way}/v1/chat/completions{GIVEN[given][0]}"
         run(["check", url, "--model", "m", *CHECKS, "--format", form], given, folder, monkeypatch)
         is_silent(folder, capfd)

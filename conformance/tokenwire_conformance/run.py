@@ -1,19 +1,17 @@
-"""A run of the suite: which probes the chosen checks need, made one after the other, and what came of them."""
+"""A run of the suite: which probes the chosen checks need, of which model; `rounds` makes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
-from tokenwire.errors import ConnectionFailed, LocalProtocolError
+from tokenwire.errors import LocalProtocolError
 
-from .judging.case import Case, excerpt, json_of
+from .judging.case import excerpt, json_of
+from .judging.gate import plain_probe
 from .judging.registry import Check
 from .probes.asking import ASKING
 from .probes.talk import (
-    NO_SUCH_MODEL,
-    PATIENCE,
     SHORT_PATIENCE,
     Plan,
     Probe,
@@ -21,34 +19,33 @@ from .probes.talk import (
     Transport,
     all_probes,
     probes_for,
-    run_probe,
 )
 from .probes.wire import Wire
-from .reading.transcript import Transcript
+from .rounds import Pace, Progress, Round, make_probes, make_rounds
 
-__all__ = ["Given", "Progress", "by_cost", "choose_probes", "first_model", "make_probes", "transports_of"]
+__all__ = [
+    "Given",
+    "Pace",
+    "Progress",
+    "Round",
+    "by_cost",
+    "choose_probes",
+    "first_model",
+    "make_probes",
+    "make_rounds",
+    "transports_of",
+]
 
-#: The probe that every passive check looks at over WebSocket.
-_SOCKET_BASELINE = "ws-answer"
-
-#: What an operator may give beside the URL.
-Given = Literal["key", "failing-model", "cut-model"]
+#: What an operator may give beside the URL. "bearer" is a key in the field Authorization.
+Given = Literal["key", "bearer", "failing-model", "cut-model"]
 
 #: Probes that make sense only with it.
 _NEED: Mapping[Given, frozenset[str]] = {
-    "key": frozenset({"no-key", "wrong-key", "query-key", "bearer-lower", "ws-no-key", "ws-wrong-key"}),
+    "key": frozenset({"no-key", "wrong-key", "query-key", "ws-no-key", "ws-wrong-key"}),
+    "bearer": frozenset({"bearer-lower"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Which probe of how many is being made."""
-
-    number: int
-    total: int
-    probe: Probe
 
 
 def transports_of(checks: Iterable[Check]) -> set[Transport]:
@@ -77,7 +74,7 @@ def choose_probes(
     """
     if transport == "http/1.1" and dialect not in ASKING:
         raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(ASKING)}")
-    names = {ASKING[dialect].plain if transport == "http/1.1" else _SOCKET_BASELINE}
+    names = {plain_probe(dialect, transport)}
     for check in checks:
         names.update(check.probes)
         names.update(check.shown_by)
@@ -86,42 +83,6 @@ def choose_probes(
             names -= probes
     chosen = probes_for(dialect, names, transport)
     return [probe for probe in chosen if slow or not probe.slow]
-
-
-def make_probes(
-    probes: Sequence[Probe],
-    plan: Plan,
-    make_wire: Callable[[], Wire],
-    tell: Callable[[Progress], None] = lambda _: None,
-) -> Case:
-    """Makes the probes.
-
-    :param tell: is told before each of them.
-    :raises ConnectionFailed: when not even the first one could connect, or nothing at all was answered to it.
-    :raises LocalProtocolError: before any of them, where one asks for another model and cannot name it.
-    """
-    if any(probe.other_model for probe in probes):
-        plan.ask(model=NO_SUCH_MODEL)
-    transcripts: list[Transcript] = []
-    failures: dict[str, str] = {}
-    for number, probe in enumerate(probes, 1):
-        tell(Progress(number, len(probes), probe))
-        try:
-            transcripts.append(run_probe(probe, make_wire(), plan))
-        except ConnectionFailed as error:
-            if not transcripts:
-                raise
-            failures[probe.name] = str(error)
-        if len(transcripts) == 1 and not transcripts[0].received:
-            raise ConnectionFailed(_nothing_said(transcripts[0]), phase="answer")
-    return Case(transcripts, failures)
-
-
-def _nothing_said(transcript: Transcript) -> str:
-    """To the plainest of requests there was no answer: the rest would tell nothing, and take long."""
-    if transcript.ended_by_server:
-        return f"the endpoint took the connection and the request, and ended it without a word ({transcript.ending})"
-    return f"the endpoint took the connection, and did not answer within {PATIENCE:g} s"
 
 
 def first_model(plan: Plan, wire: Wire) -> str:

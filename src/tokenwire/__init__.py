@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .decoding import OnError, acollect, adecode, collect, decode
+    from .decoding import acollect, adecode, collect, decode
     from .dialects import DIALECTS, Dialect
     from .dialects.a2a import A2AReader
     from .dialects.answer import Answer, ToolCall
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         InvalidURL,
         LocalProtocolError,
         NotAStream,
+        OnError,
         RemoteProtocolError,
         StatusError,
         StreamFailed,
@@ -96,7 +97,7 @@ else:
 
 
 _HOMES = {
-    "decoding": ("OnError", "acollect", "adecode", "collect", "decode"),
+    "decoding": ("acollect", "adecode", "collect", "decode"),
     "dialects": ("DIALECTS", "Dialect"),
     "dialects.a2a": ("A2AReader",),
     "dialects.answer": ("Answer", "ToolCall"),
@@ -135,6 +136,7 @@ _HOMES = {
         "InvalidURL",
         "LocalProtocolError",
         "NotAStream",
+        "OnError",
         "RemoteProtocolError",
         "StatusError",
         "StreamFailed",

@@ -6,7 +6,7 @@ repeated, for it may be mistyped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import inf
 
 from .errors import LocalProtocolError
@@ -26,11 +26,11 @@ def must_be(value: object, kinds: type | tuple[type, ...], name: str, wanted: st
         raise LocalProtocolError(f"{name} takes {wanted}, and {described(value)} was given{advice}")
 
 
-def must_be_one_of(value: object, names: Iterable[str], name: str) -> None:
+def must_be_one_of(value: object, names: Collection[str], name: str) -> None:
     """The value is one of the names."""
-    known = list(names)
-    if isinstance(value, str) and value in known:
+    if isinstance(value, str) and value in names:
         return
+    known = list(names)
     must_be(value, str, name, " or ".join(map(repr, known)) if len(known) < 4 else f"one of {', '.join(known)}")
     raise LocalProtocolError(f"there is no {name} {value!r}; known: {', '.join(known)}{nearest(str(value), known)}")
 

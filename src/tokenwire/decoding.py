@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
 from io import TextIOBase
 from os import PathLike
-from typing import Literal, NoReturn, get_args
+from typing import NoReturn, get_args
 
 from .checking import described, must_be_one_of
 from .dialects.answer import Answer
@@ -29,6 +29,7 @@ from .errors import (
     DecodingError,
     EventTooLarge,
     LocalProtocolError,
+    OnError,
     RemoteProtocolError,
     StreamFailed,
     StreamInterrupted,
@@ -36,10 +37,7 @@ from .errors import (
 from .framing.sse import MAX_EVENT_SIZE, as_bytes
 from .no_stream import coding_of, looks_like_no_stream, shown
 
-__all__ = ["OnError", "acollect", "adecode", "collect", "decode"]
-
-#: What follows a fatal error of the server's, once its `Error` and the `End` have been given.
-OnError = Literal["raise", "event"]
+__all__ = ["acollect", "adecode", "collect", "decode"]
 
 Chunk = bytes | bytearray | memoryview
 

@@ -22,7 +22,7 @@ The first four classes are defined in framing/sse.py, because that file must be 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ForwardRef
+from typing import TYPE_CHECKING, Any, ForwardRef, Literal
 
 from .framing.sse import EventTooLarge, LocalProtocolError, RemoteProtocolError, TokenwireError
 from .lazily import Lazily
@@ -44,6 +44,7 @@ __all__ = [
     "InvalidURL",
     "LocalProtocolError",
     "NotAStream",
+    "OnError",
     "RemoteProtocolError",
     "StatusError",
     "StreamFailed",
@@ -51,6 +52,9 @@ __all__ = [
     "TimeoutExceeded",
     "TokenwireError",
 ]
+
+#: What follows a fatal error of the server's, once its `Error` and the `End` have been given.
+OnError = Literal["raise", "event"]
 
 
 class InvalidURL(LocalProtocolError):

@@ -93,7 +93,7 @@ def test_it_runs_as_a_command_without_a_terminal_and_without_colour() -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b"\x1b" not in done.stdout + done.stderr
-    assert done.stderr == b""
+    assert {line.partition(b" ")[0] for line in done.stderr.splitlines()} == {b"judging"}
     assert b"PASS" in done.stdout
 
 
@@ -252,10 +252,45 @@ def test_an_endpoint_that_is_not_there_is_exit_3(capsys: pytest.CaptureFixture[s
     assert "refused the connection" in capsys.readouterr().err
 
 
-def test_an_endpoint_that_names_no_model_wants_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_locked_endpoint_is_told_once_and_is_exit_5(capsys: pytest.CaptureFixture[str]) -> None:
     with background(ReferenceEndpoint(key="another-key-entirely").connection) as port:
-        assert main(["check", f"http://127.0.0.1:{port}", "--key-env", "CANARY_KEY"]) == 2
-    assert "--model" in capsys.readouterr().err
+        assert main(["check", f"http://127.0.0.1:{port}", "--key-env", "CANARY_KEY"]) == 5
+    captured = capsys.readouterr()
+    assert "refused with 401" in captured.err
+    assert captured.err.count("is it the right one (--key-env") == 1
+    lines = captured.out.splitlines()
+    assert lines[2] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
+
+
+@pytest.mark.parametrize("form", ["text", "json", "junit"])
+def test_where_the_time_is_up_there_is_a_report_all_the_same(
+    clean: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["check", clean, "--key-env", "CANARY_KEY", "--only", "sse.", "--timeout", "0.000001"]
+    assert main([*arguments, "--format", form]) == 7
+    captured = capsys.readouterr()
+    assert "stopped by --timeout after 0 of 2 probes" in captured.err
+    assert "sse.utf8" in captured.out or form == "text"
+    if form == "json":
+        report = json.loads(captured.out)
+        assert report["exit_code"] == 7
+        assert report["headline"] in captured.err
+        assert set(report["summary"]) == {"INCONCLUSIVE"}
+
+
+class ListsNone(Seams):
+    """An endpoint that does not tell its models, and wants one named."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return Reply(404, [], b"") if call.method == "GET" else reply
+
+
+def test_an_endpoint_that_names_no_model_wants_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with background(ReferenceEndpoint(seams=ListsNone).connection) as port:
+        assert main(["check", f"http://127.0.0.1:{port}", "--format", "json"]) == 5
+    report = json.loads(capsys.readouterr().out)
+    assert "name a model with --model" in report["headline"]
+    assert report["exit_code"] == 5
 
 
 @pytest.fixture

@@ -279,7 +279,7 @@ CALLS: list[tuple[list[Any], str | None, str, str]] = [
     ([started(arguments='{"a"')], "tool_calls", "PASS", "WARN"),
     ([started(arguments="")], "tool_calls", "PASS", "WARN"),
     ([started(arguments={"a": 1})], "tool_calls", "PASS", "WARN"),
-    ([started(arguments="{}")], None, "NOT-APPLICABLE", "PASS"),
+    ([started(arguments="{}")], None, "NOT-APPLICABLE", "NOT-APPLICABLE"),
     ([started(arguments="{}"), started(id="2", arguments="{}")], "tool_calls", "PASS", "PASS"),
     ([started(index=..., arguments="{}"), started(index=..., id="2", arguments="{}")], "tool_calls", "PASS", "PASS"),
     ([chunk(choice("I cannot."))], "stop", "NOT-APPLICABLE", "NOT-APPLICABLE"),

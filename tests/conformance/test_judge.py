@@ -8,7 +8,7 @@ import pytest
 
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge
-from tokenwire_conformance.judging.registry import Check
+from tokenwire_conformance.judging.registry import Check, catalogue
 from tokenwire_conformance.judging.verdict import Finding, Inconclusive, Level, NotApplicable
 
 
@@ -41,3 +41,26 @@ def check(*steps: str | Exception) -> Check:
 def test_a_verdict(steps: list[str | Exception], verdict: str, message: str) -> None:
     result = judge(Case([]), check(*steps))
     assert (result.verdict, result.message) == (verdict, message)
+
+
+GONE = {"tools": "the endpoint answered no more"}
+
+
+@pytest.mark.parametrize(
+    ("of", "failures", "verdict", "incomplete"),
+    [
+        ("chat.tool-index", {}, "NOT-APPLICABLE", False),
+        ("chat.tool-index", GONE, "INCONCLUSIVE", True),
+        ("sse.retry-digits", GONE, "INCONCLUSIVE", True),
+        ("http.chunk-syntax", GONE, "INCONCLUSIVE", True),
+        # The answer to that probe could not have had what they judge.
+        ("wsh.accept", GONE, "NOT-APPLICABLE", False),
+        ("sse.retry-digits", {"preflight": "the endpoint answered no more"}, "NOT-APPLICABLE", False),
+        ("gem.alt-sse", {}, "NOT-APPLICABLE", False),
+    ],
+)
+def test_nothing_of_the_kind_is_said_only_of_what_was_read(
+    of: str, failures: dict[str, str], verdict: str, incomplete: bool
+) -> None:
+    result = judge(Case([], failures), catalogue()[of])
+    assert (result.verdict, result.incomplete) == (verdict, incomplete)

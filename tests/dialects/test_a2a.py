@@ -251,7 +251,7 @@ def test_whatever_comes_is_an_update_or_unreadable(messages: list[Any]) -> None:
     body = sse(*messages)
     reader = A2AReader()
     read = reader.receive_data(body)
-    assert len(read) == len(messages) or reader.ended
+    assert len(read) >= len(messages) or reader.ended
     events = decoded(body)
     assert [isinstance(event, End) for event in events] == [False] * (len(events) - 1) + [True]
 

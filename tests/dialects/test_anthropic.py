@@ -171,8 +171,8 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     ),
     "a delta of another kind than its block": (
         [start(0, "tool_use", id="t", name="n", input={"a": 1}), text_delta("a"), piece("x"), stop()],
-        [BlockStart(0, "tool", "t", "n"), BlockStop(0), BlockStart(1, "text"), TextDelta(1, "a"),
-         Other("input_json_delta", "…"), BlockStop(1)],
+        [BlockStart(0, "tool", "t", "n"), ToolCallDelta(0, '{"a": 1}'), BlockStop(0), BlockStart(1, "text"),
+         TextDelta(1, "a"), Other("input_json_delta", "…"), BlockStop(1)],
     ),
     "a block that starts where another is open": (
         [start(0, "text"), text_delta("a"), start(0, "text"), text_delta("b"), stop()],
@@ -194,7 +194,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
         [start(None, "text"), text_delta("a", [0]), text_delta(7), text_delta(None), stop({}), delta(0, "text_delta"),
          {"type": "content_block_delta", "index": 0, "delta": "x"}],
         [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"), Other("text_delta", "…"),
-         BlockStop(0), Other("text_delta", "…"), Other("content_block_delta", "…"), BlockStop(1)],
+         BlockStop(0), Other("text_delta", "…"), TextDelta(1, "x"), BlockStop(1)],
     ),
     "deltas of which nothing is known but the type": (
         [start(0, "text"), delta(0, "text_delta", words="a"), delta(0, "thinking_delta", thought="hm"),
@@ -273,10 +273,12 @@ def test_blocks_of_a_message_that_starts_with_content() -> None:
         ToolCallDelta(0, '{"a": 1}'),
         BlockStop(0),
         BlockStart(1, "text"),
-        TextDelta(1, "hi"),
+        TextDelta(1, "x"),
         BlockStop(1),
+        BlockStart(2, "text"),
+        TextDelta(2, "hi"),
+        BlockStop(2),
         BEGUN[1],
-        Other("content", "…"),  # the "x" among the blocks
         End(True),
     ]
 
@@ -338,6 +340,14 @@ def test_arguments_that_came_whole_are_not_lost_in_a_cut() -> None:
     answer = Answer()
     answer.add_all(decode(sse(message_start(), start(0, "tool_use", id="t", name="n", input={"a": 1}))))
     assert [(call.name, call.arguments, call.server) for call in answer.tools] == [("n", '{"a": 1}', False)]
+
+
+@pytest.mark.parametrize(("text", "clean"), [('{"a": 1', False), ('{"a": 1}', True), ("words", True)])
+def test_arguments_that_came_whole_as_text_may_be_cut_too(text: str, clean: bool) -> None:
+    call = start(0, "tool_use", id="t", name="f", input=text)
+    events = read(message_start(), call, message_delta("tool_use"), {"type": "message_stop"})
+    assert ToolCallDelta(0, text) in events
+    assert events[-1] == End(clean=clean)
 
 
 def test_the_servers_own_tools_are_not_for_the_client_to_run() -> None:

@@ -130,9 +130,8 @@ CASES: dict[str, tuple[list[Event], list[StreamEvent]]] = {
     ),
     "members of no use": (
         [delta([], text="a"), delta(0, text=7), delta(0, reasoningContent=7), ("contentBlockStart", {"start": 7})],
-        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"),
-         Other("reasoningContent", "…"), BlockStop(0), BlockStart(2, "other"), Other("contentBlockStart", "…"),
-         BlockStop(1), BlockStop(2)],
+        [BlockStart(0, "text"), TextDelta(0, "a"), BlockStart(1, "text"), TextDelta(1, "7"), BlockStop(1),
+         BlockStart(2, "reasoning"), ReasoningDelta(2, "7"), TextDelta(0, "7"), BlockStop(0), BlockStop(2)],
     ),
 }  # fmt: skip
 
@@ -368,8 +367,8 @@ VENDORS: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     ),
     "what nobody knows": (
         [{"x": 1}, {"generation": "a", "outputs": "x", "index": [], "stop_reason": 7}, {"generation": "b"}],
-        [Other("message", "…"), BlockStart(0, "text"), TextDelta(0, "a"), Other("outputs", "…"), TextDelta(0, "b"),
-         BlockStop(0), End(False)],
+        [Other("message", "…"), BlockStart(0, "text"), TextDelta(0, "x"), BlockStop(0), Finish("other", "7"),
+         Other("generation", "…"), BlockStart(1, "text"), TextDelta(1, "b"), BlockStop(1), End(False)],
     ),
     "a guardrail, without the vendor's end": (
         [{"outputText": "Blocked.", "index": 0, "amazon-bedrock-guardrailAction": "INTERVENED"}],

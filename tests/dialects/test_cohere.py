@@ -131,7 +131,7 @@ CASES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
     "members of no use": (
         [content("delta", [], text="a"), content("delta", {}, text=7, thinking=None), message("content-delta", "x"),
          plan(None), call("start", "z", function="f"), call("delta", "z", function=[])],
-        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "7"), Other("content-delta", "…"),
+        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "7"), TextDelta(0, "x"),
          Other("tool-plan-delta", "…"), BlockStart(1, "tool"), Other("function", "…"),
          Other("tool-call-delta", "…"), BlockStop(0), BlockStop(1)],
     ),

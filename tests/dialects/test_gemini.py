@@ -187,10 +187,11 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
     (
         "values of the wrong type",
         [chunk(text("a"), None, 1, {"text": 1}, {"text": "b", "thought": "yes"}, {"functionCall": "f"}, index="0"),
-         {"candidates": [None, 1, {"content": []}], "usageMetadata": 1},
+         {"candidates": [None, True, {"content": []}], "usageMetadata": 1},
          {"candidates": [{"content": {"parts": {}}}]}, STOP],
-        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "1"), TextDelta(0, "b"), Other("parts", "…"),
-         Other("functionCall", "…"), Other("candidates", "…"), Other("usageMetadata", "…"), BlockStop(0), *STOPPED],
+        [BlockStart(0, "text"), TextDelta(0, "a"), TextDelta(0, "1"), TextDelta(0, "1"), TextDelta(0, "b"),
+         Other("thought", "…"), Other("functionCall", "…"), Other("candidates", "…"), Other("usageMetadata", "…"),
+         BlockStop(0), *STOPPED],
     ),
     (
         "arguments as JSON text, in pieces of it, and as a list",

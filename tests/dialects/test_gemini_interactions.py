@@ -119,8 +119,8 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
     (
         "text in a call",
         [CREATED, start(0, "function_call", name="f", arguments={}), delta(0, "text", text="a"), stop(0), COMPLETED],
-        [START, BlockStart(0, "tool", "", "f"), BlockStop(0), BlockStart(1, "text"), TextDelta(1, "a"), BlockStop(1),
-         Finish("tool_calls", "completed"), End(True)],
+        [START, BlockStart(0, "tool", "", "f"), ToolCallDelta(0, "{}"), BlockStop(0), BlockStart(1, "text"),
+         TextDelta(1, "a"), BlockStop(1), Finish("tool_calls", "completed"), End(True)],
     ),
     (
         "a tool that the server runs, and its result",
@@ -189,9 +189,9 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         [event("interaction.created", interaction=1), event("step.start", index="0", step=[]),
          event("step.delta", index=[], delta=1), start({}, "model_output"), delta(None, "text", text=1),
          delta(0, "arguments_delta", arguments={}), stop("x"), interaction("completed", status=1)],
-        [Start("", ""), Other("interaction", "…"), Other("step.start", "…"), Other("step.delta", "…"),
-         BlockStart(0, "text"), TextDelta(0, "1"), BlockStop(0), BlockStart(1, "tool"), ToolCallDelta(1, "{}"),
-         BlockStop(1), Finish("other", ""), End(True)],
+        [Start("", ""), Other("interaction", "…"), Other("step.start", "…"), BlockStart(0, "text"), TextDelta(0, "1"),
+         BlockStop(0), BlockStart(1, "text"), TextDelta(1, "1"), BlockStop(1), BlockStart(2, "tool"),
+         ToolCallDelta(2, "{}"), BlockStop(2), Finish("other", "1"), End(True)],
     ),
 ]  # fmt: skip
 

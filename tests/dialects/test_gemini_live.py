@@ -165,7 +165,9 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
         "values of the wrong type",
         [{"setupComplete": 1}, {"serverContent": []}, content(modelTurn=1, outputTranscription="a", turnComplete="yes"),
          {"toolCall": {"functionCalls": {}}}, {"usageMetadata": 1}, {"sessionResumptionUpdate": 1}, TURN],
-        [Start("", ""), Other("content", "…"), Other("outputTranscription", "…"), *STOPPED],
+        [Start("", ""), Other("setupComplete", "…"), BlockStart(0, "text"), TextDelta(0, "1"), BlockStart(1, "text"),
+         TextDelta(1, "a"), Other("usageMetadata", "…"), Other("sessionResumptionUpdate", "…"), BlockStop(0),
+         BlockStop(1), *STOPPED],
     ),
     (
         "an error beside text in one message",

@@ -57,7 +57,9 @@ deltas = members(
     role=words, content=words | parts, reasoning=words, reasoning_content=words, refusal=words,
     tool_calls=st.lists(calls | odd, max_size=2), function_call=members(name=words, arguments=words), audio=odd,
 )  # fmt: skip
-choices = members(index=st.integers(0, 2), delta=deltas, finish_reason=words)
+choices = members(
+    index=st.integers(0, 2), delta=deltas, message=deltas, finish_reason=words, content=words, text=words
+)  # fmt: skip
 chunks = members(
     id=words, model=words, object=words, choices=st.lists(choices | odd, max_size=3), usage=members(total_tokens=odd),
     error=members(message=words, code=words, type=words) | words,

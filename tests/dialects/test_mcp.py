@@ -39,6 +39,11 @@ CASES: dict[str, tuple[Any, list[Envelope]]] = {
         [Notification("notifications/progress", {"progress": 1}), Response(7, {"content": [], "isError": False})],
     ),
     "an error response": ([FAILED], [ErrorResponse(7, -32602, "no such tool", {"x": 1})]),
+    "an error in words": ([rpc(id=7, error="no")], [ErrorResponse(7, 0, "no")]),
+    "an error whose code is text": (
+        [rpc(id=7, error={"code": "-32602", "message": ["no"]})],
+        [ErrorResponse(7, -32602, '{"code": "-32602", "message": ["no"]}')],
+    ),
     "a request of the server's": (
         [SAMPLING, RESULT],
         [Request("s1", "sampling/createMessage", {}), Response(7, RESULT["result"])],
@@ -71,7 +76,6 @@ UNREADABLE = [
     (rpc(id=7), "it is no request, notification or response"),
     (rpc(id=True, result={}), "it is no request, notification or response"),
     (rpc(id=1.5, method="ping"), "it is no request, notification or response"),
-    (rpc(id=7, error="no"), "it is no request, notification or response"),
 ]
 
 

@@ -135,11 +135,11 @@ CASES: list[tuple[str, list[Any], list[StreamEvent]]] = [
     (
         "values of the wrong type",
         [chat(1, thinking=[], tool_calls={}), chat(tool_calls=[1, {"function": "f"}, call(1, "x")]), {"message": 1},
-         {"done": "true"}, [1], DONE],
+         {"done": "yes"}, [1], DONE],
         [START, BlockStart(0, "text"), TextDelta(0, "1"), BlockStop(0), BlockStart(1, "tool"), ToolCallDelta(1, "{}"),
          BlockStop(1), BlockStart(2, "tool", name="1"), ToolCallDelta(2, "x"), BlockStop(2), Other("tool_calls", "…"),
-         Other("function", "…"), Other("message", "…"), Other("message", "…"), Other("not-an-object", "…"),
-         Finish("tool_calls", "stop"), End(True)],
+         Other("function", "…"), BlockStart(3, "text"), TextDelta(3, "1"), Other("message", "…"),
+         Other("not-an-object", "…"), BlockStop(3), Finish("tool_calls", "stop"), End(True)],
     ),
     (
         "arguments as JSON text, or of any other type",

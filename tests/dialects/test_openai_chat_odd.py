@@ -37,10 +37,10 @@ SAID: list[tuple[str, bytes, str, str, list[str]]] = [
     ("a whole message beside a delta of null", chunk({"index": 0, "delta": None, "message": "a"}), "a", "", []),
     ("a message that grows", b"".join(chunk({"index": 0, "message": {"content": it}}) for it in ("a", "ab")), "ab", "",
      []),
-    ("a message once more", chunk({"index": 0, "message": {"content": "a"}}) * 2, "a", "", ["message"]),
+    ("a message once more", chunk({"index": 0, "message": {"content": "a"}}) * 2, "a", "", ["chat.completion.chunk"]),
     ("a message in every chunk beside deltas",
      chunk({**choice({"content": "a"}), "message": {"content": "a"}})
-     + chunk({**choice({"content": "b"}), "message": {"content": "ab"}}), "ab", "", ["message"]),
+     + chunk({**choice({"content": "b"}), "message": {"content": "ab"}}), "ab", "", []),
     ("text beside content", chunk({**choice({"content": "a"}), "text": "a"}), "a", "", []),
     ("text that is not the content", chunk({**choice({"content": "a"}), "text": "b"}), "a", "", ["text"]),
     ("text for content", chunk({"index": 0, "text": "a"}), "a", "", []),

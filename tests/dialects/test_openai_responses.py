@@ -190,7 +190,7 @@ SHAPES: dict[str, tuple[list[Any], list[StreamEvent]]] = {
             item("done", "reasoning", summary=[{"type": "summary_text", "text": "s"}],
                  content=[{"type": "reasoning_text", "text": "c"}]),
             item("done", "message", 1, content=[{"type": "output_text", "text": "Hello"}, {"type": "hologram"},
-                                                {"type": "refusal", "refusal": "no"}, 7]),
+                                                {"type": "refusal", "refusal": "no"}, True]),
         ],
         [*thought(0, "s"), *thought(1, "c"), *spoken(2, "Hello"), *spoken(3, "no", kind="refusal"), ITEM_DONE, *STOP],
     ),
@@ -342,7 +342,7 @@ def test_how_a_response_ends(message: Any, finish: Finish) -> None:
 @pytest.mark.parametrize(
     ("message", "finish", "name"),
     [
-        (response("completed", output=[7]), Finish("stop", "completed"), "output"),
+        (response("completed", output=[True]), Finish("stop", "completed"), "output"),
         (response("completed", usage=7), Finish("stop", "completed"), "usage"),
         (event("incomplete", response="x"), Finish("other", "incomplete"), "response"),
     ],
@@ -385,7 +385,7 @@ def test_an_error_and_the_failure_that_it_announces_are_one(error: Any) -> None:
 def test_a_failure_that_nothing_announced() -> None:
     assert read(CREATED, FAILED) == [START, FATAL, Finish("error", "failed"), End(False)]
     assert read(CREATED, response("completed", "failed", error=QUOTA))[-3:-1] == [FATAL, Finish("error", "failed")]
-    assert read(CREATED, response("failed", error="x"))[1] == Error("", "failed", True)
+    assert read(CREATED, response("failed", error="x"))[1] == Error("", "x", True)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from tokenwire.dialects.events import (
     ToolCallDelta,
 )
 from tokenwire.dialects.frames import frames_for
-from tokenwire.dialects.wholes import DIFFERS, rest_of
+from tokenwire.dialects.pieces import rest_of
+from tokenwire.dialects.wholes import DIFFERS
 
 REPEATING = ("openai-responses", "openai-realtime")
 

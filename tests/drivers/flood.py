@@ -13,7 +13,7 @@ import socket
 import sys
 
 from tokenwire.framing.sse import encode
-from tokenwire.protocol.websocket import Asked, State, WebSocketConnection
+from tokenwire.protocol.websocket import Asked, ConnectionState, WebSocketConnection
 
 #: Bytes of one event, or message.
 PIECE = 64 * 1024
@@ -59,7 +59,7 @@ def push_pings(client: socket.socket, size: int) -> None:
 def opened(client: socket.socket, *, compression: bool) -> WebSocketConnection:
     """The connection after its handshake."""
     connection = WebSocketConnection.server(compression=compression)
-    while connection.state is State.CONNECTING:
+    while connection.state is ConnectionState.CONNECTING:
         if any(isinstance(event, Asked) for event in connection.receive_data(client.recv(65536))):
             connection.accept()
     client.sendall(connection.data_to_send())

@@ -546,3 +546,38 @@ def test_tls_settings_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     streams = [client.stream() for _ in range(3)]
     assert len(made) == 1
     assert len(streams) == 3
+
+
+@pytest.mark.parametrize("kind", [tokenwire.Client, tokenwire.AsyncClient])
+def test_a_client_is_made_before_it_is_known_what_is_asked(kind: Any) -> None:
+    kind("http://h", dialect="gemini").close()  # whose path has the model in it
+
+
+@pytest.mark.parametrize("kind", [tokenwire.Client, tokenwire.AsyncClient])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": "http://"},
+        {"base_url": "ws://h"},
+        {"base_url": 5},
+        {"dialect": "openai"},
+        {"dialect": "openai-realtime"},
+        {"key": "a b"},
+        {"key": "a", "key_env": "A"},
+        {"key_env": "NOT_SET_ANYWHERE"},
+        {"headers": {"a": 1}},
+        {"headers": [("a", "b")]},
+        {"timeouts": 3},
+        {"ssl_context": True},
+        {"policy": "often"},
+        {"observe": 1},
+        {"hosts": {}},
+        {"proxy": "socks5://h:1"},
+        {"usage": "yes"},
+        {"on_error": "ignore"},
+    ],
+    ids=str,
+)
+def test_a_client_tells_a_mistake_when_it_is_made(kind: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(tokenwire.LocalProtocolError):
+        kind(**{"base_url": "http://h", **wrong})

@@ -10,7 +10,7 @@ from scripted import Peer, ScriptedServer
 
 import tokenwire
 from tokenwire.drivers.unread import MAX_UNREAD, size_of
-from tokenwire.protocol.websocket import Asked, State
+from tokenwire.protocol.websocket import Asked, ConnectionState
 
 PIECE = b"x" * 60_000
 PIECES = MAX_UNREAD // len(PIECE) + 200
@@ -22,7 +22,7 @@ MESSAGE = b"y" * 15_000_000
 def talkative(peer: Peer) -> None:
     """Says much before it reads anything; then says how much it has read, and closes."""
     connection = tokenwire.WebSocketConnection.server(compression=False)
-    while connection.state is State.CONNECTING:
+    while connection.state is ConnectionState.CONNECTING:
         if any(isinstance(event, Asked) for event in connection.receive_data(peer.connection.recv(65536))):
             connection.accept()
     peer.send(connection.data_to_send())

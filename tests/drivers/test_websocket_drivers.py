@@ -16,7 +16,7 @@ import tokenwire
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
 from tokenwire.framing.websocket import Ping
-from tokenwire.protocol.websocket import Asked, Closed, State, WebSocketConnection, WebSocketEvent
+from tokenwire.protocol.websocket import Asked, Closed, ConnectionState, WebSocketConnection, WebSocketEvent
 from tokenwire.recording import load
 from tokenwire.session import MessageSession
 
@@ -162,7 +162,7 @@ def peer(script: Script) -> Iterator[str]:
         with server.accept()[0] as accepted:
             accepted.settimeout(10.0)
             connection = WebSocketConnection.server(compression=False)
-            while connection.state is State.CONNECTING:
+            while connection.state is ConnectionState.CONNECTING:
                 if any(isinstance(event, Asked) for event in connection.receive_data(accepted.recv(65536))):
                     connection.accept()
             accepted.sendall(connection.data_to_send())

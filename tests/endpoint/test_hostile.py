@@ -17,7 +17,7 @@ import pytest
 from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.endpoint.connection import PATIENCE
 from tokenwire.endpoint.reference import services
-from tokenwire.protocol.websocket import Closed, Opened, State, WebSocketConnection
+from tokenwire.protocol.websocket import Closed, ConnectionState, Opened, WebSocketConnection
 
 #: How many seeds a test run takes.
 SEEDS = 1000
@@ -224,7 +224,7 @@ def answers_messages(seed: int) -> None:
     assert isinstance(opened, Opened)
     said: list[str] = []
     for _ in range(draw.randrange(1, 6)):
-        if client.state is not State.OPEN:
+        if client.state is not ConnectionState.OPEN:
             return  # some services close where they are not spoken to as they must be
         said.append(json.dumps(mutated(draw, draw.choice(MESSAGES))))
         client.send(said[-1])

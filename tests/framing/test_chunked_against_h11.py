@@ -50,7 +50,7 @@ def our_reading(pieces: list[bytes]) -> Read:
     result = Read()
     try:
         for number, piece in enumerate(pieces):
-            result.content += b"".join(parser.receive_data(piece))
+            result.content += parser.whole_chunk(piece) or b"".join(parser.receive_data(piece))
             if parser.complete:
                 result.how = "complete"
                 result.trailers = [(name.lower(), blanks(value)) for name, value in parser.trailers]

@@ -14,7 +14,7 @@ from tokenwire.drivers.opening import Opening
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
 from tokenwire.measure.load import elsewhere, take
-from tokenwire.measure.proxy import Proxy, serve_proxy
+from tokenwire.measure.proxy import Proxy, Upstream, serve_proxy
 from tokenwire.measure.sample import Sample, sample_of
 from tokenwire.session import Timeouts
 
@@ -48,7 +48,7 @@ def through(proxy: Proxy, scheme: str, *, pace: float = 0.0, keepalive: float | 
             asked.timeouts = Timeouts(keepalive=keepalive)
             listens: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             ready: Callable[[int], None] = listens.set_result
-            serving = asyncio.create_task(partial(serve_proxy, proxy, asked.target)(ready=ready))
+            serving = asyncio.create_task(partial(serve_proxy, proxy, Upstream(asked.target))(ready=ready))
             taken = await take(elsewhere(asked, await listens))
             serving.cancel()
             with suppress(asyncio.CancelledError):

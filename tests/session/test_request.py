@@ -137,3 +137,43 @@ def test_the_key_comes_as_a_value_or_by_environment(asks: Any, monkeypatch: pyte
         assert key in opening.request.secrets.values
     for connects in (tokenwire.connect, tokenwire.aconnect):
         assert connects("ws://127.0.0.1:1", key="k-value")._opening.request.secrets.values == ("k-value",)
+
+
+#: Secrets that have nothing in common.
+IN_JSON, IN_FIELD, KEY = "sk-4fQ9zLw0xKd81Tn", "tk-Zr7Yp2Vb6Nc3Mh5", "pk-u8Ee1Wq4Rt0Ui7o"
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [("http://h", "openai-chat"), ("http://h", "eventsource"), ("ws://h", "holysheep"), ("wss://h", "openai-realtime")],
+)
+def test_what_was_asked_stays_secret_whatever_becomes_of_the_objects_that_were_given(url: str, dialect: Any) -> None:
+    asked: dict[str, Any] = {"model": "m", "api_key": IN_JSON, "session": {"api_key": IN_JSON}}
+    headers = {"x-tenant-key": IN_FIELD}
+    request = build_request(url, dialect, json=asked, key=KEY, headers=headers)
+    asked["session"].clear()
+    asked.clear()
+    headers.clear()
+    assert set(request.secrets.values) >= {IN_JSON, IN_FIELD, KEY}
+
+
+@pytest.mark.parametrize("message", ["{}", '{"a": "b", "password": ["x"], "c": 1', "[]"])
+def test_a_key_deep_in_what_is_asked_is_secret(message: str) -> None:
+    """As deep as it can be written, and asked for from deeper in the stack, where Python cannot parse it any more."""
+    deepest = 0
+    for depth in range(800, 1000):
+        asked: Any = {"a": 'b": "c', "password": IN_JSON, message: {"token": "in words", "api key": f"Bearer {KEY}"}}
+        for _ in range(depth):
+            asked = [asked]
+        try:
+            request = build_request("http://h", "openai-chat", json={"model": "m", "more": asked})
+        except tokenwire.LocalProtocolError:
+            break
+        deepest = depth
+        assert set(called_from(150, lambda request=request: request.secrets.values)) == {IN_JSON, f"Bearer {KEY}", KEY}
+    assert deepest > 850
+
+
+def called_from(depth: int, ask: Any) -> Any:
+    """What is given by a function that is called so deep in the stack."""
+    return ask() if depth == 0 else called_from(depth - 1, ask)

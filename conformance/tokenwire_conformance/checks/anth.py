@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Level
@@ -140,6 +142,7 @@ def _flaw_of_start(begun: dict[str, Any]) -> str:
     when=_has_told,
     absent="no stream of a message was seen",
     breaks="anthropic 2.12.0 raises IndexError, or never tells that the block is complete",
+    needs=[Layer.END],
 )
 def blocks_bracketed(message: MessageStream) -> Iterator[Finding]:
     inside = {id(payload) for block in message.blocks for payload in (*block.deltas, block.stop)}
@@ -330,6 +333,7 @@ def _is_object(text: str) -> bool:
     on="message_streams",
     when=lambda message: bool(message.of_kind("message_stop")),
     absent="no message_stop was seen",
+    needs=[Layer.END],
 )
 def stop_reason(message: MessageStream) -> Iterator[Finding]:
     stop = message.of_kind("message_stop")[0]
@@ -346,6 +350,7 @@ def stop_reason(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=_judged_to_the_end,
     absent="no stream of a message was read to its end",
+    needs=[Layer.END],
 )
 def message_stop(message: MessageStream) -> Iterator[Finding]:
     stops = message.of_kind("message_stop")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
 from tokenwire.secrecy import REDACTED_FIELDS, Secrets
 
 from ..judging.case import Case, asked_for_stream, at, excerpt
@@ -81,7 +82,7 @@ def missing_401(case: Case) -> Iterator[Finding]:
     probes=("no-key", "wrong-key", "ws-no-key", "ws-wrong-key"),
 )
 def www_authenticate(case: Case) -> Iterator[Finding]:
-    refused = [response for response in case.responses if response.status == 401]
+    refused = [response for response in case.responses if response.head_complete and response.status == 401]
     if not refused:
         raise NotApplicable("no 401 was seen")
     for response in refused:
@@ -147,6 +148,7 @@ def scheme_case(case: Case) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(_keys_of(response)),
     absent="no request with a key was seen",
+    needs=[Layer.FIELDS, Layer.REQUEST, Layer.BODY],
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
     for key in _keys_of(response):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered, json_of
-from ..judging.registry import active, passive
+from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
 from ..probes.talk import all_probes
@@ -304,6 +306,7 @@ def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     on="generations",
     when=lambda generation: generation.response.complete and not generation.response.coding_error,
     absent="no streamed answer was read to its end",
+    needs=[Layer.END],
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
     discarded = isinstance(generation.body, Stream) and generation.body.end_discarded
@@ -320,6 +323,7 @@ def error_never_empty(generation: Generation) -> Iterator[Finding]:
     when=lambda generation: generation.failed is not None,
     absent="no failure within a stream was seen",
     shown_by=("failure",),
+    needs=[Layer.FIELDS],
 )
 def capacity_5xx(generation: Generation) -> Iterator[Finding]:
     failed = generation.failed
@@ -362,6 +366,8 @@ def ended_in_error(generation: Generation) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 400,
     absent="no error response was seen",
+    needs=[Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def no_leak(response: Response) -> Iterator[Finding]:
     text = response.content.decode("utf-8", "replace")
@@ -377,8 +383,10 @@ def no_leak(response: Response) -> Iterator[Finding]:
     "RFC 6585 4; RFC 9110 15.6.4",
     "A 429 or 503 says in Retry-After when to come again.",
     on="responses",
-    when=lambda response: response.status in (429, 503),
+    when=lambda response: response.head_complete and response.status in (429, 503),
     absent="no 429 and no 503 was seen",
+    needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def retry_after(response: Response) -> Iterator[Finding]:
     if not response.header("retry-after"):
@@ -392,6 +400,8 @@ def retry_after(response: Response) -> Iterator[Finding]:
     "Every response has an id by which it can be found in the server's logs.",
     on="responses",
     when=lambda response: response.head_complete and response.status >= 200,
+    needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def request_id(response: Response) -> Iterator[Finding]:
     if not any(_REQUEST_ID.fullmatch(field.name) for field in response.fields):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import asked_for_stream, at, excerpt, gathered, is_dialects_own, json_of
 from ..judging.registry import passive
 from ..judging.verdict import Finding, Level
@@ -44,6 +46,7 @@ def _wants_events(response: Response) -> bool:
     when=lambda response: response.head_complete and _wants_events(response),
     absent="no stream was asked for with alt=sse",
     breaks="google-genai 3.4.0 reads lines that begin with `data:`, and finds none",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def alt_sse(response: Response) -> Iterator[Finding]:
     if response.media_type != "text/event-stream":
@@ -61,6 +64,7 @@ def alt_sse(response: Response) -> Iterator[Finding]:
     when=lambda gemini: isinstance(gemini.body, Array) and gemini.response.complete,
     absent="no stream was asked for without alt=sse, and read to its end",
     shown_by=("array",),
+    needs=[Layer.END, Layer.REQUEST],
 )
 def json_array(gemini: GeminiStream) -> Iterator[Finding]:
     response, array = gemini.response, gemini.body
@@ -147,6 +151,7 @@ def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and not gemini.blocked,
     absent="no stream of Gemini's was read to its end",
+    needs=[Layer.END],
 )
 def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     last = at(gemini.response, content=gemini.chunks[-1].offset)
@@ -167,6 +172,7 @@ def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and gemini.response.complete,
     absent="no whole stream of Gemini's was seen",
+    needs=[Layer.END],
 )
 def usage(gemini: GeminiStream) -> Iterator[Finding]:
     last = gemini.chunks[-1]

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, excerpt, gathered
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level
@@ -38,6 +40,7 @@ def _has_done(lines: Lines) -> bool:
     _API,
     "A stream has the media type application/x-ndjson.",
     on="ollama_streams",
+    needs=[Layer.FIELDS],
 )
 def content_type(lines: Lines) -> Iterator[Finding]:
     response = lines.response
@@ -69,6 +72,7 @@ def line_objects(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=lambda lines: lines.response.complete and bool(lines.lines),
     absent="no stream of Ollama's was read to its end",
+    needs=[Layer.END],
 )
 def final_lf(lines: Lines) -> Iterator[Finding]:
     last = lines.lines[-1]
@@ -97,6 +101,7 @@ def blank_lines(lines: Lines) -> Iterator[Finding]:
     when=_ended,
     absent="no stream of Ollama's was read to its end",
     breaks="a cut looks like the end: ollama 0.6.3 returns the part that came, without an error",
+    needs=[Layer.END],
 )
 def done_once(lines: Lines) -> Iterator[Finding]:
     done = [line for line, value in _objects(lines) if value.get("done") is True]
@@ -118,6 +123,7 @@ def done_once(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=_has_done,
     absent="no line with done: true was seen",
+    needs=[Layer.END],
 )
 def done_stats(lines: Lines) -> Iterator[Finding]:
     line, value = next((line, value) for line, value in _objects(lines) if value.get("done") is True)
@@ -144,6 +150,7 @@ def _leaves_it_open(response: Response) -> bool:
     when=_leaves_it_open,
     absent="no question was asked without saying whether to stream",
     shown_by=("stream-unsaid",),
+    needs=[Layer.REQUEST, Layer.BODY],
 )
 def default_stream(response: Response) -> Iterator[Finding]:
     lines = Lines(response)

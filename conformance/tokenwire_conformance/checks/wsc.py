@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
@@ -40,6 +42,7 @@ def _close_of(socket: Socket) -> Evidence:
     when=_closed,
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
+    needs=[Layer.FRAMES],
 )
 def code_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsc.code-sent")
@@ -54,6 +57,7 @@ def code_sent(socket: Socket) -> Iterator[Finding]:
     when=_closed,
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
+    needs=[Layer.FRAMES],
 )
 def silent_after(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsc.silent-after")
@@ -68,6 +72,7 @@ def silent_after(socket: Socket) -> Iterator[Finding]:
     when=lambda socket: socket.answering,
     absent="no WebSocket was seen on which the server answered",
     shown_by=("ws-answer",),
+    needs=[Layer.END, Layer.FRAMES],
 )
 def clean(socket: Socket) -> Iterator[Finding]:
     if socket.close is None and not socket.left and not socket.mute and socket.transcript.ended_by_server:
@@ -84,6 +89,7 @@ def clean(socket: Socket) -> Iterator[Finding]:
     when=lambda socket: socket.answering and socket.dialect is not None and socket.dialect.name != "raw",
     absent="no answer was seen whose end can be told",
     shown_by=("ws-answer",),
+    needs=[Layer.END, Layer.FRAMES],
 )
 def terminal_first(socket: Socket) -> Iterator[Finding]:
     close = socket.close

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -60,6 +62,7 @@ def _speaks_json(socket: Socket) -> bool:
     when=lambda socket: bool(socket.frames),
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def server_unmasked(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.server-unmasked")
@@ -74,6 +77,7 @@ def server_unmasked(socket: Socket) -> Iterator[Finding]:
     when=lambda socket: bool(socket.frames),
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def rsv_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.rsv-sent")
@@ -88,6 +92,7 @@ def rsv_sent(socket: Socket) -> Iterator[Finding]:
     when=lambda socket: bool(socket.frames),
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def opcode_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.opcode-sent")
@@ -103,6 +108,7 @@ def opcode_sent(socket: Socket) -> Iterator[Finding]:
     absent="no frame of a server was seen",
     shown_by=("ws-answer",),
     breaks="wsproto 1.3 fails the connection",
+    needs=[Layer.FRAMES],
 )
 def minimal_length(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.minimal-length")
@@ -117,6 +123,7 @@ def minimal_length(socket: Socket) -> Iterator[Finding]:
     when=_has_control,
     absent="no control frame of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def control_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.control-sent")
@@ -131,6 +138,7 @@ def control_sent(socket: Socket) -> Iterator[Finding]:
     when=_has_data,
     absent="no data frame of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def sequence_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.sequence-sent")
@@ -145,6 +153,7 @@ def sequence_sent(socket: Socket) -> Iterator[Finding]:
     when=_has_text,
     absent="no text message of a server was seen",
     shown_by=("ws-answer",),
+    needs=[Layer.FRAMES],
 )
 def utf8_sent(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsf.utf8-sent")

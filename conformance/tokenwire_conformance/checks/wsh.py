@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from hashlib import sha1
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at, at_frame, excerpt, json_of
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -71,6 +73,7 @@ def _answers(case: Case, probes: Sequence[str]) -> list[Response]:
     when=lambda socket: _NONCE.fullmatch(_nonce(socket.response)) is not None,
     absent="no sound handshake was granted",
     shown_by=("ws-answer",),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def accept(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -91,6 +94,7 @@ def accept(socket: Socket) -> Iterator[Finding]:
     "A 101 has `Upgrade: websocket` and `Connection: Upgrade`.",
     on="sockets",
     shown_by=("ws-answer",),
+    needs=[Layer.FIELDS],
 )
 def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -108,6 +112,7 @@ def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     "The 101 names one of the subprotocols that were offered, or none.",
     on="sockets",
     shown_by=("ws-answer", "ws-subprotocol"),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def subprotocol(socket: Socket) -> Iterator[Finding]:
     response = socket.response
@@ -303,9 +308,10 @@ def reject_envelope(case: Case) -> Iterator[Finding]:
     "RFC 9110 15.5.22, 7.8",
     "A 426 says in Upgrade which protocol would do: websocket.",
     on="responses",
-    when=lambda response: response.status == 426 and bool(_nonce(response)),
+    when=lambda response: response.head_complete and response.status == 426 and bool(_nonce(response)),
     absent="no handshake was answered 426",
     shown_by=("ws-version-12",),
+    needs=[Layer.FIELDS],
 )
 def upgrade_426(response: Response) -> Iterator[Finding]:
     if "websocket" not in response.tokens("upgrade"):

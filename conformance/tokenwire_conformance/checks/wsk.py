@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at_frame
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -179,6 +181,7 @@ def _waited(socket: Socket) -> bool:
     when=_waited,
     absent=f"no question was seen that waited {LONG_SILENCE:g} s for its answer",
     shown_by=("ws-answer",),
+    needs=[Layer.END, Layer.FRAMES, Layer.TIMES],
 )
 def long_prefill(socket: Socket) -> Iterator[Finding]:
     asked = _asked(socket)

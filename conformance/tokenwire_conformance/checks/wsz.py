@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ..judging.case import Case, at
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
@@ -77,6 +79,7 @@ def _sound_answers(socket: Socket) -> int:
     when=lambda socket: _is_agreed(socket) and any(offer.name == _NAME for offer in socket.offered),
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate", "ws-deflate-no-context", "ws-deflate-window"),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def negotiate(socket: Socket) -> Iterator[Finding]:
     agreed = [extension for extension in socket.extensions if extension.name == _NAME]
@@ -175,6 +178,7 @@ def fallback_offer(case: Case) -> Iterator[Finding]:
     when=_is_agreed,
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate",),
+    needs=[Layer.FRAMES],
 )
 def rsv1(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsz.rsv1")
@@ -189,6 +193,7 @@ def rsv1(socket: Socket) -> Iterator[Finding]:
     when=_has_compressed,
     absent="no compressed message was seen",
     shown_by=("ws-deflate",),
+    needs=[Layer.FRAMES],
 )
 def tail(socket: Socket) -> Iterator[Finding]:
     yield from noted(socket, "wsz.tail")

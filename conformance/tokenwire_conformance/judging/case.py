@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from tokenwire.dialects import DIALECTS
+from tokenwire.dialects import DIALECTS, Dialect
+from tokenwire.dialects.guess import guess_dialect
+from tokenwire.recording.captures import Layer
 
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
@@ -21,7 +23,8 @@ from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
 from ..reading.stream import Stream
 from ..reading.transcript import Transcript
-from .verdict import Evidence, Finding, Inconclusive, NotApplicable
+from .judged import Course
+from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
 
 __all__ = [
     "Case",
@@ -30,9 +33,11 @@ __all__ = [
     "at_frame",
     "excerpt",
     "gathered",
+    "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "unfinished",
 ]
 
 #: Bytes shown as evidence.
@@ -48,16 +53,17 @@ _QUESTIONS = frozenset(
 class Case:
     """The transcripts of one endpoint, by the name of the probe or file."""
 
-    def __init__(self, transcripts: Iterable[Transcript], failures: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        transcripts: Iterable[Transcript],
+        failures: Mapping[str, str] | None = None,
+        course: Course = Course(),  # noqa: B008 - it is frozen
+    ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
-
-    @classmethod
-    def of_all(cls, cases: Sequence[Case]) -> Case:
-        """One case of several: of an endpoint that was asked over several transports."""
-        transcripts = [transcript for case in cases for transcript in case.transcripts.values()]
-        return cls(transcripts, {probe: why for case in cases for probe, why in case.failures.items()})
+        #: How the run went in which they were made.
+        self.course = course
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -120,23 +126,29 @@ class Case:
     @cached_property
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
-        return [
-            Socket(response, DIALECTS.get(str(response.transcript.recording.header.get("dialect"))))
-            for response in self.responses
-            if response.status == 101 and response.head_complete
-        ]
+        return [socket_of(response) for response in self.responses if response.status == 101 and response.head_complete]
 
     def transcript(self, probe: str) -> Transcript:
         """What went over the wire for a probe.
 
         :raises Inconclusive: when it could not be made.
-        :raises NotApplicable: when there is none like it for the transport and the dialect, or without a key.
+        :raises NotAsked: when there is none like it for the transport and the dialect, or without a key.
         """
         if probe in self.failures:
-            raise Inconclusive(f"the probe {probe!r} could not be made: {self.failures[probe]}")
+            raise Inconclusive(self.failures[probe])
         if probe not in self.transcripts:
-            raise NotApplicable(self._why_not_made(all_probes()[probe]))
+            raise NotAsked(self._why_not_made(all_probes()[probe]))
         return self.transcripts[probe]
+
+    @cached_property
+    def unread(self) -> Mapping[str, str]:
+        """The probes whose answers were not read, or not to their end, and why."""
+        endless = {
+            name: f"the answer to the probe {name!r} did not come to its end"
+            for name, transcript in self.transcripts.items()
+            if name in all_probes() and given_up(transcript)
+        }
+        return {**endless, **self.failures}
 
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
@@ -226,6 +238,29 @@ class Case:
         raise Inconclusive(f"the probe {probe!r} got no stream")
 
 
+def socket_of(response: Response) -> Socket:
+    """The WebSocket that a 101 has granted, in the dialect of its transcript."""
+    return Socket(response, _spoken_on(response))
+
+
+def given_up(transcript: Transcript) -> bool:
+    """We left while an answer was awaited, or still coming."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        socket = socket_of(responses[0])
+        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+    return not transcript.ended_by_server and not (responses and responses[-1].complete)
+
+
+def unfinished(transcript: Transcript) -> bool:
+    """Not everything that was asked was answered to its end; a WebSocket had no Close of the server's."""
+    responses = transcript.responses
+    if responses and responses[0].status == 101:
+        return Socket(responses[0]).close is None
+    asked = sum(bool(request.method) for request in transcript.requests)  # what is no request line is a body's rest
+    return len(responses) < asked or not (responses and responses[-1].complete)
+
+
 def not_whole(probe: str, response: Response) -> Inconclusive:
     """Why an answer cannot be judged to its end."""
     if response.hung_up:
@@ -242,7 +277,8 @@ def at(response: Response, offset: int | None = None, *, content: int | None = N
     else:
         offset = response.offset if offset is None else offset
         data = transcript.received[offset : offset + EXCERPT]
-    return Evidence(transcript.name, offset, transcript.seconds_at(offset), data)
+    seconds = None if transcript.misses(Layer.TIMES) else transcript.seconds_at(offset)
+    return Evidence(transcript.name, offset - transcript.capture.offset, seconds, data)
 
 
 def at_frame(socket: Socket, offset: int) -> Evidence:
@@ -284,7 +320,12 @@ def excerpt(data: bytes) -> str:
 
 
 def asked_for_stream(response: Response) -> bool:
-    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events."""
+    """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
+
+    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    """
+    if response.transcript.misses(Layer.REQUEST):
+        return _looks_like_events(response)
     request = response.request
     if request.method == "GET":
         return "text/event-stream" in request.header("accept")
@@ -310,8 +351,11 @@ def _is_stream(response: Response) -> bool:
         return False
     if response.media_type == "text/event-stream":
         return not (_wants_lines(response) and response.content.startswith(b"{"))
-    looks_like_one = response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
-    return asked_for_stream(response) and looks_like_one
+    return asked_for_stream(response) and _looks_like_events(response)
+
+
+def _looks_like_events(response: Response) -> bool:
+    return response.content.startswith((b"data:", b"event:", b":", b"id:", b"retry:", b"\xef\xbb\xbfdata:"))
 
 
 def _is_lines(response: Response) -> bool:
@@ -321,9 +365,12 @@ def _is_lines(response: Response) -> bool:
 
 
 def _wants_lines(response: Response) -> bool:
-    """Ollama was asked for a stream."""
-    request = response.request
-    return request.method == "POST" and asked_for_stream(response) and dialect_of(response) == "ollama"
+    """Ollama was asked for a stream; where the request is not shown, more than one line tells it."""
+    if response.transcript.misses(Layer.REQUEST):
+        asked = b"}\n{" in response.content
+    else:
+        asked = response.request.method == "POST" and asked_for_stream(response)
+    return asked and dialect_of(response) == "ollama"
 
 
 def _is_array(response: Response) -> bool:
@@ -331,6 +378,15 @@ def _is_array(response: Response) -> bool:
     path = response.request.target.partition("?")[0]
     asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
+
+
+def _spoken_on(response: Response) -> Dialect | None:
+    """The dialect of a WebSocket: as the transcript says, or else as its URL does."""
+    said = response.transcript.recording.header.get("dialect")
+    if said is not None:
+        return DIALECTS.get(str(said))
+    guessed = DIALECTS[guess_dialect(response.request.target).dialect]
+    return guessed if guessed.opening is not None else None
 
 
 def _asks_for_answer(response: Response) -> bool:

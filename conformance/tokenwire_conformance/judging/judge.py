@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from ..probes.talk import all_probes
 from .case import Case
-from .registry import Check, catalogue
-from .verdict import Finding, Inconclusive, Level, NotApplicable, Result, Verdict
+from .judged import Run
+from .registry import Check, Ground, catalogue
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, Result, Verdict
 
-__all__ = ["judge", "judge_all", "select"]
+__all__ = ["judge", "judge_all", "judge_run", "select"]
 
 #: Findings of one check whose bytes are shown.
 SHOWN = 3
+
+#: Why a check does not judge; the headline of the run says what stood in the way.
+NOT_ANSWERED = "the plain question was not answered"
 
 _VERDICTS = {Level.MUST: Verdict.FAIL, Level.SHOULD: Verdict.WARN, Level.INFO: Verdict.INFO}
 
@@ -33,16 +39,22 @@ def judge_all(case: Case, checks: Iterable[Check], *, strict: bool = False) -> l
     return [judge(case, check, strict=strict) for check in checks]
 
 
+def judge_run(case: Case, checks: Iterable[Check], *, strict: bool = False) -> Run:
+    """The verdicts of all checks, and how the run went in which they were asked for."""
+    return Run(judge_all(case, checks, strict=strict), case.course)
+
+
 def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     """The verdict of one check. Whatever goes wrong in the check itself is a HARNESS-ERROR, never a finding."""
+    if case.course.shut and check.rests_on is Ground.PLAIN_ANSWER:
+        return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
     findings: list[Finding] = []
     try:
         findings.extend(check.judge(case))
     except (NotApplicable, Inconclusive) as reason:
         # What was found before the check could not go on is found all the same.
         if not findings:
-            verdict = Verdict.INCONCLUSIVE if isinstance(reason, Inconclusive) else Verdict.NOT_APPLICABLE
-            return _result(check, verdict, str(reason))
+            return _without_finding(case, check, reason)
     except Exception as error:
         return _result(check, Verdict.HARNESS_ERROR, f"the check itself failed: {type(error).__name__}: {error}")
     if not findings:
@@ -51,6 +63,21 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     if strict and verdict is Verdict.WARN:
         verdict = Verdict.FAIL
     return _result(check, verdict, _message(findings), findings)
+
+
+def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclusive) -> Result:
+    if case.course.shut:
+        return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
+    if isinstance(reason, NotAsked):
+        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+    unread = [name for name in case.unread if check.may_be_seen_in(all_probes()[name])]
+    owed = [name for name in unread if name in case.failures or all_probes()[name].cost == "generation"]
+    if isinstance(reason, Inconclusive):
+        return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed))
+    if not owed and not {*unread} & {*check.probes, *check.shown_by}:
+        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+    # There is nothing of the kind in what was read; in what was not there may be.
+    return replace(_result(check, Verdict.INCONCLUSIVE, case.unread[[*owed, *unread][0]]), incomplete=bool(owed))
 
 
 def _message(findings: Sequence[Finding]) -> str:

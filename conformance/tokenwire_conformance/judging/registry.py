@@ -15,13 +15,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from typing import Any, Literal
 
+from tokenwire.recording.captures import Layer
+
+from ..probes.talk import Probe
+from ..reading.http import Response
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "active", "catalogue", "passive"]
+
+
+class Ground(Enum):
+    """What a check's verdict rests on. Where it does not hold, the check does not judge."""
+
+    PLAIN_ANSWER = "the plain question was answered"
+    RESPONSE = "one response was read, whatever was asked"
+
 
 Subject = Literal[
     "responses",
@@ -76,6 +89,14 @@ _ABSENT: dict[Subject, str] = {
 }
 
 
+#: What the subjects themselves rest on.
+_RESTS_ON: dict[Subject, frozenset[Layer]] = {
+    **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
+    "responses": frozenset(),
+    "sockets": frozenset(),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule.
@@ -85,6 +106,9 @@ class Check:
     :ivar probes: what must be asked for it; empty for a passive check.
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
     :ivar breaks: what was measured to happen when it is broken, with the client and its version; or nothing.
+    :ivar rests_on: what must hold, so that it may judge.
+    :ivar subject: for a passive check: what it judges, wherever it is seen.
+    :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
     """
 
     id: str
@@ -95,10 +119,21 @@ class Check:
     probes: Sequence[str] = ()
     shown_by: Sequence[str] = ()
     breaks: str = ""
+    rests_on: Ground = Ground.PLAIN_ANSWER
+    subject: Subject | None = None
+    needs: frozenset[Layer] = frozenset()
 
     @property
     def group(self) -> str:
         return self.id.partition(".")[0]
+
+    def may_be_seen_in(self, probe: Probe) -> bool:
+        """The answer to this probe may have what it judges."""
+        if probe.name in (*self.probes, *self.shown_by) or self.subject == "responses":
+            return True
+        if self.subject == "sockets":
+            return probe.talk.transport == "websocket"
+        return self.subject is not None and probe.talk.transport != "websocket" and probe.cost == "generation"
 
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
@@ -119,25 +154,59 @@ def passive(
     absent: str = "",
     shown_by: Sequence[str] = (),
     breaks: str = "",
+    rests_on: Ground = Ground.PLAIN_ANSWER,
+    needs: Collection[Layer] = (),
 ) -> Callable[[Callable[[Any], Iterable[Finding]]], Callable[[Any], Iterable[Finding]]]:
     """Declares a check that judges every subject of one kind.
 
     :param when: which of them it judges; all by default.
     :param absent: the reason for NOT-APPLICABLE where there is none to judge.
+    :param rests_on: a rule of one response that has nothing to do with what was asked rests on that response alone.
+    :param needs: layers of the wire that it reads, besides that of its subject. Layer.END is for what is said of all
+        of a response: where neither that nor the framing shows that it is whole, only findings count.
     """
+    layers = _RESTS_ON[on] | frozenset(needs)
 
     def declare(judge_one: Callable[[Any], Iterable[Finding]]) -> Callable[[Any], Iterable[Finding]]:
         def judge(case: Case) -> Iterator[Finding]:
-            subjects = [subject for subject in getattr(case, on) if when is None or when(subject)]
-            if not subjects:
-                raise NotApplicable(absent or _ABSENT[on])
-            for subject in subjects:
+            subjects = getattr(case, on)
+            unshown = [_unshown(subject, layers - {Layer.END}) for subject in subjects]
+            if subjects and all(unshown):
+                raise NotApplicable(unshown[0])
+            shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
+            judged = [subject for subject in shown if when is None or when(subject)]
+            for subject in judged:
                 yield from judge_one(subject)
+            for subject in shown:  # what is wrong is wrong; but that nothing is, is not known before the end
+                if Layer.END in layers and not _is_whole(subject) and (why := _unshown(subject, {Layer.END})):
+                    raise NotApplicable(why)
+            if not judged:
+                raise NotApplicable(absent or _ABSENT[on])
 
-        _add(Check(id, level, clause, says, judge, shown_by=shown_by, breaks=breaks))
+        _add(Check(id, level, clause, says, judge, (), shown_by, breaks, rests_on=rests_on, subject=on, needs=layers))
         return judge_one
 
     return declare
+
+
+def _unshown(subject: Any, needs: Collection[Layer]) -> str:
+    """Why a subject cannot be judged, for want of a layer; empty where it can."""
+    capture = _response(subject).transcript.capture
+    for layer, why in capture.missing.items():
+        if layer in needs:
+            return f"cannot be judged from {capture.source}, which does not show {layer.value}: {why}"
+    return ""
+
+
+def _is_whole(subject: Any) -> bool:
+    """Its end is shown by its own framing."""
+    response = _response(subject)
+    return response.complete and response.status != 101
+
+
+def _response(subject: Any) -> Response:
+    response: Response = getattr(subject, "response", subject)
+    return response
 
 
 def active(
@@ -152,7 +221,7 @@ def active(
     """Declares a check that needs answers to certain probes."""
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, probes=tuple(probes), breaks=breaks))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
         return judge
 
     return declare

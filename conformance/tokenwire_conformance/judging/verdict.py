@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "Result", "Verdict", "exit_code"]
+__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "Result", "Verdict"]
 
 
 class Level(StrEnum):
@@ -30,11 +30,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Bytes that prove a finding: in which transcript, at which offset of what was received, read when."""
+    """Bytes that prove a finding: in which transcript, at which offset of what was received, read when.
+
+    :ivar seconds: None where the transcript has no times.
+    """
 
     transcript: str
     offset: int
-    seconds: float
+    seconds: float | None
     data: bytes
 
     def as_json(self) -> dict[str, Any]:
@@ -54,13 +57,20 @@ class NotApplicable(Exception):
     """Raised by a check: nothing that it judges was there. The argument says what was missing."""
 
 
+class NotAsked(NotApplicable):
+    """What it judges is not asked for this transport or dialect, or without what the operator did not give."""
+
+
 class Inconclusive(Exception):
     """Raised by a check: the endpoint's answers do not let it decide. The argument says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The verdict of one check."""
+    """The verdict of one check.
+
+    :ivar incomplete: it is INCONCLUSIVE because an answer did not come, or not to its end.
+    """
 
     id: str
     level: Level
@@ -70,6 +80,7 @@ class Result:
     says: str
     breaks: str = ""
     evidence: Sequence[Evidence] = field(default_factory=tuple)
+    incomplete: bool = False
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -82,15 +93,3 @@ class Result:
             "breaks": self.breaks,
             "evidence": [evidence.as_json() for evidence in self.evidence],
         }
-
-
-def exit_code(results: Sequence[Result]) -> int:
-    """0 sound, 1 findings, 3 the harness failed, 4 nothing was judged."""
-    verdicts = {result.verdict for result in results}
-    if Verdict.FAIL in verdicts:
-        return 1
-    if Verdict.HARNESS_ERROR in verdicts:
-        return 3
-    if not verdicts & {Verdict.PASS, Verdict.WARN, Verdict.INFO}:
-        return 4
-    return 0

@@ -12,7 +12,7 @@ from tokenwire.dialects.dialect import Tool
 
 from ..reading.transcript import Transcript
 from .asking import ASKING, PROMPTED, unframed
-from .talk import CLOSING, NO_SUCH_MODEL, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe
+from .talk import CLOSING, NO_SUCH_MODEL, PATIENCE, QUIET, SHORT_PATIENCE, Asked, Plan, Talk, probe
 
 #: Words of a prompt that is longer than the context of any model known.
 OVERFLOW_WORDS = 1_500_000
@@ -60,7 +60,7 @@ def _stream(talk: Talk) -> None:
 @probe("events", "generation", "a plain stream over GET", "eventsource")
 def _events(talk: Talk) -> None:
     talk.send(talk.plan.request("GET"))
-    if talk.read_answers():
+    if talk.read_answers(1, PATIENCE):  # such streams go on for ever, and are sound
         talk.read_for(QUIET)
 
 
@@ -79,9 +79,10 @@ def _gzip(talk: Talk) -> None:
     change = {"Accept-Encoding": "gzip"}
     if plan.dialect.method == "GET":
         talk.send(plan.request("GET", change=change))
+        talk.read_answers(1, PATIENCE)
     else:
         talk.send(plan.request(asked=plan.ask(stream=True), change=change))
-    talk.read_answers()
+        talk.read_answers()
 
 
 @probe("length", "generation", "a stream that hits its token limit")

@@ -14,7 +14,7 @@ from tokenwire.framing.websocket import close_payload, mask
 from ..reading.frames import CLOSE, PONG, TEXT
 from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
-from .talk import PATIENCE, PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
+from .talk import PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 
 __all__ = [
     "ENDING",
@@ -204,9 +204,10 @@ class SocketTalk(Talk):
         """Messages that have come."""
         return len(self.socket.messages) if self.socket is not None else 0
 
-    def read_socket(self, until: Callable[[Socket], bool], patience: float = PATIENCE, *, pong: bool = True) -> bool:
+    def read_socket(self, until: Callable[[Socket], bool], patience: float | None = None, *, pong: bool = True) -> bool:
         """Reads until the socket is as wanted; False when the connection ended or the patience did.
 
+        :param patience: as in `read`.
         :param pong: pings are answered meanwhile.
         """
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from math import inf
 from typing import Any, Literal
 
 from tokenwire._version import __version__
@@ -23,12 +24,13 @@ from tokenwire.recording.http_wire import secrets_sent
 from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
-from .asking import PROMPTED, Asking, asking_of, base_of, named_in, whole_in
+from .asking import PROMPTED, Asking, asking_of, base_of, named_in, unframed, whole_in
 from .pace import Pace
 from .wire import Wire
 
 __all__ = [
     "CLOSING",
+    "LONGEST",
     "NO_SUCH_MODEL",
     "PATIENCE",
     "PROBES",
@@ -37,6 +39,7 @@ __all__ = [
     "SHORT_PATIENCE",
     "Asked",
     "Cost",
+    "OutOfTime",
     "Plan",
     "Probe",
     "Talk",
@@ -53,8 +56,13 @@ Cost = Literal["generation", "refusal", "none"]
 
 Transport = Literal["http/1.1", "websocket"]
 
-#: Seconds that a probe waits for an answer. Models that think or load take their time.
+#: Seconds that a probe waits for an answer, and for more of it since its last byte. Models that think or load take
+#: their time.
 PATIENCE = 60.0
+
+#: Seconds that a probe waits for the whole of an answer that goes on and on. Those that are asked for are short: at a
+#: token in two seconds the longest takes nine minutes.
+LONGEST = 600.0
 
 #: Seconds for an answer that costs the endpoint no generation, and after which silence is a finding.
 SHORT_PATIENCE = 8.0
@@ -72,6 +80,10 @@ CLOSING = 2.0
 QUESTION = "Repeat this exactly: naïve café, Grüße, Привет, 日本語, नमस्ते, 😀 👩‍💻"
 
 
+class OutOfTime(Exception):
+    """The time for the whole run is up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked of a model, in the dialect's words: where, and the body."""
@@ -86,6 +98,9 @@ class Plan:
 
     :ivar failing_model: a model that fails within its stream; empty where there is none.
     :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
+    :ivar known: more that no transcript may show.
+    :ivar patience: seconds of silence that an answer may have, before it and within.
+    :ivar longest: seconds that a whole answer may take.
     :ivar pace: what was seen of the endpoint's pace so far.
     """
 
@@ -96,12 +111,15 @@ class Plan:
     fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     failing_model: str = ""
     cut_model: str = ""
+    known: Secrets = field(default_factory=Secrets)
+    patience: float = PATIENCE
+    longest: float = LONGEST
     pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     @property
     def secrets(self) -> Secrets:
         """What no transcript may show."""
-        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
+        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields) | self.known
 
     @property
     def asking(self) -> Asking:
@@ -116,7 +134,8 @@ class Plan:
     @property
     def models_path(self) -> str:
         """Where the endpoint lists its models, beside the path that is probed."""
-        return self.base_path + self.asking.models
+        _, mark, query = unframed(self.target.path).partition("?")
+        return self.base_path + self.asking.models + mark + query
 
     @property
     def nowhere(self) -> str:
@@ -192,7 +211,8 @@ class Plan:
         if asked is not None:
             path, body = asked.path, asked.body
         token = self.key if key == "ours" else key
-        fields: dict[str, str | None] = {
+        given = {name.lower() for name, _ in self.fields}
+        own: dict[str, str | None] = {
             "Host": self.target.authority,
             "User-Agent": f"tokenwire-check/{__version__}",
             "Accept": "text/event-stream" if method == "GET" and path is None else "*/*",
@@ -201,8 +221,8 @@ class Plan:
             **(self._key_fields(token, scheme) if token else {}),
             **({"Content-Type": "application/json"} if body is not None else {}),
             **({"Content-Length": str(len(body))} if body is not None and length else {}),
-            **dict(self.fields),
         }
+        fields = {**{name: value for name, value in own.items() if name.lower() not in given}, **dict(self.fields)}
         changed = {name.lower() for name in change or {}}
         kept = [(name, value) for name, value in fields.items() if name.lower() not in changed]
         lines = [f"{method} {path or self.target.path} HTTP/{version}"]
@@ -219,9 +239,11 @@ class Talk:
 
     transport: Transport = "http/1.1"
 
-    def __init__(self, name: str, wire: Wire, plan: Plan) -> None:
+    def __init__(self, name: str, wire: Wire, plan: Plan, deadline: float = inf) -> None:
         self.name = name
         self.plan = plan
+        #: When the time for the whole run is up, on the wire's clock.
+        self._deadline = deadline
         self._wire = wire
         #: What has gone over the wire so far, as it was. It grows.
         self.transcript = Transcript(name, Recording({}, []))
@@ -254,20 +276,31 @@ class Talk:
             if over_seconds:
                 self._wire.sleep(over_seconds / len(pieces))
 
-    def read(self, until: Callable[[Transcript], bool], patience: float = PATIENCE) -> bool:
-        """Reads until the transcript is as wanted; False when the connection ended or the patience did."""
-        deadline = self._wire.now() + patience
+    def read(self, until: Callable[[Transcript], bool], patience: float | None = None) -> bool:
+        """Reads until the transcript is as wanted; False when the connection ended or the patience did.
+
+        :param patience: seconds in all. By default what an answer of a model needs: so many since its last byte, and
+            so many in all, as the plan says.
+        :raises OutOfTime: when the time for the whole run is up.
+        """
+        silence, longest = (self.plan.patience, self.plan.longest) if patience is None else (patience, patience)
+        heard = self._wire.now()
+        limit = heard + longest
         while not self._over:
             if until(self.transcript):
                 return True
-            left = deadline - self._wire.now()
+            now = self._wire.now()
+            if now >= self._deadline:
+                raise OutOfTime
+            left = min(limit, heard + silence) - now
             if left <= 0:
                 return False
-            self._receive(left)
+            if self._receive(min(left, self._deadline - now)):
+                heard = self._wire.now()
         return until(self.transcript)
 
-    def read_answers(self, count: int = 1, patience: float = PATIENCE) -> bool:
-        """Reads until so many responses are complete."""
+    def read_answers(self, count: int = 1, patience: float | None = None) -> bool:
+        """Reads until so many responses are complete. `patience` as in `read`."""
         return self.read(lambda transcript: _complete(transcript) >= count, patience)
 
     def read_for(self, seconds: float) -> None:
@@ -299,18 +332,18 @@ class Talk:
             Recording({"transport": self.transport, "probe": self.name, "dialect": self.plan.dialect.name}, entries),
         )
 
-    def _receive(self, timeout: float) -> None:
+    def _receive(self, timeout: float) -> bool:
+        """Reads once; whether bytes came."""
         try:
             data = self._wire.receive(timeout)
         except ConnectionResetError:
             self._end("reset")
-            return
-        if data is None:
-            return
+            return False
         if data:
             self._note("<", data)
-        else:
+        elif data is not None:
             self._end("eof")
+        return bool(data)
 
     def _end(self, how: str) -> None:
         self._over = True
@@ -363,14 +396,20 @@ def all_probes() -> dict[str, Probe]:
     return PROBES
 
 
-def run_probe(probe: Probe, wire: Wire, plan: Plan) -> Transcript:
+def run_probe(probe: Probe, wire: Wire, plan: Plan, deadline: float = inf) -> Transcript:
     """Makes one probe.
 
+    :param deadline: when the time for the whole run is up, on the wire's clock.
     :raises ConnectionFailed: when there is no connection.
+    :raises OutOfTime: when the time for the whole run is up.
     """
-    talk = probe.talk(probe.name, wire, plan)
+    talk = probe.talk(probe.name, wire, plan, deadline)
     talk.connect()
-    probe.script(talk)
+    try:
+        probe.script(talk)
+    except BaseException:
+        wire.close()
+        raise
     plan.pace.learn(talk.transcript)
     return talk.finish(plan.secrets)
 

@@ -19,7 +19,7 @@ from tokenwire.endpoint import ReferenceEndpoint
 from tokenwire.errors import ConnectionFailed
 from tokenwire.protocol.url import Target
 
-__all__ = ["MemoryWire", "SocketWire", "Wire"]
+__all__ = ["Clock", "MemoryWire", "SimulatedClock", "SocketWire", "SystemClock", "Wire"]
 
 READ_SIZE = 64 * 1024
 
@@ -27,10 +27,39 @@ READ_SIZE = 64 * 1024
 CONNECT_TIMEOUT = 10.0
 
 
-class Wire(Protocol):
-    """One connection from the client's side. Times are seconds on a clock that only goes forward."""
+class Clock(Protocol):
+    """Seconds that only go forward."""
 
     def now(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        return monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        sleep(seconds)
+
+
+class SimulatedClock:
+    """A clock that goes on when somebody waits, and at no other time."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class Wire(Clock, Protocol):
+    """One connection from the client's side. Its times are those of a clock, which it may share with others."""
+
     def connect(self) -> None: ...
     def send(self, data: bytes) -> bool:
         """Whether the bytes could be handed over."""
@@ -42,7 +71,6 @@ class Wire(Protocol):
         :raises ConnectionResetError: when the connection was reset.
         """
 
-    def sleep(self, seconds: float) -> None: ...
     def drain(self) -> bool:
         """Has the endpoint shut down; False where that is not in our power."""
         ...
@@ -51,25 +79,29 @@ class Wire(Protocol):
     def reset(self) -> None: ...
 
 
-class SocketWire:
+class SocketWire(SystemClock):
     """A real connection.
 
+    :param ssl_context: for a target with TLS; the usual one by default.
     :param stop: has the endpoint shut down, where that is in our power.
+    :param proxy: as `tokenwire.stream` takes it.
     """
 
     def __init__(
-        self, target: Target, ssl_context: ssl.SSLContext | None = None, stop: Callable[[], None] | None = None
+        self,
+        target: Target,
+        ssl_context: ssl.SSLContext | None = None,
+        stop: Callable[[], None] | None = None,
+        proxy: str | None = "env",
     ) -> None:
         self._target = target
         self._stop = stop
-        self._ssl_context = ssl_context or (ssl.create_default_context() if target.tls else None)
+        self._proxy = proxy
+        self._ssl_context = (ssl_context or ssl.create_default_context()) if target.tls else None
         self._socket: socket.socket | None = None
 
-    def now(self) -> float:
-        return monotonic()
-
     def connect(self) -> None:
-        route = route_to(self._target)
+        route = route_to(self._target, self._proxy)
         try:
             self._socket = socket.create_connection((route.host, route.port), CONNECT_TIMEOUT)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -107,11 +139,6 @@ class SocketWire:
         except OSError as error:
             raise ConnectionResetError(str(error)) from error
 
-    def sleep(self, seconds: float) -> None:
-        """Waits, and reads nothing."""
-
-        sleep(seconds)
-
     def drain(self) -> bool:
         if self._stop is None:
             return False
@@ -130,14 +157,14 @@ class SocketWire:
 
 
 class MemoryWire:
-    """A connection to an endpoint in the same process, on a clock of its own."""
+    """A connection to an endpoint in the same process, on a simulated clock: its own, unless it is given one."""
 
-    def __init__(self, endpoint: ReferenceEndpoint) -> None:
+    def __init__(self, endpoint: ReferenceEndpoint, clock: SimulatedClock | None = None) -> None:
         self._endpoint = endpoint
-        self._now = 0.0
+        self._clock = clock or SimulatedClock()
 
     def now(self) -> float:
-        return self._now
+        return self._clock.seconds
 
     def connect(self) -> None:
         self._connection = self._endpoint.connection()
@@ -145,13 +172,13 @@ class MemoryWire:
     def send(self, data: bytes) -> bool:
         if self._connection.ending:
             return False
-        self._connection.receive_data(data, self._now)
+        self._connection.receive_data(data, self._clock.seconds)
         return True
 
     def receive(self, timeout: float) -> bytes | None:
-        until = self._now + timeout
+        until = self._clock.seconds + timeout
         while True:
-            data = self._connection.data_to_send(self._now)
+            data = self._connection.data_to_send(self._clock.seconds)
             if data:
                 return data
             if self._connection.ending == "reset":
@@ -160,19 +187,19 @@ class MemoryWire:
                 return b""
             deadline = self._connection.next_deadline()
             if deadline is None or deadline > until:
-                self._now = until
+                self._clock.seconds = until
                 return None
-            self._now = deadline
+            self._clock.seconds = deadline
 
     def sleep(self, seconds: float) -> None:
-        self._now += seconds
+        self._clock.sleep(seconds)
 
     def drain(self) -> bool:
-        self._connection.shut_down(self._now)
+        self._connection.shut_down(self._clock.seconds)
         return True
 
     def close(self) -> None:
-        self._connection.receive_eof(self._now)
+        self._connection.receive_eof(self._clock.seconds)
 
     def reset(self) -> None:
-        self._connection.receive_eof(self._now)
+        self._connection.receive_eof(self._clock.seconds)

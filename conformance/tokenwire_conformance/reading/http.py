@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenwire.errors import DecodingError
 from tokenwire.protocol.coding import ContentDecoder
+from tokenwire.recording.captures import Layer
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -175,7 +176,7 @@ class Response:
     @property
     def decoded(self) -> tuple[bytes, str]:
         coding, body = self.header("content-encoding"), self.body
-        if not coding or not body:
+        if not coding or not body or self.transcript.misses(Layer.CODING):
             return body, ""
         try:
             decoder = ContentDecoder(coding)
@@ -195,7 +196,7 @@ class Response:
         """Where a byte of the content came over the wire; the start of the body where a coding lies between."""
         if not self._pieces:
             return self.offset
-        if self.header("content-encoding"):
+        if self.header("content-encoding") and not self.transcript.misses(Layer.CODING):
             return self._pieces[0][1]
         place = bisect_right(self._pieces, (content_offset, 1 << 62)) - 1
         start, wire = self._pieces[max(place, 0)]
@@ -321,6 +322,9 @@ class ResponseReader:
         self._note_framing(codings)
         if response.request.method == "HEAD" or response.status in (101, 204, 304):
             response.end_at(self._at)
+        elif self._transcript.misses(Layer.FRAMING):
+            response.delimited = "close"
+            yield from self._until_close()
         elif "chunked" in codings:
             response.delimited = "chunked"
             yield from self._chunks()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 from tokenwire.recording import Entry, Recording
+from tokenwire.recording.captures import Capture, Layer
 
 from .http import Request, Requests, Response, ResponseReader
 
@@ -17,11 +18,13 @@ class Transcript:
     """What went over one connection, read as HTTP/1.1. It may grow: what was read is not read again.
 
     :param name: of the probe, or of the file.
+    :param capture: of what it is the recording, where that does not show all of the wire.
     """
 
-    def __init__(self, name: str, recording: Recording) -> None:
+    def __init__(self, name: str, recording: Recording, capture: Capture | None = None) -> None:
         self.name = name
         self.recording = recording
+        self.capture = capture or Capture("a recording", recording)
         self._events: list[str] = []
         self._in = _Side()
         self._out = _Side()
@@ -31,6 +34,15 @@ class Transcript:
         self._read = 0
         for entry in recording.entries:
             self._take(entry)
+
+    @classmethod
+    def of(cls, name: str, capture: Capture) -> Transcript:
+        """What somebody has kept of a wire, read as far as it is shown."""
+        return cls(name, capture.recording, capture)
+
+    def misses(self, layer: Layer) -> bool:
+        """Whether a layer of the wire is not shown."""
+        return layer in self.capture.missing
 
     def add(self, entry: Entry) -> None:
         """Something more went over the wire, or happened."""
@@ -109,7 +121,8 @@ class Transcript:
 
     @property
     def requests(self) -> list[Request]:
-        return self._asked.read()
+        requests = self._asked.read()
+        return requests if requests or not self.misses(Layer.REQUEST) else [Request()]
 
     @property
     def responses(self) -> list[Response]:

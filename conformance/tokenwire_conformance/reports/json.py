@@ -9,7 +9,7 @@ from typing import Any
 from tokenwire._version import __version__
 from tokenwire.secrecy import escaped
 
-from ..judging.verdict import exit_code
+from ..judging.judged import Run
 from .report import Report, summary
 
 __all__ = ["as_json"]
@@ -22,12 +22,14 @@ def as_json(reports: Sequence[Report]) -> str:
         for report in reports
         for result in report.results
     ]
-    everything = [result for report in reports for result in report.results]
+    everything = Run.of_all([report.run for report in reports])
     document = {
         "tool": {"name": "tokenwire", "version": __version__},
         "target": ", ".join(report.target for report in reports),
+        "headline": everything.headline,
+        "notes": {report.target: list(report.notes) for report in reports if report.notes},
         "results": results,
-        "summary": summary(everything),
-        "exit_code": exit_code(everything),
+        "summary": summary(everything.results),
+        "exit_code": everything.exit_code,
     }
     return escaped(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"

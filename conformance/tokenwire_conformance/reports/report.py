@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..judging.judged import Run
 from ..judging.verdict import Evidence, Result, Verdict
 
 __all__ = ["Report", "place", "summary"]
@@ -16,10 +17,18 @@ _EXCERPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The results for one target: an endpoint, or a file."""
+    """The results for one target: an endpoint, or a file.
+
+    :ivar notes: what holds for all of them, in lines.
+    """
 
     target: str
-    results: Sequence[Result]
+    run: Run
+    notes: Sequence[str] = ()
+
+    @property
+    def results(self) -> Sequence[Result]:
+        return self.run.results
 
     @property
     def summary(self) -> dict[str, int]:
@@ -36,4 +45,5 @@ def place(evidence: Evidence) -> str:
     """Where the bytes of a finding stand, and the bytes, on one line."""
     shown = repr(evidence.data.decode("utf-8", "backslashreplace"))[1:-1]
     shown = shown if len(shown) <= _EXCERPT else shown[:_EXCERPT] + "…"
-    return f"{evidence.transcript}, byte {evidence.offset}, {evidence.seconds:.3f} s: {shown}"
+    when = "" if evidence.seconds is None else f", {evidence.seconds:.3f} s"
+    return f"{evidence.transcript}, byte {evidence.offset}{when}: {shown}"

@@ -139,7 +139,7 @@ async def _measured(args: argparse.Namespace) -> Run:
     whole = next((each.recording for each in taken if not each.error), None)
     calibration = await calibrate(whole, opening)
     return Run(
-        target=redact_url(opening.target.url),
+        target=redact_url(opening.target.url, opening.request.secrets.parameters),
         dialect=opening.dialect.name,
         concurrency=load.concurrency,
         rate=load.rate,

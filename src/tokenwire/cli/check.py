@@ -7,9 +7,9 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..dialects import dialect_named
@@ -17,14 +17,16 @@ from ..dialects.dialect import Dialect
 from ..dialects.guess import guess_dialect
 from ..endpoint import ReferenceEndpoint, background
 from ..endpoint.story import MODELS
-from ..errors import LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
+from .access import Access, access_of, add_access_options
+from .exits import complain
 from .extras import need
 from .models import first_model
 from .progress import progress
-from .request import add_key_options, header_fields, key_of
+from .request import positive_seconds
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -87,12 +89,36 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         default="",
         help="a model of a gateway whose upstream breaks off within its stream: is that told?",
     )
-    add_key_options(parser, "the key to send")
-    parser.add_argument(
-        "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
-    )
+    add_access_options(parser)
+    add_pace_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
     add_format_options(parser)
+
+
+def add_pace_options(parser: argparse.ArgumentParser) -> None:
+    """How fast the endpoint is asked, and for how long."""
+    parser.add_argument(
+        "--delay",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="wait so long between two probes; default: %(default)s",
+    )
+    parser.add_argument(
+        "--patience",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=60.0,
+        help="wait at most so long, at each probe, where a 429 or 503 says in Retry-After when to come again; "
+        "default: %(default)s",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=positive_seconds,
+        default=0.0,
+        help="stop after so long, and judge what came until then; default: never",
+    )
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -109,11 +135,10 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.reports.report import Report
-    from tokenwire_conformance.run import choose_probes, make_probes
+    from tokenwire_conformance.run import Pace, Round, choose_probes, make_rounds
 
     if args.format == "junit":
         need("--format junit")
@@ -124,10 +149,17 @@ def run(args: argparse.Namespace) -> int:
     checks = [check for check in checks if check.fits({dialect.name for _, dialect in asked})]
     if not checks:
         raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
-    key = key_of(args)
+    access = access_of(args)
+    key = access.key
 
     own = args.url is None
-    options: dict[Given, Any] = {"key": key, "failing-model": args.failing_model, "cut-model": args.cut_model}
+    bearer = key is not None and access.key_header in ("", "authorization")
+    options: dict[Given, Any] = {
+        "key": key,
+        "bearer": bearer,
+        "failing-model": args.failing_model,
+        "cut-model": args.cut_model,
+    }
     given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
@@ -138,22 +170,23 @@ def run(args: argparse.Namespace) -> int:
         listing = sum(args.model is None and _takes_model(*over) for over in asked)
         _print_dry_run(probes, len(checks), listing)
         return 0
-    with _endpoint(args.url, key) as endpoint:
-        plans = [_plan(args, endpoint, transport, dialect) for transport, dialect in asked]
-        todo = [probes_over(*over) for over in asked]
-        with progress("judging", sum(map(len, todo))) as tell:
-            done = count()
-            cases = [
-                make_probes(
-                    probes,
-                    plan,
-                    partial(SocketWire, plan.target, stop=endpoint.stop),
-                    lambda made: tell(next(done), made.probe.about),
-                )
-                for probes, plan in zip(todo, plans, strict=True)
-            ]
-    target = redact_url(plans[0].target.url) if args.url else "the reference endpoint"
-    report = Report(target, judge_all(Case.of_all(cases), checks, strict=args.strict))
+    with _endpoint(access.url, key) as endpoint:
+        plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
+        rounds = [
+            Round(
+                plan,
+                probes_over(*over),
+                partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy),
+            )
+            for over, plan in zip(asked, plans, strict=True)
+        ]
+        pace = Pace(args.delay, args.patience, args.timeout or inf)
+        with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
+            case = make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
+    target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
+    report = Report(target, judge_run(case, checks, strict=args.strict))
+    if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+        complain(report.run.headline)
     return print_reports([report], args.format)
 
 
@@ -190,33 +223,36 @@ def _takes_model(transport: Transport, dialect: Dialect) -> bool:
     return dialect.name != "raw" if transport == "websocket" else dialect.method == "POST"
 
 
-def _plan(args: argparse.Namespace, endpoint: _Endpoint, transport: Transport, dialect: Dialect) -> Plan:
-    """Whom to ask, and as whom. Over WebSocket a model that is not listed need not be named: it may be the only one."""
+def _plan(
+    args: argparse.Namespace, endpoint: _Endpoint, access: Access, transport: Transport, dialect: Dialect
+) -> Plan:
+    """Whom to ask, and as whom. Where no model can be found, none is named: it may be the only one, and if it is not,
+    the answer to the plain question says so.
+    """
     from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
-    fields = header_fields(args.header)
+    asked = access.spoken(dialect)
 
     def plan_for(model: str) -> Plan:
         url = endpoint_url(endpoint.urls[transport], dialect, {"model": model or "unknown"})
         target = parse_url(url, websocket=websocket)
         failing, cut = endpoint.failing_models or (args.failing_model, args.cut_model)
-        return Plan(target, dialect, model, endpoint.key, list(fields.items()), failing, cut)
+        fields = list(access.fields.items())
+        return Plan(target, asked, model, endpoint.key, fields, failing, cut, access.secrets)
 
     plan = plan_for(args.model or "")
     if plan.model or not _takes_model(transport, dialect):
         return plan
     try:
-        return plan_for(first_model(endpoint.urls[transport], dialect, endpoint.key, fields))
-    except LocalProtocolError:
-        if websocket:
-            return plan
-        raise
+        return plan_for(first_model(replace(access, url=endpoint.urls[transport], key=endpoint.key), dialect))
+    except (LocalProtocolError, ConnectionFailed):
+        return plan
 
 
 def print_reports(reports: Sequence[Report], form: str) -> int:
     """Prints the verdicts and returns the exit code that they make."""
-    from tokenwire_conformance.judging.verdict import exit_code
+    from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.reports.json import as_json
     from tokenwire_conformance.reports.junit import as_junit
     from tokenwire_conformance.reports.text import as_text
@@ -230,7 +266,7 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
         for report in reports:
             for text, style in as_text(report):
                 screen.line(text, style)
-    return exit_code([result for report in reports for result in report.results])
+    return Run.of_all([report.run for report in reports]).exit_code
 
 
 def _print_dry_run(probes: Sequence[Probe], checks: int, listing: int) -> None:
@@ -270,9 +306,9 @@ class _Endpoint:
 
 
 @contextmanager
-def _endpoint(url: str | None, key: str | None) -> Iterator[_Endpoint]:
+def _endpoint(url: str, key: str | None) -> Iterator[_Endpoint]:
     """The endpoint that was named; or the reference endpoint, which lives as long as it is judged."""
-    if url is not None:
+    if url:
         yield _Endpoint({"http/1.1": url, "websocket": url}, key)
         return
     own_key = secrets.token_urlsafe(24)

@@ -8,6 +8,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
 from ..recording import Recording
-from ..secrecy import redact_url
+from .access import access_of, is_secure
 from .bench import machine, positive_number
 from .exits import FINDINGS, FINE
 from .progress import progress
@@ -86,14 +87,16 @@ def run(args: argparse.Namespace) -> int:
 async def _named(args: argparse.Namespace) -> Comparison:
     if "-" in (args.json, args.key_file):
         raise LocalProtocolError("standard input can be read once, and two requests are made of it: name a file")
-    rest = args.url.partition("://")[2]
-    secure = "s" if args.url.lower().startswith(("https:", "wss:")) else ""
-    openings = (
-        open_request(argparse.Namespace(**{**vars(args), "url": f"{scheme}{secure}://{rest}"}))
-        for scheme in ("http", "ws")
-    )
-    pair = Pair(*openings)
-    return await _compared(args.runs, pair, pair, redact_url(args.url), None, None)
+    access = access_of(args)
+    rest = access.url.partition("://")[2]
+    secure = "s" if is_secure(access.url) else ""
+
+    def over(scheme: str) -> Opening:
+        url = f"{scheme}{secure}://{rest}"
+        return open_request(argparse.Namespace(**{**vars(args), "url": url}), access=replace(access, url=url))
+
+    pair = Pair(over("http"), over("ws"), access.trust, access.proxy)
+    return await _compared(args.runs, pair, pair, access.shown_url, None, None)
 
 
 async def _reference(args: argparse.Namespace) -> Comparison:
@@ -122,7 +125,10 @@ def _endpoints(pace: float) -> Iterator[tuple[int, int, _Stamps]]:
 def _asking(port: int, body: Mapping[str, Any]) -> Pair:
     messages = [{"role": "user", "content": "Tell the story."}]
     json = {"model": MODELS[0], "messages": messages, **body}
-    return Pair(*(Opening(f"{scheme}://127.0.0.1:{port}", json=json, dialect="holysheep") for scheme in ("http", "ws")))
+    sse, websocket = (
+        Opening(f"{scheme}://127.0.0.1:{port}", json=json, dialect="holysheep") for scheme in ("http", "ws")
+    )
+    return Pair(sse, websocket)
 
 
 async def _compared(

@@ -30,6 +30,7 @@ UNREACHABLE = 3
 NOTHING_JUDGED = 4
 REFUSED = 5
 PROTOCOL_BROKEN = 6
+INCOMPLETE = 7
 HUNG_UP = 129
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -43,6 +44,7 @@ EXIT_CODES = {
     NOTHING_JUDGED: "nothing was judged",
     REFUSED: "the server refused (another status than 200), or answered with no stream",
     PROTOCOL_BROKEN: "the peer broke the protocol: no HTTP, a cut chunk, a header or an event over the limit",
+    INCOMPLETE: "check: the endpoint was gone, or time ran out, before all that must hold was judged",
     HUNG_UP: "stopped by SIGHUP, as when its terminal closes",
     INTERRUPTED: "stopped by Ctrl-C",
     BROKEN_PIPE: "whatever read the output is gone",
@@ -115,6 +117,8 @@ def _judged(error: BaseException) -> tuple[int, str]:
             return FINDINGS, "What had arrived is printed. Ask again, or keep the wire with 'tokenwire record'."
         case RemoteProtocolError():
             return PROTOCOL_BROKEN, "Keep the wire with 'tokenwire record' and show it to those who run the server."
+        case ConnectionFailed(phase="tls") if "SSL_CERT_FILE" in str(error):
+            return UNREACHABLE, "Or name it by --ca-file."
         case ConnectionFailed(phase="resolve"):
             return UNREACHABLE, "Is it spelled right?"
         case ConnectionFailed():

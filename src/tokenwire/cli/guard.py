@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from ..secrecy.search import Search
-from ..secrecy.secrets import Secrets, is_path, is_plain_name, is_secret_name, secrets_in_url
+from ..secrecy.secrets import Secrets, is_opaque, is_path, is_plain_name, is_secret_name, secrets_in_url
 
 __all__ = ["GuardedStream", "clean", "end_output", "guarded", "know", "known"]
 
@@ -109,7 +109,13 @@ def secrets_in_arguments(arguments: Sequence[str]) -> Iterator[str]:
         name, equals, value = argument.partition("=")
         if argument.startswith("--") and equals:
             option, argument = name, value
+        if option.startswith("--key-h"):
+            if is_opaque(argument):  # a key in place of the name of its field
+                yield argument
+            continue
         names_a_key = option.startswith("--key") or is_secret_name(option.lstrip("-"))
+        if option.startswith(("--header-", "--query")):
+            names_a_key, argument = True, argument.rpartition("=")[2]
         if names_a_key and not argument.startswith("-"):
             if not (argument in os.environ or is_plain_name(argument) or is_path(argument) or _is_file(argument)):
                 yield argument
@@ -117,8 +123,8 @@ def secrets_in_arguments(arguments: Sequence[str]) -> Iterator[str]:
             for separator in "=:":
                 field, _, content = argument.partition(separator)
                 yield from Secrets.of_request(headers=[(field.strip(), content.strip())]).values
-        elif "//" in argument:
-            yield from secrets_in_url(argument)
+        elif "//" in argument or option.startswith("--prox"):
+            yield from secrets_in_url(argument if "//" in argument else f"//{argument}")
 
 
 def _is_file(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError
-from ..recording import load
+from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
 from .check import add_format_options, print_reports
 from .extras import need
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _EXAMPLE = """\
-example:
+examples:
   tokenwire record http://127.0.0.1:8080 -p hello -o hello.wire.jsonl
   tokenwire lint hello.wire.jsonl
+  curl --trace hello.trace --trace-time -N http://127.0.0.1:8080/v1/chat/completions --json @body.json
+  tokenwire lint hello.trace
+      of all that curl can keep, this shows the most: every byte, when it came, and how the connection ended
+  tokenwire lint hello.har
+      each stream and WebSocket of a HAR, as a browser or mitmproxy saves it
 """
 
 
@@ -30,19 +35,27 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "lint",
         help="judge recordings",
-        description="Judges recorded wires by every check that needs no further request.",
+        description="Judges recorded wires by every check that needs no further request. What a file no longer shows "
+        "of the wire is told, and not judged.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "files", metavar="FILE", nargs="+", type=Path, help="a recording, or a folder with *.wire.jsonl in it"
     )
+    parser.add_argument(
+        "--from",
+        dest="form",
+        choices=FORMS,
+        help="what the files are: recordings (wire), output of curl -i or of curl --raw -i, the file of curl --trace, "
+        "a HAR of a browser or of mitmproxy, or bodies alone; by default as each of them begins",
+    )
     add_format_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_all, select
+    from tokenwire_conformance.judging.judge import judge_run, select
     from tokenwire_conformance.reading.transcript import Transcript
     from tokenwire_conformance.reports.report import Report
 
@@ -51,17 +64,30 @@ def run(args: argparse.Namespace) -> int:
     checks = select(args.only, args.skip, passive_only=True)
     if not checks:
         raise LocalProtocolError("no check that a file can be judged by has an id that begins so")
-    recordings = [(path, load(path)) for path in _recordings(args.files)]
-    know(value for _, recording in recordings for value in secrets_sent(recording.sent))
-    cases = [(path, Case([Transcript(path.name, recording)])) for path, recording in recordings]
-    reports = [
-        Report(str(path), judge_all(case, [check for check in checks if check.fits(case.dialects)], strict=args.strict))
-        for path, case in cases
-    ]
+    captures = [(path, capture) for path in _files(args.files) for capture in _read(path, args.form)]
+    know(value for _, capture in captures for value in secrets_sent(capture.recording.sent))
+    reports = []
+    for path, capture in captures:
+        case = Case([Transcript.of(path.name, capture)])
+        fitting = [check for check in checks if check.fits(case.dialects)]
+        target = f"{path}: {capture.label}" if capture.label else str(path)
+        reports.append(Report(target, judge_run(case, fitting, strict=args.strict), _notes(capture)))
     return print_reports(reports, args.format)
 
 
-def _recordings(paths: list[Path]) -> Iterator[Path]:
+def _read(path: Path, form: Form | None) -> list[Capture]:
+    return read_captures(path.read_bytes(), str(path), form)
+
+
+def _notes(capture: Capture) -> list[str]:
+    """What the source does not show, so that nobody takes what is not judged for sound."""
+    if not capture.missing:
+        return []
+    layers = [f"{layer.value}: {why}" for layer, why in capture.missing.items()]
+    return [f"Read as {capture.source}. What it does not show, and no check can judge:", *layers]
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             yield from sorted(path.rglob("*.wire.jsonl"))

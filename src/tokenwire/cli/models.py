@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..dialects.dialect import Dialect, Prompt
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
 from ..session import endpoint_url
+from .access import Access
 
 __all__ = ["first_model", "takes_model"]
 
@@ -20,7 +19,7 @@ def takes_model(dialect: Dialect) -> bool:
         return False
 
 
-def first_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str:
+def first_model(access: Access, dialect: Dialect) -> str:
     """Asks the endpoint for its models.
 
     :raises ConnectionFailed: when there is no connection.
@@ -30,6 +29,7 @@ def first_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str
     from tokenwire_conformance.probes.wire import SocketWire
     from tokenwire_conformance.run import first_model as ask
 
-    websocket = url.lower().startswith(("ws:", "wss:"))
-    target = parse_url(endpoint_url(url, dialect, {"model": "unknown"}), websocket=websocket)
-    return ask(Plan(target, dialect, "", key, list(fields.items())), SocketWire(target))
+    websocket = access.url.lower().startswith(("ws:", "wss:"))
+    target = parse_url(endpoint_url(access.url, dialect, {"model": "unknown"}), websocket=websocket)
+    plan = Plan(target, access.spoken(dialect), "", access.key, list(access.fields.items()), known=access.secrets)
+    return ask(plan, SocketWire(target, access.ssl_context, proxy=access.proxy))

@@ -1,4 +1,4 @@
-"""How far a verb has come: one line on standard error, written over, where a person is there to see it."""
+"""How far a verb has come: on standard error, one line that is written over, or a line for each step in a log."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ class Tell(Protocol):
 
 
 @contextmanager
-def progress(what: str, total: int) -> Iterator[Tell]:
+def progress(what: str, total: int, *, lines: bool = False) -> Iterator[Tell]:
     """Gives what to tell how many are done, and what comes next.
 
     The line is written when something has ended, and not by a thread beside what is measured.
+
+    :param lines: a line for each step where there is no terminal, for steps that may take minutes.
     """
     screen = sys.stderr
     shown = screen.isatty()
@@ -34,6 +36,9 @@ def progress(what: str, total: int) -> Iterator[Tell]:
     def tell(done: int, about: str = "") -> None:
         if shown:
             screen.write(f"{_CLEAR}{what} {done}/{total} {about[:_WIDTH]}".rstrip())
+            screen.flush()
+        elif lines and about:
+            screen.write(f"{what} {done + 1}/{total} {about}\n")
             screen.flush()
 
     tell(0)

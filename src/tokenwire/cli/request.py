@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from math import inf, nan
 from pathlib import Path
 from typing import Any
@@ -13,22 +12,18 @@ from typing import Any
 from ..dialects import DIALECTS, dialect_named
 from ..dialects.dialect import Dialect, Prompt
 from ..dialects.guess import Guess, guess_dialect
-from ..drivers.opening import Opening, key_from_environment
+from ..drivers.opening import Opening
 from ..errors import ConnectionFailed, LocalProtocolError
-from ..recording import REDACTED_FIELDS
-from ..secrecy.secrets import is_harmless_field, is_path, is_secret_name
 from ..secrecy.shown import one_line
 from ..session import Observe, PolicyName, Timeouts
+from .access import Access, access_of, add_access_options
 from .guard import know
 from .models import first_model, takes_model
 
 __all__ = [
-    "add_key_options",
     "add_request_options",
     "dialect_asked",
     "guess_asked",
-    "header_fields",
-    "key_of",
     "open_request",
     "port_number",
     "positive_seconds",
@@ -56,10 +51,7 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
         metavar="NAME",
         help=f"{', '.join(DIALECTS)}; or auto, which goes by the URL and the stream; default: %(default)s",
     )
-    add_key_options(parser, "the key to send")
-    parser.add_argument(
-        "--header", metavar="NAME=VALUE", action="append", default=[], help="another field; may be repeated"
-    )
+    add_access_options(parser)
     for timer, default in (
         ("connect", _DEFAULTS.connect),
         ("first-byte", _DEFAULTS.first_byte),
@@ -76,25 +68,6 @@ def add_request_options(parser: argparse.ArgumentParser, *, url_needed: bool = T
             default=default or 0.0,
             help="0 waits for ever; default: %(default)g",
         )
-
-
-def add_key_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """The two ways in which a key may come."""
-    key = parser.add_mutually_exclusive_group()
-    key.add_argument("--key-env", metavar="NAME", help=f"{what}: the environment variable that holds it")
-    key.add_argument("--key-file", metavar="FILE", help=f"{what}: the file that holds it; - reads standard input")
-    key.add_argument("--key", "--api-key", "--token", type=_refused_key, help=argparse.SUPPRESS)
-
-
-def _refused_key(_: str) -> None:
-    """Whoever tries to give a key as an argument is told how to give it.
-
-    :raises ArgumentTypeError: always.
-    """
-    raise argparse.ArgumentTypeError(
-        "a key is not taken from the command line, where others can read it: "
-        "name the variable that holds it by --key-env, or the file by --key-file"
-    )
 
 
 def positive_seconds(text: str) -> float:
@@ -130,6 +103,7 @@ def open_request(
     record: str | Path | None = None,
     policy: PolicyName = "never",
     observe: Observe | None = None,
+    access: Access | None = None,
 ) -> Opening:
     """Everything that a driver needs, from the options.
 
@@ -138,6 +112,7 @@ def open_request(
     :param record: a file for the recording.
     :param policy: what follows when a connection fails.
     :param observe: is told of it.
+    :param access: instead of that of the options.
     :raises LocalProtocolError: for options that do not go together.
     :raises OSError: when a file cannot be read.
     """
@@ -146,35 +121,37 @@ def open_request(
     asked = dialect_asked(args)
     asks = asked.method == "POST" or args.url.lower().startswith(("ws:", "wss:"))
     body = _body(args, asked, args.model) if asks else {}
-    key, fields = key_of(args), header_fields(args.header)
+    access = access or access_of(args)
     model = args.model
     if model is None and asks and "model" not in body and takes_model(asked):
-        model = _found_model(args.url, asked, key, fields)
+        model = _found_model(access, asked)
     request_body = {**body, **({} if model is None else {"model": model})}
-    headers = {"accept": asked.content_type or "*/*", **fields}
     opening = Opening(
-        args.url,
+        access.url,
         json=request_body,
         dialect=dialect or args.dialect,
-        key=key,
-        headers=headers,
+        key=access.dialects_key,
+        headers={"accept": asked.content_type or "*/*", **access.headers},
         timeouts=_timeouts(args),
         record=record,
         policy=policy,
         observe=observe,
         usage=usage,
+        ssl_context=access.ssl_context,
+        proxy=access.proxy,
+        secrets=access.secrets,
     )
     know(opening.request.secrets.values)
     return opening
 
 
-def _found_model(url: str, dialect: Dialect, key: str | None, fields: Mapping[str, str]) -> str | None:
+def _found_model(access: Access, dialect: Dialect) -> str | None:
     """The first model that the endpoint lists, which is told; None where it lists none, for it may need none.
 
     Where there is no connection, the request itself says so; but a certificate stays as it is.
     """
     try:
-        model = first_model(url, dialect, key, fields)
+        model = first_model(access, dialect)
     except ConnectionFailed as failure:
         if failure.phase == "tls":
             raise
@@ -194,56 +171,6 @@ def dialect_asked(args: argparse.Namespace) -> Dialect:
 def guess_asked(args: argparse.Namespace) -> Guess | None:
     """What the URL is taken for, where the dialect is to be guessed."""
     return guess_dialect(args.url) if args.dialect == "auto" else None
-
-
-def key_of(args: argparse.Namespace) -> str | None:
-    """The key from where the options say that it is.
-
-    :raises LocalProtocolError: when it is not there.
-    :raises OSError: when its file cannot be read.
-    """
-    key = key_from_environment(args.key_env) if args.key_env is not None else _key_of_file(args)
-    know([key or ""])
-    return key
-
-
-def _key_of_file(args: argparse.Namespace) -> str | None:
-    if args.key_file is None:
-        return None
-    try:
-        text = (
-            sys.stdin.read()
-            if args.key_file == "-"
-            else Path(args.key_file).read_text(encoding="utf-8", errors="replace")
-        )
-    except FileNotFoundError:
-        if is_path(args.key_file):
-            raise
-        raise LocalProtocolError(
-            "there is no file of the name that was given for the key's. It is not shown, for it may be the key itself"
-        ) from None
-    key = text.strip()
-    if not key:
-        where = "standard input" if args.key_file == "-" else args.key_file
-        raise LocalProtocolError(f"{where}, which should hold the key, is empty")
-    return key
-
-
-def header_fields(given: list[str]) -> dict[str, str]:
-    """The fields of `--header` options.
-
-    :raises LocalProtocolError: for one without "=", and for one that would hold a key.
-    """
-    headers = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        name = name.strip().lower()
-        if not equals:
-            raise LocalProtocolError("a --header has no '=': write NAME=VALUE")
-        if name in REDACTED_FIELDS or (is_secret_name(name) and not is_harmless_field(name)):
-            raise LocalProtocolError(f"--header {name}: others could read a key there; use --key-env or --key-file")
-        headers[name] = value.strip()
-    return headers
 
 
 def _body(args: argparse.Namespace, dialect: Dialect, model: str | None) -> dict[str, Any]:

@@ -31,8 +31,19 @@ from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent
 from .dialect import Again, Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, StreamEvent
 from .json_decoder import JSONDecoder
-from .jsonrpc import ErrorResponse, Reply, Response, Unreadable, as_object, envelope
-from .values import error_fields, listed, mapping, member, percent_encoded, value_of, word
+from .jsonrpc import ErrorResponse, Reply, Response, Unreadable, as_object, envelope, error_response
+from .values import (
+    error_fields,
+    is_true,
+    items_of,
+    mapping,
+    name_of,
+    object_of,
+    percent_encoded,
+    texts_of,
+    value_of,
+    word,
+)
 
 __all__ = ["A2A", "A2ADecoder", "A2AReader", "AgentMessage", "ArtifactUpdate", "StatusUpdate", "Task", "Update"]
 
@@ -73,7 +84,7 @@ class Task:
     @property
     def text(self) -> str:
         """The text of its status message."""
-        return _text(listed(member(self.task, "status", "message", "parts")))
+        return _text(_parts(_status(self.task).get("message")))
 
 
 @dataclass(slots=True)
@@ -127,7 +138,9 @@ class ArtifactUpdate:
         return _text(self.parts)
 
 
-Update = Task | AgentMessage | StatusUpdate | ArtifactUpdate | ErrorResponse | Unreadable
+_Readable = Task | AgentMessage | StatusUpdate | ArtifactUpdate | ErrorResponse
+
+Update = _Readable | Unreadable
 
 
 class A2AReader:
@@ -164,11 +177,11 @@ class A2AReader:
             if not event.data:
                 continue
             value = as_object(event.data, None)
-            update = value if isinstance(value, Unreadable) else _update(value, event.data)
-            updates.append(update)
-            self.task_id = _task_id(update) or self.task_id
-            if self._state.ends_with(update):
-                self.ended = True
+            for update in [value] if isinstance(value, Unreadable) else _updates(value, event.data):
+                updates.append(update)
+                self.task_id = _task_id(update) or self.task_id
+                self.ended = self.ended or self._state.ends_with(update)
+            if self.ended:
                 break
         return updates
 
@@ -182,10 +195,15 @@ class A2ADecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
-        update = _update(value, raw)
+        events: list[StreamEvent] = []
+        for update in _updates(value, raw):
+            if isinstance(update, Unreadable):
+                return None
+            events += [] if self.ended else self._update(update, raw)
+        return events
+
+    def _update(self, update: _Readable, raw: str) -> list[StreamEvent]:
         ends = self._state.ends_with(update)
-        if isinstance(update, Unreadable):
-            return None
         self._heard.add(True)
         if isinstance(update, ErrorResponse):
             failed = self._error({"code": update.code, "message": update.message}, raw)
@@ -231,39 +249,51 @@ class _State:
                 return False
 
 
-def _update(value: dict[str, Any], raw: str) -> Update:
-    """What a message says, in either binding."""
+def _updates(value: dict[str, Any], raw: str) -> list[Update]:
+    """What a message says, in either binding. What it says beside an error comes before that."""
     if "jsonrpc" not in value:
-        return _error_of_http(value, raw) if error_fields(value) else _stream_response(value, raw)
+        failed: list[Update] = [error_response(value, None, raw)] if error_fields(value) else []
+        return [*_stream_response(value, raw), *failed] or [Unreadable("it is no update", raw)]
     answer = envelope(value, raw)
+    if isinstance(answer, ErrorResponse):
+        return [*_results(value.get("result"), raw), answer]
     if isinstance(answer, Response):
-        return _stream_response(_by_kind(mapping(answer.result)), raw)
-    return answer if isinstance(answer, ErrorResponse | Unreadable) else Unreadable("an agent asks nothing", raw)
+        return _results(answer.result, raw) or [Unreadable("its result is no update", raw)]
+    return [answer if isinstance(answer, Unreadable) else Unreadable("an agent asks nothing", raw)]
 
 
-def _stream_response(value: dict[str, Any], raw: str) -> Update:
-    """`StreamResponse` of A2A 1.0: one of four members."""
-    match value:
-        case {"statusUpdate": dict(update)}:
-            status = mapping(update.get("status"))
-            parts = listed(member(status, "message", "parts"))
-            final = update.get("final")
-            return StatusUpdate(
-                *_ids(update), word(status.get("state")), parts, raw, final if isinstance(final, bool) else None
-            )
-        case {"artifactUpdate": dict(update)}:
-            artifact = mapping(update.get("artifact"))
-            append, last = update.get("append") is True, update.get("lastChunk") is True
-            return ArtifactUpdate(
-                *_ids(update), word(artifact.get("artifactId")), listed(artifact.get("parts")), append, last, raw
-            )
-        case {"task": dict(task)}:
-            state = word(member(task, "status", "state"))
-            return Task(word(task.get("id")), word(task.get("contextId")), state, task, raw)
-        case {"message": dict(said)}:
-            parts = listed(said.get("parts"))
-            return AgentMessage(word(said.get("messageId")), word(said.get("contextId")), parts, raw)
-    return Unreadable("it is no task, message, statusUpdate or artifactUpdate", raw)
+def _results(result: Any, raw: str) -> list[Update]:
+    results = [object_of(it) or {} for it in items_of(result)]
+    return [update for it in results for update in _stream_response(_by_kind(it), raw)]
+
+
+def _stream_response(value: dict[str, Any], raw: str) -> list[Update]:
+    """`StreamResponse` of A2A 1.0: one of four members. Where there are several, what ends the task comes last."""
+    updates: list[Update] = []
+    if task := object_of(value.get("task")):
+        updates.append(Task(_name(task, "id"), _name(task, "contextId"), _name(_status(task), "state"), task, raw))
+    if update := object_of(value.get("artifactUpdate")):
+        artifact = object_of(update.get("artifact"), "parts") or {}
+        known_by, append, last = _name(artifact, "artifactId"), is_true(update.get("append")), update.get("lastChunk")
+        updates.append(ArtifactUpdate(*_ids(update), known_by, _parts(artifact), append, is_true(last), raw))
+    if update := object_of(value.get("statusUpdate")):
+        status, final = _status(update), update.get("final")
+        parts, state = _parts(status.get("message")), _name(status, "state")
+        updates.append(StatusUpdate(*_ids(update), state, parts, raw, None if final is None else is_true(final)))
+    if said := object_of(value.get("message")):  # words alone may be those of an error
+        updates.append(AgentMessage(_name(said, "messageId"), _name(said, "contextId"), _parts(said), raw))
+    return updates
+
+
+def _status(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The status of a task; a word alone is its state."""
+    return object_of(value.get("status"), "state") or {}
+
+
+def _parts(message: Any) -> list[dict[str, Any]]:
+    """The parts of a message or an artifact; a text alone is a part."""
+    parts = (object_of(message, "parts") or {}).get("parts")
+    return [part for it in items_of(parts) if (part := object_of(it, "text"))]
 
 
 def _by_kind(result: dict[str, Any]) -> dict[str, Any]:
@@ -273,16 +303,12 @@ def _by_kind(result: dict[str, Any]) -> dict[str, Any]:
     return result if name is None else {name: result}
 
 
-def _error_of_http(value: dict[str, Any], raw: str) -> ErrorResponse:
-    """The HTTP+JSON binding has errors as Google's APIs do: `{"error": {code, status, message, details}}`."""
-    fields = error_fields(value)
-    code = fields.get("code")
-    code = code if isinstance(code, int) and not isinstance(code, bool) else 0
-    return ErrorResponse(None, code, word(fields.get("message")), fields.get("details"), raw)
-
-
 def _ids(update: dict[str, Any]) -> tuple[str, str]:
-    return word(update.get("taskId")), word(update.get("contextId"))
+    return _name(update, "taskId"), _name(update, "contextId")
+
+
+def _name(value: dict[str, Any], name: str) -> str:
+    return name_of(value.get(name)) or ""
 
 
 def _task_id(update: Update) -> str:
@@ -293,7 +319,7 @@ def _task_id(update: Update) -> str:
 
 
 def _text(parts: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(word(part.get("text")) for part in parts)
+    return "".join(texts_of(part.get("text"))[0] for part in parts)
 
 
 _KINDS = {Task: "task", AgentMessage: "message", StatusUpdate: "statusUpdate", ArtifactUpdate: "artifactUpdate"}
@@ -317,7 +343,7 @@ _METHODS_OF_03 = ("message/stream", "tasks/resubscribe")
 def _resuming(broken: Broken) -> Again | None:
     """In the binding of the request: JSON-RPC by a method, which 0.3 calls otherwise, HTTP+JSON by a path beside
     `/message:stream`."""
-    updates = [_update(mapping(value_of(event.raw)), event.raw) for event in broken.events]
+    updates = [it for event in broken.events for it in _updates(mapping(value_of(event.raw)), event.raw)]
     task = next((found for update in reversed(updates) if (found := _task_id(update))), "")
     if not task:
         return None

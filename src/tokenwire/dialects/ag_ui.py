@@ -26,8 +26,8 @@ from .values import (
     error_code,
     error_fields,
     error_message,
+    index_of,
     listed,
-    mapping,
     member,
     name_of,
     text_of,
@@ -53,14 +53,19 @@ _ASIDES = ("RAW", "CUSTOM", "ACTIVITY_SNAPSHOT", "ACTIVITY_DELTA", "REASONING_EN
 #: The kind of a block and its id in the dialect.
 _Address = tuple[BlockKind, str]
 
-#: Members of events that need no `Other`.
-_MEMBERS = frozenset({
-    "activityType", "code", "content", "delta", "description", "encryptedValue", "entityId", "event", "input",
-    "message", "messageId", "messages", "metadata", "name", "outcome", "parentMessageId", "parentRunId",
-    "parentSubagentRunId", "parentToolCallId", "patch", "protocolVersion", "rawEvent", "replace", "result", "role",
-    "runId", "snapshot", "source", "stepName", "subagentRunId", "subtype", "threadId", "timestamp", "title",
-    "toolCallId", "toolCallName", "type", "usage", "value",
+#: Members that need no `Other`: of every event, of those of blocks, and of those of the run that become events.
+_EVERY = ("type", "timestamp", "rawEvent", "metadata", "event")
+_BLOCK = frozenset({
+    *_EVERY, "delta", "messageId", "name", "parentMessageId", "parentToolCallId", "role", "subagentRunId", "toolCallId",
+    "toolCallName",
 })  # fmt: skip
+_RUN = {
+    "RUN_STARTED": (*_EVERY, "threadId", "runId", "parentRunId", "protocolVersion", "input"),
+    "RUN_FINISHED": (*_EVERY, "threadId", "runId", "outcome", "usage"),
+    "RUN_ERROR": (*_EVERY, "threadId", "runId", "code", "message", "usage", "error"),
+    "MESSAGES_SNAPSHOT": (*_EVERY, "messages"),
+    "SUBAGENT_ERROR": (*_EVERY, "subagentRunId", "code", "message", "usage", "error"),
+}
 
 #: Roles of messages that the agent says itself.
 _OWN: dict[str, BlockKind] = {"assistant": "text", "reasoning": "reasoning"}
@@ -83,7 +88,6 @@ class AGUIDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         kind = word(value.get("type"))
-        self._odd.members(value, _MEMBERS)
         family, _, step = kind.rpartition("_")
         block, id_member = _FAMILIES.get(family, ("other", ""))
         address = self._address(block, self._odd.name(value.get(id_member), id_member), step)
@@ -94,6 +98,7 @@ class AGUIDecoder(JSONDecoder):
             said = self._about_a_block(address, step, value, raw, cursor)
         if said is None:
             return [*closing, Other(kind, raw, cursor)] if closing else None
+        self._odd.members(value, _RUN[kind] if block == "other" else _BLOCK)
         return closing + said
 
     def _address(self, block: BlockKind, known_by: str, step: str) -> _Address:
@@ -163,7 +168,7 @@ class AGUIDecoder(JSONDecoder):
 
     def _close(self, address: _Address, raw: str, cursor: str | None) -> list[StreamEvent]:
         whole, told = self._wholes.pop(address, ""), self._blocks.told(address)
-        grown = told is not None and told.text.startswith(whole)  # since the snapshot
+        grown = told is not None and told.pieces.begin_with(whole) is not False  # since the snapshot
         events = [] if grown or not whole else self._blocks.whole(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 
@@ -220,13 +225,13 @@ class AGUIDecoder(JSONDecoder):
             case "RUN_STARTED":
                 began_with = listed(member(value, "input", "messages"))
                 self._asked |= {name_of(it.get("id")) or "" for it in began_with}
-                return [Start(word(value.get("runId")), "", raw, cursor)]
+                return [Start(self._odd.name(value.get("runId"), "runId"), "", raw, cursor)]
             case "RUN_FINISHED":
                 return self._run_finished(value, raw, cursor)
             case "RUN_ERROR":
                 said: dict[str, Any] = {name: value[name] for name in ("code", "message") if name in value}
-                failed = self._error(said, raw, cursor)
-                return [*_usage(value, raw, cursor), failed, *self._end(raw, cursor, clean=False)]
+                failed = self._error(said or error_fields(value), raw, cursor)
+                return [*self._usage(value, raw, cursor), failed, *self._end(raw, cursor, clean=False)]
             case "MESSAGES_SNAPSHOT":
                 told = self._snapshot(value, raw, cursor)
                 return [*told, Other(kind, raw, cursor)] if told else None
@@ -240,18 +245,27 @@ class AGUIDecoder(JSONDecoder):
                 return None
 
     def _run_finished(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        outcome = mapping(value.get("outcome"))
-        raw_reason = word(outcome.get("type"))
-        reason = _REASONS.get(raw_reason, "other")
+        outcome = self._odd.object(value.get("outcome"), "outcome", "type")
+        raw_reason = self._odd.name(outcome.get("type"), "outcome")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "stop" and (outcome.get("pendingToolCallIds") or self._unanswered):
             reason = "tool_calls"
         events = [event for address in list(self._wholes) for event in self._close(address, raw, cursor)]
         if self._blocks.some_open and reason in ("stop", "tool_calls"):
             self._missing = NOT_ENDED
         events += self._blocks.close_all(raw, cursor)
-        events += _usage(value, raw, cursor)
+        events += self._usage(value, raw, cursor)
         events.append(self._noted(Finish(reason, raw_reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
+
+    def _usage(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The counts of the run, summed over its models, as the protocol says that they may be."""
+        counts: dict[str, int] = {}
+        for entry in self._odd.objects(value.get("usage"), "usage"):
+            for name, count in entry.items():
+                if isinstance(count, int | float) and (whole := index_of(count)) is not None:
+                    counts[name] = counts.get(name, 0) + whole
+        return [Usage(counts, True, raw, cursor)] if counts else []
 
 
 def _piece(kind: BlockKind, value: Any) -> str | None:
@@ -259,16 +273,6 @@ def _piece(kind: BlockKind, value: Any) -> str | None:
     if value is None:
         return None
     return arguments_of(value) if kind == "tool" else text_of(value)
-
-
-def _usage(value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-    """The counts of the run, summed over its models, as the protocol says that they may be."""
-    counts: dict[str, int] = {}
-    for entry in listed(value.get("usage")):
-        for name, count in entry.items():
-            if isinstance(count, int) and not isinstance(count, bool):
-                counts[name] = counts.get(name, 0) + count
-    return [Usage(counts, True, raw, cursor)] if counts else []
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from ..records import record
 from .events import (
     BlockStart,
     End,
@@ -35,7 +35,7 @@ MAX_UNFOLDED = 64
 MIN_PIECE = 1024
 
 
-@dataclass(slots=True)
+@record
 class ToolCall:
     """One tool call. `arguments` is JSON text, as the model wrote it; empty where it wrote none, which means `{}`.
 

@@ -19,7 +19,7 @@ from typing import Any
 from .dialect import Dialect, Holes, Message, Prompt, prefilled
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, index_of, object_of, word
+from .values import error_fields, index_of, word
 
 __all__ = ["ANTHROPIC_MESSAGES", "AnthropicDecoder"]
 
@@ -63,8 +63,14 @@ _BLOCKS = {
     "mcp_tool_use": ("type", "id", "name", "input"),
 }
 
-#: Where the piece of a delta is, by its type.
+#: Where the piece of a delta is, by its type, and which type is meant where it has none, by that or by its block.
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+_TYPES = {name: kind for kind, name in _DELTAS.items()}
+_PIECES: dict[BlockKind | None, str] = {
+    "reasoning": "thinking",
+    "tool": "partial_json",
+    "server_tool": "partial_json",
+}
 
 #: Tokens of an answer when nobody says: the API demands a number, and this is the largest that every model since
 #: Claude 3 takes.
@@ -80,27 +86,24 @@ class AnthropicDecoder(JSONDecoder):
         super().__init__()
         self._id: str | None = None
         self._usage: dict[str, Any] = {}
-        self._inputs: dict[int | None, tuple[str, str]] = {}  # arguments in the start of a tool, and that message
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw, cursor = message.data, message.id or None
-        kind, fields = value.get("type") or message.event, error_fields(value)
-        failed = [self._error(fields or value, raw, cursor)] if fields or kind == "error" else []
-        events = self._event(kind, value, raw, cursor)
+        kind = value.get("type") or message.event
+        events = self._event(kind, value, message.data, message.id or None)
         if events is not None:
             self._odd.members(value, _EVENTS.get(kind, _MESSAGE))
-        return self._with(events or [], failed) if failed else events
+        return events
 
     def _event(self, kind: Any, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match kind:
             case "content_block_delta":
-                return self._delta(_index(value), object_of(value.get("delta")) or {}, raw, cursor)
+                return self._deltas(_index(value), value.get("delta"), raw, cursor)
             case "content_block_start":
-                return self._block(_index(value), object_of(value.get("content_block")) or {}, raw, cursor)
+                return self._content(_index(value), value.get("content_block"), "content_block", raw, cursor)
             case "content_block_stop":
-                return self._close(_index(value), raw, cursor) or None
+                return self._blocks.close(_index(value), raw, cursor) or None
             case "message_start":
-                return self._message(self._odd.object(value.get("message"), "message"), raw, cursor)
+                return self._message(self._odd.object(value.get("message"), "message", "content"), raw, cursor)
             case "message_delta":
                 return self._message_delta(value, raw, cursor) or None
             case "message_stop":
@@ -120,61 +123,65 @@ class AnthropicDecoder(JSONDecoder):
         """The first begins the stream. The same again is a repetition; another one starts over, in new blocks."""
         if self._id is not None and word(message.get("id")) == self._id:
             return [Other("message_start", raw, cursor)]
-        events = self._close_all(raw, cursor)
+        events = self._blocks.close_all(raw, cursor)
         self._blocks.call_cut = False  # the call is made again
         self._id = word(message.get("id"))
         self._why = None
         self._usage = {}
         events.append(Start(self._id, word(message.get("model")), raw, cursor))
         self._odd.members(message, _MESSAGE)
-        for block in self._odd.objects(message.get("content"), "content"):
-            events += self._block(None, block, raw, cursor) + self._close(None, raw, cursor)
+        events += self._content(None, message.get("content"), "content", raw, cursor)
+        events += self._blocks.close(None, raw, cursor)
         return events + self._count(message.get("usage"), raw, cursor, complete=False)
 
+    def _content(self, index: int | None, value: Any, name: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """Blocks one after the other; the last one stays open. A text alone is a block of text."""
+        blocks = self._odd.objects(value, name, "text")
+        return [event for block in blocks for event in self._block(index, block, raw, cursor)]
+
     def _block(self, index: int | None, block: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        kind = word(block.get("type"))
+        kind = word(block.get("type")) or ("text" if "text" in block else "")
         tool_id, name = self._odd.name(block.get("id"), "id"), self._odd.name(block.get("name"), "name")
-        events = self._close(index, raw, cursor)
-        events += self._blocks.open(index, _KINDS.get(kind, "other"), raw, cursor, tool_id=tool_id, name=name)
+        events = self._blocks.open(index, _KINDS.get(kind, "other"), raw, cursor, tool_id=tool_id, name=name)
         if kind in ("text", "thinking") and (text := self._odd.text(block.get(kind), kind)):
             events += self._blocks.delta(index, text, raw, cursor)
         if block.get("input") and self._is_tool(index):
-            self._inputs[index] = self._odd.arguments(block["input"], "input"), raw
+            self._blocks.hold(index, self._odd.arguments(block["input"], "input"), raw)
         if kind not in _BLOCKS or block.get("signature") or block.get("citations"):
             events.append(Other(kind or "content_block", raw, cursor))
         else:
             self._odd.members(block, _BLOCKS[kind])
         return events
 
+    def _deltas(self, index: int | None, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The delta of a block. A text alone is a piece of whatever the block is."""
+        if type(value) is dict:
+            return self._delta(index, value, raw, cursor)
+        deltas = self._odd.objects(value, "delta", _PIECES.get(self._blocks.kind(index), "text"))
+        return [event for delta in deltas for event in self._delta(index, delta, raw, cursor)]
+
     def _delta(self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        kind = word(delta.get("type"))
+        kind = word(delta.get("type")) or next((_TYPES[name] for name in delta if name in _TYPES), "")
         name = _DELTAS.get(kind, "")
         if delta.get(name) is None or (kind == "input_json_delta" and not self._is_tool(index)):
             return [Other(kind or "content_block_delta", raw, cursor)]
         self._odd.members(delta, ("type", name))
         if kind == "input_json_delta":
-            return self._arguments(index, self._odd.arguments(delta[name], name), raw, cursor)
+            return self._blocks.delta(index, self._odd.arguments(delta[name], name), raw, cursor)
         of_kind: BlockKind = "text" if kind == "text_delta" else "reasoning"
         return self._blocks.run(index, of_kind, self._odd.text(delta[name], name), raw, cursor)
 
     def _is_tool(self, index: int | None) -> bool:
         return self._blocks.kind(index) in ("tool", "server_tool")
 
-    def _arguments(self, index: int | None, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
-        """Arguments in pieces stand for those in the start of the block, which is then handed on."""
-        if not text or index not in self._inputs:
-            return self._blocks.delta(index, text, raw, cursor)
-        _, start = self._inputs.pop(index)
-        return [Other("input", start, cursor), *self._blocks.delta(index, text, raw, cursor)]
-
     def _message_delta(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         delta = self._odd.object(value.get("delta"), "delta")
         self._odd.members(delta, _MESSAGE)
-        reason = word(delta.get("stop_reason"))
-        events = self._close_all(raw, cursor) if reason else []
+        reason = self._odd.name(delta.get("stop_reason"), "stop_reason")
+        events = self._blocks.close_all(raw, cursor) if reason else []
         events += self._count(value.get("usage"), raw, cursor, complete=bool(reason))
         if reason and self._why is None:
-            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events
 
     def _count(self, usage: Any, raw: str, cursor: str | None, *, complete: bool) -> list[StreamEvent]:
@@ -183,18 +190,6 @@ class AnthropicDecoder(JSONDecoder):
             return []
         self._usage = {**self._usage, **{name: count for name, count in usage.items() if count is not None}}
         return [Usage(self._usage, complete, raw, cursor)]
-
-    def _close(self, index: int | None, raw: str, cursor: str | None) -> list[StreamEvent]:
-        arguments, _ = self._inputs.pop(index, ("", ""))
-        given = self._blocks.delta(index, arguments, raw, cursor) if arguments and self._is_tool(index) else []
-        return given + self._blocks.close(index, raw, cursor)
-
-    def _close_all(self, raw: str, cursor: str | None) -> list[StreamEvent]:
-        given = [event for index in list(self._inputs) for event in self._close(index, raw, cursor)]
-        return given + self._blocks.close_all(raw, cursor)
-
-    def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
-        return self._close_all(raw, cursor) + super()._end(raw, cursor, clean=clean)
 
 
 def _index(value: dict[str, Any]) -> int | None:

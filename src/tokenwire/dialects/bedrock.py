@@ -20,7 +20,7 @@ from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent, 
 from .json_decoder import JSONDecoder
 from .values import error_fields, index_of, member, object_of, word
 
-__all__ = ["BEDROCK_CONVERSE", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
+__all__ = ["BEDROCK_CONVERSE", "CONVERSE_EVENTS", "BedrockDecoder", "bedrock_error_fields", "converse_body"]
 
 _REASONS: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -43,9 +43,10 @@ _MEMBERS = {
     "messageStop": ("stopReason", "p"),
     "metadata": ("usage", "metrics", "p"),
 }
-_TOOL = ("toolUseId", "name", "type")
+_TOOL = ("toolUseId", "name", "type", "input")
+_DELTA = ("text", "toolUse", "reasoningContent")
 
-_EVENTS = (
+CONVERSE_EVENTS = (
     "contentBlockDelta", "contentBlockStart", "contentBlockStop", "messageStart", "messageStop", "metadata",
     "internalServerException", "modelStreamErrorException", "modelTimeoutException", "serviceUnavailableException",
     "throttlingException", "validationException",
@@ -69,17 +70,28 @@ class BedrockDecoder(JSONDecoder):
         raw, cursor = message.data, message.id or None
         if "stopReason" in value and "output" in value:
             return self._whole_answer(value, raw, cursor)
-        name, body = _named(value, message)
-        events = self._event(name, body, raw, cursor)
-        fields = error_fields(value)
-        if fields or name == "error":
-            return [*(events or ()), self._error(fields or value, raw, cursor)]
-        if name.endswith("Exception"):
-            return [self._error({**body, "type": name}, raw, cursor)]
-        if events is None:
-            return [Other(name or "message", raw, cursor)]
-        self._odd.members(body, _MEMBERS[name])
+        named = _named(value, message)
+        if not named:
+            return None
+        events = [event for name, body in named for event in self._one(name, body, raw, cursor)]
+        if message.event in ("", "message"):
+            self._odd.members(value, ("error", *(name for name, _ in named)))
         return events
+
+    def _one(self, name: str, body: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        if name == "error" or name.endswith("Exception"):
+            said = error_fields(body) or bedrock_error_fields(body) or body
+            return [self._error({**said, "type": name} if name != "error" else said, raw, cursor)]
+        events = self._event(name, body, raw, cursor)
+        if events is None:
+            return [Other(name, raw, cursor)]
+        self._odd.members(body, (*_MEMBERS[name], "error"))
+        return events
+
+    def _not_json(self, message: Message, error: ValueError) -> list[StreamEvent]:
+        if message.event.endswith("Exception"):
+            return [self._error({"type": message.event, "message": message.data}, message.data, message.id or None)]
+        return super()._not_json(message, error)
 
     def _whole_answer(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """What Converse answers, which does not stream, by the events that would have told it."""
@@ -87,7 +99,7 @@ class BedrockDecoder(JSONDecoder):
         said = self._odd.object(member(value, "output", "message"), "message")
         self._odd.members(said, ("role", "content"))
         told: list[tuple[str, dict[str, Any]]] = [("messageStart", said)]
-        for index, part in enumerate(self._odd.objects(said.get("content"), "content")):
+        for index, part in enumerate(self._odd.objects(said.get("content"), "content", "text")):
             told += [(name, {"contentBlockIndex": index, **it}) for name, it in _telling(part)]
         told += [("messageStop", value), ("metadata", value)]
         return [event for name, it in told for event in self._event(name, it, raw, cursor) or ()]
@@ -95,17 +107,19 @@ class BedrockDecoder(JSONDecoder):
     def _event(self, name: str, body: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match name:
             case "contentBlockDelta":
-                return self._delta(_index(body), object_of(body.get("delta")) or {}, raw, cursor)
+                deltas = self._odd.objects(body.get("delta"), "delta", "text") or [{}]
+                return [event for delta in deltas for event in self._delta(_index(body), delta, raw, cursor)]
             case "contentBlockStart":
-                return self._start(_index(body), object_of(body.get("start")) or {}, raw, cursor)
+                starts = self._odd.objects(body.get("start"), "start", "text") or [{}]
+                return [event for start in starts for event in self._start(_index(body), start, raw, cursor)]
             case "contentBlockStop" if _index(body) in self._blocks:
                 return self._blocks.close(_index(body), raw, cursor)
             case "messageStart":
                 return [Start("", "", raw, cursor)]
             case "messageStop" if not self._stopped:
                 self._stopped = True
-                reason = word(body.get("stopReason"))
-                finish = self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor))
+                reason = self._odd.name(body.get("stopReason"), "stopReason")
+                finish = self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor))
                 return [*self._blocks.close_all(raw, cursor), finish]
             case "metadata" if isinstance(body.get("usage"), dict):
                 return [Usage(body["usage"], complete=True, raw=raw, cursor=cursor)]
@@ -113,46 +127,70 @@ class BedrockDecoder(JSONDecoder):
                 return None
 
     def _start(self, index: int | None, start: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        tool = start.get("toolUse")
-        if isinstance(tool, dict):
-            kind: BlockKind = "server_tool" if tool.get("type") == "server_tool_use" else "tool"
+        if tools := self._odd.objects(start.get("toolUse"), "toolUse"):
             self._odd.members(start, ("toolUse",))
-            self._odd.members(tool, _TOOL)
-            tool_id, name = self._odd.name(tool.get("toolUseId"), "toolUseId"), self._odd.name(tool.get("name"), "name")
-            return self._blocks.open(index, kind, raw, cursor, tool_id=tool_id, name=name)
+            return [event for tool in tools for event in self._tool(index, tool, raw, cursor)]
+        if start.keys() & {"text", "reasoningContent"}:
+            return self._delta(index, start, raw, cursor)
         opened = self._blocks.open(index, "media" if "image" in start else "other", raw, cursor)
         return [*opened, Other(_only(start, "contentBlockStart"), raw, cursor)]
 
+    def _tool(self, index: int | None, tool: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        kind: BlockKind = "server_tool" if tool.get("type") == "server_tool_use" else "tool"
+        self._odd.members(tool, _TOOL)
+        tool_id, name = self._odd.name(tool.get("toolUseId"), "toolUseId"), self._odd.name(tool.get("name"), "name")
+        events = self._blocks.open(index, kind, raw, cursor, tool_id=tool_id, name=name)
+        if tool.get("input"):
+            self._blocks.hold(index, self._odd.arguments(tool["input"], "input"), raw)
+        return events
+
     def _delta(self, index: int | None, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        match delta:
-            case {"text": text} if text is not None:
-                self._odd.members(delta, ("text",))
-                return self._blocks.run(index, "text", self._odd.text(text, "text"), raw, cursor)
-            case {"toolUse": {"input": arguments} as tool} if arguments is not None and self._is_tool(index):
-                self._odd.members(delta, ("toolUse",))
-                self._odd.members(tool, ("input",))
-                return self._blocks.delta(index, self._odd.arguments(arguments, "input"), raw, cursor)
-            case {"reasoningContent": {"text": text} as reasoning} if text is not None:
-                self._odd.members(delta, ("reasoningContent",))
-                self._odd.members(reasoning, ("text",))
-                return self._blocks.run(index, "reasoning", self._odd.text(text, "text"), raw, cursor)
-            case {"reasoningContent": dict(reasoning)}:
-                return [Other(_only(reasoning, "reasoningContent"), raw, cursor)]
-            case _:
-                return [Other(_only(delta, "contentBlockDelta"), raw, cursor)]
+        """A delta is a union of one member; what else it has is told as what it is."""
+        events: list[StreamEvent] = []
+        for reasoning in self._odd.objects(delta.get("reasoningContent"), "reasoningContent", "text"):
+            events += self._reasoning(index, reasoning, raw, cursor)
+        if delta.get("text") is not None:
+            events += self._blocks.run(index, "text", self._odd.text(delta["text"], "text"), raw, cursor)
+        for tool in self._odd.objects(delta.get("toolUse"), "toolUse", "input"):
+            events += self._input(index, tool, raw, cursor)
+        if all(delta.get(name) is None for name in _DELTA):
+            return [Other(_only(delta, "contentBlockDelta"), raw, cursor)]
+        self._odd.members(delta, _DELTA)
+        return events
+
+    def _reasoning(
+        self, index: int | None, reasoning: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
+        """Its text, which Converse wraps once more where it does not stream; a signature and what is encrypted."""
+        if (wrapped := object_of(reasoning.get("reasoningText"), "text")) and "text" not in reasoning:
+            reasoning = {**reasoning, **wrapped}
+        if reasoning.get("text") is None:
+            return [Other(_only(reasoning, "reasoningContent"), raw, cursor)]
+        self._odd.members(reasoning, ("text", "reasoningText"))
+        return self._blocks.run(index, "reasoning", self._odd.text(reasoning["text"], "text"), raw, cursor)
+
+    def _input(self, index: int | None, tool: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """A piece of the input of a tool that was begun."""
+        if tool.get("input") is None or not self._is_tool(index):
+            return [Other("toolUse", raw, cursor)]
+        self._odd.members(tool, ("input",))
+        return self._blocks.delta(index, self._odd.arguments(tool["input"], "input"), raw, cursor)
 
     def _is_tool(self, index: int | None) -> bool:
         return self._blocks.kind(index) in ("tool", "server_tool")
 
 
-def _named(value: dict[str, Any], message: Message) -> tuple[str, dict[str, Any]]:
-    """The event's name and its members, whether the name is the message's or that of the only member that counts."""
+def _named(value: dict[str, Any], message: Message) -> list[tuple[str, dict[str, Any]]]:
+    """The event's name and its members, whether the name is the message's or that of a member; there is seldom more
+    than one."""
     if message.event not in ("", "message"):
-        return message.event, value
-    for name in _EVENTS:
-        if isinstance(value.get(name), dict):
-            return name, value[name]
-    return "error" if error_fields(value) else "", value
+        return [(message.event, value)]
+    named: list[tuple[str, dict[str, Any]]] = []
+    for name in CONVERSE_EVENTS:
+        body = object_of(value.get(name), "message" if name.endswith("Exception") else "")
+        if body is not None and value.get(name) is not None:
+            named.append((name, body))
+    return named
 
 
 def _telling(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -16,14 +16,14 @@ from typing import Any
 
 from ..framing.sse import ServerSentEvent
 from .anthropic import ANTHROPIC_MESSAGES, AnthropicDecoder
-from .bedrock import BedrockDecoder, bedrock_error_fields
+from .bedrock import CONVERSE_EVENTS, BedrockDecoder, bedrock_error_fields
 from .cohere import CohereV1Decoder
 from .dialect import Dialect, DialectDecoder, Message, Prompt, chat_body
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent, Usage
 from .json_decoder import GARBLED, JSONDecoder, incomplete
 from .odd import Odd
 from .openai_chat import ChatDecoder
-from .values import error_fields, index_of, member, parse, value_of, word
+from .values import index_of, items_of, json_text, member, parse, value_of
 
 __all__ = ["BEDROCK_INVOKE", "BedrockInvokeDecoder"]
 
@@ -72,13 +72,17 @@ class BedrockInvokeDecoder:
         self._lost = False  # a chunk could not be read, and what it said is missing
 
     def receive_message(self, message: Message) -> list[StreamEvent]:
-        if message.event == "error" or _is_whole_answer(message):
+        if message.event == "error" or message.event.endswith("Exception"):
+            return self._read(ServerSentEvent("error", message.data, message.id))
+        if _is_whole_answer(message):
             return self._read(message)
         inner = _unwrapped(message)
         if inner is None:
             self._lost = self._lost or _says_something(message.data)
             return [Other(message.event or "message", message.data)]
-        self._odd.members(parse(message.data), ("bytes", "p"))
+        chunk = parse(message.data)
+        if "bytes" in chunk:
+            self._odd.members(chunk, ("bytes", "p"))
         others: list[StreamEvent] = [Other(name, message.data) for name in self._odd.take()]
         return [*others, *self._read(inner)]
 
@@ -114,17 +118,26 @@ class BedrockInvokeDecoder:
 
 
 def _unwrapped(message: Message) -> Message | None:
-    """The vendor's JSON as a message of its own; None for what is no chunk, or one that cannot be read."""
-    if message.event != "chunk":
+    """The vendor's JSON as a message of its own; None for what is no chunk, or one that cannot be read. It may stand in
+    the chunk as it is, or in the place of the chunk."""
+    chunk = value_of(message.data)
+    if message.event != "chunk" or not isinstance(chunk, dict):
         return None
-    text = _text_of(message)
-    return ServerSentEvent("", text, "") if isinstance(value_of(text), dict) else None
+    held = chunk.get("bytes", {name: it for name, it in chunk.items() if name != "p"})
+    text = _decoded(held) if isinstance(held, str) else json_text(held)
+    return ServerSentEvent("", text, "") if _objects(value_of(text)) else None
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The objects of a message, which is one, or a list of them; none for anything else."""
+    items = items_of(value)
+    return items if all(isinstance(item, dict) and item for item in items) else []
 
 
 def _is_whole_answer(message: Message) -> bool:
     """Whether it is no event of a stream, which has a name, but what InvokeModel answers: the vendor's JSON."""
     value = value_of(message.data) if message.event == "message" else None
-    return isinstance(value, dict) and "bytes" not in value
+    return isinstance(value, dict) and bool(value) and "bytes" not in value
 
 
 def _says_something(payload: str) -> bool:
@@ -133,24 +146,24 @@ def _says_something(payload: str) -> bool:
     return member(value, "bytes") not in (None, "") if isinstance(value, dict) else bool(payload.strip())
 
 
-def _text_of(message: Message) -> str:
-    """What a chunk holds; empty where that is no text."""
+def _decoded(text: str) -> str:
+    """The text in base64; empty where it is none."""
     try:
-        return base64.b64decode(word(member(value_of(message.data), "bytes")), validate=True).decode()
+        return base64.b64decode(text, validate=True).decode()
     except ValueError:
         return ""
 
 
 def _decoder_for(message: Message) -> DialectDecoder:
     """By what its first message has: that is where the vendors differ."""
-    value = {} if message.event == "error" else parse(message.data)
+    value = {} if message.event == "error" else _objects(parse(message.data))[0]
     if "completion" in value:
         return _CompletionDecoder()
     if "choices" in value or "object" in value:
         return ChatDecoder()
     if "event_type" in value:
         return CohereV1Decoder()
-    if "messageStart" in value or "stopReason" in value:
+    if value.keys() & {*CONVERSE_EVENTS, "stopReason"}:
         return BedrockDecoder()
     return AnthropicDecoder() if "type" in value else _CompletionDecoder()
 
@@ -160,31 +173,39 @@ class _CompletionDecoder(JSONDecoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._stopped = False
+        self._stopped: set[int] = set()  # the choices that gave a reason and have not gone on since
 
     def finished(self) -> bool:
-        return self._stopped
+        return bool(self._stopped)
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
-        raw, fields = message.data, error_fields(value)
-        outputs = [output for name in _OUTPUTS for output in self._odd.objects(value.get(name), name)]
-        events = [event for output in outputs or [value] for event in self._output(output, raw)]
+        raw = message.data
+        if message.event == "error":
+            return None
+        outputs = [output for name in _OUTPUTS for output in self._odd.objects(value.get(name), name, "text")]
+        stops = {name: value[name] for name in _STOPS if value.get(name)}  # they may stand beside the outputs
+        events = [event for output in outputs or [value] for event in self._output({**stops, **output}, raw)]
+        for name in (it for it in _TEXTS if outputs and value.get(it)):
+            self._odd.note(name)
         if isinstance(value.get(_METRICS), dict):
             events.append(Usage(value[_METRICS], complete=True, raw=raw))
-        if fields or message.event == "error":
-            return [*events, self._error(fields or value, raw)]
         self._odd.members(value, _MEMBERS)
         return events if any(name in value for name in (*_OUTPUTS, _METRICS, *_TEXTS, *_STOPS)) else None
 
     def _output(self, output: dict[str, Any], raw: str) -> list[StreamEvent]:
         choice = index_of(output.get("index")) or 0
-        text = "".join(self._odd.text(output.get(name), name) for name in _TEXTS)
+        said = {name: text for name in _TEXTS if (text := self._odd.text(output.get(name), name))}
+        text = next(iter(said.values()), "")
+        for name in (it for it in said if said[it] != text):
+            self._odd.note(name)
         self._odd.members(output, _MEMBERS)
         events = self._blocks.run(choice, "text", text, raw, choice=choice)
-        for reason in filter(None, (word(output.get(name)) for name in _STOPS)):
-            self._stopped = True
+        if events:
+            self._stopped.discard(choice)
+        for reason in filter(None, (self._odd.name(output.get(name), name) for name in _STOPS)):
+            self._stopped.add(choice)
             events += self._blocks.close(choice, raw)
-            events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, choice, raw)))
+            events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, choice, raw)))
         return events
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from .events import BlockKind, BlockStart, BlockStop, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .events import BlockKind, BlockStart, BlockStop, Other, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import Pieces
 from .surrogates import SurrogateJoiner
 from .values import value_of
 
@@ -12,14 +13,22 @@ __all__ = ["Blocks"]
 
 
 class _Block:
-    __slots__ = ("joiner", "kind", "number", "pieces")
+    __slots__ = ("held", "joiner", "kind", "number", "pieces")
 
     def __init__(self, number: int, kind: BlockKind) -> None:
         self.number = number
         self.kind: BlockKind = kind
         self.joiner = SurrogateJoiner()
+        self.held: tuple[str, str] | None = None  # arguments, until it closes, and the message that they came in
         #: Of the text, where it is kept: that of a tool call is, for whether its arguments are whole.
-        self.pieces: list[str] | None = [] if kind == "tool" else None
+        self.pieces: Pieces | None = Pieces() if kind == "tool" else None
+
+    @property
+    def arguments(self) -> str:
+        """Those of a tool call that have come."""
+        if self.held is not None:
+            return self.held[0]
+        return "" if self.pieces is None else self.pieces.text
 
     def delta(self, text: str, raw: str, cursor: str | None) -> StreamEvent:
         if self.kind == "reasoning":
@@ -57,7 +66,7 @@ class Blocks:
         block = self._open.get(address)
         return None if block is None else block.kind
 
-    def texts(self, block: int) -> list[str] | None:
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a tool call's arguments are kept; the text of other blocks is not: see `template`."""
         call = self._by_number.get(block)
         return None if call is None else call.pieces
@@ -99,9 +108,24 @@ class Blocks:
         """More of an open block, an event of its kind; none yet where the text is but half a surrogate pair."""
         block = self._open[address]
         if block.pieces is not None:
-            block.pieces.append(text)
+            block.pieces.add(text)
         joined = block.joiner.feed(text)
+        if block.held is not None and text:
+            return self._instead(block, joined, raw, cursor)
         return [block.delta(joined, raw, cursor)] if joined else []
+
+    def _instead(self, block: _Block, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
+        """The first piece of a block that holds arguments: unless they are empty, they are told, and not given."""
+        assert block.held is not None
+        (arguments, start), block.held = block.held, None
+        told: list[StreamEvent] = [] if arguments == "{}" else [Other("input", start, cursor)]
+        return [*told, block.delta(text, raw, cursor)] if text else told
+
+    def hold(self, address: Hashable, arguments: str, raw: str) -> None:
+        """The arguments that an open call began with. They are given when it closes, unless pieces come, which say the
+        same or more."""
+        if arguments:
+            self._open[address].held = (arguments, raw)
 
     def run(
         self,
@@ -125,18 +149,23 @@ class Blocks:
 
     def close(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """Closes a block, which is whole; nothing where none is open."""
-        block = self._open.pop(address, None)
+        block = self._open.get(address)
         if block is None:
             return []
+        given: list[StreamEvent] = []
+        if block.held is not None:
+            (arguments, _), block.held = block.held, None
+            given = self.delta(address, arguments, raw, cursor)
+        del self._open[address]
         self._by_number.pop(block.number, None)
         rest = block.joiner.flush()
         last = [block.delta(rest, raw, cursor)] if rest else []
-        return [*last, BlockStop(block.number, raw, cursor)]
+        return [*given, *last, BlockStop(block.number, raw, cursor)]
 
     def break_off(self, address: Hashable, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """Closes a block that has not come to its own end: see `call_cut`."""
         block = self._open.get(address)
-        if block is not None and block.kind == "tool" and _is_cut("".join(block.pieces or ())):
+        if block is not None and block.kind == "tool" and _is_cut(block.arguments):
             self.call_cut = True
         return self.close(address, raw, cursor)
 

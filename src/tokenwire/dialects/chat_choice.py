@@ -1,14 +1,16 @@
 """One of the answers of a chat stream: its text, reasoning and refusal, its tool calls, its finish.
 
 In: the objects of `choices`. Out: stream events. What is said under several names counts once; a member that has no
-place among the events is told by an `Other` beside them.
+place among the events is told by an `Other` beside them. A whole message may come after its deltas, before them, in
+every chunk, or in their place: what it says more than was told is given, and what is told twice is given once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from .chat_said import Said
 from .chat_tools import ToolCalls
 from .events import (
     BlockKind,
@@ -22,21 +24,42 @@ from .events import (
     TextDelta,
     ToolCallDelta,
 )
+from .json_decoder import failed_without_words
+from .pieces import Pieces
 from .surrogates import SurrogateJoiner, whole
-from .values import items_of, json_text, object_of, text_of, unknown_members, word
+from .values import items_of, json_text, names_failure, object_of, text_of, unknown_members, word
+from .wholes import differs
 
-__all__ = ["Choice", "Members"]
+__all__ = ["BESIDE", "Choice", "Members"]
 
+#: In lower case, for some write them otherwise: OpenAI's, then those of Mistral, Together, DeepSeek, Z.AI, llama.cpp,
+#: and of gateways that hand on the words of Anthropic or Gemini. What names a failure needs no place here.
 _REASONS: dict[str, FinishReason] = {
     "stop": "stop",
-    "eos": "stop",
     "length": "length",
-    "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
     "content_filter": "content_filter",
-    "error": "error",
+    "eos": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "word": "stop",
+    "limit": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "refusal",
+    "cancelled": "cancelled",
+    "malformed_function_call": "error",
+    "unexpected_tool_call": "error",
 }
+
+#: What says that the server gave up, and the answer is cut, though it names no failure: DeepSeek's, and that of vLLM
+#: and SGLang, whose engine ends requests so when it stops, is paused or runs out of memory.
+_GIVEN_UP = ("insufficient_system_resource", "abort")
 
 #: Where servers put what a model thinks. Those with several say the same in each.
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
@@ -47,11 +70,14 @@ _DELTA = frozenset(
     | set(_REASONING)
 )
 
+#: Members of a delta that some servers put beside it, into the choice; `text` is what completions call it.
+BESIDE = frozenset({"text", "content", "refusal", "tool_calls", "function_call", "reasoning_details", *_REASONING})
+
 #: The same of a choice.
-_CHOICE = frozenset(
-    {"index", "delta", "message", "text", "finish_reason", "error"}
-    | {"native_finish_reason", "stop_reason", "matched_stop", "seed"}
-)
+_CHOICE = BESIDE | {
+    *("index", "delta", "message", "finish_reason", "error"),
+    *("native_finish_reason", "stop_reason", "matched_stop", "seed"),
+}
 
 #: What parts of text are called beside "text"; some have no name.
 _TEXT_PARTS = ("", "output_text", "input_text")
@@ -108,22 +134,32 @@ class Members:
             yield Other(whole(name), raw)
 
 
+class _Text(NamedTuple):
+    """A piece of text, reasoning or refusal."""
+
+    kind: BlockKind
+    text: str
+
+
 class Choice:
     """One of the answers: its open block of text, reasoning or refusal, and its tool calls.
+
+    :ivar failure: the error object of its end, where the reason to stop is all that tells of a failure; else empty.
 
     :param new_block: gives the number of the next block.
     """
 
     def __init__(self, number: int, new_block: Callable[[], int]) -> None:
         self.tools: ToolCalls = ToolCalls(number, new_block)
+        self.failure: dict[str, Any] = {}
         self._state: _State = "speaking"
         self._number = number
         self._new_block = new_block
         self._open: _Run | None = None
         self._members = Members()
         self._in_delta = Members()
+        self._said: dict[BlockKind, Said] = {}
         self._has_deltas = False
-        self._message: str | None = None  # the text of the whole message, where one came without any delta
 
     @property
     def finished(self) -> bool:
@@ -135,74 +171,110 @@ class Choice:
         """A tool call was begun whose arguments are not whole, and no reason to stop was given."""
         return self._state != "finished" and self.tools.cut
 
+    def texts(self, block: int) -> Pieces | None:
+        """Where the pieces of a block are kept."""
+        if self._open is not None and self._open.block == block:
+            return self._said[self._open.kind].pieces
+        return self.tools.texts(block)
+
     def receive(self, choice: dict[str, Any], raw: str) -> list[StreamEvent]:
-        events = list(self._said(choice, raw))
-        if self._state == "finished" and any(isinstance(event, _SAID) for event in events):
-            self._state = "speaking again"
+        delta = _object_or_text(choice.get("delta"))
+        events: list[StreamEvent] = []
+        if not BESIDE.isdisjoint(choice):
+            delta, names = _with_what_stands_beside(delta, choice)
+            events += [Other(name, raw) for name in names]
+        events += self._delta(delta, raw)
+        if any(isinstance(event, _SAID) for event in events):
+            self._has_deltas = True
+            if self._state == "finished":
+                self._state = "speaking again"
+        message = choice.get("message")
+        if message:
+            events += self._message(_object_or_text(message), delta, raw)
         if not choice.keys() <= _CHOICE:
             events += self._members.tell(choice, _CHOICE, raw, once=True)
         reason = choice.get("finish_reason")
         if reason:
-            events += self._finish(reason, raw)
+            events += self._finish(reason, word(choice.get("native_finish_reason")), raw)
         return events
 
     def close(self, raw: str) -> list[StreamEvent]:
         """Closes what is open, at the end of the stream."""
         return [*self._close_run(raw), *self.tools.close(raw)]
 
-    def _finish(self, reason: Any, raw: str) -> Iterator[StreamEvent]:
-        """The choice has stopped. Servers that say so too early go on; those that say so twice mean the first."""
-        if not isinstance(reason, str):
+    def _finish(self, reason: Any, native: str, raw: str) -> Iterator[StreamEvent]:
+        """The choice has stopped. Servers that say so too early go on; those that say so twice mean the first.
+
+        :param native: the word of the model's own provider, which a gateway has translated.
+        """
+        words = ""
+        if isinstance(reason, dict):  # SGLang's own
+            words, reason = word(reason.get("message")), reason.get("type")
+        if not isinstance(reason, str) or not reason:
             yield Other("finish_reason", raw)
             return
         first = self._state == "speaking"
         self._state = "finished"
         yield from self._close_run(raw)
         yield from self.tools.settle(raw)
+        failing = next((name for name in (reason, native) if names_failure(name) or name.lower() in _GIVEN_UP), "")
+        if failing:
+            self.failure = failed_without_words(whole(failing))
+            self.failure["message"] = words or self.failure["message"]
+        is_error = failing or "error" in (_reason(reason), _reason(native))
         if first:
-            yield Finish(_REASONS.get(reason, "other"), whole(reason), self._number, raw)
+            yield Finish("error" if is_error else _reason(reason), whole(reason), self._number, raw)
         else:
             yield Other("finish_reason", raw)
 
-    def _said(self, choice: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
-        """What the choice says, by its delta; by its message, where no delta ever came; by `text`, which is older."""
-        delta = _object_or_text(choice.get("delta"))
-        text = choice.get("text")
-        if text and not delta.get("content"):
-            delta = {**delta, "content": text}
-        elif text and text != delta.get("content"):
-            yield Other("text", raw)
-        events = list(self._delta(delta, raw))
-        yield from events
-        self._has_deltas = self._has_deltas or any(isinstance(event, _SAID) for event in events)
-        message = choice.get("message")
-        if message:
-            yield from self._whole(_object_or_text(message), message, raw)
-
-    def _whole(self, message: dict[str, Any], value: Any, raw: str) -> Iterator[StreamEvent]:
-        """A whole message. Beside deltas it repeats them; without them it is the answer."""
-        if self._has_deltas:
-            yield from self._members.tell({"message": value}, frozenset(), raw, once=True)
+    def _message(self, message: dict[str, Any], delta: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
+        """A whole message. What is new in it is told; without deltas it may also be a piece, and stand for one."""
+        if {**message, "role": None} == {**delta, "role": None}:
             return
-        text = text_of(message.get("content"))
-        if self._message is not None and text is not None:
-            if not text or self._message.startswith(text):
+        is_first = not self._said and not self.tools.some
+        texts: dict[BlockKind, str] = {}
+        for it in self._texts(message, raw):
+            if isinstance(it, Other):
+                yield it
+            elif is_first:
+                yield from self._tell_ahead(it.kind, it.text, raw)
+            else:
+                texts[it.kind] = texts.get(it.kind, "") + it.text
+        for kind, text in texts.items():
+            yield from self._whole(kind, text, raw)
+        calls = items_of(message.get("tool_calls"))
+        if message.get("function_call"):
+            calls = [*calls, {"index": 0, "function": message["function_call"]}]
+        yield from self.tools.receive_whole(calls, raw, by_deltas=self._has_deltas)
+        if not message.keys() <= _DELTA:
+            yield from self._in_delta.tell(message, _DELTA, raw)
+
+    def _whole(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
+        """All of the text of a kind, as a message says."""
+        said = self._said.setdefault(kind, Said())
+        rest = said.pieces.rest(text) if text else ""
+        if rest is None and not self._has_deltas:
+            rest = "" if said.pieces.begin_with(text) else text
+            if not rest:
                 yield Other("message", raw)
-                return
-            message = {**message, "content": text.removeprefix(self._message)}
-        self._message = text or self._message or ""
-        yield from self._delta(message, raw)
+        if rest is None:
+            said.pieces.replace(text)
+            yield differs(f"the whole {kind} of the message is not what its deltas said", raw)
+        elif rest:
+            yield from self._tell_ahead(kind, rest, raw)
+
+    def _tell_ahead(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
+        """Tells what a message says, which deltas may repeat."""
+        if text:
+            self._said.setdefault(kind, Said()).tell_ahead(text)
+            yield from self._tell(kind, text, raw)
 
     def _delta(self, delta: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
-        yield from self._reasoning(delta, raw)
-        content = delta.get("content")
-        if isinstance(content, str):
-            yield from self._run("text", content, raw)
-        elif content is not None:
-            yield from self._content(content, raw)
-        refusal = delta.get("refusal")
-        if refusal is not None:
-            yield from self._text("refusal", "refusal", refusal, raw)
+        for it in self._texts(delta, raw):
+            if isinstance(it, Other):
+                yield it
+            elif it.text:
+                yield from self._piece(it.kind, it.text, raw)
         calls = delta.get("tool_calls")
         for call in items_of(calls) if calls else ():
             yield from self.tools.receive(call, raw) if isinstance(call, dict) else [Other("tool_calls", raw)]
@@ -211,7 +283,35 @@ class Choice:
         if not delta.keys() <= _DELTA:
             yield from self._in_delta.tell(delta, _DELTA, raw)
 
-    def _reasoning(self, delta: dict[str, Any], raw: str) -> Iterator[StreamEvent]:
+    def _piece(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
+        """A piece of a text, which a whole message may have told before."""
+        said = self._said.get(kind)
+        if said is None:
+            said = self._said[kind] = Said()
+        if said.is_ahead:
+            self._has_deltas = True
+            new, is_other = said.receive(text)
+            if is_other:
+                yield differs(f"the deltas of the {kind} are not what the whole message said", raw)
+        else:
+            new = text
+        if new:
+            said.pieces.add(new)
+            yield from self._tell(kind, new, raw)
+
+    def _texts(self, delta: dict[str, Any], raw: str) -> Iterator[_Text | Other]:
+        """The text, the reasoning and the refusal of a delta or a message."""
+        yield from self._reasoning(delta, raw)
+        content = delta.get("content")
+        if isinstance(content, str):
+            yield _Text("text", content)
+        elif content is not None:
+            yield from self._content(content, raw)
+        refusal = delta.get("refusal")
+        if refusal is not None:
+            yield self._text("refusal", "refusal", refusal, raw)
+
+    def _reasoning(self, delta: dict[str, Any], raw: str) -> Iterator[_Text | Other]:
         """The first name under which there is some counts; a name that says something else is told."""
         said = ""
         for name in _REASONING:
@@ -220,60 +320,55 @@ class Choice:
                 if said:
                     yield Other(name, raw)
                 else:
-                    yield from self._text("reasoning", name, value, raw)
+                    yield self._text("reasoning", name, value, raw)
                     said = value
         details = delta.get("reasoning_details")
         if details:
             yield from self._details(items_of(details), said, raw)
 
-    def _details(self, details: list[Any], said: Any, raw: str) -> Iterator[StreamEvent]:
+    def _details(self, details: list[Any], said: Any, raw: str) -> Iterator[_Text | Other]:
         """OpenRouter and MiniMax: reasoning as a list of objects. Signatures and what is encrypted have no event."""
         objects = [detail for detail in details if isinstance(detail, dict)]
         texts = [text_of(detail.get(name)) for detail in objects for name in _DETAIL_TEXTS]
         text = "".join(it for it in texts if it)
         if not said:
-            yield from self._run("reasoning", text, raw)
+            yield _Text("reasoning", text)
         told = all(not _more_than_text(detail) for detail in details)
         if not told or (said and text not in ("", said)) or not text:
             yield Other("reasoning_details", raw)
 
-    def _text(self, kind: BlockKind, name: str, value: Any, raw: str) -> Iterator[StreamEvent]:
+    def _text(self, kind: BlockKind, name: str, value: Any, raw: str) -> _Text | Other:
         """A member that is text, or ought to be."""
         text = text_of(value)
-        if text is None:
-            yield Other(name, raw)
-        else:
-            yield from self._run(kind, text, raw)
+        return Other(name, raw) if text is None else _Text(kind, text)
 
-    def _content(self, content: Any, raw: str) -> Iterator[StreamEvent]:
+    def _content(self, content: Any, raw: str) -> Iterator[_Text | Other]:
         """Content that is no string: a list of parts, or a number."""
         if isinstance(content, list | dict):
             for part in items_of(content):
                 yield from self._part(part, raw)
         else:
-            yield from self._text("text", "content", content, raw)
+            yield self._text("text", "content", content, raw)
 
-    def _part(self, part: Any, raw: str) -> Iterator[StreamEvent]:
+    def _part(self, part: Any, raw: str) -> Iterator[_Text | Other]:
         """Mistral: typed parts, thinking being a list of its own."""
         part = {"type": "text", "text": part} if isinstance(part, str) else part
         kind = word(part.get("type")) if isinstance(part, dict) else ""
         if kind in _TEXT_PARTS and isinstance(part, dict) and part.get("text") is not None:
             kind = "text"
         if kind == "thinking":
-            yield from self._text("reasoning", kind, part.get("thinking"), raw)
+            yield self._text("reasoning", kind, part.get("thinking") or part.get("text"), raw)
         elif kind == "refusal":
-            yield from self._text("refusal", kind, part.get("refusal"), raw)
+            yield self._text("refusal", kind, part.get("refusal"), raw)
         elif kind == "text":
-            yield from self._text("text", kind, part.get("text"), raw)
+            yield self._text("text", kind, part.get("text"), raw)
         else:
             yield Other(kind or "part", raw)
             return
         if unknown_members(part, {"type", "index", "closed", "text", kind}):
             yield Other(kind, raw)
 
-    def _run(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
-        if not text:
-            return
+    def _tell(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
         if self._open is None or self._open.kind != kind:
             yield from self._close_run(raw)
             self._open = _Run(kind, self._new_block())
@@ -295,7 +390,7 @@ class _Run:
     """An open block of text, reasoning or refusal."""
 
     def __init__(self, kind: BlockKind, block: int) -> None:
-        self.kind = kind
+        self.kind: BlockKind = kind
         self.block = block
         self.joiner = SurrogateJoiner()
 
@@ -303,6 +398,23 @@ class _Run:
         if self.kind == "reasoning":
             return ReasoningDelta(self.block, text, raw)
         return TextDelta(self.block, text, raw)
+
+
+def _reason(name: str) -> FinishReason:
+    return "error" if names_failure(name) else _REASONS.get(name.lower(), "other")
+
+
+def _with_what_stands_beside(delta: dict[str, Any], choice: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The delta with those of its members that stand in the choice; and the names of those that say something else
+    there than in the delta."""
+    names: list[str] = []
+    for name in [name for name in choice if name in BESIDE and choice[name]]:
+        inside = "content" if name == "text" else name
+        if not delta.get(inside):
+            delta = {**delta, inside: choice[name]}
+        elif delta[inside] != choice[name]:
+            names.append(name)
+    return delta, names
 
 
 def _object_or_text(value: Any) -> dict[str, Any]:

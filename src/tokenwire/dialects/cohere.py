@@ -2,8 +2,9 @@
 
 Version 2 in: messages whose data is an object with a `type`, which is also the name of the event, from `message-start`
 to `message-end`, then `[DONE]`. Content and tool calls are in `delta.message`, one object at a time, addressed by
-`index`; the plan of the tools, which comes before them, is reasoning. A generation that failed ends with the reason
-`ERROR` and the words beside it. Version 1 in: objects with an `event_type`, from `stream-start` to `stream-end`.
+`index`; lists of several are read too. The plan of the tools, which comes before them, is reasoning. A generation that
+failed ends with the reason `ERROR` and the words beside it. Version 1 in: objects with an `event_type`, from
+`stream-start` to `stream-end`.
 Out: stream events. The formats are those of Cohere's API reference and of its SDK.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt, chat_body
 from .events import BlockKind, Error, Finish, FinishReason, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, index_of, items_of, mapping, object_of, word
+from .values import error_fields, index_of, items_of, mapping, name_of, word
 from .wholes import WholeBlocks
 
 __all__ = ["COHERE_V1", "COHERE_V2", "CohereDecoder", "CohereV1Decoder"]
@@ -34,6 +35,7 @@ _REASONS: dict[str, FinishReason] = {
 }
 
 _KINDS: dict[str, BlockKind] = {"text": "text", "thinking": "reasoning"}
+_KINDS_OF: dict[BlockKind | None, str] = {kind: name for name, kind in _KINDS.items()}
 
 #: Members that are read, or say nothing to a user: of a message of version 2, of what it says or ends with, of a call.
 _TOP = ("type", "index", "id", "delta")
@@ -51,8 +53,11 @@ _CALL_V1 = ("index", "name", "parameters")
 _RESPONSE = ("response_id", "generation_id", "text", "tool_calls", "finish_reason", "meta", "chat_history", "documents",
              "citations", "search_queries", "search_results", "is_search_required", "prompt")  # fmt: skip
 
-#: Where a block is: "content" or "tool", and its index.
-_Address = tuple[str, int | None]
+#: Where a block is: "content" or "tool", its index, and its place among several calls that come under one index.
+_Address = tuple[str, int | None, int]
+
+#: Where a call of version 1 is: its number.
+_CallAddress = tuple[str, int]
 
 #: What else a message of a type is read for. What it says beyond that is told by an `Other`, each time.
 _READ: dict[str, tuple[str, ...]] = {
@@ -86,10 +91,11 @@ class _CohereDecoder(JSONDecoder):
         """The message is complete, or failed."""
         self._stopped = True
         events = self._blocks.close_all(raw, cursor)
-        if isinstance(usage, dict):
-            events.append(Usage(usage, complete=True, raw=raw, cursor=cursor))
-        raw_reason = word(end.get("finish_reason"))
-        reason = _REASONS.get(raw_reason, "other")
+        counts = self._odd.object(usage, "usage")
+        if counts or usage == {}:
+            events.append(Usage(counts, complete=True, raw=raw, cursor=cursor))
+        raw_reason = self._odd.name(end.get("finish_reason"), "finish_reason")
+        reason = self._reason_of(raw_reason, _REASONS)
         if reason == "error" or end.get("error"):
             said = {"code": end.get("error_type"), "message": end.get("error") or raw_reason}
             events.append(self._error(said, raw, cursor))
@@ -111,15 +117,19 @@ class CohereDecoder(_CohereDecoder):
 
     done_ends = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._by_id: dict[str, _Address] = {}  # the calls, where they have ids
+
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
         if not value.get("type") and isinstance(value.get("message"), dict) and "finish_reason" in value:
             return self._whole_answer(value, message)
         self._odd.members(value, _TOP)
-        delta = self._odd.object(value.get("delta"), "delta")
-        said = self._odd.object(delta.get("message"), "message")
-        self._odd.members(delta, _DELTA)
         kind = word(value.get("type")) or message.event
+        delta = self._odd.object(value.get("delta"), "delta", "message" if kind in _READ else "")
+        said = self._odd.object(delta.get("message"), "message", _READ.get(kind, ("",))[0])
+        self._odd.members(delta, _DELTA)
         for name in (name for name in said if said[name] and name not in (*_SAID, *_READ.get(kind, ()))):
             self._odd.note(name)
         match kind:
@@ -128,18 +138,18 @@ class CohereDecoder(_CohereDecoder):
             case "content-start":
                 return self._content_start(_address("content", value), said.get("content"), raw, cursor)
             case "content-end":
-                return self._blocks.close(_address("content", value), raw, cursor) or None
+                return self._close("content", value, raw, cursor) or None
             case "tool-plan-delta" if said.get("tool_plan") is not None:
                 plan = self._odd.text(said["tool_plan"], "tool_plan")
                 return self._blocks.run(_PLAN, "reasoning", plan, raw, cursor)
             case "tool-call-start":
-                return self._tool_start(_address("tool", value), said.get("tool_calls"), raw, cursor)
+                return self._tool_starts(value, said.get("tool_calls"), raw, cursor)
             case "tool-call-delta" if _address("tool", value) in self._blocks:
-                return self._tool_delta(_address("tool", value), said.get("tool_calls"), raw, cursor)
+                return self._tool_deltas(value, said.get("tool_calls"), raw, cursor)
             case "tool-call-end":
-                return self._blocks.close(_address("tool", value), raw, cursor) or None
+                return self._close("tool", value, raw, cursor) or None
             case "message-start":
-                return [Start(word(value.get("id")), "", raw, cursor)]
+                return [Start(self._odd.name(value.get("id"), "id"), "", raw, cursor)]
             case "message-end" if not self._stopped:
                 return self._stop(delta, delta.get("usage"), raw, cursor)
             case _:
@@ -161,7 +171,8 @@ class CohereDecoder(_CohereDecoder):
         return [event for it in told for event in self._object(it, message) or ()]
 
     def _content_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        kind = _KINDS.get(word(mapping(object_of(value)).get("type")))
+        first = next(iter(self._odd.objects(value, "content", "text")), {})
+        kind = _KINDS.get(word(first.get("type") or next((name for name in _KINDS if name in first), "")))
         if kind is None:
             return None
         plan = self._blocks.close(_PLAN, raw, cursor)
@@ -170,31 +181,59 @@ class CohereDecoder(_CohereDecoder):
 
     def _content(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
         """Text or thinking, or both; None where neither is there."""
-        content = self._odd.object(value, "content")
-        self._odd.members(content, _CONTENT)
-        if content.get("thinking") is None and content.get("text") is None:
-            return None
-        thinking, text = (self._odd.text(content.get(name), name) for name in ("thinking", "text"))
-        events = self._blocks.run(address, "reasoning", thinking, raw, cursor)
-        return events + self._blocks.run(address, "text", text, raw, cursor)
+        events: list[StreamEvent] = []
+        contents = self._odd.objects(value, "content", _KINDS_OF.get(self._blocks.kind(address), "text"))
+        for content in contents:
+            self._odd.members(content, _CONTENT)
+            thinking, text = (self._odd.text(content.get(name), name) for name in ("thinking", "text"))
+            events += self._blocks.run(address, "reasoning", thinking, raw, cursor)
+            events += self._blocks.run(address, "text", text, raw, cursor)
+        said = any(content.get(name) is not None for content in contents for name in ("thinking", "text"))
+        return events if said else None
 
-    def _tool_start(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
-        call, function = self._call(value)
-        tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
-        arguments = self._odd.arguments(function.get("arguments"), "arguments")
-        events = self._blocks.close(_PLAN, raw, cursor)
-        events += self._blocks.open(address, "tool", raw, cursor, tool_id=tool_id, name=name)
-        return events + self._blocks.delta(address, arguments, raw, cursor)
+    def _tool_starts(self, value: dict[str, Any], calls: Any, raw: str, cursor: str | None) -> list[StreamEvent]:
+        events = self._blocks.close(_PLAN, raw, cursor) + self._close("tool", value, raw, cursor)
+        for place, each in enumerate(self._odd.objects(calls, "tool_calls") or [{}]):
+            call, function = self._call(each)
+            tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
+            arguments = self._odd.arguments(function.get("arguments"), "arguments")
+            address = _address("tool", value, place)
+            if tool_id:
+                self._by_id[tool_id] = address
+            events += self._blocks.open(address, "tool", raw, cursor, tool_id=tool_id, name=name)
+            events += self._blocks.delta(address, arguments, raw, cursor)
+        return events
 
-    def _tool_delta(self, address: _Address, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        _, function = self._call(value)
-        if function.get("arguments") is None:
-            return None
-        return self._blocks.delta(address, self._odd.arguments(function["arguments"], "arguments"), raw, cursor)
+    def _tool_deltas(
+        self, value: dict[str, Any], pieces: Any, raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        """More of the call at an index; of several there, by their ids, or else in their order."""
+        events: list[StreamEvent] | None = None
+        for place, each in enumerate(self._odd.objects(pieces, "tool_calls")):
+            call, function = self._call(each)
+            if function.get("arguments") is None:
+                continue
+            address = _address("tool", value, place)
+            known = self._by_id.get(name_of(call.get("id")) or "", address)
+            address = known if known[1] == address[1] and known in self._blocks else address
+            arguments = self._odd.arguments(function["arguments"], "arguments")
+            if address not in self._blocks:
+                self._odd.note("tool_calls")
+                continue
+            events = (events or []) + self._blocks.delta(address, arguments, raw, cursor)
+        return events
 
-    def _call(self, value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _close(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """Closes what is open at an index."""
+        events: list[StreamEvent] = []
+        place = 0
+        while (address := _address(kind, value, place)) in self._blocks:
+            events += self._blocks.close(address, raw, cursor)
+            place += 1
+        return events
+
+    def _call(self, call: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """A tool call, or a piece of one, and its function."""
-        call = self._odd.object(value, "tool_calls")
         function = self._odd.object(call.get("function"), "function")
         self._odd.members(call, _CALL)
         self._odd.members(function, _FUNCTION)
@@ -207,10 +246,9 @@ class CohereV1Decoder(_CohereDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._blocks: WholeBlocks = WholeBlocks()
-        self._said: list[str] = []
         self._opened = 0  # calls, which counts their addresses
-        self._calls: list[_Address] = []  # of the latest step
-        self._by_index: dict[int | None, _Address] = {}  # those that are told in pieces
+        self._calls: list[_CallAddress] = []  # of the latest step
+        self._by_index: dict[int | None, _CallAddress] = {}  # those that are told in pieces
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
@@ -220,7 +258,7 @@ class CohereV1Decoder(_CohereDecoder):
         self._odd.members(value, _TOP_V1)
         match value.get("event_type"):
             case "text-generation" if value.get("text") is not None:
-                return self._text(self._odd.text(value["text"], "text"), raw, cursor)
+                return self._blocks.run(_TEXT, "text", self._odd.text(value["text"], "text"), raw, cursor)
             case "tool-calls-chunk":
                 plan = self._plan(value, raw, cursor)
                 call = self._odd.object(value.get("tool_call_delta"), "tool_call_delta")
@@ -228,15 +266,11 @@ class CohereV1Decoder(_CohereDecoder):
             case "tool-calls-generation":
                 return self._generation(value, raw, cursor) or None
             case "stream-start":
-                return [Start(word(value.get("generation_id")), "", raw, cursor)]
+                return [Start(self._odd.name(value.get("generation_id"), "generation_id"), "", raw, cursor)]
             case "stream-end":
                 return self._stream_end(value, raw, cursor)
             case _:
                 return self._failure(value, message)
-
-    def _text(self, text: str, raw: str, cursor: str | None) -> list[StreamEvent]:
-        self._said.append(text)
-        return self._blocks.run(_TEXT, "text", text, raw, cursor)
 
     def _plan(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         return self._blocks.run(_PLAN, "reasoning", self._odd.text(value.get("text"), "text"), raw, cursor)
@@ -281,7 +315,9 @@ class CohereV1Decoder(_CohereDecoder):
             events += self._whole(told[number] if number < len(told) else None, call, raw, cursor)
         return events
 
-    def _whole(self, address: _Address | None, call: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+    def _whole(
+        self, address: _CallAddress | None, call: dict[str, Any], raw: str, cursor: str | None
+    ) -> list[StreamEvent]:
         name, parameters = self._call(call)
         if address is None:
             events = self._open_call(name, raw, cursor)
@@ -291,7 +327,7 @@ class CohereV1Decoder(_CohereDecoder):
         if told is not None and name not in ("", told.start.name):
             return self._blocks.call_anew(address, "", name, parameters, raw, cursor)
         value = call.get("parameters")
-        if not value and told is not None and not told.text:
+        if not value and told is not None and not told.pieces.some:
             return []  # no parameters, which pieces say by saying nothing
         if isinstance(value, str) or value is None:
             return self._blocks.whole(address, parameters, raw, cursor)
@@ -308,9 +344,10 @@ class CohereV1Decoder(_CohereDecoder):
 
     def _rest(self, whole: str, raw: str, cursor: str | None) -> list[StreamEvent]:
         """What of the whole text no message has told. Where there were tool calls, the text may be their plan."""
-        said = "".join(self._said)
-        if whole.startswith(said):
-            return self._blocks.run(_TEXT, "text", whole.removeprefix(said), raw, cursor)
+        told = self._blocks.told(_TEXT)
+        rest = whole if told is None else told.pieces.rest(whole)
+        if rest is not None:
+            return self._blocks.run(_TEXT, "text", rest, raw, cursor)
         if not whole or self._opened:
             return []
         return [Error("text_differs", "the whole text is not that of the deltas", False, raw, cursor)]
@@ -321,8 +358,8 @@ def _telling(kind: str, index: int, **said: Any) -> dict[str, Any]:
     return {"type": kind, "index": index, "delta": {"message": said}}
 
 
-def _address(kind: str, value: dict[str, Any]) -> _Address:
-    return kind, index_of(value.get("index"))
+def _address(kind: str, value: dict[str, Any], place: int = 0) -> _Address:
+    return kind, index_of(value.get("index")), place
 
 
 def _error_fields(body: Any) -> dict[str, Any]:

@@ -11,21 +11,26 @@ With the dialect "auto" the first bytes are held back until they tell which one 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..checking import must_be, must_be_number
 from ..errors import RemoteProtocolError
 from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
+from ..lazily import Lazily
 from . import dialect_named
 from .dialect import Dialect
 from .events import BlockStart, End, Error, Finish, StreamEvent
 from .frames import frames_for
-from .guess import MAX_HELD, Guess, Guesser
 from .names import DialectName
-from .overlap import Overlap
 from .refusals import refusal_in
 from .template import Shortcut
 from .values import error_code, mapping, value_of, word
+
+if TYPE_CHECKING:  # few streams are guessed, or resumed
+    from . import guess as guessing
+    from . import overlap as overlapping
+else:
+    guessing, overlapping = Lazily("tokenwire.dialects.guess"), Lazily("tokenwire.dialects.overlap")
 
 __all__ = ["Decoder", "Outcome"]
 
@@ -52,28 +57,30 @@ class Decoder:
         *,
         last_event_id: str = "",
         max_event_size: int = MAX_EVENT_SIZE,
-        hint: Guess | None = None,
+        hint: guessing.Guess | None = None,
     ) -> None:
         must_be_number(max_event_size, "max_event_size", whole=True)
         must_be(last_event_id, str, "last_event_id", "text, empty for none")
         #: How the stream ended; None while it has not.
         self.outcome: Outcome | None = None
         #: With "auto": the dialect that the stream was taken for, and why, once that is clear.
-        self.guess: Guess | None = None
+        self.guess: guessing.Guess | None = None
         #: At the end: the body was no stream, and a fatal `Error` stands in its place.
         self.no_stream: bool = False
+        #: What terminated the framing, and what the next call raises; None once the stream has ended.
+        self.error: RemoteProtocolError | None = None
         self._failure: Error | None = None
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
-        self._guesser: Guesser | None = None
+        self._guesser: guessing.Guesser | None = None
         if dialect == "auto":
-            self._guesser = Guesser(hint, min(MAX_HELD, max_event_size))
+            self._guesser = guessing.Guesser(hint, min(guessing.MAX_HELD, max_event_size))
             dialect = hint.dialect if hint else "raw"
         self._waiting = b""  # the beginning of a message, of which the framing knows nothing yet
         self._aligned = False  # the framing is between two messages
         self._passed_over = 0  # bytes that went the short way since the framing was last told
-        self._overlap: Overlap | None = None
+        self._overlap: overlapping.Overlap | None = None
         self._resumed_after = ""  # the last event ID before that, to which what comes twice has not come
         self._read_as(dialect_named(dialect))
 
@@ -92,11 +99,6 @@ class Decoder:
     def failure(self) -> Error | None:
         """The fatal error that the server said, once the stream has ended with it."""
         return self._failure if self.outcome == "error" else None
-
-    @property
-    def error(self) -> RemoteProtocolError | None:
-        """What terminated the framing, and what the next call raises; None once the stream has ended."""
-        return None if self.ended else self._frames.error
 
     @property
     def may_end(self) -> bool:
@@ -129,13 +131,13 @@ class Decoder:
             self._guesser.receive_data(data)
             data = self._take_guess(self._guesser)
         shortcut = self._shortcut
-        if shortcut is None or (shortcut.given_up and not self._waiting) or self._overlap is not None:
-            return self._decode(self._frames.receive_data(data))
-        if shortcut.ready and self._aligned and not self._waiting and len(data) <= MAX_WAITING:
+        if self._aligned and shortcut is not None and shortcut.ready and not self._waiting and len(data) <= MAX_WAITING:
             events = shortcut.read_block(data)
             if events is not None:
                 self._passed_over += len(data)
                 return events
+        if shortcut is None or (shortcut.given_up and not self._waiting) or self._overlap is not None:
+            return self._read(data)
         return self._receive(shortcut, data)
 
     def receive_message(self, data: str | bytes | bytearray | memoryview) -> list[StreamEvent]:
@@ -144,7 +146,7 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_message(text)
             self._take_guess(self._guesser)
-        if self.ended:
+        if self.outcome is not None:
             return []
         shortcut = self._shortcut
         if shortcut is not None and shortcut.ready and (events := shortcut.read_message(text)) is not None:
@@ -153,14 +155,18 @@ class Decoder:
 
     def receive_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent]:
         """Takes the messages that came in one read of a WebSocket: those that are alike go the short way together."""
+        if len(messages) == 1:
+            return self.receive_message(messages[0])
         shortcut = self._shortcut
-        if shortcut is None or len(messages) == 1:
+        if shortcut is None:
             return [event for message in messages for event in self.receive_message(message)]
+        if shortcut.ready and not self.ended and (deltas := shortcut.read_messages(messages)) is not None:
+            return deltas
         events: list[StreamEvent] = []
         at = 0
         while at < len(messages) and not self.ended:
             end = shortcut.alike(messages, at) if shortcut.ready else at
-            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None  # type: ignore[arg-type]
+            deltas = shortcut.read_messages(messages[at:end]) if end > at + 1 else None
             if deltas is not None:
                 events += deltas
             else:
@@ -169,7 +175,7 @@ class Decoder:
             at = end
         return events
 
-    def resume(self, overlap: Overlap | None = None) -> None:
+    def resume(self, overlap: overlapping.Overlap | None = None) -> None:
         """The next bytes are those of another connection, which goes on where the last one broke.
 
         What was unfinished there is dropped, for it comes again.
@@ -177,6 +183,7 @@ class Decoder:
         :param overlap: knows what of it had arrived; that is told, and not decoded again.
         """
         self._resumed_after = self.last_event_id
+        self.error = None
         self._frames = frames_for(self.dialect, self._resumed_after, self._max_event_size)
         self._waiting = b""
         self._aligned = False
@@ -195,12 +202,12 @@ class Decoder:
         if self._guesser is not None:
             self._guesser.receive_eof()
             held = self._take_guess(self._guesser)
-            events = self._decode(self._frames.receive_data(held))
+            events = self._read(held)
         if self._shortcut is not None and self._waiting:
             self._through_framing(self._shortcut, self._waiting, events)
             self._waiting = b""
         self._catch_up()
-        events += self._decode(self._frames.receive_eof())
+        events += self._read(None)
         if self.ended:
             return events
         words = self._frames.words
@@ -230,7 +237,7 @@ class Decoder:
         code, message = error_code(fields, "code", "type", "status_code"), word(fields.get("message"))
         return Error(code, message or words, fatal=True, raw=words)
 
-    def _take_guess(self, guesser: Guesser) -> bytes:
+    def _take_guess(self, guesser: guessing.Guesser) -> bytes:
         """What has been held back, once it is clear what it is; nothing before."""
         if guesser.guess is not None:
             self.guess = guesser.guess
@@ -269,8 +276,10 @@ class Decoder:
             return
         at = 0
         while at < len(data) and not self.ended:
-            end = shortcut.run_end(data, at) if shortcut.ready else at
-            if end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
+            end = shortcut.run_end(data, at) if shortcut.ready else shortcut.first_end(data, at)
+            if not shortcut.ready:
+                self._through_framing(shortcut, data[at:end], events)
+            elif end == at or not self._go_short(shortcut, shortcut.read_body, data[at:end], events):
                 end = max(end, shortcut.first_end(data, at))
                 self._receive_singly(shortcut, data[at:end], events)
             at = end
@@ -305,7 +314,7 @@ class Decoder:
             return
         self._catch_up()
         self._aligned = False
-        events += self._decode(self._frames.receive_data(data))
+        events += self._read(data)
         self._aligned = self._frames.between_messages
         shortcut.ready = shortcut.ready and shortcut.last_event_id == self._frames.last_event_id
 
@@ -314,6 +323,15 @@ class Decoder:
         if self._passed_over:
             self._frames.pass_over(self._passed_over)
             self._passed_over = 0
+
+    def _read(self, data: bytes | None) -> list[StreamEvent]:
+        """What the framing finds in the bytes, or at the end (None), and the dialect in that."""
+        frames = self._frames
+        try:
+            messages = frames.receive_eof() if data is None else frames.receive_data(data)
+        finally:
+            self.error = frames.error
+        return self._decode(messages)
 
     def _decode(self, messages: list[ServerSentEvent]) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -332,7 +350,7 @@ class Decoder:
                 break
         return events
 
-    def _look(self, overlap: Overlap, message: ServerSentEvent) -> tuple[bool, list[StreamEvent]]:
+    def _look(self, overlap: overlapping.Overlap, message: ServerSentEvent) -> tuple[bool, list[StreamEvent]]:
         new, told = overlap.look(message)
         if overlap.over:
             self._overlap = None
@@ -344,4 +362,5 @@ class Decoder:
                 self._failure = self._failure or (event if event.fatal else None)
             elif isinstance(event, End):
                 self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
+                self.error = None
         return events

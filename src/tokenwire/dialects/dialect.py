@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ..records import record
 from .events import StreamEvent
+from .pieces import Pieces
 
 __all__ = [
     "Again",
@@ -65,15 +67,15 @@ class DialectDecoder(Protocol):
 class KeepsTexts(Protocol):
     """A decoder that remembers the text of its blocks, because its server may repeat it whole."""
 
-    def texts(self, block: int) -> list[str] | None:
-        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to the list.
+    def texts(self, block: int) -> Pieces | None:
+        """The pieces of the text of a block. Whoever reads deltas in the decoder's place adds theirs to them.
 
         :returns: None for a block whose text is not kept.
         """
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Tool:
     """A tool that the model may call. `parameters`: a JSON schema."""
 
@@ -82,7 +84,7 @@ class Tool:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Prompt:
     """What is asked, in words that no dialect owns; each puts it into its own.
 
@@ -135,7 +137,7 @@ def prefilled(json: Mapping[str, Any], text: str, **more: Any) -> dict[str, Any]
     return {**json, "messages": [*json.get("messages", ()), {"role": "assistant", "content": text, **more}]}
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Holes:
     """Which members of a message with one delta change from message to message: see `template`.
 
@@ -152,7 +154,7 @@ class Holes:
     barred: Sequence[Path] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Broken:
     """A stream that broke, as far as it is known.
 
@@ -174,7 +176,7 @@ class Broken:
     last_event_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Again:
     """The request that goes on with a stream that broke. It starts no generation, and may be sent more than once.
 
@@ -198,7 +200,7 @@ def after_last_event_id(broken: Broken) -> Again | None:
     return Again(broken.path, fields={"last-event-id": broken.last_event_id})
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Dialect:
     """One wire format of AI token streams.
 

@@ -11,8 +11,10 @@ The classes are slotted and not frozen: a frozen one costs four times as much to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from ..records import record
 
 __all__ = [
     "BlockKind",
@@ -37,7 +39,7 @@ FinishReason = Literal[
 ]
 
 
-@dataclass(slots=True)
+@record
 class Start:
     """The generation began. Empty strings where the dialect does not say."""
 
@@ -47,7 +49,7 @@ class Start:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class BlockStart:
     """A block opened. `tool_id` and `name` are set for tools; `choice` where several answers were asked for.
 
@@ -69,7 +71,7 @@ class BlockStart:
     replaces: int | None = None
 
 
-@dataclass(slots=True)
+@record
 class TextDelta:
     """More of the answer's text (in a block of kind "refusal": of the refusal)."""
 
@@ -79,7 +81,7 @@ class TextDelta:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class ReasoningDelta:
     """More of the reasoning, where the model shows it."""
 
@@ -89,7 +91,7 @@ class ReasoningDelta:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class ToolCallDelta:
     """A piece of the JSON text of a tool call's arguments; joined, the pieces of a block are the arguments."""
 
@@ -99,7 +101,7 @@ class ToolCallDelta:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class BlockStop:
     """The block closed."""
 
@@ -108,7 +110,7 @@ class BlockStop:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class Usage:
     """What was counted, in the provider's own names. Cumulative: the last one wins. `complete` when it is final."""
 
@@ -118,9 +120,13 @@ class Usage:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class Finish:
-    """The model stopped, and why: in tokenwire's closed set, and in the provider's own word."""
+    """The model stopped, and why: in tokenwire's closed set, and in the provider's own word.
+
+    "error" where the server failed, which a fatal `Error` tells as well; and where the model wrote what is of no use,
+    such as a function call that cannot be read: then the stream is complete, and no `Error` comes.
+    """
 
     reason: FinishReason
     raw_reason: str
@@ -129,7 +135,7 @@ class Finish:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class Error:
     """The server said that something went wrong. A fatal one makes the `End` unclean."""
 
@@ -140,7 +146,7 @@ class Error:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class Other:
     """Everything that has no place in the set; never dropped. `type` is the dialect's name for it."""
 
@@ -149,7 +155,7 @@ class Other:
     cursor: str | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(slots=True)
+@record
 class End:
     """The stream is over: exactly once, always last. `clean` when the dialect's terminator was seen, and no error."""
 

@@ -9,36 +9,41 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import RemoteProtocolError
-from ..framing.jsonlines import JSONArrayParser, JSONLinesParser
 from ..framing.sse import Note, ServerSentEvent, SSEParser
+from ..lazily import Lazily
 from .dialect import Dialect, Framing
+from .json_decoder import is_torn
 from .refusals import refusal_in
 from .surrogates import whole
 from .values import json_text, value_of
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # most dialects have server-sent events
+    from ..framing import jsonlines
     from ..framing.eventstream import EventStreamMessage
+else:
+    jsonlines = Lazily("tokenwire.framing.jsonlines")
 
 __all__ = ["Frames", "frames_for"]
 
-#: Characters of lines outside any field that are kept to find an error object in them: error texts that servers
-#: write into a stream are a few kilobytes at most.
+#: Characters of lines outside any field that are kept: errors that servers write into a stream are a few kilobytes.
 MAX_STRAY_TEXT = 64 * 1024
 
-#: Bytes at the beginning of a body that are kept while no message has come: words, or an HTML page. A JSON value, which
-#: may be a whole answer, is kept up to the limit of a message.
+#: Such lines before the first event that are kept until it comes. A frame that was cut leaves one or two.
+MAX_EARLY = 16
+
+#: Bytes at the beginning of a body that are kept while no message has come; of a JSON value, the limit of a message.
 MAX_UNREAD = 64 * 1024
 
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
-_FIELD = re.compile(r"\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)", re.MULTILINE)
+_FIELD = r"(?m)\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)"
 
 #: As much of `[DONE]` as no other message begins with.
-_BEGUN_DONE = re.compile(r"\[D(O(N(E\]?)?)?)?")
+_BEGUN_DONE = r"\[D(O(N(E\]?)?)?)?"
 
 #: Bytes of the prelude of an event stream. Text has no control character among its first ones; a prelude has, for no
 #: message is as large as four letters say.
 _PRELUDE_SIZE = 12
-_CONTROL = re.compile(rb"[^\t\r\n\x20-\xff]")
+_CONTROL = rb"[^\t\r\n\x20-\xff]"
 
 #: Bytes before the first that tells JSON from server-sent events. What servers send there is nothing, or a line end.
 MAX_BLANK = 1024
@@ -46,7 +51,7 @@ MAX_BLANK = 1024
 _BOM = b"\xef\xbb\xbf"
 
 #: A JSON string, which ends on the line where it began; braces in it do not count.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 class Frames(Protocol):
@@ -135,6 +140,7 @@ class _SSEFrames:
         self._notes: list[Note] = []
         self._plain = dialect.plain
         self._strays = _Strays()
+        self._speaking = False  # an event has come: what stands outside of events is no page in place of a stream
         self._unread = _Unread(max_event_size)
         self._parser = SSEParser(
             last_event_id=last_event_id,
@@ -152,7 +158,7 @@ class _SSEFrames:
         follows. In the others it is a loss; many servers send no blank line after `[DONE]`."""
         if self._plain:
             return False
-        begun = self._parser.unfinished and not _BEGUN_DONE.fullmatch(self._parser.unfinished_data.strip())
+        begun = self._parser.unfinished and not re.fullmatch(_BEGUN_DONE, self._parser.unfinished_data.strip())
         return begun or self._strays.unfinished
 
     @property
@@ -166,13 +172,14 @@ class _SSEFrames:
     @property
     def words(self) -> str:
         text = self._unread.text
-        return "" if _FIELD.match(text) else text
+        return "" if re.match(_FIELD, text) else text
 
     @property
     def between_messages(self) -> bool:
         return self._parser.between_events
 
     def pass_over(self, size: int) -> None:
+        self._speaking = True
         self._unread.read((size,))
         self._parser.pass_over(size)
 
@@ -186,19 +193,21 @@ class _SSEFrames:
             if not events:
                 raise
             return events  # the error takes effect after what came before it
-        if self._notes:
-            events = self._with_strays(events, last_event_id)
+        told = events
+        if self._notes or (events and self._strays.pending):
+            told = self._with_strays(events, last_event_id)
         if self._unread.pending and self._unread.is_page and not self._plain:
             return []
-        self._unread.read(events)
-        return events
+        self._speaking = self._speaking or bool(events)
+        self._unread.read(told)
+        return told
 
     def receive_eof(self) -> list[ServerSentEvent]:
         """An error that ends with the stream ends there too, without a line end."""
         events = self._parser.receive_eof()
-        error = None if self._plain else self._strays.receive_line(self._parser.unfinished_line)
-        if error is not None:
-            events = [*events, ServerSentEvent("error", error, self.last_event_id)]
+        if not self._plain:
+            strays = self._strays.receive_line(self._parser.unfinished_line, speaking=False)
+            events = [*events, *_messages(strays, self.last_event_id)]
         self._unread.read(events)
         return events
 
@@ -209,27 +218,42 @@ class _SSEFrames:
         """
         merged: list[ServerSentEvent] = []
         taken = 0
+        speaking = self._speaking
         for note in self._notes:
             between = events[taken : note.position]
             taken = note.position
-            merged += between
+            if between:
+                merged += _messages(self._strays.before_event(), last_event_id) + between
+                speaking = True
             if note.kind == "id":
                 last_event_id = note.text
             elif between:
                 last_event_id = between[-1].id
-            error = self._strays.receive_line(note.text) if note.kind == "ignored" else None
-            if error is not None:
-                merged.append(ServerSentEvent("error", error, last_event_id))
+            if note.kind == "ignored":
+                merged += _messages(self._strays.receive_line(note.text, speaking), last_event_id)
         self._notes.clear()
-        return merged + events[taken:]
+        rest = events[taken:]
+        if rest:
+            merged += _messages(self._strays.before_event(), last_event_id)
+        return merged + rest
+
+
+def _messages(strays: list[tuple[str, str]], last_event_id: str) -> list[ServerSentEvent]:
+    return [ServerSentEvent(name, text, last_event_id) for name, text in strays]
 
 
 class _Strays:
-    """Lines outside any field, and the errors in them: Gemini and several gateways send bare JSON, on one line or
-    many, llama.cpp sent a field named `error`."""
+    """Lines outside any field, and the messages in them, each with its name: "error" for an error, which Gemini and
+    several gateways send as bare JSON, on one line or many, and llama.cpp as a field named `error`; no name for what is
+    another message without its field, or what is left of one that was cut."""
 
     def __init__(self) -> None:
+        self._early: list[str] = []  # what came before the first event, and may be a page in place of a stream
         self._reset()
+
+    @property
+    def pending(self) -> bool:
+        return bool(self._lines or self._early)
 
     def _reset(self) -> None:
         self._lines: list[str] = []
@@ -241,21 +265,38 @@ class _Strays:
         """An object was begun and not closed, which may have been an error."""
         return bool(self._lines)
 
-    def receive_line(self, line: str) -> str | None:
-        """Takes the next line, returns the text of the error that it completes."""
+    def receive_line(self, line: str, speaking: bool) -> list[tuple[str, str]]:
+        """Takes the next line, returns the message that it completes.
+
+        :param speaking: an event has come, so that this is a stream.
+        """
         if line.startswith("error:"):
-            return line.removeprefix("error:").strip()
+            return [("error", line.removeprefix("error:").strip())]
         if not self._lines and not line.startswith("{"):
-            return None
+            return self._told(line, speaking) if is_torn(line) else []
         self._lines.append(line)
         self._size += len(line)
-        outside = _STRING.sub("", line)
+        outside = re.sub(_STRING, "", line)
         self._depth += outside.count("{") - outside.count("}")
         if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
-            return None
+            return []
         text = "\n".join(self._lines)
         self._reset()
-        return text if refusal_in(value_of(text)) else None
+        return [("error", text)] if refusal_in(value_of(text)) else self._told(text, speaking)
+
+    def before_event(self) -> list[tuple[str, str]]:
+        """An event comes: what was held back is of its stream, and the rest of what is unfinished does not come."""
+        texts = [*self._early, "\n".join(self._lines)]
+        self._early = []
+        self._reset()
+        return [("", text) for text in texts if text]
+
+    def _told(self, text: str, speaking: bool) -> list[tuple[str, str]]:
+        if speaking:
+            return [("", text)]
+        if len(self._early) < MAX_EARLY:
+            self._early.append(text[: MAX_STRAY_TEXT // MAX_EARLY])
+        return []
 
 
 class _JSONFrames:
@@ -264,7 +305,7 @@ class _JSONFrames:
     last_event_id = ""
     retry: int | None = None
 
-    def __init__(self, parser: JSONLinesParser | JSONArrayParser, max_value_size: int) -> None:
+    def __init__(self, parser: jsonlines.JSONLinesParser | jsonlines.JSONArrayParser, max_value_size: int) -> None:
         self._parser = parser
         self._unread = _Unread(max_value_size)
 
@@ -281,14 +322,14 @@ class _JSONFrames:
         """Lines of which none is a JSON value, though all together may be one: an error that was made pretty."""
         text = self._unread.text
         lost = text.startswith(("{", "[")) and value_of(text) is None
-        return "" if lost or not isinstance(self._parser, JSONLinesParser) else text
+        return "" if lost or not isinstance(self._parser, jsonlines.JSONLinesParser) else text
 
     @property
     def between_messages(self) -> bool:
-        return isinstance(self._parser, JSONLinesParser) and self._parser.between_values
+        return isinstance(self._parser, jsonlines.JSONLinesParser) and self._parser.between_values
 
     def pass_over(self, size: int) -> None:
-        assert isinstance(self._parser, JSONLinesParser)
+        assert isinstance(self._parser, jsonlines.JSONLinesParser)
         self._unread.read((size,))
         self._parser.pass_over(size)
 
@@ -351,7 +392,8 @@ class _EitherFrames:
                 return []
             self._head = None
             if near and text.startswith((b"[", b"{")):
-                self._frames = _JSONFrames(JSONArrayParser(max_value_size=self._max_event_size), self._max_event_size)
+                parser = jsonlines.JSONArrayParser(max_value_size=self._max_event_size)
+                self._frames = _JSONFrames(parser, self._max_event_size)
         return self._frames.receive_data(data)
 
     def receive_eof(self) -> list[ServerSentEvent]:
@@ -398,7 +440,7 @@ class _EventStreamFrames(_Opaque):
             return []
         if self._head is not None:
             data = bytes(self._head) + data
-            is_text = not _CONTROL.search(data, 0, _PRELUDE_SIZE)
+            is_text = not re.search(_CONTROL, data[:_PRELUDE_SIZE])
             self._head = bytearray(data[:MAX_UNREAD]) if is_text else None
             if is_text:
                 return []
@@ -450,7 +492,7 @@ def _json_object(text: str) -> dict[str, object]:
 
 
 def _json_lines(dialect: Dialect, last_event_id: str, max_event_size: int) -> Frames:
-    return _JSONFrames(JSONLinesParser(max_value_size=max_event_size), max_event_size)
+    return _JSONFrames(jsonlines.JSONLinesParser(max_value_size=max_event_size), max_event_size)
 
 
 _FRAMES: dict[Framing, Callable[[Dialect, str, int], Frames]] = {

@@ -18,7 +18,7 @@ from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
 from .odd import Odd
-from .values import error_fields, index_of, word
+from .values import error_fields, index_of, names_failure, word
 
 __all__ = ["GEMINI", "GeminiDecoder"]
 
@@ -71,7 +71,7 @@ class GeminiDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, value = message.data, _unwrapped(value)
-        candidates = self._odd.objects(value.get("candidates"), "candidates")
+        candidates = self._odd.objects(value.get("candidates"), "candidates", "content")
         feedback = self._odd.object(value.get("promptFeedback"), "promptFeedback")
         events = self._start(value, raw)
         for position, candidate in enumerate(candidates):
@@ -115,7 +115,9 @@ class GeminiDecoder(JSONDecoder):
         """How the candidates finished; once, for after an error it would be said again."""
         if self._failed:
             return []
-        return [self._noted(candidate.finish) for candidate in self._candidates.values() if candidate.finish]
+        finishes = [self._noted(candidate.finish) for candidate in self._candidates.values() if candidate.finish]
+        self._failed_with = next((it.raw_reason for it in finishes if names_failure(it.raw_reason)), "")
+        return [*finishes]
 
 
 class _Candidate:
@@ -134,7 +136,7 @@ class _Candidate:
         word_for_it = _enum(candidate.get("finishReason"))
         if word_for_it:
             events += self._content.settle(raw)
-            reason = _REASONS.get(word_for_it, "other")
+            reason = "error" if names_failure(word_for_it) else _REASONS.get(word_for_it, "other")
             reason = "tool_calls" if reason == "stop" and self._content.called else reason
             self.finish = Finish(reason, word_for_it, self._number, raw)
             if reason == "error" and candidate.get("finishMessage"):

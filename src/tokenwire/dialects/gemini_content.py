@@ -16,7 +16,7 @@ from .blocks import Blocks
 from .dialect import Prompt
 from .events import BlockKind, Error, Other, StreamEvent
 from .odd import Odd
-from .values import arguments_of, listed, name_of, object_of, piece, word
+from .values import arguments_of, is_true, items_of, name_of, object_of, text_of, word
 
 __all__ = ["Content", "goog_key", "others", "setting", "user_turn"]
 
@@ -43,65 +43,86 @@ class Content:
         self._blocks = blocks
         self._odd = odd
         self._choice = choice
-        self._call: _Call | None = None  # one whose arguments are still coming
+        self._coming: list[_Call] = []  # those whose arguments are still coming
+        self._known: dict[str, _Call] = {}  # those that are whole, by their ids
 
     def receive(self, content: Any, raw: str) -> list[StreamEvent]:
-        """Takes a content; what is none is odd."""
-        read = self._odd.object(content, "content")
-        parts = self._odd.objects(read.get("parts"), "parts")
-        events = [event for part in parts for event in self._part(part, raw)]
-        return events + others(read, _CONTENT, raw)
+        """Takes a content; what is none is odd. A text stands for a part of text, and parts may stand there alone."""
+        events: list[StreamEvent] = []
+        for read in self._odd.objects(content, "content", "parts"):
+            parts = self._odd.objects(read.get("parts"), "parts", "text")
+            events += [event for part in parts for event in self._part(part, raw)]
+            aside = {name: held for name, held in read.items() if name not in _CONTENT}
+            events += self._part(aside, raw) if aside and not parts else others(aside, (), raw)
+        return events
 
     def _part(self, part: dict[str, Any], raw: str) -> list[StreamEvent]:
         events: list[StreamEvent] = []
         text = self._odd.text(part.get("text"), "text")
         if text:
-            kind: BlockKind = "reasoning" if part.get("thought") is True else "text"
+            kind: BlockKind = "reasoning" if is_true(part.get("thought")) else "text"
             events = self.settle(raw)
             events += self._blocks.run(self._choice, kind, text, raw, choice=self._choice)
-        if not text and part.get("thought") not in (None, True, False, ""):
+        if part.get("thought") and not (is_true(part["thought"]) or word(part["thought"]).lower() == "false"):
             self._odd.note("thought")
-        call = object_of(part.get("functionCall"))
-        if call is None:
-            self._odd.note("functionCall")
-        elif "functionCall" in part:
-            events += self.receive_call(call, raw)
+        called = part.get("functionCall")
+        calls = self._odd.objects(called, "functionCall") or ([{}] if called == {} else [])
+        events += [event for call in calls for event in self.receive_call(call, raw)]
         return events + others(part, _PART, raw)
 
     def receive_call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
-        """Takes a function call, or more of one."""
+        """Takes a function call, or more of one. One that comes a second time, as it does in a part and in a `toolCall`
+        of Gemini Live, is told as what it is, and not given."""
+        is_whole = not (is_true(call.get("willContinue")) or "partialArgs" in call)
+        earlier = self._known.get(name_of(call.get("id")) or "")
+        if is_whole and earlier is not None and earlier.is_same(call):
+            return [Other("functionCall", raw)]
+        current = self._more_of(call)
         events: list[StreamEvent] = []
-        if self._call is None or self._call.is_another(call):
+        if current is None:
             if not call:
                 return [Other("functionCall", raw)]
-            events = self.settle(raw) + self._open(call, raw)
-        assert self._call is not None
+            current = _Call(self._odd.name(call.get("id"), "id"), self._odd.name(call.get("name"), "name"))
+            events = self._open(current, raw)
         if "partialArgs" in call:
             events.append(Other("partialArgs", raw))
         events += others(call, _CALL, raw)
-        if not self._call.receive(call):
+        if not current.receive(call):
             self._odd.note("args")
-        return events if call.get("willContinue") is True else events + self.settle(raw)
+        return events if is_true(call.get("willContinue")) else events + self._settle(current, raw)
 
     def settle(self, raw: str) -> list[StreamEvent]:
-        """A call whose arguments were still coming has all that it will get."""
-        if self._call is None:
-            return []
-        arguments = self._call.arguments()
-        self._blocks.call_cut = self._blocks.call_cut or self._call.cut
-        name, self._call = self._call.name, None
+        """Calls whose arguments were still coming have all that they will get."""
+        return [event for call in list(self._coming) for event in self._settle(call, raw)]
+
+    def _settle(self, call: _Call, raw: str) -> list[StreamEvent]:
+        self._coming.remove(call)
+        arguments = call.arguments()
+        self._blocks.call_cut = self._blocks.call_cut or call.cut
+        if call.tool_id:
+            self._known[call.tool_id] = call
         if arguments is None:
-            message = f"the patches of the arguments of {name or 'a function'} make no object"
+            message = f"the patches of the arguments of {call.name or 'a function'} make no object"
             events: list[StreamEvent] = [Error("invalid_arguments", message, False, raw)]
         else:
-            events = self._blocks.delta(self._choice, arguments, raw)
-        return events + self._blocks.close(self._choice, raw)
+            events = self._blocks.delta(call, arguments, raw)
+        return events + self._blocks.close(call, raw)
 
-    def _open(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
+    def _more_of(self, call: dict[str, Any]) -> _Call | None:
+        """The call that this is more of: the one with its id, or else the last one."""
+        known_by = name_of(call.get("id"))
+        by_id = next((it for it in self._coming if known_by and it.tool_id == known_by), None)
+        last = by_id or (self._coming[-1] if self._coming else None)
+        return None if last is None or last.is_another(call) else last
+
+    def _open(self, call: _Call, raw: str) -> list[StreamEvent]:
+        """Text before a call has ended, and so have other calls, unless they are told apart by their ids."""
         self.called = True
-        self._call = _Call(self._odd.name(call.get("id"), "id"), self._odd.name(call.get("name"), "name"))
-        choice, tool_id, name = self._choice, self._call.tool_id, self._call.name
-        return self._blocks.open(choice, "tool", raw, tool_id=tool_id, name=name, choice=choice)
+        together = call.tool_id and all(it.tool_id for it in self._coming)
+        events = [] if together else self.settle(raw)
+        events += self._blocks.close(self._choice, raw)
+        self._coming.append(call)
+        return events + self._blocks.open(call, "tool", raw, tool_id=call.tool_id, name=call.name, choice=self._choice)
 
 
 class _Call:
@@ -119,9 +140,13 @@ class _Call:
     def is_another(self, call: dict[str, Any]) -> bool:
         """Whether it is not more of this one, which repeats name and id or leaves them out."""
         tool_id, name = name_of(call.get("id")) or "", name_of(call.get("name")) or ""
-        if not name:
-            return False
-        return name != self.name or (tool_id != "" and tool_id != self.tool_id) or "partialArgs" not in call
+        if tool_id and self.tool_id:
+            return tool_id != self.tool_id
+        return bool(name) and (name != self.name or tool_id != "" or "partialArgs" not in call)
+
+    def is_same(self, call: dict[str, Any]) -> bool:
+        """Whether it is this one once more, which is whole."""
+        return name_of(call.get("name")) == self.name and object_of(call.get("args")) == self._whole
 
     def receive(self, call: dict[str, Any]) -> bool:
         """Whether its arguments could be read."""
@@ -130,8 +155,9 @@ class _Call:
             self._text += arguments_of(call["args"]) or ""
         else:
             self._whole |= args
-        for patch in listed(call.get("partialArgs")):
-            self._patch(patch)
+        patches = [object_of(it) for it in items_of(call.get("partialArgs"))]
+        for patch in patches:
+            self._patch(patch or {})
         return args is not None or bool(self._text and not self._whole and not self._leaves)
 
     @property
@@ -153,11 +179,14 @@ class _Call:
     def _patch(self, patch: dict[str, Any]) -> None:
         path = word(patch.get("jsonPath"))
         text, number, truth = patch.get("stringValue"), patch.get("numberValue"), patch.get("boolValue")
-        if path in self._unfinished:
+        said = text_of(text)
+        if said is None:
+            self._readable = False
+        elif path in self._unfinished:
             self._unfinished.discard(path)
-            self._leaves[path].append(piece(text))
-        elif isinstance(text, str):
-            self._leaves[path] = [text]
+            self._leaves[path].append(said)
+        elif text is not None:
+            self._leaves[path] = [said]
         elif isinstance(number, int | float) and not isinstance(number, bool):
             self._leaves[path] = number
         elif isinstance(truth, bool):
@@ -166,7 +195,7 @@ class _Call:
             self._leaves[path] = None
         else:
             self._readable = False
-        if patch.get("willContinue") is True and isinstance(self._leaves.get(path), list):
+        if is_true(patch.get("willContinue")) and isinstance(self._leaves.get(path), list):
             self._unfinished.add(path)
 
 

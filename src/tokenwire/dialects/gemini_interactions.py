@@ -9,6 +9,7 @@ not the id of the event around it: `GET …/interactions/{id}?stream=true&last_e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,12 +18,13 @@ from .events import BlockKind, Error, Finish, FinishReason, Other, Start, Stream
 from .gemini_content import goog_key
 from .json_decoder import JSONDecoder
 from .openai_output import function_tools
+from .pieces import Pieces
+from .refusals import refusal_in
 from .values import (
     arguments_of,
     error_fields,
     index_of,
     json_text,
-    mapping,
     member,
     name_of,
     object_of,
@@ -52,7 +54,19 @@ _KINDS: dict[str, BlockKind] = {"model_output": "text", "thought": "reasoning", 
 _STEP = ("type", "id", "name", "arguments")
 
 #: Where a step has the texts that its deltas say.
-_TEXTS = {"model_output": "content", "thought": "summary"}
+_TEXTS = {"model_output": ("content", "text"), "thought": ("summary", "content", "text")}
+
+#: Deltas of text by their type, and where they have it.
+_DELTAS: dict[str, BlockKind] = {
+    "": "text",
+    "text": "text",
+    "thought_summary": "reasoning",
+    "thought": "reasoning",
+    "reasoning": "reasoning",
+}
+
+#: A step of the completed interaction that the client has said itself.
+_ASKED = "user_input"
 
 #: The index of a step that was told of at the end alone.
 _NOWHERE = -1
@@ -98,17 +112,21 @@ class GeminiInteractionsDecoder(JSONDecoder):
         self._blocks: WholeBlocks = WholeBlocks()
         self._started = False
         self._completed = False
+        self._status = ""  # the last that an update told
         self._called = False
-        self._arguments: dict[int, Any] = {}  # those that a step started with, until others come
+        self._arguments: dict[int, Any] = {}  # those that a call holds
         self._begun: dict[int, str] = {}  # the text that a step started with, until it is told
         self._steps: list[_Step] = []
         self._at: dict[int, _Step] = {}  # the last step at each index
+        self._unread: Counter[str] = Counter()  # steps that have no block, by their type
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor, value = message.data, self._cursor(value, message), _as_told(value)
         self._odd.members(value, _MEMBERS)
         kind = word(value.get("event_type")) or message.event
         events = self._event(kind, value, raw, cursor)
+        if events is None and not kind:
+            return None
         if events is None:
             self._odd.take()  # the `Other` has the whole message
             name = word(member(value, "delta", "type")) or word(member(value, "step", "type")) or kind
@@ -125,12 +143,17 @@ class GeminiInteractionsDecoder(JSONDecoder):
         """The interaction was completed: nothing but `[DONE]` follows."""
         return self._completed
 
+    def _end(self, raw: str = "", cursor: str | None = None, *, clean: bool) -> list[StreamEvent]:
+        if self._status == "failed" and not self._completed:
+            self._missing = self._missing or "the interaction failed"
+        return super()._end(raw, cursor, clean=clean)
+
     def _event(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match kind:
             case "step.delta":
-                return self._delta(_index(value), object_of(value.get("delta")) or {}, raw, cursor)
+                return self._deltas(_index(value), value.get("delta"), raw, cursor)
             case "step.start":
-                return self._step(_index(value), object_of(value.get("step")) or {}, raw, cursor)
+                return self._step(_index(value), object_of(value.get("step"), "content") or {}, raw, cursor)
             case "step.stop":
                 return self._stop(_index(value), raw, cursor) or None
             case "interaction.created":
@@ -139,6 +162,12 @@ class GeminiInteractionsDecoder(JSONDecoder):
                 return self._complete(self._odd.object(value.get("interaction"), "interaction"), raw, cursor) or None
             case _ if kind == "error" or error_fields(value):
                 return [self._error(error_fields(value) or value, raw, cursor)]
+            case _ if (status := kind.removeprefix("interaction.")) in _REASONS:
+                interaction = self._odd.object(value.get("interaction"), "interaction")
+                return self._complete({"status": status, **interaction}, raw, cursor) or None
+            case "interaction.status_update":
+                self._status = word(value.get("status")) or word(member(value, "interaction", "status"))
+                return None
             case _:
                 return None
 
@@ -146,18 +175,20 @@ class GeminiInteractionsDecoder(JSONDecoder):
         if self._started:
             return []
         self._started = True
-        return [Start(word(interaction.get("id")), word(interaction.get("model")), raw, cursor)]
+        known_by, model = (self._odd.name(interaction.get(name), name) for name in ("id", "model"))
+        return [Start(known_by, model, raw, cursor)]
 
     def _step(self, index: int, step: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        kind = word(step.get("type"))
+        kind = word(step.get("type")) or ("model_output" if "content" in step else "")
         block = _kind(kind)
         if block is None:
+            self._unread[kind] += 1
             return None
         events = self._stop(index, raw, cursor) + self._open(index, kind, block, step, raw, cursor)
         if block in ("tool", "server_tool") and step.get("arguments") not in (None, "", []):
-            self._arguments[index] = step["arguments"]
+            self._hold(index, step["arguments"], raw)
         if kind in _TEXTS:
-            self._begun[index] = text_of(step.get(_TEXTS[kind])) or ""
+            self._begun[index] = self._odd.text(_said(kind, step), kind)
         held = [name for name in step if step[name] and (name not in _STEP or (name == "arguments" and kind in _TEXTS))]
         return events + [Other(word(name), raw, cursor) for name in held]
 
@@ -176,21 +207,49 @@ class GeminiInteractionsDecoder(JSONDecoder):
         self._at[index] = step
         return step
 
+    def _deltas(self, index: int, value: Any, raw: str, cursor: str | None) -> list[StreamEvent] | None:
+        """The delta of a step. A text alone is a piece of whatever the step is."""
+        name = "arguments" if self._kind_at(index) in ("tool", "server_tool") else "text"
+        said = [self._delta(index, delta, raw, cursor) for delta in self._odd.objects(value, "delta", name)]
+        if not any(events is not None for events in said):
+            return None
+        if None in said:
+            self._odd.note("delta")
+        return [event for events in said for event in events or ()]
+
     def _delta(self, index: int, delta: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
-        kind, arguments = delta.get("type"), delta.get("arguments")
+        kind, arguments = word(delta.get("type")), delta.get("arguments")
         self._odd.members(delta, _DELTA)
-        if kind == "text" and "text" in delta:
-            return self._run(index, "model_output", "text", text_of(delta["text"]), raw, cursor)
-        if kind == "thought_summary" and delta.get("content"):
-            self._odd.members(mapping(delta["content"]), ("type", "text"))
-            return self._run(index, "thought", "reasoning", text_of(delta["content"]), raw, cursor)
-        if kind == "arguments_delta" and arguments is not None:
+        if arguments is not None and (kind == "arguments_delta" or self._kind_at(index) in ("tool", "server_tool")):
+            return self._more_arguments(index, kind, arguments, raw, cursor)
+        text = delta.get("content" if kind == "thought_summary" and "content" in delta else "text")
+        if kind not in _DELTAS or text is None:
+            return None
+        if isinstance(text, dict):
+            self._odd.members(text, ("type", "text"))
+        reasons = _DELTAS[kind] == "reasoning" or self._kind_at(index) == "reasoning"
+        step, block = ("thought", _KINDS["thought"]) if reasons else ("model_output", _KINDS["model_output"])
+        return self._run(index, step, block, text_of(text), raw, cursor)
+
+    def _more_arguments(
+        self, index: int, kind: str, arguments: Any, raw: str, cursor: str | None
+    ) -> list[StreamEvent] | None:
+        """Pieces of JSON text, or members of the object, which is given when the step stops."""
+        if kind == "arguments_delta" or isinstance(arguments, str):
             self._arguments.pop(index, None)
-            return self._run(index, "function_call", "tool", arguments_of(arguments), raw, cursor)
-        if self._kind_at(index) == "server_tool" and (said := object_of(arguments)):
-            held = self._arguments.get(index)
-            self._arguments[index] = {**held, **said} if isinstance(held, dict) else said  # given when the step stops
+            block = self._kind_at(index)
+            of_kind: BlockKind = block if block == "server_tool" else "tool"
+            return self._run(index, "function_call", of_kind, arguments_of(arguments), raw, cursor)
+        held, said = self._arguments.get(index), object_of(arguments)
+        if said:
+            self._hold(index, {**held, **said} if isinstance(held, dict) else said, raw)
         return None
+
+    def _hold(self, index: int, arguments: Any, raw: str) -> None:
+        """Keeps arguments until the step stops, or pieces come."""
+        self._arguments[index] = arguments
+        words = arguments if isinstance(arguments, str) else json_text(arguments)
+        self._blocks.hold(self._at[index].address, words, raw)
 
     def _run(
         self, index: int, step: str, kind: BlockKind, text: str | None, raw: str, cursor: str | None
@@ -204,17 +263,15 @@ class GeminiInteractionsDecoder(JSONDecoder):
         return self._blocks.kind(self._at[index].address) if index in self._at else None
 
     def _stop(self, index: int, raw: str, cursor: str | None) -> list[StreamEvent]:
-        """Arguments that came as an object, and not in pieces, are all there now. So is text that came at the start."""
-        arguments, text = self._arguments.pop(index, None), self._begun.pop(index, "")
+        """Text that came at the start, and not in pieces, is all there now. So are the arguments that a call holds."""
+        self._arguments.pop(index, None)
+        text = self._begun.pop(index, "")
         if index not in self._at:
             return []
         address, kind = self._at[index].address, self._kind_at(index)
         told = self._blocks.told(address)
         events: list[StreamEvent] = []
-        if arguments is not None and kind in ("tool", "server_tool"):
-            words = arguments if isinstance(arguments, str) else json_text(arguments)
-            events = self._blocks.delta(address, words, raw, cursor) if words else []
-        elif text and kind is not None and told is not None and not told.text:
+        if text and kind is not None and told is not None and not told.pieces.some:
             events = self._blocks.delta(address, text, raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
 
@@ -223,12 +280,13 @@ class GeminiInteractionsDecoder(JSONDecoder):
     def _wholes(self, steps: list[dict[str, Any]], raw: str, cursor: str | None) -> list[StreamEvent]:
         """What is new in the steps of an interaction that is completed."""
         events: list[StreamEvent] = []
-        if not all(word(it.get("type")) for it in steps):
-            self._odd.note("steps")
-        for kind, name in _TEXTS.items():
+        unread = Counter(kind for it in steps if _kind(kind := word(it.get("type"))) is None and kind != _ASKED)
+        if unread - self._unread:
+            self._odd.note("steps")  # none told of them
+        for kind in _TEXTS:
             of_kind = [(-1 - place, it) for place, it in enumerate(steps) if it.get("type") == kind]
-            told = {it.address: self._text(it.address) for it in self._steps if it.kind == kind}
-            texts = [(address, self._odd.text(it.get(name), name)) for address, it in of_kind]
+            told = {it.address: self._pieces(it.address) for it in self._steps if it.kind == kind}
+            texts = [(address, self._odd.text(_said(kind, it), kind)) for address, it in of_kind]
             for address, text in paired(told, texts):
                 events += self._whole_text(kind, address, text, max(told, default=address), raw, cursor)
         calls = [it for it in steps if _kind(word(it.get("type"))) in ("tool", "server_tool")]
@@ -267,9 +325,9 @@ class GeminiInteractionsDecoder(JSONDecoder):
             return events
         return events + self._blocks.whole_value(step.address, arguments, raw, cursor)
 
-    def _text(self, address: int) -> str:
+    def _pieces(self, address: int) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _complete(self, interaction: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if self._completed:
@@ -279,13 +337,17 @@ class GeminiInteractionsDecoder(JSONDecoder):
         events = self._start(interaction, raw, cursor)
         for index in (*list(self._arguments), *list(self._begun)):
             events += self._stop(index, raw, cursor)
-        events += self._wholes(self._odd.objects(interaction.get("steps"), "steps"), raw, cursor)
+        steps = self._odd.objects(interaction.get("steps"), "steps", "content")
+        events += self._wholes([{"type": "model_output", **it} if "content" in it else it for it in steps], raw, cursor)
         events += self._blocks.close_all(raw, cursor)
-        status = word(interaction.get("status"))
-        reason = _REASONS.get(status, "other")
+        status = self._odd.name(interaction.get("status"), "status")
+        reason = self._reason_of(status, _REASONS)
+        failure = error_fields(interaction) or refusal_in({"errors": interaction.get("errors")})
         if status == "failed":
-            events.append(self._error(mapping(interaction.get("error")) or {"message": "failed"}, raw, cursor))
-        elif reason == "stop" and self._called:
+            events.append(self._error(failure or {"message": "failed"}, raw, cursor))
+        elif failure:
+            self._odd.note("error")
+        if reason == "stop" and self._called:
             reason = "tool_calls"
         return [*events, self._noted(Finish(reason, status, raw=raw, cursor=cursor))]
 
@@ -295,6 +357,11 @@ def _as_told(value: dict[str, Any]) -> dict[str, Any]:
     if "steps" not in value or value.get("status") not in _REASONS or "event_type" in value:
         return value
     return {"event_type": "interaction.completed", "interaction": value}
+
+
+def _said(kind: str, step: dict[str, Any]) -> Any:
+    """The text of a step that is whole."""
+    return next((step[name] for name in _TEXTS[kind] if step.get(name)), None)
 
 
 def _kind(step: str) -> BlockKind | None:

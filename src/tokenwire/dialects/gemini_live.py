@@ -20,7 +20,8 @@ from .dialect import Broken, Dialect, Message, Prompt
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .gemini_content import Content, goog_key, others, setting, user_turn
 from .json_decoder import JSONDecoder
-from .values import error_fields, mapping, word
+from .refusals import refusal_in
+from .values import error_fields, is_true, mapping, member, word
 
 __all__ = ["GEMINI_LIVE", "GeminiLiveDecoder"]
 
@@ -58,51 +59,62 @@ class GeminiLiveDecoder(JSONDecoder):
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw = message.data
         known = [name for name in _MESSAGE if name in value]
-        fields = error_fields(value) or (value if "code" in value and not known else {})
-        content = self._odd.object(value.get("serverContent"), "serverContent")
-        events = self._start(value, raw) + self._said(content, raw) + self._calls(value.get("toolCall"), raw)
+        fields = error_fields(value) or ({} if known else refusal_in(value) or (value if "code" in value else {}))
+        contents = self._odd.objects(value.get("serverContent"), "serverContent", "modelTurn")
+        events = self._start(value, raw)
+        for content in contents:
+            events += self._said(content, raw)
+        events += self._calls(value.get("toolCall"), raw)
         if fields:
             return [*events, self._error(fields, raw), *self._end(raw, clean=False)]
-        if isinstance(value.get("sessionResumptionUpdate"), dict):
-            handle = word(value["sessionResumptionUpdate"].get("newHandle"))
+        if "sessionResumptionUpdate" in value:
+            handle = word(member(value, "sessionResumptionUpdate", "newHandle"))
             events.append(Other("sessionResumptionUpdate", raw, handle or None))
         events += others(value, _MESSAGE, raw)
-        complete = content.get("turnComplete") is True
-        if isinstance(value.get("usageMetadata"), dict):
-            events.append(Usage(value["usageMetadata"], complete, raw))
+        complete = any(is_true(content.get("turnComplete")) for content in contents)
+        usage = self._odd.object(value.get("usageMetadata"), "usageMetadata")
+        if usage or value.get("usageMetadata") == {}:
+            events.append(Usage(usage, complete, raw))
         if complete:
-            events += self._finish(word(content.get("turnCompleteReason")), raw)
+            reasons = [self._odd.name(it.get("turnCompleteReason"), "turnCompleteReason") for it in contents]
+            events += self._finish(next(filter(None, reasons), ""), raw)
         return events if known else events or None
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started or not value.keys() & {"setupComplete", "serverContent", "toolCall"}:
             return []
         self._started = True
-        return [Start(word(mapping(value.get("setupComplete")).get("sessionId")), "", raw)]
+        setup = self._odd.object(value.get("setupComplete"), "setupComplete")
+        return [Start(word(setup.get("sessionId")), "", raw), *others(setup, ("sessionId",), raw)]
 
     def _said(self, content: dict[str, Any], raw: str) -> list[StreamEvent]:
         events = self._content.receive(content.get("modelTurn"), raw)
-        transcription = self._odd.object(content.get("outputTranscription"), "outputTranscription")
-        text = self._odd.text(transcription.get("text"), "outputTranscription")
-        events += self._blocks.run(_TRANSCRIPTION, "text", text, raw)
-        aside = others(transcription, _TRANSCRIBED, raw)
+        aside: list[StreamEvent] = []
+        for spoken in self._odd.objects(content.get("outputTranscription"), "outputTranscription", "text"):
+            text = self._odd.text(spoken.get("text"), "outputTranscription")
+            events += self._blocks.run(_TRANSCRIPTION, "text", text, raw)
+            aside += others(spoken, _TRANSCRIBED, raw)
+            if is_true(spoken.get("finished")):
+                events += self._blocks.close(_TRANSCRIPTION, raw)
         if events:
             self._calling = False
-        if transcription.get("finished") is True:
-            events += self._blocks.close(_TRANSCRIPTION, raw)
-        self._interrupted = self._interrupted or content.get("interrupted") is True
+        self._interrupted = self._interrupted or is_true(content.get("interrupted"))
         return events + aside + others(content, _SERVER_CONTENT, raw)
 
     def _calls(self, value: Any, raw: str) -> list[StreamEvent]:
-        asked = self._odd.object(value, "toolCall")
-        calls = self._odd.objects(asked.get("functionCalls"), "functionCalls")
-        self._calling = self._calling or bool(calls)
-        events = [event for call in calls for event in self._content.receive_call(call, raw)]
-        return events + others(asked, ("functionCalls",), raw)
+        """A `toolCall` has a list of calls; calls may stand in its place."""
+        events: list[StreamEvent] = []
+        for asked in self._odd.objects(value, "toolCall"):
+            alone = "functionCalls" not in asked and "name" in asked
+            calls = [asked] if alone else self._odd.objects(asked.get("functionCalls"), "functionCalls")
+            self._calling = self._calling or bool(calls)
+            events += [event for call in calls for event in self._content.receive_call(call, raw)]
+            events += [] if alone else others(asked, ("functionCalls",), raw)
+        return events
 
     def _finish(self, word_for_it: str, raw: str) -> list[StreamEvent]:
         word_for_it = word_for_it or ("interrupted" if self._interrupted else "turnComplete")
-        reason = _REASONS.get(word_for_it, "other")
+        reason = self._reason_of(word_for_it, _REASONS)
         if any(filtered in word_for_it for filtered in _FILTERS):
             reason = "content_filter"
         elif reason == "stop" and self._calling:

@@ -20,12 +20,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from ..checking import must_be
 from ..errors import RemoteProtocolError
 from ..framing.sse import ServerSentEvent, as_bytes
+from ..records import record
 from .dialect import Framing, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
@@ -51,7 +52,7 @@ STREAM_TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Guess:
     """The name of a dialect, and the reason to take it for that one."""
 
@@ -328,7 +329,7 @@ def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
         return "enough", Guess("openai-chat", "it says [DONE]")
     if error_in_words(message.data):
         return "enough", Guess("openai-chat", "it is an error in words, and most servers speak it")
-    if isinstance(value, list) and len(value) == 1:
+    if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
         return "little", None
@@ -373,6 +374,8 @@ def _by_shape(value: Mapping[str, Any]) -> Guess | None:
         return Guess("gemini", "a message has a response with candidates")
     if isinstance(value.get("response"), str | int | float):
         return Guess("openai-chat", "a message has a response, as those of Workers AI")
+    if isinstance(value.get("content"), str) and isinstance(value.get("stop"), bool):
+        return Guess("openai-chat", "a message has content and stop, as those of llama.cpp")
     for member, name in _MEMBERS.items():
         if member in value:
             return Guess(name, f"a message has {member}")

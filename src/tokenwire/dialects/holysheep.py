@@ -15,7 +15,7 @@ from typing import Any
 from .dialect import Dialect, Holes, Message, after_last_event_id, chat_body
 from .events import Finish, FinishReason, StreamEvent, Usage
 from .json_decoder import JSONDecoder
-from .values import error_fields, word
+from .values import error_fields, is_true
 
 __all__ = ["HOLYSHEEP", "HolySheepDecoder"]
 
@@ -51,11 +51,13 @@ class HolySheepDecoder(JSONDecoder):
         return events
 
     def _done(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        reason = "cancelled" if value.get("cancelled") else word(value.get("finish_reason")) or "stop"
+        given = self._odd.name(value.get("finish_reason"), "finish_reason")
+        reason = "cancelled" if is_true(value.get("cancelled")) else given or "stop"
         events = self._blocks.close_all(raw, cursor)
-        if isinstance(value.get("usage"), dict):
-            events.append(Usage(value["usage"], complete=True, raw=raw, cursor=cursor))
-        events.append(self._noted(Finish(_REASONS.get(reason, "other"), reason, raw=raw, cursor=cursor)))
+        counts = self._odd.object(value.get("usage"), "usage")
+        if counts or value.get("usage") == {}:
+            events.append(Usage(counts, complete=True, raw=raw, cursor=cursor))
+        events.append(self._noted(Finish(self._reason_of(reason, _REASONS), reason, raw=raw, cursor=cursor)))
         return events + self._end(raw, cursor, clean=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..framing.sse import ServerSentEvent
@@ -12,18 +12,30 @@ from .blocks import Blocks
 from .dialect import Message, is_done
 from .events import End, Error, Finish, FinishReason, Other, StreamEvent
 from .odd import Odd
+from .pieces import Pieces
 from .refusals import refusal_in
-from .values import error_code, error_in_words, error_message, parse, word
+from .values import (
+    error_code,
+    error_fields,
+    error_in_words,
+    error_message,
+    items_of,
+    names_failure,
+    object_of,
+    parse,
+    word,
+)
 
 __all__ = [
     "CALL_CUT",
     "GARBLED",
     "NOT_ENDED",
     "JSONDecoder",
-    "begins_as_json",
+    "failed_without_words",
     "incomplete",
+    "is_lost",
+    "is_torn",
     "prefixed_twice",
-    "should_be_json",
 ]
 
 
@@ -36,13 +48,10 @@ NOT_ENDED = "a message or a tool call was begun and not ended"
 _WITH_WHOLE_CALLS = (None, "stop", "tool_calls")
 
 #: The name of the field, however often: what follows has none.
-_PREFIX = re.compile(r"(?:data:\s*)+")
+_PREFIX = r"(?:data:\s*)+"
 
 #: Words of a keepalive, with whatever stands around them.
 _KEEPALIVE = re.compile(r"[^\w{}\"]*(ping|pong|keep[-_ ]?alive|heart[-_ ]?beat)[^\w{}\"]*", re.IGNORECASE)
-
-#: What JSON has and words have not.
-_OF_JSON = re.compile(r'[{}"]')
 
 
 def incomplete(missing: str) -> dict[str, Any]:
@@ -50,42 +59,40 @@ def incomplete(missing: str) -> dict[str, Any]:
     return {"code": "incomplete", "message": f"the stream came to its end, but {missing}"}
 
 
+def failed_without_words(reason: str) -> dict[str, Any]:
+    """The error object of a stream whose server failed, and said no more of it than a reason to stop."""
+    return {"code": reason, "message": f"the server ended the answer with the reason {reason!r}, and told no error"}
+
+
 def prefixed_twice(message: Message) -> Message | None:
     """The message that a proxy put into a second event's data, field name and all (`data: data: {…}`); None for any
     other."""
-    found = _PREFIX.match(message.data)
+    found = re.match(_PREFIX, message.data)
     return None if found is None else ServerSentEvent(message.event, message.data[found.end() :].strip(), message.id)
 
 
-def begins_as_json(data: str) -> bool:
-    """Whether it begins as an object or a list does, and not as a word in brackets, such as `[HEARTBEAT]`."""
-    data = data.lstrip()
-    return data.startswith("{") or (data.startswith("[") and not data[1:2].isalpha())
+def is_torn(data: str) -> bool:
+    """Whether data that is no JSON is what is left of some: the head of a message, its tail, or what is between them.
+
+    It has what words and keepalives do not have: a brace, a quotation mark or a bracket without its other.
+    """
+    if data.startswith(":"):
+        return False  # a comment
+    return any(mark in data for mark in '{}"') or data.count("[") != data.count("]")
 
 
-def should_be_json(message: Message, json_events: str = "") -> bool:
+def is_lost(message: Message, json_events: str = "") -> bool:
     """Whether data that is no JSON was meant to be, so that what it said is lost.
 
     Lines, frames and the messages of a WebSocket, which have no name, are JSON or nothing. Among server-sent events
-    words may be a keepalive; but what has a bracket or a quotation mark was JSON, and so was what has a name of the
-    dialect's.
+    words may be a keepalive; but what `is_torn` was JSON, and so was what has a name of the dialect's.
 
     :param json_events: a pattern of these names.
     """
     data = message.data.strip()
     if not data or data.startswith(":") or _KEEPALIVE.fullmatch(data):
         return False
-    return not message.event or bool(_OF_JSON.search(data)) or bool(re.fullmatch(json_events, message.event))
-
-
-def _error_beside_all(value: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The error object of a message that the dialect does not know: of a gateway, or of a server that breaks off."""
-    if message.event == "error":
-        return refusal_in(value, alone=True) or value
-    is_typed = value.get("type") or value.get("event_type") or "jsonrpc" in value
-    if is_typed and "title" not in value:  # which problem details have beside a type of their own
-        return {}
-    return refusal_in(value, alone=not message.event)
+    return not message.event or is_torn(data) or bool(re.fullmatch(json_events, message.event))
 
 
 class JSONDecoder(ABC):
@@ -100,7 +107,9 @@ class JSONDecoder(ABC):
     def __init__(self) -> None:
         self.ended: bool = False
         self._failed = False
+        self._told_error = False  # of the message that is being read
         self._missing = ""  # what was lost, in words, although the stream went on
+        self._failed_with = ""  # the reason to stop, where it says that the server failed
         self._why: FinishReason | None = None  # the model stopped
         self._blocks = Blocks()
         self._odd = Odd()
@@ -128,22 +137,52 @@ class JSONDecoder(ABC):
             if self.done_ends and is_done(raw):
                 return self._end(raw, message.id or None, clean=True)
             return self._not_json(message, error)
-        if isinstance(value, list) and len(value) == 1:
-            value = value[0]
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            return self._receive(value, message)
+        objects = [object_of(item) for item in items_of(value)]
+        if not all(objects) or not objects:
             self._heard.add(False)
             return [Other("not-an-object", raw, message.id or None)]
+        events: list[StreamEvent] = []
+        for each in objects:
+            events += [] if self.ended or each is None else self._receive(each, message)
+        return events
+
+    def _receive(self, value: dict[str, Any], message: Message) -> list[StreamEvent]:
+        """What one object says. There may be several in a message."""
+        raw = message.data
+        self._told_error = False
         events = self._object(value, message)
         names = self._odd.take()
-        if events is None and (fields := _error_beside_all(value, message)):
-            events, names = list[StreamEvent]([self._error(fields, raw, self._cursor(value, message))]), []
-        if events is None:
+        failed: list[StreamEvent] = []
+        if not self._told_error and (events is None or "error" in value or message.event == "error"):
+            failed = self._error_beside(value, message, known=events is not None)
+        if failed:
+            self._heard.add(True)
+            names = [] if events is None else [name for name in names if name != "error"]
+            events = self._with(events or [], failed)
+        elif events is None:
             kind = word(value.get("type")) or word(value.get("event_type")) or message.event or "message"
             events, names = [], [kind]
             self._heard.add(kind != "message")
         else:
             self._heard.add(bool(events) or not names)
         return self._with(events, [Other(name, raw, self._cursor(value, message)) for name in names])
+
+    def _error_beside(self, value: dict[str, Any], message: Message, *, known: bool) -> list[StreamEvent]:
+        """The error of a message that was read for something else, or that is none of the dialect. A message of a type
+        that the dialect does not know may tell of an error that is not the answer's: it stays an `Other`."""
+        kind = value.get("type") or value.get("event_type") or value.get("jsonrpc") or "error"
+        fields: dict[str, Any] = {}
+        if message.event == "error":
+            fields = refusal_in(value, alone=True) or value
+        elif known or kind == "error" or "title" in value:  # which problem details have beside a type of their own
+            fields = error_fields(value) or ({} if known else refusal_in(value, alone=not message.event))
+        return self._said_error(fields, message.data, self._cursor(value, message)) if fields else []
+
+    def _said_error(self, fields: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
+        """What an error means that the server said. In most dialects it is fatal, whatever follows."""
+        return [self._error(fields, raw, cursor)]
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished())
@@ -157,24 +196,33 @@ class JSONDecoder(ABC):
             return [self._error({"message": raw}, raw, cursor)]
         if fields := error_in_words(raw):
             return [self._error(fields, raw, cursor)]
-        if begins_as_json(raw):
+        if is_lost(message, self.json_events):
             self._missing = GARBLED
             return [Error("invalid_json", f"a message is not JSON: {error}", False, raw, cursor)]
-        if should_be_json(message, self.json_events):
-            self._missing = GARBLED
         return [Other("not-json", raw, cursor)]
 
     def _error(self, fields: dict[str, Any], raw: str, cursor: str | None = None, *, fatal: bool = True) -> Error:
         """An error, from an error object of the usual members."""
         self._failed = self._failed or fatal
+        self._told_error = True
         return Error(error_code(fields, "code", "type", "status_code"), error_message(fields), fatal, raw, cursor)
 
-    def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
-        """More beside the events of a message; nothing comes after the `End`."""
-        place = len(events) - self.ended
-        return [*events[:place], *more, *events[place:]] if more else events
+    def _reason_of(self, reason: str, table: Mapping[str, FinishReason]) -> FinishReason:
+        """The reason to stop in tokenwire's words. One that says that the server failed makes the end unclean."""
+        if names_failure(reason):
+            self._failed_with = reason
+            return "error"
+        return table.get(reason, "other")
 
-    def texts(self, block: int) -> list[str] | None:
+    def _with(self, events: list[StreamEvent], more: Sequence[StreamEvent]) -> list[StreamEvent]:
+        """More beside the events of a message; nothing comes after the `End`, which is not clean after an error."""
+        end = events[-1] if more and events else None
+        if not isinstance(end, End):
+            return [*events, *more] if more else events
+        end.clean = end.clean and not self._failed
+        return [*events[:-1], *more, end]
+
+    def texts(self, block: int) -> Pieces | None:
         """Where the pieces of a block's text are kept: see `template`."""
         return self._blocks.texts(block)
 
@@ -195,6 +243,8 @@ class JSONDecoder(ABC):
         if self._why is None and self._blocks.tools_open:
             self._missing = self._missing or CALL_CUT
         events = self._blocks.close_all(raw, cursor)
+        if self._failed_with and not self._failed:
+            events.append(self._error(failed_without_words(self._failed_with), raw, cursor))
         if self._blocks.call_cut and self._why in _WITH_WHOLE_CALLS:
             self._missing = self._missing or CALL_CUT
         if clean and self._missing and not self._failed:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import EventTooLarge
 from ..framing.sse import MAX_EVENT_SIZE, Note, ServerSentEvent, SSEParser, as_bytes
-from .values import mapping, parse, word
+from .values import error_fields, error_message, index_of, mapping, parse, word
 
 __all__ = [
     "Envelope",
@@ -25,6 +25,7 @@ __all__ = [
     "Unreadable",
     "as_object",
     "envelope",
+    "error_response",
     "is_same_id",
 ]
 
@@ -170,13 +171,21 @@ def envelope(value: Mapping[str, Any], raw: str, cursor: str | None = None) -> E
         return Request(known_by, word(method), mapping(value.get("params")), raw, cursor)
     if isinstance(method, str) and "id" not in value:
         return Notification(word(method), mapping(value.get("params")), raw, cursor)
-    if isinstance(error, dict):
-        code = error.get("code")
-        code = code if isinstance(code, int) and not isinstance(code, bool) else 0
-        return ErrorResponse(known_by, code, word(error.get("message")), error.get("data"), raw, cursor)
+    if error not in (None, False, ""):
+        return error_response(value, known_by, raw, cursor)
     if "result" in value and known_by is not None:
         return Response(known_by, value["result"], raw, cursor)
     return Unreadable("it is no request, notification or response", raw, cursor)
+
+
+def error_response(
+    value: Mapping[str, Any], known_by: RequestId | None, raw: str, cursor: str | None = None
+) -> ErrorResponse:
+    """The error that a message has, be it an object or words; what has no words says all that it has."""
+    fields = error_fields(value)
+    message = error_message(fields) if fields else ""
+    data = fields.get("data", fields.get("details"))
+    return ErrorResponse(known_by, index_of(fields.get("code")) or 0, message, data, raw, cursor)
 
 
 def _request_id(value: Any) -> RequestId | None:

@@ -12,6 +12,9 @@ MAX_LATEST = 64
 #: Characters of their messages together, but for the last event: tokens have some hundred each.
 MAX_LATEST_SIZE = 256 * 1024
 
+#: Characters of a message that is large: of fewer, so many events as are kept are not too large together.
+_LARGE = MAX_LATEST_SIZE // MAX_LATEST
+
 
 class Latest:
     """Takes events as they come, at the cost of a list that grows, and drops the old ones now and then."""
@@ -44,4 +47,5 @@ class Latest:
 
 def are_many(events: list[StreamEvent], limit: int) -> bool:
     """Whether they are as many as the limit, or so large, as far as the last one tells, that they should not wait."""
-    return len(events) >= limit or (bool(events) and len(events) * len(events[-1].raw) > MAX_LATEST_SIZE)
+    count = len(events)
+    return count >= limit or (count > 0 and len(events[-1].raw) > _LARGE)

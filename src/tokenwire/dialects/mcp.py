@@ -135,7 +135,7 @@ class MCPDecoder(JSONDecoder):
                 self._heard.add(True)
                 return [Other("response", raw, cursor), *self._end(raw, cursor, clean=True)]
             case ErrorResponse(code=code, message=words):
-                failed = self._error({"code": code, "message": words}, raw, cursor)
+                failed = self._error({"code": code, "message": words, **error_fields(value)}, raw, cursor)
                 return [failed, *self._end(raw, cursor, clean=False)]
             case _ if fields := error_fields(value):
                 return [self._error(fields, raw, cursor)]  # of a gateway, which knows no JSON-RPC

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any, TypeVar
 
-from .values import arguments_of, items_of, name_of, object_of, text_of, word
+from .values import arguments_of, items_of, name_of, object_of, texts_of, word
 
 __all__ = ["Odd"]
 
@@ -28,8 +28,13 @@ class Odd:
         self._told: set[str] = set()
 
     def text(self, value: Any, name: str) -> str:
-        """Text, or a piece of one."""
-        return self._unless_none(text_of(value), name, "")
+        """Text, or a piece of one; of parts, those that are text."""
+        if isinstance(value, str):
+            return value
+        text, all_of_it = texts_of(value)
+        if not all_of_it:
+            self.note(name)
+        return text
 
     def name(self, value: Any, name: str) -> str:
         """A name or an id."""
@@ -39,13 +44,14 @@ class Odd:
         """The JSON text of arguments, or a piece of it."""
         return self._unless_none(arguments_of(value), name, "")
 
-    def object(self, value: Any, name: str) -> dict[str, Any]:
-        """An object; an empty one for what is absent."""
-        return self._unless_none(object_of(value), name, {})
+    def object(self, value: Any, name: str, text: str = "") -> dict[str, Any]:
+        """An object; an empty one for what is absent. `text` is the member that a text alone means."""
+        return self._unless_none(object_of(value, text), name, {})
 
-    def objects(self, value: Any, name: str) -> list[dict[str, Any]]:
-        """The objects of a list that hold something; none for what is absent."""
-        objects = [object_of(item) for item in items_of(value)]
+    def objects(self, value: Any, name: str, text: str = "") -> list[dict[str, Any]]:
+        """The objects that hold something, of a list, or of one in it; none for what is absent. It also serves where
+        one object belongs and a list of several has a meaning. `text` is the member that a text alone means."""
+        objects = [object_of(it, text) for item in items_of(value) for it in items_of(item)]
         if None in objects:
             self.note(name)
         return [found for found in objects if found]

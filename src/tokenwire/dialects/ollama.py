@@ -17,7 +17,7 @@ from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .refusals import refusal_in
-from .values import error_fields, word
+from .values import error_fields, is_true
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
 
@@ -57,28 +57,39 @@ class OllamaDecoder(JSONDecoder):
         super().__init__()
         self._started = False
         self._called = False
+        self._words: tuple[dict[str, Any], str] | None = None  # all that was said may be an error, and its message
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
+        done = is_true(value.get("done"))
+        is_said = done or "message" in value or "response" in value
         is_foreign = not fields and "model" not in value and "done" not in value
-        if is_foreign and (refused := refusal_in(value, alone=True)):
-            return [self._error(refused, raw)]
-        if not fields and "message" not in value and "response" not in value and value.get("done") is not True:
-            return None  # the progress of a download, or of an image
-        said = self._odd.object(value.get("message"), "message")
-        self._odd.members(said, _MESSAGE)
-        events = self._piece(said, "content", raw) + self._piece(value, "response", raw)
+        if not (is_said or fields) or (is_foreign and refusal_in(value)):
+            return None  # the progress of a download, or of an image; an error
+        self._words = None
+        if is_foreign and not self._started and (refused := refusal_in(value, alone=True)):
+            self._words = refused, raw
+        events: list[StreamEvent] = []
+        for said in self._odd.objects(value.get("message"), "message", "content"):
+            self._odd.members(said, _MESSAGE)
+            events += self._piece(said, "content", raw)
+        events += self._piece(value, "response", raw)
         if fields:
             return [*events, self._error(fields, raw)]
         self._odd.members(value, _TOP)
         events = self._start(value, raw) + events
-        return (events + self._done(value, raw) if value.get("done") is True else events) or None
+        return (events + self._done(value, raw) if done else events) or None
+
+    def receive_eof(self) -> list[StreamEvent]:
+        """`{"message": "words"}` is text where more follows, and an error where nothing does: that of a gateway."""
+        events = super().receive_eof()
+        return self._with(events, [self._error(*self._words)]) if events and self._words else events
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started:
             return []
         self._started = True
-        return [Start("", word(value.get("model")), raw)]
+        return [Start("", self._odd.name(value.get("model"), "model"), raw)]
 
     def _piece(self, said: dict[str, Any], text: str, raw: str) -> list[StreamEvent]:
         events = self._blocks.run(_BLOCK, "reasoning", self._odd.text(said.get("thinking"), "thinking"), raw)
@@ -89,8 +100,11 @@ class OllamaDecoder(JSONDecoder):
 
     def _call(self, call: dict[str, Any], raw: str) -> list[StreamEvent]:
         self._called = True
-        function = self._odd.object(call.get("function", call), "function")
         self._odd.members(call, _CALL if "function" in call else (*_CALL, *_FUNCTION))
+        functions = self._odd.objects(call.get("function", call), "function")
+        return [event for function in functions or [{}] for event in self._function(call, function, raw)]
+
+    def _function(self, call: dict[str, Any], function: dict[str, Any], raw: str) -> list[StreamEvent]:
         self._odd.members(function, (*_CALL, *_FUNCTION) if function is call else _FUNCTION)
         tool_id, name = self._odd.name(call.get("id"), "id"), self._odd.name(function.get("name"), "name")
         arguments = self._odd.arguments(function.get("arguments"), "arguments") or "{}"
@@ -102,8 +116,8 @@ class OllamaDecoder(JSONDecoder):
         counts = {name: value[name] for name in _COUNTS if name in value}
         if counts:
             events.append(Usage(counts, complete=True, raw=raw))
-        word_for_it = word(value.get("done_reason"))
-        reason = _REASONS.get(word_for_it, "other")
+        word_for_it = self._odd.name(value.get("done_reason"), "done_reason")
+        reason = self._reason_of(word_for_it, _REASONS)
         reason = "tool_calls" if reason == "stop" and self._called else reason
         events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)

@@ -2,22 +2,24 @@
 
 In: messages whose data is a `chat.completion.chunk` as JSON, then `[DONE]`. Out: stream events.
 The format is that of OpenAI's API description (chat streaming); the deviations that are read here were all seen
-on the wire: empty `choices`, a missing delta, a whole message instead, usage with or after the finish, tool calls in
-odd pieces (`chat_tools`), reasoning under several names and content as a list of parts (`chat_choice`), errors in many
-shapes, no `[DONE]` after the finish, and the `{"response": …}` of Workers AI.
+on the wire: empty `choices`, a missing delta, a whole message beside or instead of deltas (`chat_said`), usage with or
+after the finish, tool calls in odd pieces (`chat_tools`), reasoning under several names and content as a list of parts
+(`chat_choice`), errors in many shapes, a failure that is no more than a reason to stop, no `[DONE]` after the finish,
+the `{"response": …}` of Workers AI, and the `{"content": …, "stop": false}` of llama.cpp.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .chat_choice import Choice, Members
+from .chat_choice import BESIDE, Choice, Members
 from .chat_tools import MAX_WAITING
 from .dialect import Dialect, Holes, Message, chat_body, is_done, prefilled
-from .events import End, Error, Other, Start, StreamEvent, Usage
-from .json_decoder import CALL_CUT, GARBLED, begins_as_json, incomplete, prefixed_twice, should_be_json
+from .events import End, Error, Other, Start, StreamEvent, TextDelta, Usage
+from .json_decoder import CALL_CUT, GARBLED, failed_without_words, incomplete, is_lost, prefixed_twice
+from .pieces import Pieces
 from .refusals import refusal_in
 from .values import (
     error_code,
@@ -26,6 +28,7 @@ from .values import (
     error_message,
     index_of,
     items_of,
+    names_failure,
     object_of,
     value_of,
     word,
@@ -36,8 +39,16 @@ __all__ = ["MAX_WAITING", "OPENAI_CHAT", "ChatDecoder"]
 #: Members of a chunk that are read, and those that say nothing to a user.
 _CHUNK = frozenset(
     {"id", "object", "created", "model", "choices", "usage", "error", "system_fingerprint", "service_tier"}
-    | {"obfuscation", "p", "provider", "response", "tool_calls", "type", "message", "code", "param", "status"}
+    | {"obfuscation", "p", "provider", "type"}
 )
+
+#: Where a server's own format has text, outside of any choice. These hold a piece of it: Workers AI, llama.cpp. `text`
+#: and `output_text` hold a piece with one server, and with another (SGLang) all that has come: no text is made of them.
+_NATIVE = ("response", "content")
+_TEXTS = frozenset({*_NATIVE, "text", "output_text"})
+
+#: What is read of a message in such a format.
+_OF_NATIVE = _CHUNK | {*_NATIVE, "tool_calls", "stop", "stop_type", "finish_reason"}
 
 
 class ChatDecoder:
@@ -47,6 +58,7 @@ class ChatDecoder:
         self.ended: bool = False
         self._started = False
         self._failed = False
+        self._failure: dict[str, Any] = {}  # what a chunk says of one outside of its choices, without an error
         self._garbled = False  # a chunk was cut or garbled, and with it what it said
         self._strange = False  # a message came that is none of the dialect
         self._understood = False
@@ -80,9 +92,9 @@ class ChatDecoder:
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished(), raw="")
 
-    def texts(self, block: int) -> list[str] | None:
-        """Where the pieces of a tool call's arguments are kept; the text of other blocks is not: see `template`."""
-        return None if self._speaking is None else self._speaking.tools.texts(block)
+    def texts(self, block: int) -> Pieces | None:
+        """Where the pieces of a block are kept: see `template`."""
+        return None if self._speaking is None else self._speaking.texts(block)
 
     def _not_json(self, message: Message, error: Exception) -> list[StreamEvent]:
         """An error in words, a chunk that was cut or garbled, or a keepalive that was sent as data."""
@@ -93,8 +105,7 @@ class ChatDecoder:
             return [self._error({"message": data}, data)]
         if fields := error_in_words(data):
             return [self._error(fields, data)]
-        if not begins_as_json(data):
-            self._garbled = self._garbled or should_be_json(message)
+        if not is_lost(message):
             self._strange = self._strange or not data.startswith(":")
             return [Other("not-json", data)]
         self._garbled = True
@@ -103,7 +114,8 @@ class ChatDecoder:
 
     def _merged(self, message: Message) -> list[StreamEvent]:
         """A frame that was cut by the next one, which stands on the same line: that one is whole."""
-        chunk = value_of(message.data.rpartition("data:")[2])
+        _, field, rest = message.data.rpartition("data:")
+        chunk = value_of(rest) if field else None
         return self._chunk(chunk, message) if isinstance(chunk, dict) else []
 
     def _error(self, fields: Mapping[str, Any], raw: str) -> Error:
@@ -114,6 +126,9 @@ class ChatDecoder:
         self.ended = True
         missing = self._missing()
         events: list[StreamEvent] = [event for choice in self._choices.values() for event in choice.close(raw)]
+        failure = next((choice.failure for choice in self._choices.values() if choice.failure), self._failure)
+        if failure and not self._failed:
+            events.append(self._error(failure, raw))
         if clean and missing and not self._failed:
             events.append(self._error(incomplete(missing), raw))
         return [*events, End(clean and not self._failed, raw)]
@@ -129,26 +144,38 @@ class ChatDecoder:
     def _chunk(self, chunk: dict[str, Any], message: Message) -> list[StreamEvent]:
         raw = message.data
         events: list[StreamEvent] = []
-        choices = items_of(chunk.get("choices"))
-        if not choices and chunk.get("response") is not None:
-            choices = [_native(chunk)]
+        choices, members = items_of(chunk.get("choices")), _CHUNK
+        if not choices and (native := next((name for name in _NATIVE if chunk.get(name) is not None), "")):
+            choices, members = [_native(chunk, native)], _OF_NATIVE
         if not self._started and (chunk.get("id") or chunk.get("model") or choices):
             self._started = True
             events.append(Start(word(chunk.get("id")), word(chunk.get("model")), raw))
         for position, choice in enumerate(choices):
             events += self._choice(choice, position, raw)
         events += self._usage(chunk, raw)
-        if events and not chunk.keys() <= _CHUNK:
-            events += self._members.tell(chunk, _CHUNK, raw, once=True)
         fields = error_fields(chunk) or error_fields(chunk.get("x_groq")) or _bare_error(chunk)
+        unknown = not chunk.keys() <= members
+        if unknown and not self._failure:
+            self._failure = _failure(chunk)
+        if events and unknown and not fields:
+            events += self._beside(chunk, members, events, raw)
         if fields or message.event == "error":
             events.append(self._error(fields or chunk, raw))
         elif not events and (self._speaking is None or not self._speaking.tools.keeps(raw)):
             events.append(Other(word(chunk.get("object")) or "chunk", raw))
-        known = bool(choices) or "choices" in chunk or "usage" in chunk
+        known = bool(choices) or "choices" in chunk or ("usage" in chunk and not unknown)
         self._understood = self._understood or known
         self._strange = self._strange or not known
         return events
+
+    def _beside(
+        self, chunk: dict[str, Any], known: frozenset[str], events: list[StreamEvent], raw: str
+    ) -> Iterator[StreamEvent]:
+        """What stands beside the choices and is not known. Text that is not what a choice says is told each time."""
+        said = "".join(event.text for event in events if isinstance(event, TextDelta))
+        for name in [name for name in chunk if name in _TEXTS - known and chunk[name] not in (None, "", [], {}, said)]:
+            yield Other(name, raw)
+        yield from self._members.tell(chunk, known | _TEXTS, raw, once=True)
 
     def _usage(self, chunk: dict[str, Any], raw: str) -> list[StreamEvent]:
         """What was counted."""
@@ -175,15 +202,28 @@ class ChatDecoder:
         return self._blocks - 1
 
 
-def _native(chunk: dict[str, Any]) -> dict[str, Any]:
-    """A message of Workers AI's own format, as a choice: `{"response": "text", "tool_calls": […]}`."""
-    return {"index": 0, "delta": {"content": chunk["response"], "tool_calls": chunk.get("tool_calls")}}
+def _native(chunk: dict[str, Any], text: str) -> dict[str, Any]:
+    """A message of a server's own format, as a choice: `{"response": "text", "tool_calls": […]}` is that of Workers AI,
+    `{"content": "text", "stop": true, "stop_type": "eos"}` that of llama.cpp.
+
+    :param text: the member that has the text.
+    """
+    delta = {"content": chunk[text], "tool_calls": chunk.get("tool_calls")}
+    stopped = (word(chunk.get("stop_type")) or "stop") if chunk.get("stop") is True else None
+    return {"index": 0, "delta": delta, "finish_reason": chunk.get("finish_reason") or stopped}
+
+
+def _failure(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The error object of a chunk that says outside of its choices that the server failed; empty for none."""
+    reasons = (word(chunk.get(name)) for name in ("finish_reason", "status"))
+    return next((failed_without_words(reason) for reason in reasons if names_failure(reason)), {})
 
 
 def _bare_error(chunk: dict[str, Any]) -> dict[str, Any]:
     """The error of a message that is no chunk; MiniMax has one beside empty choices."""
-    if "choices" in chunk or "response" in chunk or "usage" in chunk:
-        return refusal_in({"base_resp": chunk.get("base_resp")})
+    if "usage" in chunk or any(name in chunk for name in ("choices", *_NATIVE)):
+        beside = chunk.get("base_resp")
+        return refusal_in({"base_resp": beside}) if beside else {}
     return refusal_in(chunk)
 
 
@@ -210,7 +250,7 @@ OPENAI_CHAT = Dialect(
         free=[("obfuscation",), ("p",)],
         barred=[
             *(("choices", 0, "delta", name) for name in ("reasoning_text", "thinking", "thought", "reasoning_details")),
-            *(("choices", 0, name) for name in ("text", "message")),
+            *(("choices", 0, name) for name in ("message", *sorted(BESIDE))),
             ("choices", 0, "delta", "tool_calls", 0, "function", "name"),
         ],
     ),

@@ -16,103 +16,31 @@ from typing import Any, NamedTuple
 from .dialect import Message, Tool
 from .events import BlockKind, Error, Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
+from .openai_names import (
+    CALLS,
+    COMMAND,
+    ITEM,
+    MESSAGE,
+    PART_ENDS,
+    PARTS,
+    RANKS,
+    REASONS,
+    RESPONSE,
+    TOOLS,
+    Call,
+    Run,
+)
 from .output_items import Address, Item, Items
-from .values import arguments_of, index_of, items_of, listed, mapping, member, name_of, object_of, text_of, word
-from .wholes import WholeBlocks, paired, rest_of, too_late
+from .pieces import Pieces, rest_of_all
+from .values import arguments_of, index_of, items_of, listed, member, name_of, object_of, text_of, word
+from .wholes import WholeBlocks, paired, too_late
 
-__all__ = ["CALL", "COMMAND", "OutputDecoder", "Run", "function_tools"]
-
-
-class Run(NamedTuple):
-    """What comes in deltas: the kind of its block, the index that counts it within its item, where a whole has it."""
-
-    kind: BlockKind
-    counter: str
-    member: str
-
-
-#: A call is one run, so nothing counts it within its item.
-CALL = ""
-
-#: The commands of a shell's call are told in one block, a line feed between each two.
-COMMAND = "command_index"
-
-#: In which order the runs of an item follow each other, by what counts them.
-_RANKS = {CALL: 0, COMMAND: 0, "summary_index": 1, "content_index": 2}
-
-_REASONS: dict[str, FinishReason] = {
-    "completed": "stop",
-    "failed": "error",
-    "cancelled": "cancelled",
-    "max_output_tokens": "length",
-    "content_filter": "content_filter",
-}
-
-
-class Call(NamedTuple):
-    """An item that is a call: who runs it, what it is called where it has no name, and where its input is."""
-
-    kind: BlockKind
-    name: str
-    path: tuple[str, ...]
-
-
-#: Items that are calls. The input of a custom tool, code, commands and patches are text, and no JSON.
-_CALLS: dict[str, Call] = {
-    "function_call": Call("tool", "", ("arguments",)),
-    "custom_tool_call": Call("tool", "", ("input",)),
-    "mcp_call": Call("server_tool", "", ("arguments",)),
-    "code_interpreter_call": Call("server_tool", "code_interpreter", ("code",)),
-    "shell_call": Call("tool", "shell", ("action", "commands")),
-    "local_shell_call": Call("tool", "local_shell", ("action",)),
-    "apply_patch_call": Call("tool", "apply_patch", ("operation", "diff")),
-}
-
-#: Those that the client is to run.
-_TOOLS = ("function_call", "custom_tool_call")
-
-#: The parts of the other items.
-_PARTS: dict[str, Run] = {
-    "": Run("text", "content_index", "text"),
-    "output_text": Run("text", "content_index", "text"),
-    "text": Run("text", "content_index", "text"),
-    "output_audio": Run("text", "content_index", "transcript"),
-    "audio": Run("text", "content_index", "transcript"),
-    "refusal": Run("refusal", "content_index", "refusal"),
-    "reasoning_text": Run("reasoning", "content_index", "text"),
-    "summary_text": Run("reasoning", "summary_index", "text"),
-}
-
-#: Messages that repeat a part, and what counts it.
-_PART_ENDS = {
-    "response.content_part.done": "content_index",
-    "response.reasoning_part.done": "content_index",
-    "response.reasoning_summary_part.done": "summary_index",
-}
+__all__ = ["OutputDecoder", "function_tools"]
 
 
 #: Parts that are numbered together and told in blocks of one kind.
 _Sort = tuple[BlockKind, int]
 
-
-#: Members of messages and of items that need no `Other`.
-_MESSAGE = frozenset({
-    "agent", "annotation", "annotation_index", "arguments", "audio_duration_ms", "audio_end_ms", "audio_start_ms",
-    "background", "call_id", "channels", "code", "command", "command_index", "content", "content_index", "conversation",
-    "copilot_usage", "delta", "diff", "elapsed_ms", "error", "event_id", "format", "input", "item", "item_id",
-    "latency", "logprobs", "message", "name", "obfuscation", "output", "output_format", "output_index", "param", "part",
-    "partial_image_b64", "partial_image_index", "previous_item_id", "quality", "rate_limits", "refusal", "response",
-    "response_id", "rid", "sample_rate", "sequence_number", "session", "size", "start_time", "status", "steer",
-    "stream_id", "summary_index", "text", "timestamp", "transcript", "ts", "type", "usage",
-})  # fmt: skip
-_ITEM = frozenset({
-    "acknowledged_safety_checks", "action", "actions", "agent", "approval_request_id", "approve", "arguments", "async",
-    "author", "background", "call_id", "caller", "code", "container_id", "content", "created_by", "encrypted_content",
-    "environment", "error", "execution", "fingerprint", "id", "input", "max_output_length", "name", "namespace",
-    "object", "operation", "output", "output_format", "outputs", "pending_safety_checks", "phase", "quality", "queries",
-    "reason", "recipient", "result", "results", "revised_prompt", "role", "server_label", "size", "status", "summary",
-    "svg_usage", "tools", "type",
-})  # fmt: skip
 
 _SAYS_NOTHING = frozenset({"id", "object", "role", "status", "type"})
 
@@ -157,7 +85,7 @@ class OutputDecoder(JSONDecoder):
         kind = "error" if message.event == "error" else word(value.get("type")) or message.event
         if self._started and self._is_of_another(value):
             return None
-        self._look_for_unknown(value, _MESSAGE)
+        self._look_for_unknown(value, MESSAGE)
         name, _, step = kind.rpartition(".")
         run = self._runs.get(name)
         if run is not None and step == "delta" and (text := _delta(run, value.get("delta"))) is not None:
@@ -166,6 +94,10 @@ class OutputDecoder(JSONDecoder):
         if run is not None and step == "done":
             events += self._done(kind, run, value, raw, cursor)
         return events + self._event(kind, value, raw, cursor) or None
+
+    def _error_beside(self, value: dict[str, Any], message: Message, *, known: bool) -> list[StreamEvent]:
+        another = self._started and self._is_of_another(value)
+        return [] if another else super()._error_beside(value, message, known=known)
 
     def _look_for_unknown(self, value: dict[str, Any], known: frozenset[str]) -> None:
         """Has what nobody knows told, without a look at each member where all are known."""
@@ -179,8 +111,8 @@ class OutputDecoder(JSONDecoder):
                 return self._item_added(value, raw, cursor)
             case "response.output_item.done":
                 return self._item_done(kind, value, raw, cursor)
-            case _ if kind in _PART_ENDS:
-                return self._part_done(_PART_ENDS[kind], value, raw, cursor)
+            case _ if kind in PART_ENDS:
+                return self._part_done(PART_ENDS[kind], value, raw, cursor)
             case _:
                 return []
 
@@ -201,7 +133,7 @@ class OutputDecoder(JSONDecoder):
         item = self._items.of(*self._place(value), grows=True)
         item.name_agent(value)
         address = _address(item, run, value)
-        if _RANKS[run.counter]:
+        if RANKS[run.counter]:
             return self._more_text(item, address, self._kind(item, run.kind), text, raw, cursor)
         opening = [] if address in self._blocks else self._open_call(item, run.kind, value, raw, cursor)
         if run.counter == COMMAND:
@@ -229,8 +161,8 @@ class OutputDecoder(JSONDecoder):
         number, told = index_of(value.get(COMMAND)) or 0, self._blocks.told(address)
         if number == item.part or told is None:
             return ""
-        between = "\n" if told.text else ""
-        item.part, item.mark = number, len(told.text) + len(between)
+        between = "\n" if told.arguments else ""
+        item.part, item.mark = number, len(told.arguments) + len(between)
         return between
 
     def _done(self, kind: str, run: Run, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
@@ -238,14 +170,22 @@ class OutputDecoder(JSONDecoder):
         item.name_agent(value)
         address = _address(item, run, value)
         whole = value.get(run.member)
-        if not _RANKS[run.counter]:
+        if not RANKS[run.counter]:
             # A call stays open for its item's end: only that has its name where the item's beginning was not sent.
             return self._call_whole(item, run.kind, value, self._commands(item, address, run, value), raw, cursor)
         text = text_of(whole)
         if text is None:
             return [*self._blocks.close(address, raw, cursor), Other(kind, raw, cursor)]
-        events = self._whole(item, _Part(address, self._kind(item, run.kind), text), raw, cursor)
+        kind = self._kind(item, run.kind)
+        if self._blocks.told(address) is None:
+            address = self._open_run(item, kind, text) or address
+        events = self._whole(item, _Part(address, kind, text), raw, cursor)
         return events + self._blocks.close(address, raw, cursor)
+
+    def _open_run(self, item: Item, kind: BlockKind, text: str) -> Address | None:
+        """The run of an item that has not ended, and which a text continues: its `.done` may have another number."""
+        open_ones = (it for it in item.runs if self._blocks.kind(it) == kind)
+        return next((it for it in open_ones if self._pieces(it).rest(text) is not None), None)
 
     def _commands(self, item: Item, address: Address, run: Run, value: dict[str, Any]) -> Any:
         """The whole of a call as far as a `.done` tells it: of a shell's, one command after those before it."""
@@ -256,7 +196,7 @@ class OutputDecoder(JSONDecoder):
         if number < item.part:
             return ""  # the item's end tells whether it was told
         between = self._next_command(item, address, value)
-        return told.text[: item.mark - len(between)] + between + whole
+        return told.arguments[: item.mark - len(between)] + between + whole
 
     def _part_done(self, counter: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         item = self._items.of(*self._place(value))
@@ -277,20 +217,20 @@ class OutputDecoder(JSONDecoder):
     # Items.
 
     def _item_added(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        described = self._odd.object(value.get("item"), "item")
-        self._look_for_unknown(described, _ITEM)
+        described = self._odd.object(value.get("item"), "item", "content")
+        self._look_for_unknown(described, ITEM)
         known = len(self._items.all)
         item = self._items.added(*self._place(value), described)
         item.name_agent(value)
-        if item.type not in _CALLS or (item.number < known and item.runs):
+        if item.type not in CALLS or (item.number < known and item.runs):
             return []
         return self._open_call(item, _call_kind(item, described), described, raw, cursor)
 
     def _item_done(self, kind: str, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
-        described = object_of(value.get("item"))
+        described = object_of(value.get("item"), "content")
         if not described:
             return []
-        self._look_for_unknown(described, _ITEM)
+        self._look_for_unknown(described, ITEM)
         item = self._items.of(*self._place(value))
         item.describe(described)
         events, understood = self._item_whole(item, described, raw, cursor)
@@ -304,8 +244,10 @@ class OutputDecoder(JSONDecoder):
 
         :param said: the sorts of parts of which nothing is new.
         """
-        if item.type in _CALLS:
-            call = _CALLS[item.type]
+        if item.type in CALLS:
+            call = CALLS[item.type]
+            if described.get("content"):
+                self._odd.note("content")  # calls have none
             value = _input(call, described)
             events = self._call_whole(item, _call_kind(item, described), described, value, raw, cursor)
             for address in item.runs:
@@ -332,27 +274,27 @@ class OutputDecoder(JSONDecoder):
 
     def _part(self, item: Item, counter: str, number: int, value: Any) -> tuple[_Part | None, bool]:
         """A part that has text, and whether the value was understood."""
-        part = mapping(value)
-        run = _PARTS.get(word(part.get("type"))) or (_PARTS[""] if item.type == "reasoning" else None)
+        part = object_of(value, "text") or {}
+        run = PARTS.get(word(part.get("type"))) or (PARTS[""] if item.type == "reasoning" else None)
         text = None if run is None or not part else text_of(part.get(run.member))
         if run is None or text is None:
             return None, not value
-        address = (item.number, _RANKS[counter], number)
+        address = (item.number, RANKS[counter], number)
         return (_Part(address, self._kind(item, run.kind), text) if text else None), True
 
     def _parts_whole(self, item: Item, parts: list[_Part], raw: str, cursor: str | None) -> list[StreamEvent]:
         """The parts of one sort. They may be cut and numbered otherwise than their deltas were."""
         kind, sort = parts[0].kind, parts[0].sort
-        told = {address: self._text(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
+        told = {address: self._pieces(address) for address in sorted(item.runs) if self._sort_told(address) == sort}
         events: list[StreamEvent] = []
         for address, text in paired(told, [(part.address, part.text) for part in parts]):
             new = self._whole(item, _Part(address, kind, text), raw, cursor)
             events += [*new, *self._blocks.close(address, raw, cursor)] if new else []
         return events
 
-    def _text(self, address: Address) -> str:
+    def _pieces(self, address: Address) -> Pieces:
         told = self._blocks.told(address)
-        return "" if told is None else told.text
+        return Pieces() if told is None else told.pieces
 
     def _sort_told(self, address: Address) -> _Sort | None:
         told = self._blocks.told(address)
@@ -376,7 +318,7 @@ class OutputDecoder(JSONDecoder):
         known = (self._odd.name(call.get(name), name) for name in ("call_id", "id", "item_id"))
         tool_id = next(filter(None, known), "")
         return item.call_id or tool_id, self._odd.name(call.get("name"), "name") or (
-            _CALLS[item.type].name if item.type in _CALLS else ""
+            CALLS[item.type].name if item.type in CALLS else ""
         )
 
     def _call_whole(
@@ -390,7 +332,7 @@ class OutputDecoder(JSONDecoder):
         opening = self._open_call(item, kind, call, raw, cursor) if told is None else []
         tool_id, name = self._names(item, call)
         if told is not None and name and not told.start.name:
-            text = arguments_of(value) or told.text
+            text = arguments_of(value) or told.arguments
             return self._blocks.call_anew(address, tool_id, name, text, raw, cursor)
         if value is None or isinstance(value, str):
             return opening + self._blocks.whole(address, value or "", raw, cursor)
@@ -406,7 +348,9 @@ class OutputDecoder(JSONDecoder):
         :param why: the provider's word for what the status leaves open; empty for none.
         :param error: of a response that failed. Where a message of type `error` told of it before, it counts once.
         """
-        events = self._output(self._odd.objects(response.get("output"), "output"), raw, cursor)
+        self._look_for_unknown(response, RESPONSE)
+        self._odd.object(response.get("text"), "text")  # the form of the text; a text itself would be odd
+        events = self._output(self._odd.objects(response.get("output"), "output", "content"), raw, cursor)
         if response.get("output_text") and not self._blocks.opened:
             self._odd.note("output_text")
         if error and status != "failed" and not self._failed:
@@ -428,41 +372,41 @@ class OutputDecoder(JSONDecoder):
         wholes = list(zip(items, output, strict=True))
         known = {item.number for item in items}
         begun = [it for it in self._items.all if it.described and not it.ended and it.number not in known]
-        wholes += [(it, it.described) for it in begun if not any(map(self._text, it.runs))]
+        wholes += [(it, it.described) for it in begun if not any(self._pieces(address).some for address in it.runs)]
         parts = [part for item, described in wholes for part in self._parts(item, described)[0]]
         told = [address for item in sorted(self._items.all, key=lambda it: it.order) for address in sorted(item.runs)]
         said: set[_Sort] = set()
         for sort in {part.sort for part in parts}:
-            pieces = "".join(self._text(address) for address in told if self._sort_told(address) == sort)
-            if rest_of(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
+            pieces = [self._pieces(address) for address in told if self._sort_told(address) == sort]
+            if rest_of_all(pieces, "".join(part.text for part in parts if part.sort == sort)) == "":
                 said.add(sort)
         events: list[StreamEvent] = []
         for item, described in wholes:
-            self._look_for_unknown(described, _ITEM)
+            self._look_for_unknown(described, ITEM)
             new, understood = self._item_whole(item, described, raw, cursor, said)
             unheard = item.number >= heard and bool(described.keys() - _SAYS_NOTHING)
-            if new or unheard or not (understood or item.type in _CALLS):
+            if new or unheard or not (understood or item.type in CALLS):
                 self._odd.note("output")  # the `Other` has what stands beside, and what was not understood
             events += new
         return events
 
     def _reason(self, status: str, why: str, response: dict[str, Any]) -> FinishReason:
         """Calls have no word of their own: the response is complete, and they are in its output."""
-        called = self._called or any(item.get("type") in _TOOLS for item in listed(response.get("output")))
+        called = self._called or any(item.get("type") in TOOLS for item in listed(response.get("output")))
         if status == "completed" and called:
             return "tool_calls"
-        return _REASONS.get(why) or _REASONS.get(status, "other")
+        return self._reason_of(why if self._reason_of(why, REASONS) != "other" else status, REASONS)
 
 
 def _delta(run: Run, value: Any) -> str | None:
     """The piece that a delta is; None for what is none."""
     if value is None:
         return None
-    return text_of(value) if _RANKS[run.counter] else arguments_of(value)
+    return text_of(value) if RANKS[run.counter] else arguments_of(value)
 
 
 def _address(item: Item, run: Run, value: dict[str, Any]) -> Address:
-    rank = _RANKS[run.counter]
+    rank = RANKS[run.counter]
     return item.number, rank, (index_of(value.get(run.counter)) or 0) if rank else 0
 
 
@@ -473,7 +417,7 @@ def _reader(kind: BlockKind) -> str:
 
 def _call_kind(item: Item, described: Mapping[str, Any]) -> BlockKind:
     """Who runs a call: the shell of a container is the server's, any other the client's."""
-    kind = _CALLS[item.type].kind
+    kind = CALLS[item.type].kind
     in_container = word(member(described, "environment", "type")).startswith("container")
     return "server_tool" if in_container else kind
 

@@ -20,8 +20,9 @@ from typing import Any
 
 from .dialect import Dialect, Prompt
 from .events import StreamEvent
-from .openai_output import CALL, OutputDecoder, Run, function_tools
-from .values import error_fields, mapping, member, name_of, word
+from .openai_names import RUNS, Run
+from .openai_output import OutputDecoder, function_tools
+from .values import error_fields, member, name_of, object_of, word
 
 __all__ = ["OPENAI_REALTIME", "RealtimeDecoder"]
 
@@ -35,12 +36,10 @@ _TEXT = Run("text", "content_index", "text")
 _TRANSCRIPT = Run("text", "content_index", "transcript")
 
 _RUNS = {
-    "response.output_text": _TEXT,
+    **RUNS,
     "response.text": _TEXT,
     "response.output_audio_transcript": _TRANSCRIPT,
     "response.audio_transcript": _TRANSCRIPT,
-    "response.function_call_arguments": Run("tool", CALL, "arguments"),
-    "response.mcp_call_arguments": Run("server_tool", CALL, "arguments"),
     "session.output_transcript": _TEXT,
 }
 
@@ -82,9 +81,10 @@ class RealtimeDecoder(OutputDecoder):
     def _response_done(self, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         if "status" not in response:
             self._odd.note("response")
-        details = mapping(response.get("status_details"))
-        status = word(response.get("status"))
-        return self._finish(status, word(details.get("reason")), mapping(details.get("error")), response, raw, cursor)
+        status = self._odd.name(response.get("status"), "status")
+        details = object_of(response.get("status_details"), "error" if status == "failed" else "") or {}
+        error = error_fields(details) or error_fields(response)
+        return self._finish(status, word(details.get("reason")), error, response, raw, cursor)
 
     def _said_error(self, fields: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         fatal = fields.get("event_id") == _ASKING or fields.get("code") in _LAST_WORDS

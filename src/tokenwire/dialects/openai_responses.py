@@ -23,8 +23,9 @@ from typing import Any
 
 from .dialect import Again, Broken, Dialect, Holes, Message, Prompt
 from .events import StreamEvent, Usage
-from .openai_output import CALL, COMMAND, OutputDecoder, Run, function_tools
-from .values import error_fields, index_of, mapping, member, name_of, percent_encoded, value_of, word
+from .openai_names import CALL, COMMAND, RUNS, Run
+from .openai_output import OutputDecoder, function_tools
+from .values import error_fields, index_of, member, name_of, percent_encoded, value_of, word
 
 __all__ = ["OPENAI_RESPONSES", "ResponsesDecoder"]
 
@@ -36,14 +37,8 @@ _TERMINAL = ("type", "sequence_number", "response", "stream_id", "event_id", "ag
 
 #: What comes in deltas, by the type of its messages.
 _RUNS = {
-    "response.output_text": Run("text", "content_index", "text"),
-    "response.refusal": Run("refusal", "content_index", "refusal"),
-    "response.reasoning_text": Run("reasoning", "content_index", "text"),
-    "response.reasoning_summary_text": Run("reasoning", "summary_index", "text"),
+    **RUNS,
     "response.audio.transcript": Run("text", "content_index", "transcript"),
-    "response.function_call_arguments": Run("tool", CALL, "arguments"),
-    "response.custom_tool_call_input": Run("tool", CALL, "input"),
-    "response.mcp_call_arguments": Run("server_tool", CALL, "arguments"),
     "response.code_interpreter_call_code": Run("server_tool", CALL, "code"),
     "response.shell_call_command": Run("tool", COMMAND, "command"),
     "response.apply_patch_call_operation_diff": Run("tool", CALL, "diff"),
@@ -95,12 +90,12 @@ class ResponsesDecoder(OutputDecoder):
 
     def _terminal(self, status: str, response: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent]:
         """Some servers say `response.completed` of a response whose status is another."""
-        own = word(response.get("status"))
+        own = self._odd.name(response.get("status"), "status")
         if response and "status" not in response:
             self._odd.note("response")
         status = own if own in _STATUSES else status
         why = word(member(response, "incomplete_details", "reason"))
-        return self._finish(status, why, mapping(response.get("error")), response, raw, cursor)
+        return self._finish(status, why, error_fields(response), response, raw, cursor)
 
 
 def _as_told(value: dict[str, Any]) -> dict[str, Any]:

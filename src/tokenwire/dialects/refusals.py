@@ -65,13 +65,12 @@ def _at_the_top(body: Mapping[str, Any], *, alone: bool) -> dict[str, Any]:
         return _fields(body)
     if any(body.get(name) is not None for name in _OF_ANSWERS):
         return {}
-    fields = _fields(body)
-    has_words, has_code = any(word(body.get(name)) for name in _WORDS), bool(fields["code"])
+    has_words, has_code = any(word(body.get(name)) for name in _WORDS), bool(error_code(body, *_CODES))
     said = has_words and (has_code or (alone and body.keys() <= _BESIDE_WORDS))
-    return fields if said else {}
+    return _fields(body) if said else {}
 
 
 def _fields(said: Mapping[str, Any]) -> dict[str, Any]:
     """Its code and its words; where it has no words, all that it has."""
     words = next((found for name in _WORDS if (found := word(said.get(name)))), "")
-    return {"code": error_code(said, *_CODES), "message": words or json_text(said)}
+    return {"code": error_code(said, *_CODES, "type"), "message": words or json_text(said)}

@@ -7,7 +7,7 @@ that comes out can always be encoded; the raw message still has what was sent (R
 
 from __future__ import annotations
 
-__all__ = ["SurrogateJoiner", "whole"]
+__all__ = ["SurrogateJoiner", "whole", "without_half"]
 
 
 class SurrogateJoiner:
@@ -42,3 +42,9 @@ def whole(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def without_half(text: str) -> tuple[str, str]:
+    """The text made whole, and apart from it half a pair at its end, whose other half may still come."""
+    half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
+    return whole(text[: len(text) - len(half)]), half

@@ -35,15 +35,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 from json.decoder import scanstring  # type: ignore[attr-defined]  # which typeshed leaves out
 from operator import itemgetter
 from typing import Any, Literal
 
-from .dialect import Holes, KeepsTexts, Message, Path
+from ..records import record
+from .dialect import Holes, Message, Path
 from .events import ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
+from .pieces import LARGE, MANY, Pieces
 
 __all__ = ["Shortcut", "Template"]
 
@@ -53,14 +55,11 @@ MAX_TEMPLATES = 8
 #: Characters of a message that is learned. What is larger than this is no token.
 MAX_SIZE = 4096
 
-#: Deltas after which it begins: what is learned costs what some fifty of them save.
-LEARN_AFTER = 4
-
 #: Messages that may fail to fit, or to be learned from, before a stream is no longer tried.
 MAX_FAILURES = 16
 
-#: A string or a whole number, wherever one stands in JSON text.
-_LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.+-])(?:0|[1-9][0-9]*)(?![\w.+-])')
+#: A string, wherever one stands in JSON text.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 #: Half a pair, which waits for its other half.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -87,7 +86,7 @@ _DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class _Hole:
     """What changes: where it stands, what for, and what it is."""
 
@@ -104,6 +103,8 @@ class Template:
     what stands behind each; whatever was found so, the message put together again is compared with all that was read.
     """
 
+    _separator: re.Pattern[str]  # of several holes: what stands between those of one message and the next
+
     def __init__(self, delta: type[_Delta], raw: str, holes: Sequence[_Hole]) -> None:
         roles = [hole.role for hole in holes]
         edges = [0, *(edge for hole in holes for edge in (hole.start, hole.end)), len(raw)]
@@ -115,12 +116,9 @@ class Template:
         self._message = _with_holes(self._constants)
         first, *after = self._constants
         self._only = itemgetter(slice(len(first), -len(after[-1]))) if len(holes) == 1 else None
-        self._one = re.compile(_anything(first) + self._groups[0] + _behind(after, self._groups[1:]))
-        # Of many messages the first column is what is left over, and nothing has looked at it.
-        self._first = re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+") if self._text else None
         self._between: str | None = None
         self._round: list[str] = []
-        self._separator = self._one
+        self._glue = ""  # what stands between the last hole of a message and the first of the next one
 
     @classmethod
     def learn(cls, raw: str, event: _Delta, holes: Holes) -> Template | None:
@@ -130,8 +128,11 @@ class Template:
         value = json.loads(raw)
         text = _text_of(event)
         path = next((path for path in holes.texts if _at(value, path) == text), None)
-        if path is None or any(_says(value, other) for other in (*holes.texts, *holes.barred) if other != path):
+        if path is None:
             return None
+        for other in (*holes.texts, *holes.barred):
+            if other != path and _says(value, other):
+                return None
         wanted: list[tuple[Path, _Role]] = [(path, "text")]
         wanted.extend((free, "free") for free in holes.free)
         if holes.cursor:
@@ -151,12 +152,14 @@ class Template:
     def gives(self, raw: str, event: _Delta) -> bool:
         """Whether it reads the message as it was parsed in full."""
         delta = self.read_one(raw, event.block, event.cursor)
-        return delta is not None and delta == event and delta.cursor == event.cursor
+        if delta is None or type(delta) is not type(event):
+            return False
+        return _text_of(delta) == _text_of(event) and delta.cursor == event.cursor
 
-    def read_one(self, raw: str, block: int, cursor: str | None, told: list[str] | None = None) -> _Delta | None:
-        """The delta of a message; None where it does not fit. `cursor` is that of the event where no hole has one.
+    def read_one(self, raw: str, block: int, cursor: str | None, told: Pieces | None = None) -> _Delta | None:
+        """The delta of a message; None where it does not fit. Its text is added to `told`.
 
-        :param told: takes the text of the delta.
+        :param cursor: of the event where no hole has one.
         """
         if self._only is not None:
             found: Sequence[str] = (self._only(raw),)
@@ -173,10 +176,12 @@ class Template:
             if self._delta is ToolCallDelta and text.lstrip()[:1] in ("{", "[") and _may_be_repeated(told, (text,)):
                 return None
             told.append(text)
+            if len(told) >= MANY or len(text) >= LARGE:
+                told.settle()
         return self._delta(block, text, raw, cursor if self._cursor is None else found[self._cursor])
 
     def read(
-        self, whole: str, between: str, block: int, cursor: str | None, told: list[str] | None = None
+        self, whole: str, between: str, block: int, cursor: str | None, told: Pieces | None = None
     ) -> list[StreamEvent] | None:
         """The deltas of messages that have `between` between them; None where one of them does not fit.
 
@@ -197,39 +202,55 @@ class Template:
             if self._delta is ToolCallDelta and _may_be_repeated(told, texts):
                 return None
             told += texts
+            told.settle()
         cursors = repeat(cursor) if self._cursor is None else found[self._cursor :: count]
         return _events(self._delta, block, texts, raws, cursors)
 
     def _found(self, whole: str, raws: Sequence[str]) -> list[str] | None:
         """What the holes hold, message by message."""
-        first = self._constants[0]
+        first, last = self._constants[0], self._constants[-1]
+        if self._only is not None:
+            found = list(map(self._only, raws))
+            return found if f"{first}{self._glue.join(found)}{last}" == whole else None
         # From the first hole of the first message to where that of another one would begin.
         round_ = f"{whole[len(first) :]}{self._between}{first}"
-        found = self._separator.split(round_)[:-1] if self._only is None else list(map(self._only, raws))
+        found = self._separator.split(round_)[:-1]
         if len(found) != len(raws) * len(self._groups):
             return None
         parts = self._round * len(raws)
         parts[::2] = found
         if "".join(parts) != round_ or not whole.startswith(first):
             return None
-        if self._first is not None:
+        if self._text:  # the first column is what is left over, and nothing has looked at it
             column = found[:: len(self._groups)]
             if not self._first.fullmatch(_BETWEEN_LITERALS.join([*column, ""])):
                 return None
         return found
 
+    @cached_property
+    def _one(self) -> re.Pattern[str]:
+        """A whole message."""
+        first, *after = self._constants
+        return re.compile(_anything(first) + self._groups[0] + _behind(after, self._groups[1:]))
+
+    @cached_property
+    def _first(self) -> re.Pattern[str]:
+        """What stands in the first hole of many messages."""
+        return re.compile(f"(?:{self._groups[0]}{_BETWEEN_LITERALS})*+")
+
     def _set_between(self, between: str) -> None:
         first, *after = self._constants
         after[-1] += between + first
         self._between = between
+        self._glue = after[-1]
         self._round = ["", *_with_holes(after)]
-        self._separator = re.compile(_behind(after, self._groups[1:]))
+        if self._only is None:
+            self._separator = re.compile(_behind(after, self._groups[1:]))
 
 
 class Shortcut:
     """Where a stream is: whether its next messages can go the short way, and by which template.
 
-    :param holes: of the dialect.
     :param decoder: of the dialect. If it keeps the texts of its blocks, those that come the short way are added.
     """
 
@@ -239,17 +260,17 @@ class Shortcut:
         #: The last event ID of the message after which it was found ready.
         self.last_event_id: str = ""
         self._holes = holes
-        self._keeper = decoder if isinstance(decoder, KeepsTexts) else None
-        self._texts: list[str] | None = None
+        self._texts_of: Callable[[int], Pieces | None] | None = getattr(decoder, "texts", None)  # if it `KeepsTexts`
+        self._texts: Pieces | None = None
         self._templates: list[Template] = []
         self._failures = 0
-        self._seen = 0
         self._template: Template
         self._block = 0
         self._cursor: str | None = None
         self._head = ""
         self._between = ""
         self._end = ""
+        self._inside = slice(0)  # of a framing, the message
         self._gap = b"\n\n"
 
     @property
@@ -262,9 +283,6 @@ class Shortcut:
         self.ready = False
         if len(events) != 1 or not isinstance(events[0], _DELTAS) or self.given_up:
             return
-        self._seen += 1
-        if self._seen < LEARN_AFTER:
-            return
         event = events[0]
         template = self._known(message.data, event) or self._learned(message.data, event)
         if template is None:
@@ -274,7 +292,7 @@ class Shortcut:
         self.last_event_id = message.id
         self._template = template
         self._block = event.block
-        self._texts = None if self._keeper is None else self._keeper.texts(event.block)
+        self._texts = None if self._texts_of is None else self._texts_of(event.block)
         self._cursor = event.cursor
         if message.event:
             name = "" if message.event == "message" else f"event: {message.event}\n"
@@ -287,9 +305,12 @@ class Shortcut:
         delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
         return self._noted(None if delta is None else [delta])
 
-    def read_messages(self, messages: Sequence[str]) -> list[StreamEvent] | None:
+    def read_messages(self, messages: Sequence[str | bytes]) -> list[StreamEvent] | None:
         """The deltas of messages that came without a framing; None where something is else."""
-        whole = "\n".join(messages)
+        try:
+            whole = "\n".join(messages)  # type: ignore[arg-type]
+        except TypeError:
+            return self._noted(None)  # one of them is binary
         if whole.count("\n") >= len(messages):
             return self._noted(None)  # one of them has lines of its own
         return self._noted(self._template.read(whole, "\n", self._block, self._cursor, self._texts))
@@ -309,8 +330,7 @@ class Shortcut:
         text = data.decode("utf-8", "replace")
         if not text.startswith(self._head) or not text.endswith(self._end):
             return None
-        raw = text[len(self._head) : -len(self._end)]
-        delta = self._template.read_one(raw, self._block, self._cursor, self._texts)
+        delta = self._template.read_one(text[self._inside], self._block, self._cursor, self._texts)
         if delta is None:
             return None
         self._failures = 0
@@ -322,7 +342,7 @@ class Shortcut:
         head = self._head
         if not text.startswith(head) or not text.endswith(self._end):
             return self._noted(None)
-        whole = text[len(head) : -len(self._end)]
+        whole = text[self._inside]
         return self._noted(self._template.read(whole, self._between, self._block, self._cursor, self._texts))
 
     def first_end(self, data: bytes, at: int = 0) -> int:
@@ -337,11 +357,15 @@ class Shortcut:
 
     def run_end(self, data: bytes, at: int) -> int:
         """Where the run of messages ends that begins at a place in the data and looks alike."""
-        first, last = (edge.encode("utf-8", "surrogatepass") for edge in self._template.edges)
-        first, last = self._head.encode() + first, last + self._gap
-        while data.startswith(first, at):
-            end = self.first_end(data, at)
-            if not data.endswith(last, at, end):
+        first, last = self._template.edges
+        begin, close = (
+            f"{self._head}{first}".encode("utf-8", "surrogatepass"),
+            f"{last}{self._end}".encode("utf-8", "surrogatepass"),
+        )
+        size = len(self._gap)
+        while data.startswith(begin, at):
+            end = data.find(self._gap, at) + size
+            if end < size or not data.endswith(close, at, end):
                 break
             at = end
         return at
@@ -349,18 +373,20 @@ class Shortcut:
     def _set_framing(self, head: str, gap: str) -> None:
         self._head = head
         self._end = gap
+        self._inside = slice(len(head), -len(gap))
         self._between = gap + head
         self._gap = gap.encode()
 
     def _noted(self, events: list[StreamEvent] | None) -> list[StreamEvent] | None:
-        self._failures = self._failures + 1 if events is None else 0
+        if events is None:
+            self._failures += 1
+            self.ready = self.ready and not self.given_up
+        else:
+            self._failures = 0
         return events
 
     def _known(self, raw: str, event: _Delta) -> Template | None:
-        for template in reversed(self._templates):
-            if template.gives(raw, event):
-                return template
-        return None
+        return next((it for it in reversed(self._templates) if it.gives(raw, event)), None)
 
     def _learned(self, raw: str, event: _Delta) -> Template | None:
         if len(self._templates) >= MAX_TEMPLATES:
@@ -475,20 +501,28 @@ def _find(raw: str, value: Any, path: Path, role: _Role) -> _Hole | None:
     """The literal at a path, found by trial: with another one in its place, only the value there is another."""
     member = _at(value, path)
     other: str | int = f"{member}." if isinstance(member, str) else member + 1
-    for match in _LITERAL.finditer(raw):
-        start, end = match.span()
-        if not _may_be(match[0], member) or json.loads(match[0], strict=False) != member:
-            continue
-        tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
+    for start, end in _places(raw, member):
+        try:
+            tried = json.loads(f"{raw[:start]}{json.dumps(other)}{raw[end:]}")
+        except ValueError:
+            continue  # it was no literal: the end of one string and the beginning of another
         if _at(tried, path) == other and _with(tried, path, member) == value:
             inside = (start + 1, end - 1) if isinstance(member, str) else (start, end)
             return _Hole(*inside, role, "number" if isinstance(member, int) else "string")
     return None
 
 
-def _may_be(literal: str, member: str | int) -> bool:
-    """Without parsing it."""
-    return literal == str(member) if isinstance(member, int) else "\\" in literal or literal == f'"{member}"'
+def _places(raw: str, member: str | int) -> Iterator[tuple[int, int]]:
+    """Where a literal of that value may stand: first as it is written as a rule, then those with escapes."""
+    plain = f'"{member}"' if isinstance(member, str) else str(member)
+    start = raw.find(plain)
+    while start >= 0:
+        yield start, start + len(plain)
+        start = raw.find(plain, start + 1)
+    if isinstance(member, str) and "\\" in raw:
+        for match in _STRING.finditer(raw):
+            if "\\" in match[0] and json.loads(match[0], strict=False) == member:
+                yield match.span()
 
 
 def _with(value: Any, path: Path, member: str | int) -> Any:

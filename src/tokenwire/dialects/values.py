@@ -25,17 +25,20 @@ __all__ = [
     "error_in_words",
     "error_message",
     "index_of",
+    "is_true",
     "items_of",
     "json_text",
     "listed",
     "mapping",
     "member",
     "name_of",
+    "names_failure",
     "object_of",
     "parse",
     "percent_encoded",
     "piece",
     "text_of",
+    "texts_of",
     "unknown_members",
     "value_of",
     "word",
@@ -68,9 +71,15 @@ def text_of(value: Any) -> str | None:
         return value
     if value is None:
         return ""
+    text, all_of_it = texts_of(value)
+    return text if all_of_it else None
+
+
+def texts_of(value: Any) -> tuple[str, bool]:
+    """What of a value is text where text belongs, joined, and whether that is all of it."""
     pieces = [_text_of_part(part) for part in items_of(value)]
     texts = [text for text in pieces if text is not None]
-    return "".join(texts) if len(texts) == len(pieces) else None
+    return "".join(texts), len(texts) == len(pieces)
 
 
 def _text_of_part(part: Any) -> str | None:
@@ -94,18 +103,27 @@ def arguments_of(value: Any) -> str | None:
     return "" if value is None else json_text(value) or None
 
 
-def object_of(value: Any) -> dict[str, Any] | None:
+def object_of(value: Any, text: str = "") -> dict[str, Any] | None:
     """The object that a value means where an object belongs: also the only one of a list, and one as JSON text.
 
+    :param text: the member that a text means which stands there alone: `{"content": "Hello"}` for `"Hello"`. A string
+        is that text then, whatever it looks like, for a model may write JSON. Empty where no text belongs.
     :returns: an empty one for what is absent or empty; None for what is no object.
     """
     if value is None or value in ("", []):
         return {}
+    if text and _is_text(value):
+        return {text: value}
     if isinstance(value, str):
         value = value_of(value)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is a string or a number, or a list of these."""
+    return all(isinstance(it, str | int | float) and not isinstance(it, bool) for it in items_of(value))
 
 
 def items_of(value: Any) -> list[Any]:
@@ -128,6 +146,11 @@ def index_of(value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def is_true(value: Any) -> bool:
+    """Whether a value says yes where a boolean belongs: also as text, or as 1."""
+    return value is True or (isinstance(value, int | float) and value == 1) or word(value).lower() == "true"
 
 
 def name_of(value: Any) -> str | None:
@@ -233,17 +256,16 @@ def error_fields(body: Any) -> dict[str, Any]:
 
 
 #: How the data of a message begins that is an error in words: `error: …`, `Internal server error`, `[ERROR] …`.
-_ERROR_WORDS = re.compile(
-    r"[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
+_ERROR_WORDS = (  # compiled when it is first used, which takes longer than to load all of this module
+    r"(?i)[\s\[(<*!#-]{0,4}(?:[\w/-]+ ){0,4}?"
     r"(error|exception|fail(?:ed|ure)|traceback|time-?out|timed out|unavailable|overloaded|exceeded|denied"
-    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?",
-    re.IGNORECASE,
+    r"|unauthorized|forbidden)\b(?:\W{0,2}:)?"
 )
 
 
 def error_in_words(data: str) -> dict[str, Any]:
     """The error object of data that is no JSON and begins with words that name an error; empty for other data."""
-    found = _ERROR_WORDS.match(data)
+    found = re.match(_ERROR_WORDS, data)
     if found is None or data.startswith((":", '"')):  # a comment, and a line of JSON that was made pretty
         return {}
     value = value_of(data[found.end() :])
@@ -251,6 +273,16 @@ def error_in_words(data: str) -> dict[str, Any]:
         return error_fields(value) or value
     only_a_label = found[0].lower() == "error:"
     return {"message": whole(data[found.end() :].strip() if only_a_label else data.strip()) or data}
+
+
+#: What a reason or a status is called, or what its name ends with, that says that the server failed: "error", "ERROR",
+#: "network_error", "failed", "timeout".
+_FAILURE = re.compile(r"(?:.*[\W_])?(?:error|fail(?:ed|ure)?|time_?out|timed_out|crashed)", re.IGNORECASE)
+
+
+def names_failure(reason: str) -> bool:
+    """Whether a reason to stop says that the server failed, and the answer is no whole one."""
+    return _FAILURE.fullmatch(reason) is not None
 
 
 def error_code(fields: Mapping[str, Any], *names: str) -> str:

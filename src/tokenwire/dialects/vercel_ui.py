@@ -17,8 +17,9 @@ from typing import Any
 from .dialect import Dialect, Message, Prompt
 from .events import BlockKind, Finish, FinishReason, Other, Start, StreamEvent
 from .json_decoder import JSONDecoder
-from .values import arguments_of, error_fields, name_of, text_of, word
-from .wholes import WholeBlocks, rest_of
+from .pieces import rest_of
+from .values import arguments_of, error_fields, json_text, name_of, text_of, word
+from .wholes import WholeBlocks
 
 __all__ = ["VERCEL_UI", "VercelUIDecoder"]
 
@@ -32,13 +33,17 @@ _REASONS: dict[str, FinishReason] = {
 
 _KINDS: dict[str, BlockKind] = {"text": "text", "reasoning": "reasoning"}
 
-#: Members of chunks that need no `Other`.
-_MEMBERS = frozenset({
-    "approvalId", "data", "delta", "dynamic", "errorText", "filename", "finishReason", "id", "input", "inputEncoding",
-    "inputTextDelta", "isAutomatic", "kind", "mediaType", "messageId", "messageMetadata", "output", "preliminary",
-    "providerExecuted", "providerMetadata", "reason", "sourceId", "title", "toolCallId", "toolMetadata", "toolName",
-    "transient", "type", "url",
-})  # fmt: skip
+#: Members of chunks that need no `Other`, by how the type of the chunk begins. Chunks of other types are handed on.
+_MEMBERS = {
+    "text": ("type", "id", "delta", "providerMetadata"),
+    "reasoning": ("type", "id", "delta", "providerMetadata"),
+    "tool": ("type", "toolCallId", "toolName", "input", "inputTextDelta", "inputEncoding", "dynamic", "title",
+             "providerExecuted", "providerMetadata", "toolMetadata", "errorText"),
+    "start": ("type", "messageId", "messageMetadata"),
+    "finish": ("type", "finishReason", "messageMetadata"),
+    "abort": ("type", "reason"),
+    "error": ("type", "errorText", "error"),
+}  # fmt: skip
 
 
 class VercelUIDecoder(JSONDecoder):
@@ -54,7 +59,12 @@ class VercelUIDecoder(JSONDecoder):
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, cursor = message.data, message.id or None
-        self._odd.members(value, _MEMBERS)
+        events = self._event(value, raw, cursor)
+        if events is not None:
+            self._odd.members(value, _MEMBERS.get(word(value.get("type")).partition("-")[0], ()))
+        return events
+
+    def _event(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         match value.get("type"):
             case "text-delta" | "reasoning-delta" as kind:
                 address, block = _run(kind, value)
@@ -75,14 +85,15 @@ class VercelUIDecoder(JSONDecoder):
                 events = self._tool_input(value, raw, cursor) or []
                 return [*events, Other("tool-input-error", raw, cursor)]
             case "start":
-                return [Start(word(value.get("messageId")), "", raw, cursor)]
+                return [Start(self._odd.name(value.get("messageId"), "messageId"), "", raw, cursor)]
             case "finish":
-                reason = word(value.get("finishReason"))
-                return self._finish(_REASONS.get(reason, "other"), reason, raw, cursor)
+                reason = self._odd.name(value.get("finishReason"), "finishReason")
+                return self._finish(self._reason_of(reason, _REASONS), reason, raw, cursor)
             case "abort":
                 return self._finish("cancelled", word(value.get("reason")) or "abort", raw, cursor)
             case "error":
-                return [self._error({"message": word(value.get("errorText")) or raw}, raw, cursor)]
+                fields = error_fields({"error": value.get("errorText")}) or error_fields(value)
+                return [self._error(fields or {"message": raw}, raw, cursor)]
             case _:
                 return None
 
@@ -112,12 +123,16 @@ class VercelUIDecoder(JSONDecoder):
 
     def _tool_input(self, value: dict[str, Any], raw: str, cursor: str | None) -> list[StreamEvent] | None:
         """The input of a call, whole: all that there is of it, or what had come in pieces."""
-        events = self._tool_start(value, raw, cursor) or []
-        address = _address(name_of(value.get("toolCallId")) or "")
+        tool_id = name_of(value.get("toolCallId")) or ""
+        events, address = self._tool_start(value, raw, cursor) or [], _address(tool_id)
         whole, told = value.get("input"), self._blocks.told(address)
-        if isinstance(whole, str) and told is not None and told.text and rest_of(told.text, whole) is not None:
+        begun, name = "" if told is None else told.arguments, name_of(value.get("toolName"))
+        if told is not None and name and not told.start.name:
+            text = begun if whole is None else json_text(whole)
+            events += self._blocks.call_anew(address, tool_id, name, text, raw, cursor)
+        elif isinstance(whole, str) and begun and rest_of(begun, whole) is not None:
             events += self._blocks.whole(address, whole, raw, cursor)  # it was no JSON, and so is what it was called
-        elif whole is not None or (told is not None and not told.text):
+        elif whole is not None or (told is not None and not begun):
             events += self._blocks.whole_value(address, whole, raw, cursor)
         return events + self._blocks.close(address, raw, cursor) or None
 

@@ -9,8 +9,8 @@ nothing is told twice and nothing vanishes:
   `replaces` the earlier one. The same happens when a call that has ended, or that began without its name, turns out to
   have more.
 
-What was told is remembered as long as the stream runs, which costs as much memory as the text. Comparing costs as much
-as the whole is long.
+What was told is remembered as long as the stream runs, as `pieces` keeps it. Comparing costs as much as the whole is
+long.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 
 from .blocks import Blocks
 from .events import BlockKind, BlockStart, Error, StreamEvent
-from .surrogates import whole as repaired
+from .pieces import DigestedPieces, Pieces, rest_of, rest_of_all
 from .values import json_text, parse
 
-__all__ = ["DIFFERS", "Told", "WholeBlocks", "paired", "rest_of", "too_late"]
+__all__ = ["DIFFERS", "Told", "WholeBlocks", "differs", "paired", "same_json", "too_late"]
 
 _Address = TypeVar("_Address", bound=Hashable)
 
@@ -38,20 +38,19 @@ class Told:
     """What was told of one text.
 
     :ivar start: of the block that it was told in last.
-    :ivar pieces: joined, they are the text.
+    :ivar pieces: those of the text.
     """
 
     __slots__ = ("pieces", "start")
 
     def __init__(self, start: BlockStart) -> None:
         self.start: BlockStart = start
-        self.pieces: list[str] = []
+        self.pieces: Pieces = Pieces() if start.kind in _CALLS else DigestedPieces()
 
     @property
-    def text(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
+    def arguments(self) -> str:
+        """The text of a call, which is kept as it is."""
+        return self.pieces.text
 
 
 class WholeBlocks(Blocks):
@@ -66,7 +65,7 @@ class WholeBlocks(Blocks):
         """What was told at an address; None where no block was opened there."""
         return self._told.get(address)
 
-    def texts(self, block: int) -> list[str]:
+    def texts(self, block: int) -> Pieces:
         """Where the pieces of a block's text are kept. Whoever gives deltas without this class adds theirs."""
         return self._in_block[block].pieces
 
@@ -87,19 +86,19 @@ class WholeBlocks(Blocks):
     def whole(self, address: Hashable, text: str, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """All of a text of which a block was opened: what is new of it. Empty text is no whole and says nothing."""
         told = self._told[address]
-        rest = rest_of(told.text, text) if text else ""
+        rest = told.pieces.rest(text) if text else ""
         if rest == "":
             return []
         if told.start.kind in _CALLS:
             return self._whole_call(address, told, text, rest, raw, cursor)
         if rest is None:
-            told.pieces[:] = [text]
-            return [_differs(f"the whole text of block {told.start.block} is not what its deltas said", raw, cursor)]
+            told.pieces.replace(text)
+            return [differs(f"the whole text of block {told.start.block} is not what its deltas said", raw, cursor)]
         return self._open_again(address, told.start, raw, cursor) + self.delta(address, rest, raw, cursor)
 
     def whole_value(self, address: Hashable, value: Any, raw: str, cursor: str | None = None) -> list[StreamEvent]:
         """All of the arguments of a call, as a JSON value. It is told as JSON text, spaced as what was told before."""
-        told, text = self._told[address].text, json_text(value)
+        told, text = self._told[address].arguments, json_text(value)
         if text and rest_of(told, text) is None:
             compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
             text = text if rest_of(told, compact) is None else compact
@@ -114,7 +113,7 @@ class WholeBlocks(Blocks):
         words = f"the whole of the call in block {last.block} is not what its deltas said: the call is given anew"
         events = self.close(address, raw, cursor)
         told.pieces.clear()
-        events += [_differs(words, raw, cursor)]
+        events += [differs(words, raw, cursor)]
         more = {"agent": last.agent, "phase": last.phase, "choice": last.choice, "replaces": last.block}
         events += self.open(address, last.kind, raw, cursor, tool_id=tool_id, name=name, **more)
         return events + (self.delta(address, text, raw, cursor) if text else [])
@@ -122,7 +121,7 @@ class WholeBlocks(Blocks):
     def _whole_call(
         self, address: Hashable, told: Told, text: str, rest: str | None, raw: str, cursor: str | None
     ) -> list[StreamEvent]:
-        if rest is None and _same_json(told.text, text):
+        if rest is None and same_json(told.arguments, text):
             return []
         if rest is not None and address in self:
             return self.delta(address, rest, raw, cursor)
@@ -135,51 +134,32 @@ class WholeBlocks(Blocks):
         return self.open(address, start.kind, raw, cursor, **more)
 
 
-def paired(told: Mapping[_Address, str], parts: Sequence[tuple[_Address, str]]) -> list[tuple[_Address, str]]:
+def paired(told: Mapping[_Address, Pieces], parts: Sequence[tuple[_Address, str]]) -> list[tuple[_Address, str]]:
     """Which text is the whole of which block, where a server may cut and number parts otherwise than their deltas.
 
     :param told: what was told at each address, in order.
     :param parts: the wholes, with the addresses that they would have.
     :returns: addresses and their wholes; nothing where nothing is new.
     """
-    rest = rest_of("".join(told.values()), "".join(text for _, text in parts))
+    whole = "".join(text for _, text in parts)
+    rest = rest_of_all(told.values(), whole)
     if rest == "":
         return []
     if len(told) == len(parts):
         return [(address, text) for address, (_, text) in zip(told, parts, strict=True)]
     if told.keys() <= {address for address, _ in parts}:
         return list(parts)
-    last = list(told)[-1]
-    return [(last, "".join(text for _, text in parts) if rest is None else told[last] + rest)]
+    *before, last = told
+    of_last = None if rest is None else rest_of_all([told[address] for address in before], whole)
+    return [(last, whole if of_last is None else of_last)]
 
 
 def too_late(raw: str, cursor: str | None) -> Error:
     """Tells that what a whole says more than its deltas comes after what follows it."""
-    return _differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
+    return differs("a whole says more than its deltas said, and what follows it was told before", raw, cursor)
 
 
-def rest_of(told: str, whole: str) -> str | None:
-    """What a whole says after what was told; empty for nothing, None where it does not begin with it.
-
-    A text that was told up to the middle of a surrogate pair goes on with the other half.
-    """
-    if whole.startswith(told):
-        return whole[len(told) :]
-    half = told[-1:] if "\ud800" <= told[-1:] <= "\udbff" else ""
-    begun, whole = repaired(told[: len(told) - len(half)]), repaired(whole)
-    if not whole.startswith(begun):
-        return None
-    rest = whole[len(begun) :]
-    if not half:
-        return rest
-    units = rest[:1].encode("utf-16-le")
-    first, second = units[:2].decode("utf-16-le", "surrogatepass"), units[2:].decode("utf-16-le", "surrogatepass")
-    if first == half:
-        return second + rest[1:]
-    return rest[1:] if first == "\ufffd" else None
-
-
-def _same_json(told: str, whole: str) -> bool:
+def same_json(told: str, whole: str) -> bool:
     """Whether two texts are JSON of the same value, however they are spaced and their members ordered."""
     try:
         return json.dumps(parse(told), sort_keys=True) == json.dumps(parse(whole), sort_keys=True)
@@ -187,5 +167,6 @@ def _same_json(told: str, whole: str) -> bool:
         return False
 
 
-def _differs(words: str, raw: str, cursor: str | None) -> Error:
+def differs(words: str, raw: str, cursor: str | None = None) -> Error:
+    """Tells of a whole that is not what its pieces said."""
     return Error(DIFFERS, words, False, raw, cursor)

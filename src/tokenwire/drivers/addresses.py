@@ -22,9 +22,11 @@ def known_addresses(host: str, port: int) -> Addresses | None:
     :raises OSError: when localhost is not known.
     """
     if host == "localhost":
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return socket.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM)
     try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        # As bytes: for text Python loads what the names of other alphabets need.
+        numeric = host.encode() if host.isascii() else host
+        return socket.getaddrinfo(numeric, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         return None
 

@@ -8,8 +8,8 @@ async with tokenwire.AsyncClient("https://api.example.com/v1", key_env="API_KEY"
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,7 +42,7 @@ class AsyncClient(Shared[Link]):
         dialect: DialectName | Dialect | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
-        record: str | Path | None = None,
+        record: str | os.PathLike[str] | None = None,
         policy: PolicyName | Policy | None = None,
         observe: Observe | None = None,
     ) -> AsyncStream:

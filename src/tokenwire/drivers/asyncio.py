@@ -13,28 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import json as json_module
+import os
 import ssl
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError
 from ..protocol.http import ResponseHead
 from ..protocol.websocket import Closed
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
-from .opening import Conversation, Opening, SoFar, connection_failed, refuses
-from .pool import Idle, Pool, may_be_reused, origin_of
+from .driving import Driving
+from .opening import Conversation, Opening, SoFar, connection_failed
+from .pool import Idle, Pool, origin_of
 from .route import Route
 from .sockets import CLOSED
 from .tls import TLS
 from .transport import Ending, Keeper, Link, Timer, dial, is_fit
-from .unread import MAX_UNREAD, size_of, too_much_unread
+from .unread import MAX_UNREAD, too_much_unread
 
 __all__ = ["AsyncStream", "AsyncWebSocket", "aconnect", "astream"]
 
@@ -49,7 +49,7 @@ def aconnect(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = "env",
 ) -> AsyncWebSocket:
@@ -81,7 +81,7 @@ def astream(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
@@ -117,25 +117,16 @@ def astream(
     )
 
 
-class _Driver(Generic[_Item]):
+class _Driver(Driving[_Item, Link]):
     """Drives a session over a link: what AsyncStream and AsyncWebSocket have in common."""
 
     def __init__(self, opening: Opening, session: Conversation[_Item], pool: Pool[Link] | None = None) -> None:
-        self._opening = opening
-        self._session = session
-        self._pool = pool
+        super().__init__(opening, session, pool)
         self._state: Literal["new", "open", "closed"] = "new"
-        self._link: Link | None = None
-        self._origin: Hashable = None  # of the link
-        self._earlier: ResponseHead | None = None  # the head that there was before the link
         self._connecting: asyncio.Task[None] | None = None
         self._timer = Timer(self._ring)
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}  # and what for
         self._failure: Exception | None = None  # of what the event loop did for us
-        self._iterating = False
-        self._arrived: list[_Item] = []
-        self._unread = 0  # bytes of them that came while something was being sent
-        self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     async def __aenter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
@@ -237,9 +228,7 @@ class _Driver(Generic[_Item]):
                 await self._carry_until(self._has_news)
         finally:
             self._iterating = False
-        batch, self._arrived, self._unread = self._arrived, [], 0
-        self._ready = iter(batch)
-        return bool(batch) or await self._finish()
+        return self._take_arrived() or await self._finish()
 
     async def _finish(self) -> Literal[False]:
         """There are no more events."""
@@ -252,38 +241,29 @@ class _Driver(Generic[_Item]):
             raise error
         return False
 
-    def _is_answered(self) -> bool:
-        return self._session.streaming or self._session.ended
-
-    def _has_news(self) -> bool:
-        return bool(self._arrived) or self._session.ended
-
-    def _is_sent(self) -> bool:
-        return self._link is None or not self._link.sending or self._session.wants != "transfer"
-
-    def _is_sent_or_stuck(self) -> bool:
-        return self._unread > MAX_UNREAD or self._is_sent()
-
-    def _has_parted(self) -> bool:
-        return self._session.wants != "transfer"
-
     async def _carry_until(self, done: Callable[[], bool]) -> None:
         """Lets the event loop carry bytes and times until then. Nothing of it is lost when this is cancelled."""
         while not done():
             if self._failure is not None:
                 raise self._failure
             self._check_open()
-            wants = self._session.wants
-            self._begin()
-            if done() or self._session.wants != wants:
-                continue
-            self._timer.set(self._session.next_deadline())
+            if not self._is_at_rest():
+                wants = self._session.wants
+                self._act()
+                if done() or self._session.wants != wants:
+                    continue
+                self._timer.set(self._session.next_deadline())
             waiter = asyncio.get_running_loop().create_future()
             self._waiting[waiter] = done
             try:
                 await waiter
             finally:
                 del self._waiting[waiter]
+
+    def _is_at_rest(self) -> bool:
+        """There is nothing to do but to wait, as before the last read."""
+        link = self._link
+        return self._session.quiet and self._timer.running and link is not None and not link.has_news
 
     def _wake(self) -> None:
         """Wakes those who have what they wait for, and all of them where there is something else to do.
@@ -306,7 +286,7 @@ class _Driver(Generic[_Item]):
 
     # What is done.
 
-    def _begin(self) -> None:
+    def _act(self) -> None:
         """Begins what the session wants now, and does what can be done at once."""
         match self._session.wants:
             case "connect" if self._connecting is None or self._connecting.done():
@@ -335,11 +315,7 @@ class _Driver(Generic[_Item]):
                 reason.__cause__ = error
                 self._arrived += session.connection_failed(reason, monotonic())
             else:
-                self._link = link
-                self._earlier = session.head
-                session.connected(monotonic())
-                self._happened("connected")
-                self._flush()
+                self._begin(link)
         except Exception as failure:
             self._failure = failure
         finally:
@@ -360,33 +336,9 @@ class _Driver(Generic[_Item]):
     def _take_in(self, link: Link) -> None:
         """What was held for us, and the end that followed it."""
         if data := link.take():
-            self._receive(link, data)
+            self._receive(link, data, monotonic())
         if link.ending is not None and link is self._link and self._session.wants == "transfer":
             self._hang_up(link.ending)
-
-    def _receive(self, link: Link, data: bytes) -> None:
-        session, now = self._session, monotonic()
-        if self._opening.writer is not None:
-            self._opening.writer.read(now, data)
-        news = session.receive_data(data, now)
-        self._arrived += news
-        if link.sending:
-            self._unread += size_of(news)
-            if session.head is not self._earlier and refuses(session.head):
-                link.drop()
-        if not session.ended:  # the last word, a Close, waits until what came before it could be answered
-            self._flush(answer=True)
-
-    def _flush(self, *, answer: bool = False) -> None:
-        """Hands the link what the session has to say, such as the answer to a ping."""
-        link, session = self._link, self._session
-        while link is not None and session.wants in ("transfer", "over") and (data := session.data_to_send()):
-            link.send(data, answer=answer)
-
-    def _hang_up(self, how: Ending) -> None:
-        """The server's side of the connection ended."""
-        self._happened(how)
-        self._arrived += self._session.receive_eof(monotonic(), reset=how == "reset")
 
     async def _say_goodbye(self) -> None:
         """The closing handshake, for transports that have one, within its time limit."""
@@ -420,12 +372,12 @@ class _Driver(Generic[_Item]):
 
     def _give_back(self) -> None:
         """Keeps the connection for others, if they can use it."""
-        link, session = self._link, self._session
-        if self._pool is None or link is None or link.ending is not None or link.sending or not may_be_reused(session):
+        link = self._link
+        if self._pool is None or link is None or link.ending is not None or not self._may_give_back(link):
             return
         self._link = None
         self._happened("left open")
-        idle = Idle(link, session)
+        idle = Idle(link, self._session)
         link.attach(Keeper(self._pool, self._origin, idle), None)
         if data := link.take():
             idle.take_in(data)
@@ -460,7 +412,7 @@ class _Driver(Generic[_Item]):
         if not self._waiting or self._link is None:
             return False
         try:
-            self._receive(self._link, data)
+            self._receive(self._link, data, monotonic())
         except Exception as failure:
             self._failure = failure
         self._wake()
@@ -473,14 +425,6 @@ class _Driver(Generic[_Item]):
     def sent(self) -> None:
         """All is sent."""
         self._wake()
-
-    def _wrote(self, data: bytes) -> None:
-        if self._opening.writer is not None:
-            self._opening.writer.wrote(monotonic(), data)
-
-    def _happened(self, event: str) -> None:
-        if self._opening.writer is not None:
-            self._opening.writer.happened(monotonic(), event)
 
 
 class AsyncStream(SoFar, _Driver[StreamEvent]):

@@ -11,26 +11,26 @@ thread that carries the bytes waits for the socket. `connect` opens a WebSocket,
 from __future__ import annotations
 
 import json as json_module
+import os
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..errors import ConnectionFailed, LocalProtocolError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError
 from ..lazily import Lazily
 from ..protocol.http import ResponseHead
-from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
-from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout, refuses
-from .pool import Idle, Pool, may_be_reused, origin_of
+from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts, Want
+from .driving import Driving
+from .opening import Conversation, Opening, SoFar, connection_failed, is_our_timeout
+from .pool import Idle, Pool, origin_of
 from .route import Route
 from .sockets import CLOSED, Link, Poll, dial, is_fit
-from .unread import MAX_UNREAD, size_of, too_much_unread
+from .unread import MAX_UNREAD, too_much_unread
 
 if TYPE_CHECKING:  # neither TLS nor wsproto is loaded for a stream that needs none
     import ssl
@@ -53,7 +53,7 @@ def connect(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = "env",
 ) -> WebSocket:
@@ -85,7 +85,7 @@ def stream(
     key_env: str | None = None,
     headers: Mapping[str, str] | None = None,
     timeouts: Timeouts | None = None,
-    record: str | Path | None = None,
+    record: str | os.PathLike[str] | None = None,
     ssl_context: ssl.SSLContext | None = None,
     policy: PolicyName | Policy = DEFAULT,
     observe: Observe | None = None,
@@ -141,25 +141,19 @@ def stream(
     )
 
 
-class _Driver(Generic[_Item]):
+class _Driver(Driving[_Item, Link]):
     """Drives a session over a socket: what Stream and WebSocket have in common."""
 
     def __init__(self, opening: Opening, session: Conversation[_Item], pool: Pool[Link] | None = None) -> None:
-        self._opening = opening
-        self._session = session
-        self._pool = pool
+        super().__init__(opening, session, pool)
         self._state: Literal["new", "open", "closing", "closed"] = "new"
-        self._lock = threading.Condition()
+        self._wants: Want = "connect"  # what the session wanted when it was last asked,
+        self._due: float | None = None  # and its deadline then: today's is no earlier
+        self._lock = threading.RLock()
+        self._carried = threading.Condition(self._lock)
         self._poll: Poll | None = None
-        self._link: Link | None = None
-        self._origin: Hashable = None  # of the link
-        self._earlier: ResponseHead | None = None  # the head that there was before the link
         self._carrier: int | None = None  # the thread that carries bytes now
         self._others = 0  # threads that wait for what it brings
-        self._iterating = False
-        self._arrived: list[_Item] = []
-        self._unread = 0  # bytes of them that came while something was being sent
-        self._ready: Iterator[_Item] = iter(())  # of them, what the program has begun to take
 
     def __enter__(self) -> Self:
         """Connects, sends the request and waits for the head of the response.
@@ -265,7 +259,7 @@ class _Driver(Generic[_Item]):
     def _get_ready(self) -> bool:
         """Waits for more events; False when there are no more."""
         with self._lock:
-            if self._carrier == threading.get_ident():
+            if self._carrier is not None and self._carrier == threading.get_ident():
                 raise LocalProtocolError("an observer cannot wait for the stream that it observes: it may close it")
             if self._iterating:
                 raise LocalProtocolError("two threads iterate over one stream: let one of them hand the events on")
@@ -275,9 +269,8 @@ class _Driver(Generic[_Item]):
                     self._carry_until(self._has_news)
             finally:
                 self._iterating = False
-            batch, self._arrived, self._unread = self._arrived, [], 0
-        self._ready = iter(batch)
-        return bool(batch) or self._finish()
+            arrived = self._take_arrived()
+        return arrived or self._finish()
 
     def _finish(self) -> Literal[False]:
         """There are no more events."""
@@ -288,21 +281,6 @@ class _Driver(Generic[_Item]):
         if error is not None:
             raise error
         return False
-
-    def _is_answered(self) -> bool:
-        return self._session.streaming or self._session.ended
-
-    def _has_news(self) -> bool:
-        return bool(self._arrived) or self._session.ended
-
-    def _is_sent(self) -> bool:
-        return self._link is None or not self._link.sending or self._session.wants != "transfer"
-
-    def _is_sent_or_stuck(self) -> bool:
-        return self._unread > MAX_UNREAD or self._is_sent()
-
-    def _has_parted(self) -> bool:
-        return self._session.wants != "transfer"
 
     def _carry_until(self, done: Callable[[], bool]) -> None:
         """Carries bytes and times until then. One thread does so at a time, and others look at what it has brought."""
@@ -315,7 +293,7 @@ class _Driver(Generic[_Item]):
                 finally:
                     self._carrier = None
                     if self._others:
-                        self._lock.notify_all()
+                        self._carried.notify_all()
             else:
                 if not woken and self._poll is not None:
                     self._poll.wake()  # there may be more to send now
@@ -326,7 +304,7 @@ class _Driver(Generic[_Item]):
         """Until it has brought something, or left."""
         self._others += 1
         try:
-            self._lock.wait()
+            self._carried.wait()
         finally:
             self._others -= 1
 
@@ -334,18 +312,21 @@ class _Driver(Generic[_Item]):
 
     def _step(self) -> None:
         """Does the one thing that the session wants now."""
-        match self._session.wants:
+        session = self._session
+        if not session.quiet:
+            self._wants, self._due = session.wants, session.next_deadline()
+        match self._wants:
+            case "transfer" | "over" if self._link is not None:
+                self._transfer(self._link)
             case "connect":
                 self._disconnect()
                 self._connect()
             case "wait":
                 self._disconnect()
-                self._place_to_wait().wait(self._session.next_deadline())
-                self._arrived += self._session.handle_deadline(monotonic())
-            case _ if self._link is None:
-                raise LocalProtocolError(CLOSED)
+                self._place_to_wait().wait(self._due)
+                self._arrived += session.handle_deadline(monotonic())
             case _:
-                self._transfer(self._link)
+                raise LocalProtocolError(CLOSED)
 
     def _connect(self) -> None:
         session = self._session
@@ -364,11 +345,7 @@ class _Driver(Generic[_Item]):
             reason.__cause__ = error
             self._arrived += session.connection_failed(reason, monotonic())
         else:
-            self._link = link
-            self._earlier = session.head
-            session.connected(monotonic())
-            self._happened("connected")
-            self._flush()
+            self._begin(link)
 
     def _link_by(self, route: Route, deadline: float | None) -> Link:
         """A connection that is idle, or a new one."""
@@ -398,49 +375,34 @@ class _Driver(Generic[_Item]):
         return TLS(context, self._opening.target.host, earlier)
 
     def _transfer(self, link: Link) -> None:
-        session = self._session
-        deadline = session.next_deadline()
         try:
-            data = link.transfer(deadline)
+            data = link.transfer(self._due)
         except OSError:
-            self._hang_up(link, "reset")
+            self._hang_up("reset")
             return
         now = monotonic()
         if data:
             self._receive(link, data, now)
         elif data is not None:
-            self._hang_up(link, "eof")
-        elif deadline is not None and now >= deadline:
+            self._hang_up("eof")
+        elif self._due is not None and now >= self._due:
+            self._time_may_be_out(now)
+
+    def _time_may_be_out(self, now: float) -> None:
+        """The deadline that there was has come, and there may be a later one by now."""
+        session = self._session
+        self._due = session.next_deadline()
+        if self._due is not None and now >= self._due:
             self._arrived += session.handle_deadline(now)
             if session.error is not None or session.wants in ("connect", "wait"):
                 self._happened("timeout")
             self._flush()
 
-    def _receive(self, link: Link, data: bytes, now: float) -> None:
-        session = self._session
-        if self._opening.writer is not None:
-            self._opening.writer.read(now, data)
-        news = session.receive_data(data, now)
-        self._arrived += news
-        if link.sending:
-            self._unread += size_of(news)
-            if session.head is not self._earlier and refuses(session.head):
-                link.drop()
-        if not session.ended:  # the last word, a Close, waits until what came before it could be answered
-            self._flush(answer=True)
-
-    def _flush(self, *, answer: bool = False) -> None:
-        """Hands the socket what the session has to say, such as the answer to a ping."""
-        link, session = self._link, self._session
-        while link is not None and session.wants in ("transfer", "over") and (data := session.data_to_send()):
-            link.send(data, answer=answer)
-
-    def _hang_up(self, link: Link, how: Literal["eof", "reset"]) -> None:
-        """The server's side of the connection ended."""
-        link.hung_up = True
-        link.drop()
-        self._happened(how)
-        self._arrived += self._session.receive_eof(monotonic(), reset=how == "reset")
+    def _hang_up(self, how: Literal["eof", "reset"]) -> None:
+        if self._link is not None:
+            self._link.hung_up = True
+            self._link.drop()
+        super()._hang_up(how)
 
     def _leave(self) -> None:
         """Nobody waits any more: the connection is given back, or closed."""
@@ -483,26 +445,18 @@ class _Driver(Generic[_Item]):
 
     def _give_back(self) -> None:
         """Keeps the connection for others, if they can use it."""
-        link, session = self._link, self._session
-        if self._pool is None or link is None or link.hung_up or link.sending or not may_be_reused(session):
+        link = self._link
+        if self._pool is None or link is None or link.hung_up or not self._may_give_back(link):
             return
         self._link = None
         link.detach()
         self._happened("left open")
-        self._pool.give(self._origin, Idle(link, session))
+        self._pool.give(self._origin, Idle(link, self._session))
 
     def _place_to_wait(self) -> Poll:
         if self._poll is None:
             self._poll = Poll(self._lock)
         return self._poll
-
-    def _wrote(self, data: bytes) -> None:
-        if self._opening.writer is not None:
-            self._opening.writer.wrote(monotonic(), data)
-
-    def _happened(self, event: str) -> None:
-        if self._opening.writer is not None:
-            self._opening.writer.happened(monotonic(), event)
 
 
 class Stream(SoFar, _Driver[StreamEvent]):

@@ -10,20 +10,19 @@ the middle of a request or left early is closed, and so is that of a WebSocket.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..checking import must_be_number
-from ..decoding import OnError
 from ..dialects import DialectName
 from ..dialects.dialect import Dialect
-from ..errors import LocalProtocolError
+from ..errors import LocalProtocolError, OnError
 from ..lazily import Lazily
 from ..session import DEFAULT, Hosts, Observe, Policy, PolicyName, Timeouts
 from .blocking import Stream
-from .opening import Opening, default_trust
+from .opening import Opening, check_settings, default_trust
 from .pool import IDLE_CONNECTIONS, IDLE_TIME, Connection, Pool
 from .sockets import Link
 
@@ -68,6 +67,21 @@ class Shared(Generic[_Link]):
         usage: bool = False,
         on_error: OnError = "raise",
     ) -> None:
+        check_settings(  # so that a mistake is told now, and not by the first stream
+            base_url,
+            dialect=dialect,
+            key_env=key_env,
+            key=key,
+            headers=headers,
+            timeouts=timeouts,
+            ssl_context=ssl_context,
+            policy=policy,
+            observe=observe,
+            hosts=hosts,
+            proxy=proxy,
+            usage=usage,
+            on_error=on_error,
+        )
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
         self._base_url = base_url
@@ -88,8 +102,6 @@ class Shared(Generic[_Link]):
         must_be_number(idle_connections, "idle_connections", whole=True)
         must_be_number(idle_time, "idle_time")
         self._pool: Pool[_Link] = Pool(idle_connections, idle_time)
-        # A mistake is told now, and not by the first stream. Some dialects have the model in the path.
-        self._opening({"model": "any"}, None, None, None, None, None, None)
 
     def close(self) -> None:
         """Closes the idle connections. Streams that are open go on, and are the last."""
@@ -101,7 +113,7 @@ class Shared(Generic[_Link]):
         dialect: DialectName | Dialect | None,
         headers: Mapping[str, str] | None,
         timeouts: Timeouts | None,
-        record: str | Path | None,
+        record: str | os.PathLike[str] | None,
         policy: PolicyName | Policy | None,
         observe: Observe | None,
     ) -> Opening:
@@ -146,7 +158,7 @@ class Client(Shared[Link]):
         dialect: DialectName | Dialect | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
-        record: str | Path | None = None,
+        record: str | os.PathLike[str] | None = None,
         policy: PolicyName | Policy | None = None,
         observe: Observe | None = None,
     ) -> Stream:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from time import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args
 
 from .._version import __version__
 from ..checking import must_be, must_be_one_of, must_be_texts
-from ..decoding import OnError
 from ..dialects import DialectName, dialect_named
 from ..dialects.answer import Answer
 from ..dialects.dialect import Dialect
 from ..dialects.events import End
 from ..dialects.guess import Guess, guess_dialect
-from ..errors import ConnectionFailed, LocalProtocolError, StreamFailed, TokenwireError
+from ..errors import ConnectionFailed, LocalProtocolError, OnError, StreamFailed, TokenwireError
 from ..protocol.http import ResponseHead
 from ..protocol.url import Target
-from ..secrecy.secrets import is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
+from ..secrecy.secrets import Secrets, is_plain_name, redact_headers, redact_url, secrets_in_subprotocols
 from ..session import (
     NEVER,
     DurableSession,
@@ -34,6 +34,8 @@ from ..session import (
     Want,
     build_request,
     checked_headers,
+    checked_key,
+    checked_place,
     over_the_other_transport,
     policy_named,
 )
@@ -41,6 +43,7 @@ from .route import Route, route_to, secrets_in_proxy, secrets_of_proxies
 
 if TYPE_CHECKING:  # each of them loads where it is first needed, for most streams need none
     import ssl
+    from pathlib import Path
 
     from ..recording import RecordingWriter
     from ..recording.beside import FileBeside
@@ -50,14 +53,18 @@ __all__ = [
     "Conversation",
     "Opening",
     "SoFar",
+    "check_settings",
     "connection_failed",
     "default_trust",
     "is_our_timeout",
     "key_from_environment",
     "refuses",
+    "value_from_environment",
 ]
 
 _Item = TypeVar("_Item")
+
+_ON_ERROR = get_args(OnError)
 
 #: Bytes asked of the socket at once.
 READ_SIZE = 64 * 1024
@@ -115,6 +122,8 @@ class Conversation(Protocol[_Item]):
     @property
     def ended(self) -> bool: ...
     @property
+    def quiet(self) -> bool: ...
+    @property
     def error(self) -> TokenwireError | None: ...
     @property
     def reusable(self) -> bool: ...
@@ -135,6 +144,8 @@ class Opening:
 
     Parameters are those of `stream`.
 
+    :param secrets: more of the request that must not be shown.
+
     :raises LocalProtocolError: for what cannot be sent: see `build_request`; also when `key_env` is not set, and for
         arguments of another kind than is wanted.
     """
@@ -149,7 +160,7 @@ class Opening:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
-        record: str | Path | None = None,
+        record: str | os.PathLike[str] | None = None,
         ssl_context: ssl.SSLContext | None = None,
         policy: PolicyName | Policy = NEVER,
         observe: Observe | None = None,
@@ -158,9 +169,9 @@ class Opening:
         usage: bool = False,
         on_error: OnError = "raise",
         keep_events: bool = False,
+        secrets: Secrets | None = None,
     ) -> None:
-        _check_options(timeouts, record, ssl_context, observe, hosts, usage)
-        must_be_one_of(on_error, get_args(OnError), "on_error")
+        _check_options(timeouts, record, ssl_context, observe, hosts, usage, on_error)
         #: With the dialect "auto": what the URL was taken for, and why.
         self.guess: Guess | None = guess_dialect(url) if dialect == "auto" else None
         self.dialect: Dialect = dialect_named(self.guess.dialect if self.guess else dialect)
@@ -170,12 +181,13 @@ class Opening:
         if self.policy.idempotency_field:
             headers = {self.policy.idempotency_field: os.urandom(16).hex(), **headers}
         self._proxy = proxy
+        self._straight: Target | None = None  # no proxy is on the way to it
+        self._secrets = secrets or Secrets()
         self.request: Request = self._behind_proxies(
             build_request(url, self.dialect, json=json, key=key, headers=headers, usage=usage)
         )
         self.timeouts = timeouts
         self.target: Target = self.request.http.target
-        self.route_to(self.target)  # a proxy that cannot be used is told of now
         self._raises_failures = on_error == "raise"
         self.ssl_context: ssl.SSLContext | None = (ssl_context or default_trust()) if self.target.tls else None
         self._fallback: tuple[Request, Dialect] | None = None
@@ -190,7 +202,7 @@ class Opening:
         self.mishaps: list[Exception] = []
         self._keep_events = keep_events
         self.writer: RecordingWriter | None = None
-        self._record = Path(record) if record is not None else None
+        self._record = record
         self._recorded = 0
         self._file: FileBeside | None = None
 
@@ -220,12 +232,28 @@ class Opening:
         return MessageSession(self.request, self.dialect, self.timeouts, tuple(subprotocols))
 
     def _behind_proxies(self, request: Request) -> Request:
-        """The request, with what must not be shown of the proxies on its way, which may repeat it."""
-        named = secrets_in_proxy(self._proxy) if isinstance(self._proxy, str) else []
-        return replace(request, secrets=request.secrets | [*secrets_of_proxies(), *named])
+        """The request, with what else must not be shown, and what must not of the proxies on its way, which may repeat
+        it. A proxy that cannot be used is told of now."""
+        known = request.secrets | self._secrets
+        more = partial(_secrets_of_proxies, self._proxy)
+        if self.route_to(request.http.target).tunnel is not None:
+            return replace(request, secrets=known | more())
+        self._straight = request.http.target
+        return replace(request, secrets=known | more)
+
+    def straight_to(self, target: Target) -> Opening:
+        """The parts of the same request to another server, in the clear and through no proxy."""
+        other = copy(self)
+        other.target = target
+        other.request = replace(self.request, http=replace(self.request.http, target=target))
+        other.ssl_context = None
+        other._proxy = None
+        return other
 
     def route_to(self, target: Target) -> Route:
         """The way to a target, with a tunnel of its own where it is through a proxy."""
+        if target is self._straight:
+            return Route(target.host, target.port, None)
         return route_to(target, self._proxy)
 
     def raised(self, error: TokenwireError | None) -> TokenwireError | None:
@@ -270,10 +298,13 @@ class Opening:
         except Exception as error:
             self.mishaps.append(error)
 
-    def _begin_recording(self, record: Path, request: Request) -> None:
+    def _begin_recording(self, place: str | os.PathLike[str], request: Request) -> None:
+        from pathlib import Path
+
         from ..recording import RecordingWriter
         from ..recording.beside import FileBeside
 
+        record = Path(place)
         self._recorded += 1
         name, dot, kinds = record.name.partition(".")
         path = record if self._recorded == 1 else record.with_name(f"{name}-{self._recorded}{dot}{kinds}")
@@ -293,12 +324,46 @@ class Opening:
             "dialect": self.dialect.name,
             "request": {
                 "method": http.method,
-                "path": redact_url(http.target.path),
+                "path": redact_url(http.target.path, request.secrets.parameters),
                 "headers": dict(redact_headers(http.headers, request.secrets.fields)),
             },
             "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
             "made by": f"tokenwire {__version__}",
         }
+
+
+def check_settings(
+    url: str,
+    *,
+    dialect: DialectName | Dialect,
+    key_env: str | None,
+    key: str | None,
+    headers: Mapping[str, str] | None,
+    timeouts: Timeouts | None,
+    ssl_context: ssl.SSLContext | None,
+    policy: PolicyName | Policy,
+    observe: Observe | None,
+    hosts: Hosts | None,
+    proxy: str | None,
+    usage: bool,
+    on_error: OnError,
+) -> None:
+    """Checks what several streams have in common, before it is known what they ask.
+
+    :raises LocalProtocolError: as `Opening` does.
+    """
+    _check_options(timeouts, None, ssl_context, observe, hosts, usage, on_error)
+    policy_named(policy)
+    checked_headers(headers)
+    found = _one_key(key, key_env)
+    if found is not None:
+        checked_key(found)
+    route_to(checked_place(url, dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)), proxy)
+
+
+def _secrets_of_proxies(proxy: str | None) -> list[str]:
+    """What must not be shown of the proxies that the environment names, and of this one."""
+    return [*secrets_of_proxies(), *secrets_in_proxy(proxy or "")]
 
 
 def _random() -> float:
@@ -316,12 +381,18 @@ def default_trust() -> ssl.SSLContext:
 
 
 def _check_options(
-    timeouts: object, record: object, ssl_context: object, observe: object, hosts: object, usage: object
+    timeouts: object,
+    record: object,
+    ssl_context: object,
+    observe: object,
+    hosts: object,
+    usage: object,
+    on_error: object,
 ) -> None:
     """What each option may be, None always being the default."""
     none = type(None)
     must_be(timeouts, (Timeouts, none), "timeouts", "Timeouts", "write Timeouts(total=30), in seconds")
-    must_be(record, (str, Path, none), "record", "the path of a file")
+    must_be(record, (str, os.PathLike, none), "record", "the path of a file")
     if ssl_context is not None:
         import ssl
 
@@ -329,6 +400,7 @@ def _check_options(
         must_be(ssl_context, ssl.SSLContext, "ssl_context", "an ssl.SSLContext", trust)
     must_be(hosts, (Hosts, none), "hosts", "tokenwire.Hosts")
     must_be(usage, bool, "usage", "True or False")
+    must_be_one_of(on_error, _ON_ERROR, "on_error")
     if observe is not None and not callable(observe):
         must_be(observe, (), "observe", "a function that takes a Happening")
 
@@ -348,14 +420,23 @@ def key_from_environment(name: str) -> str:
 
     :raises LocalProtocolError: when it is not set, or empty.
     """
-    key = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
-    if key:
-        return key
+    return value_from_environment(name, "the key")
+
+
+def value_from_environment(name: str, what: str) -> str:
+    """What an environment variable holds.
+
+    :param what: it should hold, in words.
+    :raises LocalProtocolError: when it is not set, or empty.
+    """
+    value = os.environ.get(name, "").strip() if name and "=" not in name and "\0" not in name else ""
+    if value:
+        return value
     if is_plain_name(name):
-        raise LocalProtocolError(f"the environment variable {name}, which should hold the key, is not set")
+        raise LocalProtocolError(f"the environment variable {name}, which should hold {what}, is not set")
     raise LocalProtocolError(
-        "no environment variable has the name that was given for the key's. It is not shown, for it may be the key "
-        "itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
+        f"no environment variable has the name that was given for {what}. The name is not shown, for it may be the "
+        "secret itself: give the name of the variable that holds it, such as OPENAI_API_KEY"
     )
 
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..checking import must_be
 from ..errors import LocalProtocolError
-from ..protocol.proxy import ConnectTunnel
 from ..protocol.url import Target
+from ..records import record
 from ..secrecy.secrets import secrets_in_url
+
+if TYPE_CHECKING:  # what takes long to load, and is needed where there is a proxy
+    from ipaddress import IPv4Address, IPv6Address
+
+    from ..protocol.proxy import ConnectTunnel
 
 __all__ = ["Route", "proxies_from_environment", "route_to", "secrets_in_proxy", "secrets_of_proxies"]
 
@@ -32,7 +36,7 @@ _ASKED: Mapping[str, Sequence[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Route:
     """Where to connect, and the tunnel to ask for there, if any."""
 
@@ -58,6 +62,8 @@ def route_to(target: Target, proxy: str | None = "env") -> Route:
     name, url = _from_environment(target) if proxy == "env" else ("proxy", proxy)
     if url is None:
         return Route(target.host, target.port, None)
+    from ..protocol.proxy import ConnectTunnel
+
     server = _parsed(name, url)
     userinfo = f"{unquote(server.username)}:{unquote(server.password or '')}" if server.username else ""
     return Route(server.hostname or "", server.port or 80, ConnectTunnel(target.host, target.port, userinfo))
@@ -103,9 +109,11 @@ def _is_lower(name: str) -> bool:
 
 def _from_environment(target: Target) -> tuple[str, str | None]:
     """The variable that holds for the target, and its value; None for none."""
+    if _is_loopback(target.host):
+        return "", None
     proxies = proxies_from_environment()
     kind = next((kind for kind in _ASKED[target.scheme] if proxies.get(kind)), None)
-    if kind is None or _is_loopback(target.host) or _is_excluded(target, proxies.get("no", "")):
+    if kind is None or _is_excluded(target, proxies.get("no", "")):
         return "", None
     return f"{kind.upper()}_PROXY", proxies[kind]
 
@@ -131,6 +139,10 @@ def _parsed(name: str, url: str) -> SplitResult:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
+    if not (host[-1:].isdigit() or ":" in host):  # as names, which are many, never are
+        return None
+    from ipaddress import IPv6Address, ip_address
+
     try:
         address = ip_address(host)
     except ValueError:
@@ -141,6 +153,8 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 def _is_loopback(host: str) -> bool:
     """Whether the host is this machine, by its name (RFC 6761 6.3) or its address."""
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return True
     address = _address(host)
     name = host.lower().rstrip(".")
     return address.is_loopback if address is not None else name == "localhost" or name.endswith(".localhost")
@@ -170,6 +184,8 @@ def _excludes(entry: str, target: Target) -> bool:
 
 
 def _is_within(address: IPv4Address | IPv6Address, network: str) -> bool:
+    from ipaddress import ip_network
+
     try:
         return address in ip_network(network, strict=False)
     except ValueError:

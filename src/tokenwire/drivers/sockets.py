@@ -17,13 +17,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import LocalProtocolError
-from ..protocol.proxy import ConnectTunnel
 from .addresses import ATTEMPT_DELAY, Address, Addresses, interleaved, known_addresses
 from .opening import READ_SIZE
 from .outgoing import Outgoing
 from .pool import Idle
 
 if TYPE_CHECKING:
+    from ..protocol.proxy import ConnectTunnel
     from .tls import TLS
 
 __all__ = ["CLOSED", "Link", "Poll", "dial", "is_fit"]
@@ -77,7 +77,7 @@ class Poll:
     :param lock: whoever calls `wait` holds it; while it waits, others may.
     """
 
-    def __init__(self, lock: threading.Condition) -> None:
+    def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
         self._poller = _poller()
         self._woken, self._waking = socket.socketpair()
@@ -87,9 +87,12 @@ class Poll:
         self._poller.register(self._woken_fd, _IN)
         self._stopped = False
 
-    def watch(self, fd: int, *, read: bool = False, write: bool = False) -> None:
-        """Waits for this socket too, or for something else of it. What breaks is told in either case."""
-        self._poller.register(fd, (_IN if read else 0) | (_OUT if write else 0))
+    def watch(self, fd: int, wanted: int) -> None:
+        """Waits for this socket too, or for something else of it. What breaks is told in either case.
+
+        :param wanted: `_IN`, `_OUT` or both.
+        """
+        self._poller.register(fd, wanted)
 
     def forget(self, fd: int) -> None:
         """Waits for this socket no more."""
@@ -100,9 +103,9 @@ class Poll:
 
         :raises LocalProtocolError: when the stream was stopped.
         """
-        milliseconds = None if deadline is None else min(max(ceil((deadline - monotonic()) * 1000), 0), _LONGEST)
-        if self._stopped:
-            raise LocalProtocolError(CLOSED)
+        milliseconds = None if deadline is None else ceil((deadline - monotonic()) * 1000)
+        if milliseconds is not None and not 0 <= milliseconds <= _LONGEST:
+            milliseconds = 0 if milliseconds < 0 else _LONGEST
         self._lock.release()
         try:
             ready = self._poller.poll(milliseconds)
@@ -124,7 +127,7 @@ class Poll:
             self._waking.send(b"\0")
 
     def stop(self) -> None:
-        """Ends a wait, and lets no other begin."""
+        """Ends a wait, and those that begin before `go_on`."""
         self._stopped = True
         self.wake()
 
@@ -157,7 +160,7 @@ def dial(host: str, port: int, poll: Poll, deadline: float | None) -> socket.soc
                     failure = refused
                     continue
                 attempts[attempt.fileno()] = attempt
-                poll.watch(attempt.fileno(), write=True)
+                poll.watch(attempt.fileno(), _OUT)
                 due = monotonic() + ATTEMPT_DELAY
             for fd, _ in _ready(poll, deadline, due if left else None):
                 attempt = attempts.pop(fd)
@@ -234,6 +237,8 @@ class Link:
         self.tls: TLS | None = None
         #: The peer has ended the connection, or broken it.
         self.hung_up = False
+        #: Something is still to be sent.
+        self.sending: bool = False
         self._socket = connected
         self._fd = connected.fileno()
         self._outgoing = Outgoing()
@@ -246,8 +251,7 @@ class Link:
         """Another stream uses the connection from now on."""
         self._poll = poll
         self._wrote = wrote
-        self._watched = (True, False)  # to read, to write
-        poll.watch(self._fd, read=True)
+        self._watch(_IN)
 
     def detach(self) -> None:
         """The stream that used the connection leaves it as it is."""
@@ -272,11 +276,6 @@ class Link:
 
     # What a stream does.
 
-    @property
-    def sending(self) -> bool:
-        """Something is still to be sent."""
-        return bool(self._piece) or bool(self._outgoing)
-
     def send(self, data: bytes, *, answer: bool = False) -> None:
         """Sends what the socket takes now; the rest follows in `transfer`.
 
@@ -290,6 +289,7 @@ class Link:
         """What was not sent yet is not sent any more."""
         self._outgoing.clear()
         self._piece = memoryview(b"")
+        self.sending = False
 
     def transfer(self, deadline: float | None) -> bytes | None:
         """Sends and reads. Gives what came, empty at the end; None when nothing came before the deadline or a wake.
@@ -301,10 +301,13 @@ class Link:
             return early
         if self.tls is not None and self.tls.ended:
             return b""
-        crowded = self._outgoing.crowded
-        if self._filled and not crowded:
+        wanted = _IN
+        if self.sending:
+            wanted = _OUT if self._outgoing.crowded else _IN | _OUT
+        if self._filled and wanted & _IN:
             return self._receive()
-        self._watch((not crowded, self.sending))
+        if wanted != self._watched:
+            self._watch(wanted)
         ready = 0
         for _, events in self._poll.wait(deadline):
             ready |= events
@@ -322,10 +325,9 @@ class Link:
 
     # What follows from it.
 
-    def _watch(self, wanted: tuple[bool, bool]) -> None:
-        if wanted != self._watched:
-            self._watched = wanted
-            self._poll.watch(self._fd, read=wanted[0], write=wanted[1])
+    def _watch(self, wanted: int) -> None:
+        self._watched = wanted
+        self._poll.watch(self._fd, wanted)
 
     def _receive(self) -> bytes | None:
         try:
@@ -354,6 +356,7 @@ class Link:
         except OSError:
             # The server may have refused and closed while the request was on its way: its answer is still to be read.
             self.drop()
+        self.sending = bool(self._piece) or bool(self._outgoing)
 
     def _next_piece(self) -> bytes:
         piece = self._outgoing.take()
@@ -365,7 +368,7 @@ class Link:
         """Sends, and waits for something to come; empty for the end."""
         self._send_all(data, deadline)
         while True:
-            self._poll.watch(self._fd, read=True)
+            self._watch(_IN)
             _ready(self._poll, deadline)
             with suppress(BlockingIOError, InterruptedError):
                 return self._socket.recv(READ_SIZE)
@@ -376,7 +379,7 @@ class Link:
             try:
                 rest = rest[self._socket.send(rest) :]
             except (BlockingIOError, InterruptedError):
-                self._poll.watch(self._fd, write=True)
+                self._watch(_OUT)
                 _ready(self._poll, deadline)
 
 

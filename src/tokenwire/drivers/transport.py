@@ -122,6 +122,8 @@ class Link(asyncio.Protocol):
         self.tls: TLS | None = None
         #: How the peer ended the connection; None while it has not.
         self.ending: Ending | None = None
+        #: Something is still to be sent.
+        self.sending: bool = False
         #: The loop that it belongs to.
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self._socket = connected
@@ -165,9 +167,9 @@ class Link(asyncio.Protocol):
     # What an owner does.
 
     @property
-    def sending(self) -> bool:
-        """Something is still to be sent."""
-        return bool(self._outgoing) or not self._writable
+    def has_news(self) -> bool:
+        """Something is held for the owner, or the connection has ended."""
+        return bool(self._held) or self.ending is not None
 
     def send(self, data: bytes, *, answer: bool = False) -> None:
         """Sends what the transport takes now; the rest follows as it takes more.
@@ -181,6 +183,7 @@ class Link(asyncio.Protocol):
     def drop(self) -> None:
         """What was not sent yet is not sent any more."""
         self._outgoing.clear()
+        self.sending = not self._writable
 
     def take(self) -> bytes:
         """What is held, and more will come; empty where nothing is."""
@@ -240,6 +243,7 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable = False
+        self.sending = True
 
     def resume_writing(self) -> None:
         self._writable = True
@@ -248,10 +252,13 @@ class Link(asyncio.Protocol):
     # What follows from it.
 
     def _deliver(self, data: bytes) -> None:
-        if self._held or self._owner is None or not self._owner.received(data):
-            self._held.append(data)
-            self._held_size += len(data)
-            self._tell()
+        if not self._held and self._owner is not None and self._owner.received(data):
+            if self.sending:
+                self._read_or_not()
+            return
+        self._held.append(data)
+        self._held_size += len(data)
+        self._tell()
         self._read_or_not()
 
     def _end(self, how: Ending) -> None:
@@ -298,6 +305,7 @@ class Link(asyncio.Protocol):
                 self.drop()
             if self._writable and self._outgoing:
                 self.loop.call_soon(self._push)
+        self.sending = bool(self._outgoing) or not self._writable
         self._read_or_not()
         if not self.sending and self._owner is not None:
             self._owner.sent()
@@ -343,6 +351,11 @@ class Timer:
         self._ring = ring
         self._handle: asyncio.TimerHandle | None = None
         self._at = 0.0
+
+    @property
+    def running(self) -> bool:
+        """It will ring."""
+        return self._handle is not None
 
     def set(self, deadline: float | None) -> None:
         """Rings at that time at the latest; monotonic seconds, None for never."""

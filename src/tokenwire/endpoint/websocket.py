@@ -14,7 +14,7 @@ from math import inf
 from typing import Protocol
 
 from ..errors import RemoteProtocolError
-from ..protocol.websocket import Asked, Closed, State, WebSocketConnection, refusal_for
+from ..protocol.websocket import Asked, Closed, ConnectionState, WebSocketConnection, refusal_for
 from .connection import MAX_WAITING
 from .replies import refusal_reply
 from .seams import Ending, Reply, Seams, Turn
@@ -84,7 +84,7 @@ class WebSocketEndpoint:
 
     @property
     def _over(self) -> bool:
-        return self._gone or self._connection.state is State.CLOSED
+        return self._gone or self._connection.state is ConnectionState.CLOSED
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Takes bytes from the client."""
@@ -95,7 +95,7 @@ class WebSocketEndpoint:
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError as error:
-            if self._connection.state is State.CONNECTING:
+            if self._connection.state is ConnectionState.CONNECTING:
                 status, headers = refusal_for(error)
                 self._refuse(refusal_reply(Refusal(status, "bad_handshake", str(error))), headers)
             return
@@ -125,7 +125,7 @@ class WebSocketEndpoint:
     def shut_down(self) -> None:
         """The endpoint goes away, and the client is told so (RFC 6455, 7.4.1)."""
         self._drop_the_rest()
-        if self._connection.state is State.OPEN:
+        if self._connection.state is ConnectionState.OPEN:
             self._connection.close(self._seams.drained())
 
     def data_to_send(self, now: float) -> bytes:
@@ -134,7 +134,7 @@ class WebSocketEndpoint:
         while self._queue and self._queue[0][0] <= now:
             _, lane, message = self._queue.popleft()
             self._pending[lane] -= 1
-            if self._connection.state is not State.OPEN:
+            if self._connection.state is not ConnectionState.OPEN:
                 continue
             if isinstance(message, int):
                 self._connection.close(message)
@@ -162,7 +162,7 @@ class WebSocketEndpoint:
         """
         if self._over or now < self._silent_until():
             return
-        if self._connection.state is not State.OPEN:
+        if self._connection.state is not ConnectionState.OPEN:
             self._gone = True
         elif self._pinged:
             self._connection.close(1011, "no answer to a ping")

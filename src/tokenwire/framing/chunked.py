@@ -38,10 +38,13 @@ _BLANKS = b" \t"
 
 _TOKEN = rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"'
-_SIZE = re.compile(rb"[0-9a-fA-F]+")
-_EXTENSIONS = re.compile(rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*")
-_VALUE = re.compile(rb"[\t \x21-\x7e\x80-\xff]+")
-_FIELD = re.compile(_TOKEN + rb":[\t \x21-\x7e\x80-\xff]*")
+_SIZE = rb"[0-9a-fA-F]+"
+_SIZE_ALONE = re.compile(rb"[0-9a-fA-F]{1,%d}" % MAX_SIZE_DIGITS)
+
+# Compiled when they are first used: few bodies have any of these.
+_EXTENSIONS = rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
+_VALUE = rb"[\t \x21-\x7e\x80-\xff]+"
+_FIELD = _TOKEN + rb":[\t \x21-\x7e\x80-\xff]*"
 
 _CLAUSE = "RFC 9112 7.1"
 _EXTENSION_CLAUSE = "RFC 9112 7.1.1"
@@ -73,7 +76,7 @@ class ChunkedParser:
         self._closing = b""  # what must follow the data of a chunk, as far as it has not come
         self._in_trailers = False  # the last chunk has come
         self._line = bytearray()  # a line whose end has not come; grows in place, whatever the reads' size
-        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone, CRLF before it
+        self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """Takes the next bytes of the body, returns the data of chunks in them: no piece is empty.
@@ -89,14 +92,35 @@ class ChunkedParser:
         if self.complete:
             raise LocalProtocolError("the body is complete: what follows it is no part of it (RFC 9112 7.1)")
         pieces: list[bytes] = []
+        within = self._left or self._closing or self._line
+        at = 0 if within else self._whole_chunks(data, 0, pieces)
+        if at == len(data):  # as nearly all reads are: whole chunks
+            self._offset += at
+            return pieces
         try:
-            self._take(data, pieces)
+            self._take(data, at, pieces)
         except RemoteProtocolError as error:
             self.error = error
             self._line = bytearray()
+            self._sizes = {}  # nothing more is read
             if not pieces:
                 raise
         return pieces
+
+    def whole_chunk(self, data: bytes) -> bytes:
+        """The data of the chunk that these bytes are, whole, alone and of a size that came before, as most reads are.
+
+        Empty where they are anything else, or come in the midst of something: they are for `receive_data` then.
+        """
+        line_end = data.find(_CRLF)
+        size = self._sizes.get(data[:line_end]) if line_end > 0 else None
+        received = len(data)
+        if size is None or line_end + size + 4 != received or not data.endswith(_CRLF):
+            return b""
+        if self._left or self._closing or self._line:
+            return b""
+        self._offset += received
+        return data[line_end + 2 : -2]
 
     def receive_eof(self) -> list[bytes]:
         """The connection ended. Whether the body did is told by `complete`.
@@ -107,8 +131,7 @@ class ChunkedParser:
             raise self.error
         return []
 
-    def _take(self, data: bytes, pieces: list[bytes]) -> None:
-        at = 0
+    def _take(self, data: bytes, at: int, pieces: list[bytes]) -> None:
         while at < len(data):
             if self._left:
                 piece = data[at : at + self._left]
@@ -120,32 +143,44 @@ class ChunkedParser:
             elif self._line or (end := self._whole_chunks(data, at, pieces)) == at:
                 at = self._read_line(data, at)
             else:
-                at, self._closing = end, _CRLF
+                at = end
             if self.complete:
                 self.unused = data[at:]
                 return
         self._offset += at
 
     def _whole_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """The short way, which most bytes go: chunks that are whole in this read, of sizes that came before.
+        """The short way, which most bytes go: chunks that are whole in this read, whose lines say a size alone.
 
-        It begins where a line does. Returns the end of the last chunk's data, before its CRLF, or `at` where there is
-        no such chunk. Whatever is any different goes the long way.
+        It begins where a line does, and returns where the last such chunk ends, or `at` where there is none. Whatever
+        is any different goes the long way.
         """
-        size_of, find, add, received = self._sizes.get, data.find, pieces.append, len(data)
-        line_end = find(_CRLF, at)
-        size = size_of(_CRLF + data[at:line_end]) if line_end > 0 else None
-        while size is not None:
-            begin = line_end + 2
-            end = begin + size
-            if end > received:
+        size_of, find, ends, add, received = self._sizes.get, data.find, data.startswith, pieces.append, len(data)
+        while at < received:
+            line_end = find(_CRLF, at)
+            line = data[at:line_end]
+            size = size_of(line) or self._size_alone(line) if line_end > 0 else None
+            if size is None:
                 break
-            add(data[begin:end])
-            at = end
-            # The CRLF that ends the chunk and the size of the next one, looked up together.
-            line_end = find(_CRLF, at + 2)
-            size = size_of(data[at:line_end]) if line_end > 0 else None
+            end = line_end + 2 + size
+            if not ends(_CRLF, end):
+                break
+            add(data[line_end + 2 : end])
+            at = end + 2
         return at
+
+    def _size_alone(self, line: bytes) -> int | None:
+        """The size that a line says, known from then on; None for a line that says more, or is that of the last
+        chunk or of a trailer."""
+        if self._in_trailers or len(line) + 2 > self._max_line or _SIZE_ALONE.fullmatch(line) is None:
+            return None
+        size = int(line, 16)
+        if not size:
+            return None
+        if len(self._sizes) >= _MAX_KNOWN:
+            self._sizes.clear()
+        self._sizes[line] = size
+        return size
 
     def _close_chunk(self, data: bytes, at: int) -> int:
         """CRLF follows the data, and may be cut as anything else."""
@@ -195,7 +230,7 @@ class ChunkedParser:
         if digits > MAX_SIZE_DIGITS:
             message = f"the size of a chunk has more than {MAX_SIZE_DIGITS} digits"
             raise RemoteProtocolError(message, offset=start + MAX_SIZE_DIGITS, clause=_CLAUSE)
-        end = _matched(_EXTENSIONS, line, digits)
+        end = _matched(_EXTENSIONS, line, digits) if digits < len(line) else digits
         if end < len(line):
             message = "what follows the size of a chunk is no extension"
             raise RemoteProtocolError(message, offset=start + end, clause=_EXTENSION_CLAUSE)
@@ -206,10 +241,6 @@ class ChunkedParser:
             return
         self._left = size
         self._closing = _CRLF
-        if digits == end:
-            if len(self._sizes) >= _MAX_KNOWN:
-                self._sizes.clear()
-            self._sizes[_CRLF + line] = size
 
     def _read_trailer(self, line: bytes, start: int) -> None:
         """One line of the trailer section; an empty one ends it, and the body with it."""
@@ -228,7 +259,7 @@ class ChunkedParser:
             self._fields.append([name, value.strip(_BLANKS)])
 
 
-def _matched(pattern: re.Pattern[bytes], line: bytes, at: int) -> int:
+def _matched(pattern: bytes, line: bytes, at: int) -> int:
     """Where that which the pattern finds at this place ends."""
-    found = pattern.match(line, at)
+    found = re.compile(pattern).match(line, at)
     return at if found is None else found.end()

@@ -40,6 +40,9 @@ MAX_EVENT_SIZE = 16 * 1024 * 1024
 #: Digits of a `retry` value that are read: milliseconds for 31,000 years, and no int() of a megabyte of digits.
 MAX_RETRY_DIGITS = 15
 
+#: The bytes that end a line. Python looks for a byte by its number in a tenth of the time that bytes of one take it.
+_LF, _CR = 0x0A, 0x0D
+
 #: The fields that are part of an event.
 _OF_AN_EVENT = ("data", "event", "id")
 
@@ -203,7 +206,13 @@ class SSEParser:
         if type(data) is not bytes:
             data = as_bytes(data)
         size = len(data)
-        if self.between_events and data.endswith(b"\n\n") and b"\r" not in data and size <= self._max_event_size:
+        unfinished = self._unfinished
+        if unfinished and _LF not in data and _CR not in data and len(unfinished) + size <= self._max_event_size:
+            # Small reads mostly complete nothing. What begins a line is past the BOM, past a CR, and in no error.
+            unfinished += data
+            self._received += size
+            return []
+        if self.between_events and data.endswith(b"\n\n") and _CR not in data and size <= self._max_event_size:
             self._received += size
             # The commonest read is one whole event, and needs no account of lines.
             if data.startswith(b"data: ") and data.find(b"\n") == size - 2:
@@ -262,7 +271,7 @@ class SSEParser:
             self._after_cr = False
             if data.startswith(b"\n"):
                 data = data[1:]
-        if b"\r" in data:
+        if _CR in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         end = data.rfind(b"\n") + 1

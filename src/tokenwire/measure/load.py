@@ -125,12 +125,7 @@ async def take(opening: Opening, scheduled: float | None = None) -> Taken:
 def elsewhere(opening: Opening, port: int) -> Opening:
     """The parts of the same request to a server on loopback, in the clear."""
     scheme = "ws" if opening.request.websocket else "http"
-    target = replace(opening.target, scheme=scheme, host="127.0.0.1", port=port)
-    other = copy(opening)
-    other.target = target
-    other.request = replace(opening.request, http=replace(opening.request.http, target=target))
-    other.ssl_context = None
-    return other
+    return opening.straight_to(replace(opening.target, scheme=scheme, host="127.0.0.1", port=port))
 
 
 @asynccontextmanager

@@ -7,15 +7,17 @@ a proxy's own business.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
+from ..drivers.route import route_to
+from ..drivers.trust import Trust
+from ..errors import ConnectionFailed
 from ..protocol.url import Target
 
-__all__ = ["BUFFER", "Proxy", "serve_proxy"]
+__all__ = ["BUFFER", "Proxy", "Upstream", "serve_proxy"]
 
 #: Bytes that a buffering proxy collects: a page, as nginx does by default (`proxy_buffer_size`).
 BUFFER = 4096
@@ -51,21 +53,52 @@ class Proxy:
         return b"\r\n".join([first, b"Host: " + authority.encode(), *kept, *closing]) + b"\r\n\r\n"
 
 
-async def serve_proxy(proxy: Proxy, upstream: Target, *, ready: Callable[[int], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The server that it stands before, and the way there.
+
+    :ivar proxy: through which that goes, as `tokenwire.stream` takes it.
+    """
+
+    target: Target
+    trust: Trust = field(default_factory=Trust)
+    proxy: str | None = "env"
+
+    async def connect(self) -> tuple[StreamReader, StreamWriter]:
+        """A connection to it.
+
+        :raises OSError: when there is none.
+        :raises ConnectionFailed: when the proxy on the way refuses.
+        """
+        route = route_to(self.target, self.proxy)
+        reader, writer = await asyncio.open_connection(route.host, route.port)
+        try:
+            while route.tunnel is not None and not route.tunnel.open:
+                writer.write(route.tunnel.data_to_send())
+                await writer.drain()
+                route.tunnel.receive_data(await reader.read(_READ_SIZE))
+            if self.target.tls:
+                await writer.start_tls(self.trust.context(), server_hostname=self.target.host)
+        except BaseException:
+            writer.transport.abort()
+            raise
+        return reader, writer
+
+
+async def serve_proxy(proxy: Proxy, upstream: Upstream, *, ready: Callable[[int], None]) -> None:
     """Serves on a free port of loopback until it is cancelled.
 
     :param ready: is told the port.
     """
-    tls = ssl.create_default_context() if upstream.tls else None
 
     async def handle(reader: StreamReader, writer: StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            answers, requests = await asyncio.open_connection(upstream.host, upstream.port, ssl=tls)
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            answers, requests = await upstream.connect()
+        except (OSError, ConnectionFailed, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
             return
-        requests.write(proxy.forwarded(head, upstream.authority))
+        requests.write(proxy.forwarded(head, upstream.target.authority))
         try:
             await _carry(proxy, reader, writer, answers, requests)
         except OSError:

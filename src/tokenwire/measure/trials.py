@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic, process_time
 
 from ..drivers.opening import Opening
+from ..drivers.trust import Trust
 from ..endpoint.apart import apart
 from ..recording import Recording
 from ..session import Timeouts
 from .anatomy import dissect
 from .compare import TRANSPORTS, Passage, Recovery, Transport, Trial
 from .load import elsewhere, take
-from .proxy import BUFFER, Proxy, serve_proxy
+from .proxy import BUFFER, Proxy, Upstream, serve_proxy
 from .sample import Taken, sample_of
 from .stamped import Stamp, delays
 
@@ -41,14 +42,23 @@ PASSAGES = 9
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same request over both transports."""
+    """The same request over both transports.
+
+    :ivar trust: and `proxy`: for those who stand in between, and connect to the same server.
+    """
 
     sse: Opening
     websocket: Opening
+    trust: Trust = field(default_factory=Trust)
+    proxy: str | None = "env"
 
     def over(self, transport: Transport) -> Opening:
         """The parts of one request."""
         return copy(self.sse if transport == "SSE" else self.websocket)
+
+    def upstream(self, opening: Opening) -> Upstream:
+        """The way of one who stands in between."""
+        return Upstream(opening.target, self.trust, self.proxy)
 
 
 async def make_trials(
@@ -86,7 +96,7 @@ async def make_recoveries(pair: Pair, whole: dict[Transport, Recording], tell: C
         opening = pair.over(transport)
         head = dissect(recording, opening.dialect).sizes.head
         proxy = Proxy(cut=(head + len(recording.received)) // 2)
-        with apart(partial(serve_proxy, proxy, opening.target)) as port:
+        with apart(partial(serve_proxy, proxy, pair.upstream(opening))) as port:
             for _ in range(RECOVERIES):
                 made.append(
                     _recovery(transport, await take(elsewhere(opening, port)), await take(copy(opening)), opening)
@@ -115,7 +125,7 @@ async def make_passages(pair: Pair, slow: Pair, tell: Callable[[int], None]) -> 
     """
     made: list[Passage] = []
     for what, proxy, transport, opening in _passages(pair, slow):
-        with apart(partial(serve_proxy, proxy, opening.target)) as port:
+        with apart(partial(serve_proxy, proxy, pair.upstream(opening))) as port:
             origin = monotonic()
             taken = await take(elsewhere(opening, port))
         made.append(Passage(what, transport, sample_of(taken, opening.dialect, origin)))

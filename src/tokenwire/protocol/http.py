@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Literal
 
 import h11
@@ -31,6 +31,7 @@ from ..errors import (
     RemoteProtocolError,
 )
 from ..framing.sse import as_bytes
+from ..records import record
 from .body import BodyReader, Chunks, Length, UntilClose
 from .coding import ContentDecoder
 from .url import Target
@@ -62,7 +63,7 @@ Headers = Sequence[tuple[str, str]]
 _Fields = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class HTTPRequest:
     """A request: Host, and Content-Length where there is a body, are added when it is sent."""
 
@@ -76,11 +77,12 @@ class HTTPRequest:
         must_be(self.target, Target, "target", "what parse_url gives")
         must_be(self.body, (bytes, bytearray, memoryview), "body", "bytes", "encode it")
         for name, value in self.headers:
-            must_be(name, str, "headers", "names that are text")
-            must_be(value, str, f"the field {name!r} of headers", "text")
+            if type(name) is not str or type(value) is not str:  # words are made where something is wrong
+                must_be(name, str, "headers", "names that are text")
+                must_be(value, str, f"the field {name!r} of headers", "text")
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Informational:
     """A 1xx response (RFC 9110, 15.2): the final one is still to come."""
 
@@ -88,7 +90,7 @@ class Informational:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResponseHead:
     """Status and fields of the response, names in lower case."""
 
@@ -98,10 +100,10 @@ class ResponseHead:
 
     def header(self, name: str) -> str:
         """The field's values, joined by commas (RFC 9110, 5.3); empty where it is absent."""
-        return ", ".join(value for field, value in self.headers if field == name)
+        return ", ".join([value for field, value in self.headers if field == name])
 
 
-@dataclass(slots=True)
+@record
 class Body:
     """Bytes of the body, content codings removed. Not frozen: there is one a read, and a frozen one costs four times as
     much to make."""
@@ -109,7 +111,7 @@ class Body:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class ResponseEnd:
     """The body is complete. `how`: "announced" where the protocol said so (last chunk, or Content-Length reached),
     "closed" where only the end of the connection did, so that a cut cannot be told from it (RFC 9112, 8)."""
@@ -136,15 +138,16 @@ class HTTPExchange:
         self.head: ResponseHead | None = None
         self.ended: bool = False
         self._max_header_size = max_header_size
-        self._connection: h11.Connection | None = h11.Connection(h11.CLIENT, max_incomplete_event_size=max_header_size)
+        self._connection: h11.Connection | None = None  # which reads the head, once it begins to come
         self._request = request
         self._received = 0
         self._head_start = 0  # where the head that is awaited begins, in bytes received; then where the body does
         self._body: BodyReader | None = None
         self._decoder: ContentDecoder | None = None
+        self._chunks: Chunks | None = None  # what reads a body in chunks that has no content coding, once it has begun
         self._persistent = False  # both sides mean to keep the connection
         self._over = False  # it has ended, or has more bytes than the response
-        self._to_send = self._serialise(request)
+        self._to_send = _written(request)
 
     @property
     def reusable(self) -> bool:
@@ -173,6 +176,9 @@ class HTTPExchange:
         if self.ended or not data:
             self._over = self._over or bool(data)
             return []
+        if self._chunks is not None and (chunk := self._chunks.whole_chunk(data)):
+            self._received += len(data)
+            return [Body(chunk)]
         events: list[HTTPEvent] = []
         try:
             if self._body is None:
@@ -181,7 +187,9 @@ class HTTPExchange:
                 self._receive_body(self._body, data, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
+        if self.error is not None and not events:
+            raise self.error
+        return events
 
     def receive_eof(self) -> list[HTTPEvent]:
         """The connection ended, cleanly or not.
@@ -197,38 +205,9 @@ class HTTPExchange:
                 self._receive_eof(self._body, events)
         except RemoteProtocolError as error:
             self.error = error
-        return self._delivered(events)
-
-    def _delivered(self, events: list[HTTPEvent]) -> list[HTTPEvent]:
         if self.error is not None and not events:
             raise self.error
         return events
-
-    # The request.
-
-    def _serialise(self, request: HTTPRequest) -> bytes:
-        assert self._connection is not None
-        headers = _own_length_apart(request)
-        if not any(name.lower() == "host" for name, _ in headers):
-            headers.insert(0, ("host", request.target.authority))
-        if request.body or request.method == "POST":
-            headers.append(("content-length", str(len(request.body))))
-        checked_fields(headers)
-        try:
-            head = self._connection.send(
-                h11.Request(
-                    method=request.method,
-                    target=request.target.path,
-                    headers=[(name.encode("ascii"), value.strip(" \t").encode("utf-8")) for name, value in headers],
-                )
-            )
-            body = self._connection.send(h11.Data(request.body)) if request.body else b""
-            end = self._connection.send(h11.EndOfMessage())
-        except h11.LocalProtocolError as error:
-            raise LocalProtocolError(f"the request cannot be sent: {error}") from error
-        except UnicodeEncodeError as error:
-            raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
-        return (head or b"") + (body or b"") + (end or b"")
 
     # The head.
 
@@ -237,7 +216,9 @@ class HTTPExchange:
 
         They go to h11 in pieces, so that no read is larger than what the limit lets it keep.
         """
-        assert self._connection is not None
+        if self._connection is None:
+            self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._max_header_size)
+            self._connection.send(_asked(self._request.method))
         for start in range(0, len(data), self._max_header_size):
             piece = data[start : start + self._max_header_size]
             self._received += len(piece)
@@ -311,7 +292,7 @@ class HTTPExchange:
             pieces = []
         if pieces and (decoded := self._without_coding(pieces)):
             events.append(Body(decoded))
-        if self.error is None:
+        if body.error is not None and self.error is None:
             self.error = _of_http(body.error)
         if body.complete:
             self._over = bool(body.unused)
@@ -325,6 +306,8 @@ class HTTPExchange:
         if self._decoder is None:
             assert self.head is not None
             self._decoder = ContentDecoder(self.head.header("content-encoding"))
+            if self._decoder.identity and isinstance(self._body, Chunks):
+                self._chunks = self._body
         if self._decoder.identity:
             return b"".join(pieces)
         decoded = []
@@ -355,7 +338,7 @@ class HTTPExchange:
             events.append(ResponseEnd(how, _decoded(trailers)))
 
 
-def _of_http(error: RemoteProtocolError | None) -> RemoteProtocolError | None:
+def _of_http(error: RemoteProtocolError) -> RemoteProtocolError:
     """The error of a body's framing; what is over a limit there are the fields around the data."""
     if isinstance(error, EventTooLarge):
         return HeaderTooLarge(error.message, offset=error.offset, clause=error.clause)
@@ -379,6 +362,55 @@ def _options(headers: Headers) -> set[str]:
     return {option.strip(" \t").lower() for value in values for option in value.split(",")}
 
 
+def _written(request: HTTPRequest) -> bytes:
+    """The bytes of a request.
+
+    :raises LocalProtocolError: see `HTTPExchange`.
+    """
+    body = request.body
+    headers = tuple([(name, value) for name, value in request.headers])
+    head, lengths = _written_head(request.method, request.target.path, request.target.authority, headers)
+    for name, value in lengths:
+        if value != str(len(body)):
+            raise LocalProtocolError(
+                f"the field {name} says another length than the body has, {len(body)} bytes (RFC 9110 8.6)"
+            )
+    length = b"content-length: %d\r\n" % len(body) if body or request.method == "POST" else b""
+    return b"%b%b\r\n%b" % (head, length, body)
+
+
+@lru_cache(maxsize=32)
+def _written_head(
+    method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]
+) -> tuple[bytes, Sequence[tuple[str, str]]]:
+    """The head of a request, without its length and the line that ends it; and what the fields say of the length.
+
+    Many streams ask with the same head, which is checked and written once.
+    """
+    kept, lengths = _own_length_apart(headers)
+    if not any(name.lower() == "host" for name, _ in kept):
+        kept.insert(0, ("host", authority))
+    checked_fields(kept)
+    try:
+        request = h11.Request(
+            method=method,
+            target=path,
+            headers=[(name.encode("ascii"), value.strip(" \t").encode("utf-8")) for name, value in kept],
+        )
+        head = h11.Connection(h11.CLIENT).send(request) or b""
+    except h11.LocalProtocolError as error:
+        raise LocalProtocolError(f"the request cannot be sent: {error}") from error
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"the request cannot be sent: {error.reason} in its method or fields") from None
+    return head.removesuffix(b"\r\n"), lengths
+
+
+@cache
+def _asked(method: str) -> h11.Request:
+    """What h11 has to know of a request to read its response."""
+    return h11.Request(method=method, target="/", headers=[("host", "")])
+
+
 #: Fields that only who writes the message can set, and why.
 _NOT_FOR_USERS = {
     "transfer-encoding": "the body goes out with its length, and a message has one of the two (RFC 9112 6.2)",
@@ -386,20 +418,18 @@ _NOT_FOR_USERS = {
 }
 
 
-def _own_length_apart(request: HTTPRequest) -> list[tuple[str, str]]:
-    """The fields that are sent beside our Content-Length, which they may repeat and not contradict."""
-    kept = []
-    for name, value in request.headers:
+def _own_length_apart(headers: Headers) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The fields that are sent beside our Content-Length, and those that repeat it."""
+    kept, lengths = [], []
+    for name, value in headers:
         lowered = name.lower()
         if lowered in _NOT_FOR_USERS:
             raise LocalProtocolError(f"the field {name} cannot be set: {_NOT_FOR_USERS[lowered]}")
         if lowered != "content-length":
             kept.append((name, value))
-        elif value.strip(" \t") != str(len(request.body)):
-            raise LocalProtocolError(
-                f"the field {name} says another length than the body has, {len(request.body)} bytes (RFC 9110 8.6)"
-            )
-    return kept
+        else:
+            lengths.append((name, value.strip(" \t")))
+    return kept, lengths
 
 
 def checked_fields(headers: Headers) -> Headers:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-
 import h11
 
 from ..errors import ConnectionFailed
@@ -26,6 +24,8 @@ class ConnectTunnel:
         authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         headers = [("host", authority)]
         if userinfo:
+            import base64
+
             headers.append(("proxy-authorization", "Basic " + base64.b64encode(userinfo.encode()).decode()))
         self._authority = authority
         request = h11.Request(method="CONNECT", target=authority, headers=headers)

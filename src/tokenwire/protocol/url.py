@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from ..checking import must_be
 from ..errors import InvalidURL
+from ..records import record
 
 __all__ = ["Target", "parse_url"]
 
@@ -20,10 +21,10 @@ _WEBSOCKET = ("ws", "wss")
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
 _VISIBLE = re.compile(r"[!-~]+")
-_USERINFO = re.compile(r"(?:(?<=//)|^(?!\w*://)).*@", re.DOTALL)
+_USERINFO = r"(?s)(?:(?<=//)|^(?!\w*://)).*@"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Target:
     """Where a request goes.
 
@@ -47,8 +48,13 @@ class Target:
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def origin(self) -> str:
+        """The URL without its path and query, which may hold what is secret."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
     def url(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path}"
+        return f"{self.origin}{self.path}"
 
 
 _BLANK_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
@@ -60,26 +66,29 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
     :raises InvalidURL: with what is wrong and what to write instead.
     """
     must_be(url, str, "url", "the URL as text")
-    shown = _shown(url)
+    return _parsed(url, _WEBSOCKET if websocket else _HTTP)
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
     if _BLANK_OR_CONTROL.search(url):
-        raise InvalidURL(f"the URL {shown} holds blanks or control characters")
+        raise InvalidURL(f"the URL {_shown(url)} holds blanks or control characters")
     try:
         parts = urlsplit(url)
         port = parts.port
         host = parts.hostname
         path = _target(parts.path, parts.query)
     except ValueError:
-        raise InvalidURL(f"the URL {shown} cannot be read: is its host or port mistyped?") from None
-    schemes = _WEBSOCKET if websocket else _HTTP
+        raise InvalidURL(f"the URL {_shown(url)} cannot be read: is its host or port mistyped?") from None
     if parts.scheme not in schemes:
-        raise InvalidURL(f"the URL {shown} must begin with {' or '.join(f'{s}://' for s in schemes)}")
+        raise InvalidURL(f"the URL {_shown(url)} must begin with {' or '.join(f'{s}://' for s in schemes)}")
     if not host:
-        raise InvalidURL(f"the URL {shown} names no host")
+        raise InvalidURL(f"the URL {_shown(url)} names no host")
     if parts.username is not None or parts.password is not None:
         raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
     ascii_host = _ascii(host)
     if ascii_host is None:
-        raise InvalidURL(f"the host of the URL {shown} is no valid name")
+        raise InvalidURL(f"the host of the URL {_shown(url)} is no valid name")
     return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
 
 
@@ -90,6 +99,8 @@ def _target(path: str, query: str) -> str:
 
 def _ascii(host: str) -> str | None:
     """The host as the name service knows it, or None. The mapping of IDNA makes a blank of some characters."""
+    if host.isascii() and all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
+        return host if _VISIBLE.fullmatch(host) else None  # as the codec has it, which takes long to load
     try:
         name = host.encode("idna").decode("ascii")
     except UnicodeError:
@@ -102,4 +113,4 @@ def _shown(url: str) -> str:
 
     All before the last "@" is left out, for a key that is not encoded may hold "/", "?" and "#", and for want of "//".
     """
-    return repr(_USERINFO.sub("…@", url, count=1).partition("?")[0])
+    return repr(re.sub(_USERINFO, "…@", url, count=1).partition("?")[0])

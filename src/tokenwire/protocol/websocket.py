@@ -17,7 +17,7 @@ error, so the two cannot be mistaken.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
@@ -58,9 +58,9 @@ __all__ = [
     "ConnectionState",
     "Opened",
     "Rejected",
-    "State",
     "WebSocketConnection",
     "WebSocketEvent",
+    "are_messages",
     "refusal_for",
 ]
 
@@ -72,6 +72,8 @@ _REQUEST_LINE = re.compile(rb"\S+ \S+ HTTP/([0-9])\.([0-9])\r\n")
 _NOT_A_LINE = re.compile(rb"(?<!\r)\n|\r\n[ \t]")
 _TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
+_MESSAGES = frozenset((str, bytes))
+
 #: Fields that the handshake is made of, Host, which comes from the URL, and those of a body, which it has not.
 _OWN_FIELDS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
 _OWN_PREFIX = "sec-websocket-"
@@ -79,17 +81,13 @@ _OWN_PREFIX = "sec-websocket-"
 Headers = Sequence[tuple[str, str]]
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Where a connection stands."""
 
     CONNECTING = auto()
     OPEN = auto()
     CLOSING = auto()  # our Close was sent, the peer's has not come
     CLOSED = auto()  # nothing more will be sent or read
-
-
-#: The name that it has outside of this module.
-ConnectionState = State
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ class WebSocketConnection:
     def _begin(self, *, client: bool, compression: bool, max_message_size: int) -> None:
         #: What ended the connection early.
         self.error: RemoteProtocolError | None = None
-        self.state: State = State.CONNECTING
+        self.state: ConnectionState = ConnectionState.CONNECTING
         self._client = client
         self._compression = compression
         self._max_message_size = max_message_size
@@ -244,7 +242,7 @@ class WebSocketConnection:
         payload = close_payload(code, reason)
         self._require_open()
         self._control(CLOSE, payload)
-        self.state = State.CLOSING
+        self.state = ConnectionState.CLOSING
 
     def accept(self, *, subprotocol: str | None = None, headers: Headers = ()) -> None:
         """A server takes the connection.
@@ -267,10 +265,10 @@ class WebSocketConnection:
 
         :raises LocalProtocolError: when nothing was asked.
         """
-        if self._client or self.error is None or self.state is not State.CONNECTING:
+        if self._client or self.error is None or self.state is not ConnectionState.CONNECTING:
             self._require_asked()
         self._to_send += _refusal(status, headers, body)
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
 
     # What comes in.
 
@@ -286,7 +284,7 @@ class WebSocketConnection:
             raise self.error
         self._received += len(data)
         try:
-            events = self._handshake_data(data) if self.state is State.CONNECTING else self._frames(data)
+            events = self._handshake_data(data) if self.state is ConnectionState.CONNECTING else self._frames(data)
         except RemoteProtocolError as error:
             self.error = error
             raise
@@ -303,12 +301,12 @@ class WebSocketConnection:
             raise self.error
         if self._rejected is not None:
             return self._finish_rejection()
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return []
-        if self.state is State.CONNECTING:
+        if self.state is ConnectionState.CONNECTING:
             self.error = BodyTruncated("the connection ended within the handshake", offset=self._received)
             raise self.error
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
         return [Closed(1006, "")]
 
     # The handshake.
@@ -381,7 +379,7 @@ class WebSocketConnection:
         rejected = replace(self._rejected, body=bytes(self._rejected_body[:MAX_REJECTED_BODY]))
         self._rejected = None
         self._rejected_body.clear()
-        self.state = State.CLOSED
+        self.state = ConnectionState.CLOSED
         return [rejected]
 
     def _request(self, head: bytes, rest: bytes) -> list[WebSocketEvent]:
@@ -431,7 +429,7 @@ class WebSocketConnection:
 
     def _open(self, offset: int) -> None:
         enabled = self._deflate.enabled()
-        self.state = State.OPEN
+        self.state = ConnectionState.OPEN
         self._parser = FrameParser(
             client=self._client,
             max_message_size=self._max_message_size,
@@ -443,17 +441,16 @@ class WebSocketConnection:
     # Frames.
 
     def _frames(self, data: bytes) -> list[WebSocketEvent]:
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return []
         items = self._parser.receive_data(data)
-        for item in items:
-            if isinstance(item, tuple):
-                return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
-        return items  # type: ignore[return-value]
+        if are_messages(items):
+            return items  # type: ignore[return-value]
+        return [self._control_received(item) if isinstance(item, tuple) else item for item in items]
 
     def _control_received(self, item: Ping | Pong | Close) -> WebSocketEvent:
         if isinstance(item, Ping):
-            if self.state is State.OPEN:
+            if self.state is ConnectionState.OPEN:
                 self._control(PONG, item.payload)
             return item
         if isinstance(item, Pong):
@@ -468,29 +465,34 @@ class WebSocketConnection:
 
     def _settle(self) -> None:
         """What ends the connection takes effect only now, so that whoever got the events could still answer them."""
-        if self.state is State.CLOSED:
+        if self.state is ConnectionState.CLOSED:
             return
         if self._peer_close is not None:
             code, reason = self._peer_close
-            if self.state is State.OPEN:
+            if self.state is ConnectionState.OPEN:
                 self._control(CLOSE, b"" if code == 1005 else close_payload(code, reason))
-            self.state = State.CLOSED
+            self.state = ConnectionState.CLOSED
         elif self.error is not None:
             # 7.1.7: the peer is told why, where it can still hear.
-            if isinstance(self.error, FrameError) and self.state is State.OPEN:
+            if isinstance(self.error, FrameError) and self.state is ConnectionState.OPEN:
                 self._control(CLOSE, close_payload(self.error.code, self.error.message))
-            elif self.state is State.CONNECTING and not self._client:
+            elif self.state is ConnectionState.CONNECTING and not self._client:
                 self._to_send += _refusal(*refusal_for(self.error), str(self.error).encode("utf-8", "replace"))
-            self.state = State.CLOSED
+            self.state = ConnectionState.CLOSED
 
     def _require_open(self) -> None:
-        if self.state is not State.OPEN:
+        if self.state is not ConnectionState.OPEN:
             raise LocalProtocolError(f"the connection is {self.state.name.lower()}: nothing can be sent")
 
     def _require_asked(self) -> Asked:
-        if self._asked is None or self.state is not State.CONNECTING:
+        if self._asked is None or self.state is not ConnectionState.CONNECTING:
             raise LocalProtocolError("there is no handshake to answer")
         return self._asked
+
+
+def are_messages(events: Iterable[object]) -> bool:
+    """Whether all of them are messages, as all that come in a read mostly are."""
+    return _MESSAGES.issuperset(map(type, events))
 
 
 def _check_key(key: str) -> None:

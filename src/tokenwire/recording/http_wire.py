@@ -18,7 +18,7 @@ from ..secrecy.secrets import REDACTED_FIELDS, Secrets, mask_query, secrets_in_m
 from .coded import Coded
 from .runs import Channel, Plain, Runs, Through
 
-__all__ = ["MAX_HEAD", "Exchange", "HTTPWire"]
+__all__ = ["MAX_HEAD", "Exchange", "HTTPWire", "fields_of", "secrets_sent"]
 
 #: Bytes of a head, or of a line of the framing, that are read as one. What is longer is searched as it is.
 MAX_HEAD = 256 * 1024
@@ -166,7 +166,7 @@ class HTTPWire:
     def _give_request_head(self, before: int, stop: int) -> None:
         first = self._head.find(b"\n") + 1
         if first and before < first:
-            self._give(self._text, mask_query(bytes(self._head[:first])))
+            self._give(self._text, mask_query(bytes(self._head[:first]), self._exchange.secrets.parameters))
             before = first
         if first:
             self._give(self._text, bytes(self._head[before:stop]))
@@ -185,13 +185,13 @@ class HTTPWire:
         self._give(self._text, head[given:])
 
     def _begin_request(self, head: bytes) -> None:
-        fields = _fields_of(head)
+        fields = fields_of(head)
         self._exchange.methods.append(head.partition(b" ")[0].decode("latin-1"))
         self._exchange.upgrade = fields.get("upgrade", "").lower() == "websocket"
         self._begin_body(fields, "head")
 
     def _begin_response(self, head: bytes) -> None:
-        fields = _fields_of(head)
+        fields = fields_of(head)
         status = _STATUS.match(head)
         code = int(status[1]) if status is not None else 0
         if code == 101:
@@ -304,7 +304,8 @@ class HTTPWire:
             self._runs.add(Through(channel, len(data)))
 
 
-def _fields_of(head: bytes) -> dict[str, str]:
+def fields_of(head: bytes) -> dict[str, str]:
+    """The fields of a head, names in lower case: of those that stand twice, the last."""
     lines = head.decode("latin-1").split("\n")[1:]
     pairs = (line.partition(":") for line in lines)
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
@@ -317,5 +318,5 @@ def secrets_sent(sent: bytes) -> tuple[str, ...]:
     """
     head = sent.partition(b"\r\n\r\n")[0]
     line = head.partition(b"\r\n")[0].decode("latin-1")
-    found = Secrets.of_request(path=line.partition(" ")[2].partition(" ")[0], headers=_fields_of(head).items())
+    found = Secrets.of_request(path=line.partition(" ")[2].partition(" ")[0], headers=fields_of(head).items())
     return tuple(value for value in found.values if MARK.decode() not in value)

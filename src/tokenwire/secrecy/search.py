@@ -12,11 +12,9 @@ end of a connection or by a server that shortens what it quotes.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from html.entities import html5
 
 __all__ = ["MARK", "MIN_SECRET", "Needles", "Search", "mark"]
 
@@ -37,7 +35,8 @@ _PERCENT = rb"(?:%|" + _SLASHES + rb"u0025)(?:25){0,4}"
 _AMPERSAND = rb"(?:&|" + _SLASHES + rb"u0026)(?:amp;|#38;|#[xX]26;){0,4}"
 
 #: What may be the beginning of an escape, at the end of what has come. Complete ones that may still grow count too.
-_OPEN = re.compile(
+#: Compiled when it is first used, which most programs never do.
+_OPEN = (
     rb"(?:" + _PERCENT + rb"(?:2|[0-9A-Fa-f])?"
     rb"|" + _SLASHES + rb"(?:u[0-9A-Fa-f]{0,3}|x[0-9A-Fa-f]?|u[dD][89abAB][0-9A-Fa-f]{2}(?:" + _SLASHES + rb"(?:u"
     rb"[0-9A-Fa-f]{0,3})?)?)?"
@@ -75,7 +74,7 @@ class Needles:
     def open_escape(self, raw: bytes) -> int:
         """Where an escape begins that is not complete, or the end."""
         start = max(len(raw) - _MAX_OPEN, 0)
-        match = _OPEN.search(raw, start) if self._escape is not None else None
+        match = re.compile(_OPEN).search(raw, start) if self._escape is not None else None
         if match is None:
             return len(raw)
         assert self._escape is not None
@@ -240,6 +239,8 @@ def _common(form: bytes, data: bytes, at: int, size: int) -> int:
 
 def _in_base64(secret: bytes) -> Iterator[bytes]:
     """What base64 (RFC 4648, 4 and 5) has for the secret alone, wherever in three bytes of a longer text it begins."""
+    from base64 import b64encode  # like all that is loaded in a function here, for programs that have secrets to hide
+
     for before in range(3):
         coded = b64encode(bytes(before) + secret)
         shared = (0, 3, 2)[(before + len(secret)) % 3]
@@ -250,6 +251,8 @@ def _in_base64(secret: bytes) -> Iterator[bytes]:
 
 def _escape_pattern(characters: str) -> re.Pattern[bytes]:
     """Every escape of one of the characters."""
+    from html.entities import html5
+
     points = sorted({ord(character) for character in characters})
     octets = sorted({octet for character in characters for octet in _bytes(character)})
     entities = sorted(name.encode() for name, value in html5.items() if name.endswith(";") and value in characters)
@@ -293,6 +296,8 @@ def _character(match: re.Match[bytes]) -> bytes:
         case "decimal":
             return _bytes(chr(int(text)))
         case "entity":
+            from html.entities import html5
+
             return _bytes(html5[text.decode()])
         case "pair":
             high, low = int(text[:4], 16), int(text[-4:], 16)

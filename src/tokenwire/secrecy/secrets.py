@@ -10,18 +10,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, unquote_plus, urlsplit
 
-from .search import MARK, Needles, clean, needles_of
+from ..lazily import Lazily
+
+if TYPE_CHECKING:  # most programs never search for their secrets
+    from . import search
+else:
+    search = Lazily("tokenwire.secrecy.search")
 
 __all__ = [
     "MAX_LOOKED_AT",
     "REDACTED_FIELDS",
     "Secrets",
     "is_harmless_field",
+    "is_opaque",
     "is_path",
     "is_plain_name",
     "is_secret_name",
@@ -96,8 +102,10 @@ _HARMLESS = frozenset(
     }
 )
 
+# The patterns here are compiled when they are first used, which most programs never do.
+
 #: Names of fields, parameters and members, in lower case and with "-" between words, that carry a key.
-_SECRET_NAME = re.compile(
+_NAME_OF_A_KEY = (
     r"(?:^|-)(?:key|sig|auth|pwd|pass|jwt|sas|session|bearer)$"
     r"|(?:api|access|auth|subscription|secret|private|master|app|account)key$"
     r"|(?:token|secret|signature|password|passwd|passphrase|authorization|credentials?|cookie)$"
@@ -110,23 +118,42 @@ MAX_LOOKED_AT = 64 * 1024
 _LONG = 16
 
 #: Text that is made of words: runs of letters as they are written, none longer than words are, and small numbers.
-_WORDS = re.compile(r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-z0-9]))*[^A-Za-z0-9]*")
+_WORDS = r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-z0-9]))*[^A-Za-z0-9]*"
 
-_PLAIN_NAME = re.compile(r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?")
+_PLAIN_NAME = r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?"
 
-_PARAMETER = re.compile(r"(?<=[?&;])([^=&;#]*)=([^&;#]*)")
+#: A string of JSON, and whether it names a member.
+_STRING = r'("(?:[^"\\]|\\.)*")(\s*:\s*)?'
+
+_PARAMETER = r"(?<=[?&;])([^=&;#]*)=([^&;#]*)"
 
 
-@dataclass(frozen=True, slots=True)
 class Secrets:
     """What must never be shown.
 
-    :ivar values: searched everywhere, in every form.
+    Nothing of most requests is shown, so what is secret in one is worked out when something is.
+
+    :param values: those that are known by now.
+    :param later: gives more of them.
     :ivar fields: names, in lower case, of fields of the request that are masked where they stand.
+    :ivar parameters: names of parameters of the URL that are masked where they stand, as those are whose names say that
+        they carry a key.
     """
 
-    values: tuple[str, ...] = field(default=(), repr=False)
-    fields: frozenset[str] = frozenset()
+    __slots__ = ("_later", "_values", "fields", "parameters")
+
+    def __init__(
+        self,
+        values: tuple[str, ...] = (),
+        fields: frozenset[str] = frozenset(),
+        parameters: frozenset[str] = frozenset(),
+        *,
+        later: tuple[Callable[[], Iterable[str]], ...] = (),
+    ) -> None:
+        self.fields: frozenset[str] = fields
+        self.parameters: frozenset[str] = parameters
+        self._values = values
+        self._later = later
 
     @classmethod
     def of_request(
@@ -135,33 +162,60 @@ class Secrets:
         key: str | None = None,
         path: str = "",
         headers: Iterable[tuple[str, str]] = (),
-        json: object = None,
+        body: Iterable[str | bytes] = (),
         subprotocols: Iterable[str] = (),
     ) -> Secrets:
         """Those of a request.
 
         :param path: with the query, or a whole URL.
         :param headers: those that the user gave.
-        :param json: the body, or the first message.
+        :param body: JSON: the body, or the first messages.
         """
         fields = dict(headers)
-        values = [key or "", *secrets_in_url(path), *secrets_in_json(json), *secrets_in_subprotocols(subprotocols)]
-        values += [value for name, text in fields.items() for value in _secrets_in_field(name.lower(), text)]
         names = frozenset(name.lower() for name in fields if not is_harmless_field(name))
-        return cls(tuple(dict.fromkeys(filter(None, values))), names)
-
-    def __or__(self, more: Iterable[str]) -> Secrets:
-        """These and more values."""
-        return Secrets(tuple(dict.fromkeys([*self.values, *filter(None, more)])), self.fields)
+        return cls((), names, later=(partial(_of_request, key, path, fields, tuple(body), tuple(subprotocols)),))
 
     @property
-    def needles(self) -> Needles:
-        return needles_of(self.values)
+    def values(self) -> tuple[str, ...]:
+        """What is searched everywhere, in every form."""
+        if self._later:
+            values = [*self._values, *(value for more in self._later for value in more())]
+            self._values = tuple(dict.fromkeys(filter(None, values)))
+            self._later = ()
+        return self._values
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secrets):
+            return NotImplemented
+        ours, theirs = (self.values, self.fields, self.parameters), (other.values, other.fields, other.parameters)
+        return ours == theirs
+
+    def __hash__(self) -> int:
+        return hash((self.values, self.fields, self.parameters))
+
+    def __repr__(self) -> str:
+        return f"Secrets(fields={self.fields!r}, parameters={self.parameters!r})"
+
+    def __or__(self, more: Secrets | Iterable[str] | Callable[[], Iterable[str]]) -> Secrets:
+        """These and more; of values alone, or of what gives them when they are needed, the values."""
+        if callable(more):
+            more = Secrets(later=(more,))
+        others = more if isinstance(more, Secrets) else Secrets(tuple(filter(None, more)))
+        return Secrets(
+            tuple(dict.fromkeys([*self._values, *others._values])),
+            self.fields | others.fields,
+            self.parameters | others.parameters,
+            later=(*self._later, *others._later),
+        )
+
+    @property
+    def needles(self) -> search.Needles:
+        return search.needles_of(self.values)
 
     def clean(self, text: str) -> str:
         """The text without the secrets in it."""
         data = text.encode("utf-8", "surrogatepass")
-        return clean(self.needles, data).decode("utf-8", "surrogatepass") if self.needles else text
+        return search.clean(self.needles, data).decode("utf-8", "surrogatepass") if self.needles else text
 
     def cleaned(self, value: Any) -> Any:
         """The same for all that a list or an object of JSON holds, and for bytes."""
@@ -169,7 +223,7 @@ class Secrets:
             case str():
                 return self.clean(value)
             case bytes() | bytearray():
-                return type(value)(clean(self.needles, bytes(value)))
+                return type(value)(search.clean(self.needles, bytes(value)))
             case dict():
                 return {self.cleaned(name): self.cleaned(member) for name, member in value.items()}
             case tuple() if type(value) is tuple:
@@ -195,15 +249,27 @@ class Secrets:
         return error
 
 
+def _of_request(
+    key: str | None, path: str, fields: Mapping[str, str], body: Sequence[str | bytes], subprotocols: Sequence[str]
+) -> Iterator[str]:
+    yield key or ""
+    yield from secrets_in_url(path)
+    for text in body:
+        yield from _secrets_in_json_text(text)
+    yield from secrets_in_subprotocols(subprotocols)
+    for name, value in fields.items():
+        yield from _secrets_in_field(name.lower(), value)
+
+
 def is_secret_name(name: str) -> bool:
     """Whether a field, a parameter or a member of this name carries a key: `api_key`, `X-Amz-Signature`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name)
-    return _SECRET_NAME.search(re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
+    return re.search(_NAME_OF_A_KEY, re.sub(r"[^a-z0-9]+", "-", words.lower())) is not None
 
 
 def is_plain_name(name: str) -> bool:
     """Whether it is the name of a variable, and no key in its place: capitals in words."""
-    return _PLAIN_NAME.fullmatch(name) is not None
+    return re.fullmatch(_PLAIN_NAME, name) is not None
 
 
 def is_path(name: str) -> bool:
@@ -226,7 +292,7 @@ def secrets_in_url(url: str) -> Iterator[str]:
     name, colon, password = userinfo.partition(":")
     for value in (userinfo, password if colon else name):
         yield from (value, unquote(value))
-    for name, value in _PARAMETER.findall(url):
+    for name, value in re.findall(_PARAMETER, url):
         if is_secret_name(unquote_plus(name)):
             yield from (value, unquote(value), unquote_plus(value))
 
@@ -249,19 +315,37 @@ def secrets_in_json(value: object) -> Iterator[str]:
 
 def secrets_in_message(message: str | bytes) -> Iterator[str]:
     """The same of a message, if it is JSON and no longer than `MAX_LOOKED_AT`."""
-    if len(message) > MAX_LOOKED_AT:
-        return
+    if len(message) <= MAX_LOOKED_AT:
+        yield from _secrets_in_json_text(message)
+
+
+def _secrets_in_json_text(text: str | bytes) -> Iterator[str]:
     try:
-        yield from secrets_in_json(json.loads(message))
-    except (ValueError, RecursionError):
+        value = json.loads(text)
+    except ValueError:
         return
+    except RecursionError:  # it was made with fewer functions on the stack than there are now
+        value = _named_strings(text)
+    yield from secrets_in_json(value)
+
+
+def _named_strings(text: str | bytes) -> list[dict[str, str]]:
+    """The members of JSON that are strings, however deep it is nested."""
+    found: list[dict[str, str]] = []
+    name, value_at = "", -1
+    for match in re.finditer(_STRING, text if isinstance(text, str) else text.decode("utf-8", "replace")):
+        string = json.loads(match[1], strict=False)
+        if match.start() == value_at:
+            found.append({name: string})
+        name, value_at = (string, match.end()) if match[2] else ("", -1)
+    return found
 
 
 def secrets_in_subprotocols(subprotocols: Iterable[str]) -> Iterator[str]:
     """What is no name of a protocol: `openai-insecure-api-key.sk-…`, `base64url.bearer.authorization.k8s.io.…`."""
     for protocol in subprotocols:
         for part in (protocol, protocol.partition(".")[2], protocol.rpartition(".")[2]):
-            if _is_opaque(part):
+            if is_opaque(part):
                 yield part
 
 
@@ -271,28 +355,37 @@ def redact_headers(headers: Iterable[tuple[str, str]], names: frozenset[str] = f
     :param names: of more fields to be masked, in lower case.
     """
     masked = REDACTED_FIELDS | names
-    return [(name, MARK.decode() if name.lower() in masked else value) for name, value in headers]
+    return [(name, search.MARK.decode() if name.lower() in masked else value) for name, value in headers]
 
 
-def redact_url(url: str) -> str:
-    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key."""
+def redact_url(url: str, names: frozenset[str] = frozenset()) -> str:
+    """A URL, or a path with its query, to be shown: without userinfo, and without the values that carry a key.
+
+    :param names: of more parameters whose values are taken out.
+    """
     without_userinfo = re.sub(r"(?<=//)[^/?#]*@", "", url)
-    return _PARAMETER.sub(lambda match: _redacted(match, MARK.decode()), without_userinfo)
+    return re.sub(_PARAMETER, lambda match: _redacted(match, search.MARK.decode(), names), without_userinfo)
 
 
-def mask_query(line: bytes) -> bytes:
-    """A request line with the values that carry a key overwritten in place. The version behind the target stays."""
+def mask_query(line: bytes, names: frozenset[str] = frozenset()) -> bytes:
+    """A request line with the values that carry a key overwritten in place. The version behind the target stays.
+
+    :param names: of more parameters whose values are overwritten.
+    """
     target, blank, version = line.rpartition(b" ")
     if not version.startswith(b"HTTP/"):
         target, blank, version = line, b"", b""
-    text = _PARAMETER.sub(
-        lambda match: _redacted(match, (MARK.decode() * len(match[2]))[: len(match[2])]), target.decode("latin-1")
+    text = re.sub(
+        _PARAMETER,
+        lambda match: _redacted(match, (search.MARK.decode() * len(match[2]))[: len(match[2])], names),
+        target.decode("latin-1"),
     )
     return text.encode("latin-1") + blank + version
 
 
-def _redacted(match: re.Match[str], mark: str) -> str:
-    secret = match[2] and is_secret_name(unquote_plus(match[1]))
+def _redacted(match: re.Match[str], mark: str, names: frozenset[str]) -> str:
+    name = unquote_plus(match[1])
+    secret = match[2] and (name in names or is_secret_name(name))
     return f"{match[1]}={mark}" if secret else match[0]
 
 
@@ -306,18 +399,19 @@ def _secrets_in_field(name: str, value: str) -> Iterator[str]:
         yield value
         for pair in value.split(";"):
             content = pair.partition("=")[2].strip()
-            if _is_opaque(content):
+            if is_opaque(content):
                 yield content
     elif name in REDACTED_FIELDS or is_secret_name(name):
         # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64.
         yield from (value, value.partition(" ")[2].strip())
-    elif _is_opaque(value):
+    elif is_opaque(value):
         yield value
 
 
-def _is_opaque(value: str) -> bool:
+def is_opaque(value: str) -> bool:
+    """Whether a text is long and no words, as keys are."""
     return len(value) >= _LONG and not _is_words(value)
 
 
 def _is_words(value: str) -> bool:
-    return _WORDS.fullmatch(value) is not None
+    return re.fullmatch(_WORDS, value) is not None

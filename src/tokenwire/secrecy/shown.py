@@ -12,21 +12,23 @@ import re
 __all__ = ["escaped", "harmless", "one_line"]
 
 _TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-_HARMFUL = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}]")
-_NOT_IN_A_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNING}]+")
-_NOT_IN_JSON = re.compile(f"[\x7f-\x9f\u2028\u2029{_TURNING}]")
+
+# Compiled when they are first used.
+_HARMFUL = f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNING}]"
+_NOT_IN_A_LINE = f"[\x00-\x1f\x7f-\x9f\u2028\u2029{_TURNING}]+"
+_NOT_IN_JSON = f"[\x7f-\x9f\u2028\u2029{_TURNING}]"
 
 
 def harmless(text: str) -> str:
     """The text with a replacement character for each character that would be obeyed instead of shown."""
-    return _HARMFUL.sub("\ufffd", text)
+    return re.sub(_HARMFUL, "\ufffd", text)
 
 
 def one_line(text: str) -> str:
     """The text on one line, with blanks in place of what would be obeyed."""
-    return " ".join(_NOT_IN_A_LINE.sub(" ", text).split())
+    return " ".join(re.sub(_NOT_IN_A_LINE, " ", text).split())
 
 
 def escaped(document: str) -> str:
     """A document of JSON with these characters escaped, which changes nothing of what it says."""
-    return _NOT_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", document)
+    return re.sub(_NOT_IN_JSON, lambda match: f"\\u{ord(match[0]):04x}", document)

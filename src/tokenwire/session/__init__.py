@@ -10,7 +10,16 @@ from .durable import DurableSession
 from .happening import Happening, Observe
 from .hosts import Hosts
 from .policy import BROWSER, DEFAULT, FIXED, NEVER, PATIENT, POLICIES, Policy, PolicyName, policy_named
-from .request import Request, Want, build_request, checked_headers, endpoint_url, over_the_other_transport
+from .request import (
+    Request,
+    Want,
+    build_request,
+    checked_headers,
+    checked_key,
+    checked_place,
+    endpoint_url,
+    over_the_other_transport,
+)
 from .timers import Timeouts
 
 if TYPE_CHECKING:
@@ -46,6 +55,8 @@ __all__ = [
     "WebSocketSession",
     "build_request",
     "checked_headers",
+    "checked_key",
+    "checked_place",
     "endpoint_url",
     "over_the_other_transport",
     "policy_named",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 from ..dialects.dialect import Again, Dialect
+from ..records import record
+from ..secrecy.secrets import Secrets
+from .policy import Policy
 from .request import Request
 
 __all__ = ["Ask", "Stop"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Ask:
     """What is asked over one connection; asked again, it is the same object.
 
@@ -24,8 +27,20 @@ class Ask:
     dialect: Dialect
     again: Again | None = None
 
+    def keeping(self, secrets: Secrets) -> Ask:
+        """The same, with what is secret by now: a message that was sent may have told a key."""
+        return replace(self, request=replace(self.request, secrets=self.request.secrets | secrets.values))
 
-@dataclass(frozen=True, slots=True)
+    def is_harmless(self, policy: Policy) -> bool:
+        """It may be asked again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
+        http = self.request.http
+        if http.method == "GET" and not self.request.websocket:
+            return True
+        key = policy.idempotency_field.lower()
+        return bool(key) and any(name == key for name, _ in http.headers)
+
+
+@record(frozen=True)
 class Stop:
     """No connection follows.
 

@@ -14,16 +14,14 @@ all drivers behave alike. The session is over when `ended` is true: the rest of 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
-from ..dialects.guess import STREAM_TYPES, Guess
 from ..errors import (
     BodyTruncated,
     LocalProtocolError,
@@ -35,10 +33,16 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import Body, HTTPEvent, HTTPExchange, ResponseEnd, ResponseHead
-from ..secrecy import Secrets
+from ..secrecy.secrets import Secrets
 from .request import Request
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
+
+if TYPE_CHECKING:  # few streams are guessed
+    from ..dialects import guess as guessing
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["MAX_ERROR_BODY", "Session", "failure", "refusal"]
 
@@ -66,17 +70,16 @@ class Session:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         going_on: tuple[Answer, Decoder] | None = None,
         last_word: bool = True,
         reconnects: bool = False,
     ) -> None:
-        begun = (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         self.answer: Answer
         self.decoder: Decoder
         #: What has arrived so far, and what reads it.
-        self.answer, self.decoder = going_on or begun
+        self.answer, self.decoder = going_on or (Answer(), Decoder("auto", hint=guess) if guess else Decoder(dialect))
         #: The head of the response, once it is there.
         self.head: ResponseHead | None = None
         #: The server has answered, and with a stream: what its content type means is decided at the head.
@@ -91,13 +94,15 @@ class Session:
         self.error: TokenwireError | None = None
         #: The body ended before it was complete.
         self.cut: bool = False
+        #: The last read brought events, or none, and changed nothing else: no deadline is nearer than before.
+        self.quiet: bool = False
         self._secrets = request.secrets
         self._exchange = HTTPExchange(request.http)
         self._dialect = dialect
         self._last_word = last_word
         self._reconnects = reconnects
-        self._stream_types = {*dialect.content_type.split(", "), *(STREAM_TYPES if guess else ())}
-        self._timers = Timers(timeouts or Timeouts())
+        self._stream_types = {*dialect.content_type.split(", "), *(guessing.STREAM_TYPES if guess else ())}
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
         self._refused = bytearray()
         self._reset = False
         self._events: list[StreamEvent] = []  # that are not yet given
@@ -128,12 +133,18 @@ class Session:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them. See `error` for how it may fail."""
-        heads = self.head is None
-        events = self._receive(partial(self._exchange.receive_data, data))
-        if self.head is not None and (heads or self.streaming):
-            self._timers.set("idle", self._timers.timeouts.idle, now)
+        timers = self._timers
+        settings = timers.settings
+        try:
+            self._handle_all(self._exchange.receive_data(data), now)
+        except RemoteProtocolError as error:
+            self._break_off(error)
+        if self.streaming:
+            timers.bytes.since = now
+        events, self._events = self._events, []
         if events:
-            self._timers.event(now)
+            timers.event(now)
+        self.quiet = timers.settings == settings and not self.ended
         return events
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
@@ -142,7 +153,13 @@ class Session:
         :param reset: by a failure and no close, so that a body which only the close delimits was cut (RFC 9112, 8).
         """
         self._reset = reset
-        return self._receive(self._exchange.receive_eof)
+        self.quiet = False
+        try:
+            self._handle_all(self._exchange.receive_eof(), now)
+        except RemoteProtocolError as error:
+            self._break_off(error)
+        events, self._events = self._events, []
+        return events
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
@@ -154,7 +171,8 @@ class Session:
         Where the server had refused by then, and only its words were awaited, `error` is that refusal.
         """
         expired = self._timers.expired(now)
-        if expired is not None and not self.ended:
+        self.quiet = False
+        if expired is not None:
             self._break_off(TimeoutExceeded(expired.timer, expired.seconds, self.answer))
 
     def send(self, message: str | bytes) -> None:
@@ -170,28 +188,24 @@ class Session:
 
     # What follows from it.
 
-    def _receive(self, receive: Callable[[], list[HTTPEvent]]) -> list[StreamEvent]:
-        try:
-            for event in receive():
-                if self.ended:
-                    break
-                self._handle(event)
-            if self._exchange.error is not None:
-                raise self._exchange.error
-        except RemoteProtocolError as error:
-            if not self.ended:
-                self._break_off(error)
-        events, self._events = self._events, []
-        return events
+    def _handle_all(self, events: list[HTTPEvent], now: float) -> None:
+        """Takes what the exchange gives; its error takes effect after that."""
+        for event in events:
+            if self.ended:
+                return
+            if type(event) is Body and self.streaming:  # nearly all of them
+                self._receive_stream(event.data)
+            else:
+                self._handle(event, now)
+        if self._exchange.error is not None:
+            raise self._exchange.error
 
-    def _handle(self, event: HTTPEvent) -> None:
-        if self.streaming and type(event) is Body:  # nearly all of them, so it is looked at first
-            self._receive_stream(event.data)
-            return
+    def _handle(self, event: HTTPEvent, now: float) -> None:
         match event:
             case ResponseHead():
                 self.head = event
                 self.streaming = event.status == 200 and self._is_stream_type(_media_type(event))
+                self._timers.set("idle", self._timers.timeouts.idle, now)
             case Body(data):
                 self._refused += data[: MAX_ERROR_BODY - len(self._refused)]
                 if len(self._refused) >= MAX_ERROR_BODY:
@@ -204,7 +218,7 @@ class Session:
     def _receive_stream(self, data: bytes) -> None:
         decoder = self.decoder
         self._give(decoder.receive_data(data))
-        if decoder.ended:
+        if decoder.outcome is not None:
             self.ended = True
             self.error = failure(decoder, self.answer, self._secrets)
         elif decoder.error is not None:
@@ -238,6 +252,8 @@ class Session:
 
         Where the server had refused by then, that is what is told, and not what was wrong with its words.
         """
+        if self.ended:
+            return  # it is of no interest any more
         if isinstance(error, BodyTruncated) and self.head is not None:
             self._finish(f"{error}:", cut=True, cause=error)
         elif self.head is not None and not self.streaming:

@@ -38,7 +38,6 @@ from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Dialect
 from ..dialects.events import BlockStop, Other, StreamEvent
-from ..dialects.guess import Guess
 from ..dialects.latest import are_many
 from ..errors import (
     BodyTruncated,
@@ -51,23 +50,26 @@ from ..errors import (
     TimeoutExceeded,
     TokenwireError,
 )
+from ..lazily import Lazily
 from ..protocol.http import ResponseHead
-from ..secrecy.secrets import Secrets
 from .asks import Ask, Stop
 from .conversation import Session, failure
 from .fallback import Fallback
 from .generation import Generation
-from .happening import Happening, Kind, Observe
+from .happening import Happening, Kind, Observe, told_apart
 from .hosts import Hosts
 from .policy import DEFAULT, Policy
 from .progress import Progress
 from .request import Request, Want
 from .row import FailureRow
 from .states import STATES, Move, State
-from .timers import Timeouts
+from .timers import DEFAULT_TIMEOUTS, Timeouts
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # few streams are guessed, or go over WebSocket
+    from ..dialects import guess as guessing
     from .websocket import WebSocketSession
+else:
+    guessing = Lazily("tokenwire.dialects.guess")
 
 __all__ = ["DurableSession"]
 
@@ -97,7 +99,7 @@ class DurableSession:
         request: Request,
         dialect: Dialect,
         timeouts: Timeouts | None = None,
-        guess: Guess | None = None,
+        guess: guessing.Guess | None = None,
         *,
         policy: Policy = DEFAULT,
         random: Callable[[], float],
@@ -115,15 +117,21 @@ class DurableSession:
         self.error: TokenwireError | None = None
         #: The head of the last response.
         self.head: ResponseHead | None = None
+        #: The last read brought events, or none, and changed nothing else: what is wanted and what is to be sent are as
+        #: before it, and no deadline is nearer. So a driver need not ask for them after each read.
+        self.quiet: bool = False
         #: What was learned about hosts.
         self.hosts: Hosts = hosts or Hosts()
         self._policy = policy
         self._observe = observe
         self._guess = guess
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or DEFAULT_TIMEOUTS
+        # Of one connection: `total` is for all of them.
+        self._one_timeouts = self._timeouts if self._timeouts.total is None else replace(self._timeouts, total=None)
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
-        self._allows = STATES[self._state]  # what the state does; kept, for it is looked up for each read
+        self._allows = STATES[self._state]
+        self._listens = False  # what comes is read
         self._ask = self._fallback.first(Ask("first", request, dialect))
         self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
@@ -168,7 +176,7 @@ class DurableSession:
             self._total = now + self._timeouts.total
         self._row.begin(now)
         self._connections += 1
-        self._happened("connecting", now, _place(self._ask.request))
+        self._happened("connecting", now, self._ask.request.http.target.origin)
         self._exchange.start(now)
 
     def connected(self, now: float) -> None:
@@ -195,7 +203,16 @@ class DurableSession:
 
     def receive_data(self, data: bytes, now: float) -> list[StreamEvent]:
         """Takes bytes from the connection, returns the events in them; none once the connection was given up."""
-        return self._take(self._exchange.receive_data(data, now), now) if self._listens else []
+        if not self._listens:
+            return []
+        exchange = self._exchange
+        events = exchange.receive_data(data, now)
+        self.quiet = exchange.quiet and self._state is State.HEARD
+        if not self.quiet:
+            return self._take(events, now)
+        if events:
+            self._arrived(events, now)
+        return events
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended, or was reset."""
@@ -206,9 +223,7 @@ class DurableSession:
         if self._state is State.ENDED or self.wants == "over":
             return None
         own = self._until if self._state is State.WAITING else self._exchange.next_deadline()
-        if own is None or self._total is None:
-            return own if self._total is None else self._total
-        return min(own, self._total)
+        return min((moment for moment in (own, self._total) if moment is not None), default=None)
 
     def handle_deadline(self, now: float) -> list[StreamEvent]:
         """The time has come: a timer ran out, a ping is due, or the wait is over."""
@@ -232,7 +247,7 @@ class DurableSession:
             raise LocalProtocolError("there is no connection now: the last one broke, and the next one is not made yet")
         self._exchange.send(message)
         if not isinstance(self._exchange, Session):
-            self._ask = self._keeping_secrets(self._ask, self._exchange.secrets)
+            self._ask = self._ask.keeping(self._exchange.secrets)
 
     def close(self, now: float) -> bool:
         """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
@@ -249,14 +264,12 @@ class DurableSession:
         """There is a connection, even if nothing more is asked over it."""
         return self._allows.wants == "transfer"
 
-    @property
-    def _listens(self) -> bool:
-        """What comes is read. It is not after we gave up (by `total`, say) an exchange that has not ended itself."""
-        return self._connects and (self._state is not State.ENDED or self._exchange.ended)
-
     def _move(self, move: Move) -> None:
         self._state = self._allows.moves[move]
         self._allows = STATES[self._state]
+        # Nothing is read after we gave up (by `total`, say) an exchange that has not ended itself.
+        self._listens = self._connects and (self._state is not State.ENDED or self._exchange.ended)
+        self.quiet = False
 
     def _asked(self) -> None:
         """What is asked has begun to go out."""
@@ -264,6 +277,7 @@ class DurableSession:
 
     def _take(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
         """What came of what the connection was told."""
+        self.quiet = False
         exchange = self._exchange
         if exchange.head is not self.head and exchange.head is not None:
             self.head = exchange.head
@@ -272,11 +286,7 @@ class DurableSession:
                 self._fallback.streamed()
         if self._state is State.CONNECTED and self._ask.request.websocket and exchange.streaming:
             self._asked()  # the first message goes out as soon as it is open
-        if events and self._state is State.HEARD and self._ask.again is None:
-            self._uncounted += events
-            if are_many(self._uncounted, MAX_UNCOUNTED):
-                self._count()
-        elif events:
+        if events:
             self._arrived(events, now)
         if exchange.ended and self._state not in (State.ENDED, State.CLOSING):
             if exchange.error is not None and not isinstance(exchange.error, StreamFailed):
@@ -285,21 +295,22 @@ class DurableSession:
         return events
 
     def _arrived(self, events: list[StreamEvent], now: float) -> None:
-        """Takes events. Those past the furthest point reached end the row of failures; repeated ones do not."""
+        """Takes events, to be counted."""
         if self._ask.again is not None:
-            told = [event for event in events if isinstance(event, Other) and event.type in _TOLD]
-            for event in told:
-                self._happened(_TOLD[event.type], now, event.raw if event.type == "tokenwire.gap" else "")
-            events = [event for event in events if not (isinstance(event, Other) and event.type in _TOLD)]
-            if not events and all(event.type == "tokenwire.duplicate" for event in told):
+            told, events = told_apart(events)
+            for kind, detail in told:
+                self._happened(kind, now, detail)
+            if not events and all(kind == "duplicate" for kind, _ in told):
                 return
         self._uncounted += events
-        self._count()
+        if are_many(self._uncounted, MAX_UNCOUNTED):
+            self._count()
         if self._state is not State.HEARD:
             self._move("heard")
 
     def _count(self) -> None:
-        """How far the events take the conversation matters once it breaks, so many are counted at once."""
+        """How far the events take the conversation matters once it breaks, so many are counted at once. Those past the
+        furthest point reached end the row of failures; repeated ones do not."""
         events, self._uncounted = self._uncounted, []
         self._generation.receive_events(events)
         if self._progress.receive_events(events):
@@ -342,7 +353,7 @@ class DurableSession:
         match self._allows.when_broken:
             case "ask again":
                 return self._ask
-            case "ask again if it is harmless" if self._is_harmless():
+            case "ask again if it is harmless" if self._ask.is_harmless(self._policy):
                 return self._ask
             case "ask again if it is harmless":
                 return Stop("what was asked may have been received, and is not asked twice")
@@ -353,17 +364,8 @@ class DurableSession:
             case "nothing":
                 return Stop()
 
-    def _is_harmless(self) -> bool:
-        """The request may be sent again though nobody knows whether it arrived (RFC 9110, 9.2.2)."""
-        http = self._ask.request.http
-        if http.method == "GET" and not self._ask.request.websocket:
-            return True
-        key = self._policy.idempotency_field.lower()
-        return bool(key) and any(name == key for name, _ in http.headers)
-
     def _was_closed_for_good(self) -> bool:
-        exchange = self._exchange
-        closed = None if exchange is None or isinstance(exchange, Session) else exchange.closed
+        closed = None if isinstance(self._exchange, Session) else self._exchange.closed
         return closed is not None and closed.code not in self._policy.close_codes
 
     def _go_on(self) -> Ask | Stop:
@@ -404,8 +406,8 @@ class DurableSession:
         """The next connection asks something else: the rest, another generation, or this one over another transport."""
         assert ask.kind != "first"
         events: list[StreamEvent] = []
-        place = _place(ask.request) if ask.kind == "falling back" else self._generation.cursor(self._decoder)
-        self._happened(ask.kind, now, place)
+        origin, cursor = ask.request.http.target.origin, self._generation.cursor(self._decoder)
+        self._happened(ask.kind, now, origin if ask.kind == "falling back" else cursor)
         if ask.again is None:
             events = self._leave_the_generation(ask)
         match ask.kind:
@@ -419,12 +421,8 @@ class DurableSession:
                 self._progress.continued()
         self._resumed += ask.kind == "resuming"
         self._asked_anew += ask.kind in ("restarting", "continuing")
-        self._ask = self._keeping_secrets(ask, self._ask.request.secrets)
+        self._ask = ask.keeping(self._ask.request.secrets)
         return events
-
-    def _keeping_secrets(self, ask: Ask, secrets: Secrets) -> Ask:
-        """The same, with what is secret by now: a message that was sent may have told a key."""
-        return replace(ask, request=replace(ask.request, secrets=ask.request.secrets | secrets.values))
 
     def _leave_the_generation(self, ask: Ask) -> list[StreamEvent]:
         events: list[StreamEvent] = []
@@ -442,7 +440,7 @@ class DurableSession:
 
     def _new_exchange(self) -> Session | WebSocketSession:
         request, dialect = self._ask.request, self._ask.dialect
-        timeouts = replace(self._timeouts, total=None)
+        timeouts = self._one_timeouts
         going = (self.answer, self._decoder)
         if request.websocket:
             from .websocket import WebSocketSession  # wsproto is not loaded for streams over HTTP
@@ -485,9 +483,8 @@ class DurableSession:
         if not self._streamed:
             self._fallback.failed()
         self._move("ended")
-        if self._policy.attempts == 1:
-            why = ""  # nobody expects a second one
-        self._happened("done", now, why, error=error)
+        # With one attempt nobody expects a second one.
+        self._happened("done", now, "" if self._policy.attempts == 1 else why, error=error)
 
     def _happened(
         self,
@@ -501,14 +498,6 @@ class DurableSession:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
 
-
-def _place(request: Request) -> str:
-    """Where to, without what may be secret in a query."""
-    return f"{request.http.target.scheme}://{request.http.target.authority}"
-
-
-#: What the events that tell of a resumed stream are to an observer.
-_TOLD: dict[str, Kind] = {"tokenwire.duplicate": "duplicate", "tokenwire.gap": "gap"}
 
 #: After these a stream that had begun is one that broke off.
 _BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)

@@ -42,7 +42,7 @@ class Fallback:
 
         :param in_handshake: the connection stood, and no WebSocket was opened over it.
         """
-        if self._other is None or ask is self._other or not self._is_allowed(ask):
+        if self._other is None or ask.kind == self._other.kind or not self._is_allowed(ask):
             return None
         websocket = ask.request.websocket
         if isinstance(error, StatusError):

@@ -9,16 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter, is_not
+from typing import TYPE_CHECKING
 
 from ..dialects.answer import Answer
 from ..dialects.decoder import Decoder
 from ..dialects.dialect import Again, Broken
 from ..dialects.events import StreamEvent
 from ..dialects.latest import Latest
-from ..dialects.overlap import Overlap
 from .asks import Ask, Stop
 from .policy import Policy
 from .request import Request, asking, going_on
+
+if TYPE_CHECKING:
+    from ..dialects.overlap import Overlap
 
 __all__ = ["Generation"]
 
@@ -58,6 +61,8 @@ class Generation:
 
     def overlap(self, decoder: Decoder, again: Again) -> Overlap:
         """Knows what of the resumed stream had arrived."""
+        from ..dialects.overlap import Overlap  # few streams are resumed
+
         cursor_of = decoder.dialect.cursor
         first = self._answer.first_cursor
         return Overlap(self.had_arrived(), self.cursor(decoder), cursor_of, first=first, snapshot=again.snapshot)

@@ -6,12 +6,13 @@ tokenwire.stream(url, observe=lambda happening: print(happening))
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
+from ..dialects.events import Other, StreamEvent
 from ..errors import TokenwireError
+from ..records import record
 
-__all__ = ["Happening", "Observe"]
+__all__ = ["Happening", "Kind", "Observe", "told_apart"]
 
 Kind = Literal[
     "connecting",
@@ -28,7 +29,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Happening:
     """Something that happened to the connection, and not in the stream.
 
@@ -54,3 +55,19 @@ class Happening:
 
 
 Observe = Callable[[Happening], None]
+
+#: The events that tell how a resumed stream goes on, and what each is to an observer.
+_TOLD: dict[str, Kind] = {"tokenwire.duplicate": "duplicate", "tokenwire.gap": "gap"}
+
+
+def told_apart(events: list[StreamEvent]) -> tuple[list[tuple[Kind, str]], list[StreamEvent]]:
+    """What an observer is told of a resumed stream, each with its detail, and the events of the stream itself."""
+    told: list[tuple[Kind, str]] = []
+    others: list[StreamEvent] = []
+    for event in events:
+        if isinstance(event, Other) and event.type in _TOLD:
+            kind = _TOLD[event.type]
+            told.append((kind, event.raw if kind == "gap" else ""))
+        else:
+            others.append(event)
+    return told, others

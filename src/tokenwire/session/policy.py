@@ -21,10 +21,10 @@ connection may last is set by the timers: `Timeouts.event_idle` for a server tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..checking import must_be, must_be_number, must_be_one_of
+from ..records import record
 
 __all__ = [
     "BROWSER",
@@ -71,7 +71,7 @@ _NO_UPGRADE = frozenset({200, 400, 403, 405, 426, 501, 502})
 MIN_RECONNECTION_TIME = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Policy:
     """What follows when a connection fails.
 

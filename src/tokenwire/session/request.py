@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_module
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -13,12 +14,12 @@ from .._version import __version__
 from ..checking import described, must_be
 from ..dialects import DialectName, dialect_named
 from ..dialects.dialect import Again, Dialect
-from ..dialects.guess import guess_dialect
 from ..errors import LocalProtocolError
 from ..protocol.coding import available_codings
 from ..protocol.http import HTTPRequest
 from ..protocol.url import Target, parse_url
-from ..secrecy import Secrets
+from ..records import record
+from ..secrecy.secrets import Secrets, secrets_in_json
 
 __all__ = [
     "Request",
@@ -26,6 +27,8 @@ __all__ = [
     "asking",
     "build_request",
     "checked_headers",
+    "checked_key",
+    "checked_place",
     "endpoint_url",
     "going_on",
     "over_the_other_transport",
@@ -37,7 +40,7 @@ Want = Literal["connect", "transfer", "wait", "over"]
 _OTHER_SCHEME = {"ws": "http", "wss": "https", "http": "ws", "https": "wss"}
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Request:
     """What is asked. Its repr does not tell, for it would tell the key.
 
@@ -79,21 +82,26 @@ def build_request(
     :raises LocalProtocolError: for a key that no field can carry, for JSON that is none, for a URL of a transport over
         which the dialect is not spoken, and for arguments of another kind than is wanted.
     """
-    dialect = dialect_named(guess_dialect(url).dialect if dialect == "auto" else dialect)
+    if dialect == "auto":
+        from ..dialects.guess import guess_dialect
+
+        dialect = guess_dialect(url).dialect
+    dialect = dialect_named(dialect)
     json = _checked_json(json)
     if usage and dialect.usage_members and json is not None:
         json = _with_members(json, dialect.usage_members)
     target = _target(url, dialect, json)
     fields = {"user-agent": f"tokenwire/{__version__}", **dialect.fields}
     if key is not None:
-        fields |= dialect.key_fields(_checked_key(key))
+        fields |= dialect.key_fields(checked_key(key))
     headers = checked_headers(headers)
-    secrets = Secrets.of_request(key=key, path=url, headers=headers.items(), json=json)
+    secrets_of = partial(Secrets.of_request, key=key, path=url, headers=headers.items())
     given = {name.lower(): value for name, value in headers.items()}
     if dialect.opening is not None and target.scheme in ("ws", "wss"):
         given.pop("accept", None)
         messages = [] if json is None else [_encode_json(message).decode() for message in dialect.opening(json)]
-        return Request(HTTPRequest("GET", target, list({**fields, **given}.items())), messages, secrets, json or {})
+        http = HTTPRequest("GET", target, list({**fields, **given}.items()))
+        return Request(http, messages, secrets_of(body=messages), json or {})
     fields["accept"] = dialect.content_type or "*/*"
     fields["accept-encoding"] = ", ".join(available_codings())
     fields["cache-control"] = "no-store"
@@ -104,9 +112,9 @@ def build_request(
     elif json and "?" not in target.path:
         members = {name: value for name, value in json.items() if isinstance(value, str | int | float)}
         target = replace(target, path=f"{target.path}?{urlencode(members)}") if members else target
-    return Request(
-        HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body), (), secrets, json or {}
-    )
+    secrets = secrets_of(body=[body]) if body else secrets_of() | list(secrets_in_json(json))
+    http = HTTPRequest(dialect.method, target, list({**fields, **given}.items()), body)
+    return Request(http, (), secrets, json or {})
 
 
 def over_the_other_transport(
@@ -177,6 +185,16 @@ def endpoint_url(url: str, dialect: Dialect, json: Mapping[str, Any] | None = No
 
 
 def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Target:
+    target = checked_place(url, dialect)
+    return _endpoint(target, _path(dialect, target.scheme), json)
+
+
+def checked_place(url: str, dialect: Dialect) -> Target:
+    """What a user's URL names, be it a base URL or the endpoint's own.
+
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: for a URL of a transport over which the dialect is not spoken.
+    """
     must_be(url, str, "url", "the URL as text")
     websocket = url.lower().startswith(("ws:", "wss:"))
     if websocket and dialect.opening is None:
@@ -185,8 +203,7 @@ def _target(url: str, dialect: Dialect, json: Mapping[str, Any] | None) -> Targe
         )
     if dialect.websocket_only and not websocket:
         raise LocalProtocolError(f"{dialect.name} is spoken over WebSocket alone: use a ws or wss URL")
-    target = parse_url(url, websocket=websocket)
-    return _endpoint(target, _path(dialect, target.scheme), json)
+    return parse_url(url, websocket=websocket)
 
 
 def _path(dialect: Dialect, scheme: str) -> str:
@@ -205,7 +222,7 @@ def _endpoint(target: Target, dialects_path: str, json: Mapping[str, Any] | None
 
 
 #: How providers write the version of an API, as a part of a path.
-_VERSION = re.compile(r"v[0-9]+([a-z]+[0-9]*|[.][0-9]+)*")
+_VERSION = r"v[0-9]+([a-z]+[0-9]*|[.][0-9]+)*"
 
 #: The last part of a base URL under which a server speaks somebody else's API: `/v1beta/openai`, `/anthropic`.
 _SPOKEN = ("openai", "anthropic")
@@ -218,12 +235,15 @@ def _rest(base: str, dialects_path: str) -> str | None:
     parts = base.split("/")[1:]
     if not parts:
         return dialects_path
-    has_version = _VERSION.fullmatch(first) is not None
-    if parts[-1] == first or (has_version and _VERSION.fullmatch(parts[-1])):
+    if parts[-1] == first or (_is_version(parts[-1]) and _is_version(first)):
         return rest
-    if parts[-1] in _SPOKEN and has_version:
-        return rest if any(map(_VERSION.fullmatch, parts)) else dialects_path
+    if parts[-1] in _SPOKEN and _is_version(first):
+        return rest if any(map(_is_version, parts)) else dialects_path
     return None
+
+
+def _is_version(part: str) -> bool:
+    return part.startswith("v") and re.fullmatch(_VERSION, part) is not None
 
 
 def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
@@ -235,9 +255,12 @@ def _with_model(path: str, json: Mapping[str, Any] | None) -> str:
     return path.replace("{model}", quote(model, safe=""))
 
 
+_encode = json_module.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
+
 def _encode_json(value: Mapping[str, Any]) -> bytes:
     try:
-        return json_module.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return _encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         raise LocalProtocolError(f"the request body is not JSON: {error}") from error
 
@@ -271,7 +294,11 @@ def _with_members(json: Mapping[str, Any], members: Mapping[str, Mapping[str, An
     return {**json, **{name: {**needed, **own[name]} for name, needed in members.items()}}
 
 
-def _checked_key(key: object) -> str:
+def checked_key(key: object) -> str:
+    """The key that a user gave.
+
+    :raises LocalProtocolError: when no field can carry it.
+    """
     must_be(key, str, "key", "the key as text")
     assert isinstance(key, str)
     if not key:

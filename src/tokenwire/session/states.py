@@ -59,10 +59,10 @@ The table and the diagram are `STATES`, drawn; a test holds them to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
 
+from ..records import record
 from .request import Want
 
 __all__ = ["STATES", "Move", "State"]
@@ -96,7 +96,7 @@ Move = Literal[
 WhenBroken = Literal["ask again", "ask again if it is harmless", "go on", "nothing"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Row:
     """What holds in one state.
 

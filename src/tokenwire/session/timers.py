@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from ..checking import must_be_number
 from ..errors import TimeoutExceeded
+from ..records import record
 
-__all__ = ["Timeouts", "Timers"]
+__all__ = ["DEFAULT_TIMEOUTS", "Timeouts", "Timers"]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True)
 class Timeouts:
     """Seconds; None waits for ever.
 
@@ -42,49 +43,69 @@ class Timeouts:
             must_be_number(getattr(self, field.name), f"Timeouts.{field.name}", none=none)
 
 
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+class Timer:
+    """One timer: its name, its setting in seconds (None for ever), and since when it runs."""
+
+    __slots__ = ("name", "seconds", "since")
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.seconds: float | None = None
+        self.since = 0.0
+
+
 class Timers:
-    """One timer for the bytes that are awaited now, one for the events, and one for the whole."""
+    """One timer for the bytes that are awaited now, one for the events, and one for the whole.
+
+    Each read moves a deadline on, and few deadlines are ever asked for. So a read only notes when it came: in `since`.
+    """
 
     def __init__(self, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self._running: dict[str, tuple[str, float, float]] = {}  # what for: the timer's name, its setting, its deadline
+        #: For the bytes that are awaited. Where more of the same are, `since` is all that changes.
+        self.bytes: Timer = Timer()
+        #: How often a timer was set to something else. While this stays the same, no deadline comes nearer.
+        self.settings: int = 0
+        self._events = Timer()
+        self._whole = Timer()
 
     def start(self, now: float) -> None:
         """The conversation begins, with connecting."""
         self.set("connect", self.timeouts.connect, now)
-        self._set("whole", "total", self.timeouts.total, now)
+        self._set(self._whole, "total", self.timeouts.total, now)
 
     def connected(self, now: float) -> None:
         """The request goes out."""
         self.set("first byte", self.timeouts.first_byte, now)
-        self._set("events", "first event", self.timeouts.first_event, now)
+        self._set(self._events, "first event", self.timeouts.first_event, now)
 
     def event(self, now: float) -> None:
         """An event came."""
-        self._set("events", "event idle", self.timeouts.event_idle, now)
+        self._events.since = now
+        if self._events.name != "event idle":
+            self._set(self._events, "event idle", self.timeouts.event_idle, now)
 
     def set(self, name: str, seconds: float | None, now: float) -> None:
         """Other bytes are awaited from now on."""
-        self._set("bytes", name, seconds, now)
+        self._set(self.bytes, name, seconds, now)
 
     def next_deadline(self) -> float | None:
         """When the first of them runs out; None for never."""
-        nearest = None
-        for _, _, deadline in self._running.values():
-            if nearest is None or deadline < nearest:
-                nearest = deadline
-        return nearest
+        timers = (self._whole, self._events, self.bytes)
+        return min((timer.since + timer.seconds for timer in timers if timer.seconds is not None), default=None)
 
     def expired(self, now: float) -> TimeoutExceeded | None:
         """The error of the timer that has run out, if one has; that of the whole before others."""
-        for which in ("whole", "events", "bytes"):
-            name, seconds, deadline = self._running.get(which, ("", 0.0, now + 1.0))
-            if now >= deadline:
-                return TimeoutExceeded(name, seconds)
+        for timer in (self._whole, self._events, self.bytes):
+            if timer.seconds is not None and now >= timer.since + timer.seconds:
+                return TimeoutExceeded(timer.name, timer.seconds)
         return None
 
-    def _set(self, which: str, name: str, seconds: float | None, now: float) -> None:
-        if seconds is None:
-            self._running.pop(which, None)
-        else:
-            self._running[which] = (name, seconds, now + seconds)
+    def _set(self, timer: Timer, name: str, seconds: float | None, now: float) -> None:
+        timer.since = now
+        if timer.name != name or timer.seconds != seconds:
+            timer.name, timer.seconds = name, seconds
+            self.settings += 1

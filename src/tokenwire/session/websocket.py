@@ -20,11 +20,19 @@ from ..dialects.dialect import Dialect
 from ..dialects.events import StreamEvent
 from ..errors import ConnectionFailed, RemoteProtocolError, StreamInterrupted, TimeoutExceeded, TokenwireError
 from ..protocol.http import ResponseHead
-from ..protocol.websocket import Closed, Opened, Rejected, State, WebSocketConnection, WebSocketEvent
+from ..protocol.websocket import (
+    Closed,
+    ConnectionState,
+    Opened,
+    Rejected,
+    WebSocketConnection,
+    WebSocketEvent,
+    are_messages,
+)
 from ..secrecy.secrets import Secrets, secrets_in_message
 from .conversation import failure, refusal
 from .request import Request, Want
-from .timers import Timeouts, Timers
+from .timers import DEFAULT_TIMEOUTS, Timeouts, Timers
 
 __all__ = ["MessageSession", "WebSocketSession"]
 
@@ -48,6 +56,8 @@ class MessageSession:
         self.error: TokenwireError | None = None
         #: How the peer closed, once it has.
         self.closed: Closed | None = None
+        #: The last read brought messages, or none, and changed nothing else: see `DurableSession.quiet`.
+        self.quiet: bool = False
         #: What is asked.
         self.request: Request = request
         self._connected = False
@@ -55,7 +65,8 @@ class MessageSession:
         self._opening = deque(request.messages)
         target = request.http.target
         self._connection = WebSocketConnection(target.url, headers=request.http.headers, subprotocols=subprotocols)
-        self._timers = Timers(timeouts or Timeouts())
+        self._timers = Timers(timeouts or DEFAULT_TIMEOUTS)
+        self._silence = "idle" if self._timers.timeouts.keepalive is None else "silence"  # the timer of an open one
         self._closing = False
 
     @property
@@ -97,6 +108,8 @@ class MessageSession:
 
     def receive_data(self, data: bytes, now: float) -> list[str | bytes]:
         """Takes bytes from the connection, returns the messages in them. See `error` for how it may fail."""
+        timers = self._timers
+        settings = timers.settings
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError as error:
@@ -106,13 +119,15 @@ class MessageSession:
         if not self._closing:
             self._await_more(now)
             if messages:
-                self._timers.event(now)
+                timers.event(now)
         if self._connection.error is not None:
             self._fail(self._connection.error)
+        self.quiet = timers.settings == settings and len(messages) == len(events) and not self.ended
         return messages
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[str | bytes]:
         """The connection ended, or was reset."""
+        self.quiet = False
         if self.closed is not None or self.error is not None:
             self.ended = True
             return []
@@ -128,6 +143,7 @@ class MessageSession:
 
     def handle_deadline(self, now: float) -> list[str | bytes]:
         """The time has come: a ping goes out, or `error` becomes a `TimeoutExceeded` that names the timer."""
+        self.quiet = False
         expired = self._timers.expired(now)
         if expired is None or (self.ended and not self._closing):
             return []
@@ -153,10 +169,15 @@ class MessageSession:
 
     def close(self, now: float, code: int = 1000, reason: str = "") -> bool:
         """Begins the closing handshake, where that makes sense; whether the peer's half is worth waiting for."""
-        if self._connection.state is not State.OPEN or self.closed is not None or self._connection.error is not None:
+        if (
+            self._connection.state is not ConnectionState.OPEN
+            or self.closed is not None
+            or self._connection.error is not None
+        ):
             return False
         self._connection.close(code, reason)
         self._closing = True
+        self.quiet = False
         self._timers.set("close", self._timers.timeouts.close, now)
         return True
 
@@ -164,24 +185,28 @@ class MessageSession:
 
     def _await_more(self, now: float) -> None:
         """Something came, and once the connection is open any byte is a sign of life."""
-        timeouts = self._timers.timeouts
-        if self.streaming and timeouts.keepalive is not None:
-            self._timers.set("silence", timeouts.keepalive, now)
+        timers = self._timers
+        if timers.bytes.name == self._silence:
+            timers.bytes.since = now
         elif self.streaming:
-            self._timers.set("idle", timeouts.idle, now)
+            keepalive, idle = timers.timeouts.keepalive, timers.timeouts.idle
+            timers.set(self._silence, idle if keepalive is None else keepalive, now)
 
     def _ping(self, now: float) -> None:
         self._connection.ping()
         self._timers.set("keepalive", self._timers.timeouts.keepalive, now)
 
     def _handle(self, events: list[WebSocketEvent]) -> list[str | bytes]:
+        if not self._opening and not self._closing and are_messages(events):
+            return events  # type: ignore[return-value]  # all that most reads hold
         messages: list[str | bytes] = []
         for event in events:
             match event:
                 case str() | bytes():
                     if not self._closing:  # who has closed is not asking any more, and much may still be on its way
                         messages.append(event)
-                    self._say_next()
+                    if self._opening:
+                        self._say_next()
                 case Opened():
                     self.head = ResponseHead(101, "Switching Protocols", event.headers)
                     self._say_next()
@@ -197,11 +222,12 @@ class MessageSession:
 
     def _say_next(self) -> None:
         """The first of the opening messages goes out at once, each further one after the server's next message."""
-        if self._opening and self._connection.state is State.OPEN:
+        if self._opening and self._connection.state is ConnectionState.OPEN:
             self._connection.send(self._opening.popleft())
 
     def _fail(self, error: TokenwireError) -> None:
         self.ended = True
+        self.quiet = False
         self.error = self.request.secrets.redact(error)
 
 
@@ -227,6 +253,8 @@ class WebSocketSession:
         self.answer, self.decoder = going_on or (Answer(), Decoder(dialect))
         #: The connection ended before the stream did.
         self.cut: bool = False
+        #: The last read brought events, or none, and changed nothing else: see `DurableSession.quiet`.
+        self.quiet: bool = False
         self._messages = MessageSession(request, dialect, timeouts)
         self._dialect = dialect
         self._last_word = last_word
@@ -308,10 +336,15 @@ class WebSocketSession:
 
     def _decode(self, messages: list[str | bytes]) -> list[StreamEvent]:
         events = self.decoder.receive_messages(messages)
+        self.answer.add_all(events)
+        self.quiet = self._messages.quiet and self.decoder.outcome is None
+        return events if self.quiet else events + self._last_events()
+
+    def _last_events(self) -> list[StreamEvent]:
+        """Where something has ended: the events that only follow from that, and why it ended as it did."""
         closed = self._messages.closed
         self.cut = closed is not None and not self.decoder.ended
-        if self.cut and self._last_word:
-            events += self.decoder.receive_eof(cut=True)
+        events = self.decoder.receive_eof(cut=True) if self.cut and self._last_word else []
         self.answer.add_all(events)
         self._error = self._error or failure(self.decoder, self.answer, self._messages.request.secrets)
         if closed is not None and self.decoder.outcome in (None, "interrupted"):

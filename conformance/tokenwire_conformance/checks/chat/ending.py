@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import Case, at, gathered
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
@@ -57,6 +59,7 @@ def finish_key(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
+    needs=[Layer.END],
 )
 def finish_once(chat: ChatStream) -> Iterator[Finding]:
     last = chat.chunks[-1].offset
@@ -167,6 +170,7 @@ def _finished_callers(chat: ChatStream) -> list[int]:
     when=lambda chat: bool(_finished_callers(chat)),
     absent="no tool call was seen that came to its end with a reason",
     shown_by=("tools",),
+    needs=[Layer.REQUEST],
 )
 def finish_tools(chat: ChatStream) -> Iterator[Finding]:
     for number in _finished_callers(chat):
@@ -186,6 +190,7 @@ def finish_tools(chat: ChatStream) -> Iterator[Finding]:
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
     breaks="a cut looks like the end: openai 3.54.0 returns the part that came, without an error",
+    needs=[Layer.END],
 )
 def done(chat: ChatStream) -> Iterator[Finding]:
     events = chat.stream.events

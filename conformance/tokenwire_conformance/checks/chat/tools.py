@@ -118,10 +118,9 @@ def tool_id_once(chat: ChatStream) -> Iterator[Finding]:
 
 
 def _whole_calls(chat: ChatStream) -> list[Call]:
-    """The tool calls of a stream that came to its end, without those that the token limit cut."""
-    if not chat.judged_to_the_end:
-        return []
-    return [call for call in calls_of(chat) if "length" not in (chat.finishes.get(call.choice) or [])]
+    """The tool calls of choices that were finished, and not by the token limit."""
+    finished = {number for number, reasons in chat.finishes.items() if reasons and "length" not in reasons}
+    return [call for call in calls_of(chat) if call.choice in finished]
 
 
 @passive(
@@ -131,7 +130,7 @@ def _whole_calls(chat: ChatStream) -> list[Call]:
     "The joined arguments of a tool call are JSON, unless the token limit cut them.",
     on="chats",
     when=lambda chat: bool(_whole_calls(chat)),
-    absent="no tool call was read to its end",
+    absent="no choice that calls a tool was finished by it",
     shown_by=("tools",),
 )
 def tool_args_json(chat: ChatStream) -> Iterator[Finding]:

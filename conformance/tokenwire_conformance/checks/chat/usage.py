@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import at, gathered
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -29,6 +31,7 @@ def _wants_usage(chat: ChatStream) -> bool:
     when=_wants_usage,
     absent="no whole stream was seen for which usage was asked",
     shown_by=("usage",),
+    needs=[Layer.END, Layer.REQUEST],
 )
 def usage_chunk(chat: ChatStream) -> Iterator[Finding]:
     own = [payload for payload in chat.usages if not payload.value.get("choices")]
@@ -60,6 +63,7 @@ def _mark_offset(chat: ChatStream) -> int:
     when=lambda chat: _wants_usage(chat) and any("usage" in payload.value for payload in chat.chunks),
     absent="no chunk has usage at all",
     shown_by=("usage",),
+    needs=[Layer.END, Layer.REQUEST],
 )
 def usage_null(chat: ChatStream) -> Iterator[Finding]:
     last = chat.usages[-1] if chat.usages else None

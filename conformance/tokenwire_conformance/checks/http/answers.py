@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import asked_for_stream, at
-from ...judging.registry import passive
+from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
 from ...reading.http import Response, is_request
 from ...reading.lines import JSON_LINES
@@ -48,6 +50,8 @@ def _is_streamed(response: Response) -> bool:
     "RFC 9112 4",
     "Every response begins with a valid status line.",
     on="responses",
+    needs=[Layer.HEAD],
+    rests_on=Ground.RESPONSE,
 )
 def status_line(response: Response) -> Iterator[Finding]:
     return _problems(response, "status-line")
@@ -59,6 +63,8 @@ def status_line(response: Response) -> Iterator[Finding]:
     "RFC 9112 2.2, 5.1, 5.2; RFC 9110 5.5",
     "Fields have no blank before the colon, no bare CR, LF or NUL, and are not folded.",
     on="responses",
+    needs=[Layer.HEAD],
+    rests_on=Ground.RESPONSE,
 )
 def header_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "header-syntax")
@@ -70,6 +76,8 @@ def header_syntax(response: Response) -> Iterator[Finding]:
     "RFC 9112 6.2, 6.3; RFC 9110 5.3",
     "No response has both Transfer-Encoding and Content-Length, or a Content-Length that is invalid or differs.",
     on="responses",
+    needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def framing_unambiguous(response: Response) -> Iterator[Finding]:
     return _problems(response, "framing-unambiguous")
@@ -83,6 +91,7 @@ def framing_unambiguous(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     if response.header("content-length") and not response.tokens("transfer-encoding"):
@@ -101,6 +110,8 @@ def no_cl_on_stream(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_syntax(response: Response) -> Iterator[Finding]:
     return _problems(response, "chunk-syntax")
@@ -114,6 +125,8 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_chunked(response) and not response.hung_up,
     absent="no chunked response was read to its end",
+    needs=[Layer.FRAMING, Layer.END],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_terminator(response: Response) -> Iterator[Finding]:
     broken = any(problem.rule == "chunk-syntax" for problem in response.problems)
@@ -131,6 +144,8 @@ def chunk_terminator(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     extended = [chunk for chunk in response.chunks if chunk.extensions]
@@ -149,6 +164,8 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.complete and response.status != 101,
     absent="no complete response was seen",
+    needs=[Layer.AFTER],
+    rests_on=Ground.RESPONSE,
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
@@ -181,6 +198,8 @@ def _is_parsers_own(response: Response) -> bool:
     "Every 2xx, 3xx and 4xx response to a well-formed request has a Date.",
     on="responses",
     when=lambda response: _may_lack_date(response) and not _is_parsers_own(response),
+    needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def date(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
@@ -196,6 +215,7 @@ def date(response: Response) -> Iterator[Finding]:
     when=lambda response: _may_lack_date(response) and _is_parsers_own(response),
     absent="no malformed request was refused",
     shown_by=("host-missing", "length-no-number"),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def date_on_malformed(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
@@ -210,6 +230,7 @@ def date_on_malformed(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.status >= 200 and bool(response.request.header("accept-encoding")),
     absent="no request with Accept-Encoding was seen",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def coding_negotiated(response: Response) -> Iterator[Finding]:
     accepted = {token.partition(";")[0].strip() for token in response.request.header("accept-encoding").split(",")}
@@ -230,6 +251,8 @@ def coding_negotiated(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and bool(response.body),
     absent="no coded body was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.CODING, Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def coding_decodes(response: Response) -> Iterator[Finding]:
     if response.coding_error:
@@ -246,6 +269,7 @@ def coding_decodes(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.header("content-encoding")) and _is_cacheable(response),
     absent="no cacheable response with a content coding was seen",
     shown_by=("gzip",),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def vary(response: Response) -> Iterator[Finding]:
     if not {"accept-encoding", "*"} & set(response.tokens("vary")):
@@ -267,6 +291,7 @@ def _is_cacheable(response: Response) -> bool:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.method == "GET",
     absent="no stream was answered to GET (caches do not store answers to POST by themselves)",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def cache_control(response: Response) -> Iterator[Finding]:
     if not {"no-store", "no-cache"} & set(response.tokens("cache-control")):
@@ -281,6 +306,7 @@ def cache_control(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.media_type in _STREAM_TYPES,
     absent="no event stream was seen",
+    needs=[Layer.FIELDS],
 )
 def proxy_hints(response: Response) -> Iterator[Finding]:
     hinted = response.header("x-accel-buffering").lower() == "no" or "no-transform" in response.tokens("cache-control")
@@ -297,6 +323,8 @@ def proxy_hints(response: Response) -> Iterator[Finding]:
     when=lambda response: bool(response.informational) or response.status in (101, 204),
     absent="no 1xx and no 204 was seen",
     shown_by=("expect", "preflight", "ws-answer"),
+    needs=[Layer.HEAD, Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     bodiless = [*response.informational, *([response] if response.status in (101, 204) else [])]
@@ -314,6 +342,8 @@ def no_body_1xx_204(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: bool(response.header("transfer-encoding")),
     absent="no response with Transfer-Encoding was seen",
+    needs=[Layer.FIELDS],
+    rests_on=Ground.RESPONSE,
 )
 def chunked_once(response: Response) -> Iterator[Finding]:
     codings = response.tokens("transfer-encoding")
@@ -331,6 +361,7 @@ def chunked_once(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_streamed(response) and response.request.version == "1.1",
     absent="no stream over HTTP/1.1 was seen",
+    needs=[Layer.REQUEST, Layer.FIELDS, Layer.FRAMING],
 )
 def self_delimited(response: Response) -> Iterator[Finding]:
     if response.delimited == "close":
@@ -345,6 +376,8 @@ def self_delimited(response: Response) -> Iterator[Finding]:
     on="responses",
     when=_is_chunked,
     absent="no chunked response was seen",
+    needs=[Layer.FRAMING],
+    rests_on=Ground.RESPONSE,
 )
 def trailer_fields(response: Response) -> Iterator[Finding]:
     for field in response.trailers:
@@ -360,6 +393,8 @@ def trailer_fields(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: response.head_complete and bool(response.body),
     absent="no response with content was seen",
+    needs=[Layer.FIELDS, Layer.BODY],
+    rests_on=Ground.RESPONSE,
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if not response.header("content-type"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenwire.dialects import DIALECTS
+from tokenwire.recording.captures import Layer
 
 from ...judging.case import Case, at, excerpt
 from ...judging.registry import active, passive
@@ -32,6 +33,7 @@ _STREAM_TYPES = JSON_LINES | {"text/event-stream", DIALECTS["bedrock-converse"].
     when=lambda response: response.head_complete and response.request.version == "1.0",
     absent="no HTTP/1.0 request was seen",
     shown_by=("http10",),
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def te_to_http10(response: Response) -> Iterator[Finding]:
     if response.header("transfer-encoding"):

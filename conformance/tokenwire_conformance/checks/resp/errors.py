@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import ResponseStream, kind_of
@@ -21,6 +23,7 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
     when=lambda response: response.begun and bool(response.errors) and response.stream.complete,
     absent="no error within a response was seen",
     shown_by=("failure",),
+    needs=[Layer.END],
 )
 def error_then_failed(response: ResponseStream) -> Iterator[Finding]:
     error = response.errors[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import gathered
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -132,6 +134,7 @@ def indexes(response: ResponseStream) -> Iterator[Finding]:
     when=lambda response: response.completed and any(item.added for item in response.items),
     absent="no response with an item was completed",
     shown_by=("tools",),
+    needs=[Layer.END],
 )
 def item_done(response: ResponseStream) -> Iterator[Finding]:
     for item in response.items:

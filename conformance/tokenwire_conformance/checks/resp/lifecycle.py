@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import Case, gathered, not_whole
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
@@ -72,6 +74,7 @@ def response_id(response: ResponseStream) -> Iterator[Finding]:
     when=_judged_to_the_end,
     absent="no stream of a response was read to its end",
     breaks="openai 3.54.0 has no final response",
+    needs=[Layer.END],
 )
 def terminal_once(response: ResponseStream) -> Iterator[Finding]:
     terminals, last = response.terminals, response.events[-1]
@@ -106,6 +109,7 @@ def done(response: ResponseStream) -> Iterator[Finding]:
     when=lambda response: bool(response.final) and any(item.done for item in response.items),
     absent="no response with a done item was read to its end",
     breaks="openai 3.54.0 takes its result from there",
+    needs=[Layer.END],
 )
 def final_output(response: ResponseStream) -> Iterator[Finding]:
     where = place_of(response, response.terminals[-1])

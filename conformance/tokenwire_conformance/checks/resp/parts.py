@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import DELTAS, Item, Part, ResponseStream
@@ -30,6 +32,7 @@ _ARGUMENTS = "response.function_call_arguments"
     when=lambda response: not response.resumed and any(response.parts(*_IN_PARTS)),
     absent="no part was streamed",
     breaks="the stream helper of openai 3.54.0 raises IndexError for a part that was not added",
+    needs=[Layer.END],
 )
 def part_lifecycle(response: ResponseStream) -> Iterator[Finding]:
     for item, part in response.parts(*_IN_PARTS):

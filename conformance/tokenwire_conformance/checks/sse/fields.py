@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import at, gathered
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -177,6 +179,7 @@ def _after_sentinel(stream: Stream) -> list[Event]:
     "WHATWG HTML 9.2.2",
     "An event stream has the status 200, not another of success.",
     on="streams",
+    needs=[Layer.FIELDS],
 )
 def status_200(stream: Stream) -> Iterator[Finding]:
     if stream.response.status != 200:

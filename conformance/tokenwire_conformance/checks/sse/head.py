@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tokenwire.dialects import DIALECTS
+from tokenwire.recording.captures import Layer
 
 from ...judging.case import asked_for_stream, at, json_of
 from ...judging.registry import passive
@@ -42,6 +43,7 @@ def _owes_events(response: Response) -> bool:
     when=_owes_events,
     absent="no 200 to a request for server-sent events was seen",
     breaks="httpx-sse 0.4.3 refuses the stream",
+    needs=[Layer.FIELDS],
 )
 def content_type(response: Response) -> Iterator[Finding]:
     if response.media_type == "text/event-stream":
@@ -61,6 +63,7 @@ def content_type(response: Response) -> Iterator[Finding]:
     when=_has_type,
     absent="no stream with the type text/event-stream was seen",
     breaks="httpx-sse 0.4.3 obeys the parameter, and turns every character beyond ASCII into others",
+    needs=[Layer.FIELDS],
 )
 def charset(stream: Stream) -> Iterator[Finding]:
     response = stream.response
@@ -95,6 +98,7 @@ def _wants_whole(response: Response) -> bool:
     absent="no answer was asked for without streaming, and read to its end",
     shown_by=("whole",),
     breaks="openai 3.54.0 hands the stream on as a string, and the first use of its fields raises",
+    needs=[Layer.FIELDS, Layer.REQUEST, Layer.BODY],
 )
 def nonstream_json(response: Response) -> Iterator[Finding]:
     if response.media_type != "application/json" and not response.media_type.endswith("+json"):

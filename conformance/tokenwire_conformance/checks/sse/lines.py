@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+from tokenwire.recording.captures import Layer
+
 from ...judging.case import at, gathered
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
@@ -38,6 +40,7 @@ def _ended(stream: Stream) -> bool:
     "The whole body is valid UTF-8.",
     on="streams",
     breaks="openai 3.54.0 raises UnicodeDecodeError",
+    needs=[Layer.OCTETS],
 )
 def utf8(stream: Stream) -> Iterator[Finding]:
     # A body that was cut may well end within a character: that it was cut is for others to say.
@@ -55,6 +58,7 @@ def utf8(stream: Stream) -> Iterator[Finding]:
     "The stream does not begin with a byte order mark, legal as it is.",
     on="streams",
     breaks="the first event is lost in 8 of 12 readers measured, openai 3.54.0 and httpx-sse 0.4.3 among them",
+    needs=[Layer.OCTETS],
 )
 def no_bom(stream: Stream) -> Iterator[Finding]:
     if stream.has_bom:
@@ -163,6 +167,7 @@ def _line_kind(line: Line) -> Literal["known", "unknown", "naked", "padded"]:
     when=_ended,
     absent="no stream was read to its end",
     breaks="openai 3.54.0 and httpx-sse 0.4.3 discard the event",
+    needs=[Layer.END],
 )
 def final_blank_line(stream: Stream) -> Iterator[Finding]:
     last = stream.blocks[-1] if stream.blocks else None

@@ -1,0 +1,198 @@
+"""A HAR (the W3C's draft "HTTP Archive format", 1.2), as browsers and mitmproxy write it: entries, decoded.
+
+The frames of a WebSocket are in `_webSocketMessages`, which Chrome, Firefox and mitmproxy have alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...errors import InvalidRecording
+from ...framing.websocket import FrameWriter
+from ..format import Entry, Recording
+from .capture import Capture, Layer
+
+__all__ = ["read_har"]
+
+_SOURCE = "a HAR"
+
+#: The media types of streams.
+_STREAMS = ("text/event-stream", "ndjson", "jsonl", "application/stream+json", "eventstream")
+
+#: What paths end with at which streams are asked for: Gemini's and Bedrock's.
+_STREAMING = (":streamGenerateContent", "/converse-stream", "/invoke-with-response-stream")
+
+_TEXT, _BINARY = 1, 2
+
+#: What a browser calls the end of a connection within a response.
+_BROKEN = ("INCOMPLETE_CHUNKED", "CONTENT_LENGTH_MISMATCH", "CONNECTION_RESET", "CONNECTION_CLOSED", "EMPTY_RESPONSE")
+
+
+def read_har(data: bytes) -> list[Capture]:
+    """The streams, and what was asked to be one, among the entries.
+
+    :raises InvalidRecording: when it is no HAR, or has none of them.
+    """
+    try:
+        value = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        entries = value["log"]["entries"]
+        assert isinstance(entries, list)
+    except (ValueError, RecursionError, LookupError, TypeError, AssertionError):
+        raise InvalidRecording("is no HAR: it is no JSON with log.entries") from None
+    numbered = [(number, entry) for number, entry in enumerate(entries, 1) if isinstance(entry, dict)]
+    found = [(number, entry) for number, entry in numbered if _is_stream(entry)]
+    if not found:
+        raise InvalidRecording(f"is a HAR of {len(entries)} entries, none of which is a stream or a WebSocket")
+    return [_capture(entry, number if len(entries) > 1 else 0) for number, entry in found]
+
+
+def _is_stream(entry: Mapping[str, Any]) -> bool:
+    response = _mapping(entry, "response")
+    media_type = str(_mapping(response, "content").get("mimeType") or _header(response, "content-type")).lower()
+    if entry.get("_webSocketMessages") is not None or any(kind in media_type for kind in _STREAMS):
+        return True
+    return _asks_for_stream(entry)
+
+
+def _asks_for_stream(entry: Mapping[str, Any]) -> bool:
+    """By a member of the body, by the path, or as a browser's EventSource does."""
+    request = _mapping(entry, "request")
+    path = str(request.get("url") or "").partition("?")[0]
+    if path.endswith(_STREAMING) or "text/event-stream" in _header(request, "accept"):
+        return True
+    try:
+        value = json.loads(_asked(entry))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("stream") is True
+
+
+def _capture(entry: Mapping[str, Any], number: int) -> Capture:
+    request, response = _mapping(entry, "request"), _mapping(entry, "response")
+    method, url = str(request.get("method") or ""), str(request.get("url") or "")
+    place = urlsplit(url)
+    label = f"entry {number}, {method} {place.scheme}://{place.hostname or ''}{place.path}" if number else ""
+    asked = _request(method, url, _headers(request), _asked(entry))
+    head = _head(response)
+    missing = {
+        Layer.HEAD: f"{_SOURCE} keeps its fields, and not its bytes",
+        Layer.FRAMING: f"{_SOURCE} has bodies without their chunks",
+        Layer.CODING: f"{_SOURCE} has bodies decoded",
+        Layer.OCTETS: f"{_SOURCE} has text, which whoever made it had decoded first",
+        Layer.AFTER: f"{_SOURCE} has responses, and not connections",
+        Layer.END: f"{_SOURCE} does not tell how a connection ended",
+    }
+    if _misses_body(request, entry):
+        missing[Layer.REQUEST] = "the body of the request is not in it"
+    messages = entry.get("_webSocketMessages")
+    if isinstance(messages, list):
+        missing |= {Layer.FRAMES: f"{_SOURCE} has messages, and not the frames that they came in"}
+        recording = _socket(asked, head, messages)
+        return Capture(_SOURCE, recording, missing, label)
+    missing[Layer.TIMES] = f"{_SOURCE} does not tell when each event came"
+    body, lost = _body(response)
+    missing |= lost
+    answered = isinstance(response.get("status"), int) and response["status"] > 0
+    entries = [Entry(0.0, ">", asked), *([Entry(0.0, "<", head + body)] if answered else [])]
+    if any(word in str(response.get("_error")) for word in _BROKEN):
+        del missing[Layer.END]
+        entries.append(Entry(0.0, "reset"))
+    return Capture(_SOURCE, Recording({}, entries), missing, label, len(head))
+
+
+def _misses_body(request: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    size = request.get("bodySize")
+    return not _asked(entry) and (request.get("method") == "POST" or (isinstance(size, int) and size > 0))
+
+
+def _body(response: Mapping[str, Any]) -> tuple[bytes, dict[Layer, str]]:
+    """The body, and the layers that are lost with it."""
+    content = _mapping(response, "content")
+    text = content.get("text")
+    if not isinstance(text, str) or (not text and content.get("size")):
+        return b"", {Layer.BODY: "it is not in the HAR: browsers leave out what is long or still comes"}
+    if content.get("encoding") == "base64":
+        try:
+            return base64.b64decode(text), {}
+        except ValueError:
+            raise InvalidRecording("is a HAR with a body that says it is base64, and is not") from None
+    return _encoded(text), {}
+
+
+def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
+    """The messages in frames that we make up."""
+    entries = [Entry(0.0, ">", asked), Entry(0.0, "<", head)]
+    server, client = FrameWriter(client=False), FrameWriter(client=True, random=bytes)
+    zero: float | None = None
+    for message in messages:
+        if not isinstance(message, dict) or message.get("opcode") not in (_TEXT, _BINARY):
+            continue
+        time = message.get("time")
+        seconds = float(time) if isinstance(time, int | float) else 0.0
+        zero = seconds if zero is None else zero
+        data = str(message.get("data") or "")
+        payload = _encoded(data) if message["opcode"] == _TEXT else _decoded(data)
+        sent = str(message.get("type")).startswith("sen")  # Firefox says "sent"
+        frame = (client if sent else server).frame(message["opcode"], payload)
+        entries.append(Entry(max(seconds - zero, 0.0), ">" if sent else "<", frame))
+    return Recording({"transport": "websocket"}, entries)
+
+
+def _request(method: str, url: str, headers: Sequence[tuple[str, str]], body: str) -> bytes:
+    place = urlsplit(url)
+    target = (place.path or "/") + (f"?{place.query}" if place.query else "")
+    given = [(name, value) for name, value in headers if name.lower() not in ("content-length", "transfer-encoding")]
+    if body:
+        given.append(("Content-Length", str(len(_encoded(body)))))
+    return _lines([f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in given)]) + _encoded(body)
+
+
+def _head(response: Mapping[str, Any]) -> bytes:
+    line = f"HTTP/1.1 {response.get('status') or 0:03} {response.get('statusText') or ''}"
+    return _lines([line, *(f"{name}: {value}" for name, value in _headers(response))])
+
+
+def _lines(lines: Sequence[str]) -> bytes:
+    return "".join(f"{' '.join(line.split())}\r\n" for line in lines).encode("utf-8", "replace") + b"\r\n"
+
+
+def _headers(message: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in _pairs(message) if not name.startswith(":")]
+
+
+def _pairs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    headers = message.get("headers")
+    for header in headers if isinstance(headers, list) else []:
+        if isinstance(header, dict) and isinstance(header.get("name"), str):
+            # Chrome joins what came in several fields by line ends.
+            for value in str(header.get("value") or "").split("\n"):
+                yield header["name"], value
+
+
+def _header(message: Mapping[str, Any], name: str) -> str:
+    return next((value for each, value in _pairs(message) if each.lower() == name), "")
+
+
+def _asked(entry: Mapping[str, Any]) -> str:
+    text = _mapping(_mapping(entry, "request"), "postData").get("text")
+    return text if isinstance(text, str) else ""
+
+
+def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    member = value.get(name)
+    return member if isinstance(member, dict) else {}
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except ValueError:
+        return _encoded(text)
