@@ -44,7 +44,7 @@ Given = Literal["key", "bearer", "failing-model", "cut-model"]
 
 #: Probes that make sense only with it.
 _NEED: Mapping[Given, frozenset[str]] = {
-    "key": frozenset({"no-key", "wrong-key", "ws-no-key", "ws-wrong-key"}),
+    "key": frozenset({"no-key", "wrong-key", "query-key", "ws-no-key", "ws-wrong-key"}),
     "bearer": frozenset({"bearer-lower"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),

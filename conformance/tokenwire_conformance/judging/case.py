@@ -18,7 +18,7 @@ from ..reading.anthropic import MessageStream
 from ..reading.chat import ChatStream
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
-from ..reading.http import Request, Response
+from ..reading.http import Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
@@ -349,7 +349,7 @@ def asked_for_stream(response: Response) -> bool:
         return "alt=sse" in query.split("&")
     if path.endswith("/converse-stream"):
         return True
-    return _body_of(request).get("stream") is True
+    return request.asked.get("stream") is True
 
 
 def is_dialects_own(response: Response) -> bool:
@@ -359,15 +359,6 @@ def is_dialects_own(response: Response) -> bool:
     """
     name = response.transcript.name
     return response.request.method == "POST" and (name in _QUESTIONS or name not in all_probes())
-
-
-def _body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of a request; empty where it had none."""
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _is_stream(response: Response) -> bool:
