@@ -1,6 +1,6 @@
 """`lint` of what other tools kept: the same faults are found, no others, and none is passed that cannot be seen.
 
-python tests/conformance/test_captures.py      every fault; pytest takes some of them
+python tests/conformance/test_judged_captures.py      every fault; pytest takes some of them
 """
 
 from __future__ import annotations
