@@ -64,10 +64,10 @@ class NearMiss:
 
     @property
     def probes(self) -> tuple[str, ...]:
-        """The probes that are asked: those that the check needs, or that of the plain question."""
+        """The probes that are asked: those that the check needs or is shown by, or that of the plain question."""
         check: Check = catalogue()[self.check]
         plain = "ws-answer" if self.fault.transport == "websocket" else "usage"
-        return self.seen_in or check.probes or (plain,)
+        return self.seen_in or check.probes or (plain, *check.shown_by)
 
 
 #: Near misses by check.
