@@ -42,7 +42,14 @@ def _thinks(call: Call) -> bool:
     return b'"budget_tokens"' in call.body
 
 
-def _empty_signature_twice(told: list[Json]) -> list[Json]:
+def _empty_block(told: list[Json]) -> list[Json]:
+    """A second block, in which nothing is said."""
+    start = {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}
+    place = _place(told, "message_delta")
+    return [*told[:place], start, {"type": "content_block_stop", "index": 1}, *told[place:]]
+
+
+def _signature_twice(told: list[Json]) -> list[Json]:
     """The signature comes in two deltas."""
     place = next(n for n, event in enumerate(told) if event.get("delta", {}).get("type") == "signature_delta")
     return [*told[:place], told[place], *told[place:]]
@@ -77,22 +84,15 @@ near_miss(
     "anth.blocks-bracketed",
     of="no-block-stop",
     what="A block is closed without a delta.",
-    seams=_with({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}, "message_delta"),
+    seams=chunks(_empty_block),
     undo=Undo(_ANTH, "if block.stop is None:\n                where", "if not block.deltas:\n                where"),
 )
 near_miss(
     "anth.block-index",
     of="reuse-index",
     what="A block has no delta, and the index of the next one is its place all the same.",
-    seams=_with({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}, "message_delta"),
+    seams=chunks(_empty_block),
     undo=Undo(_ANTH, "for place, block in enumerate(message.blocks):\n        if type", "for place, block in enumerate(message.blocks):\n        place -= not block.deltas\n        if type"),
-)
-near_miss(
-    "anth.no-overlap",
-    of="overlap-blocks",
-    what="A block begins just behind the stop of the one before, which a ping follows.",
-    seams=_with({"type": "ping"}, "content_block_start", 1, when=wants_tools),
-    undo=Undo(_ANTH, "if block.stop and later.start.offset < end]", "if block.stop and later.start.offset < end + 200]"),
 )
 near_miss(
     "anth.delta-kind",
@@ -104,15 +104,17 @@ near_miss(
 near_miss(
     "anth.empty-delta",
     of="anth-empty-delta",
-    what="The text of a delta is a blank.",
-    seams=_with(_delta({"type": "text_delta", "text": " "}), "content_block_delta", 3),
-    undo=Undo(_ANTH, 'delta.get(_SAYS[kind]) == "" and', 'delta.get(_SAYS[kind], "").strip() == "" and'),
+    what="A delta that adds nothing to what is said has an empty signature.",
+    seams=_with(_delta({"type": "signature_delta", "signature": ""}), "content_block_delta", 3),
+    undo=Undo(
+        _ANTH, 'kind in _SAYS and delta.get(_SAYS[kind]) == "" and', 'delta.get(_SAYS.get(kind, "signature")) == "" and'
+    ),
 )
 near_miss(
     "anth.signature",
     of="no-signature",
     what="The signature comes in two deltas.",
-    seams=chunks(_empty_signature_twice, when=_thinks),
+    seams=chunks(_signature_twice, when=_thinks),
     undo=Undo(_ANTH, 'elif kinds[-1] != "signature_delta":', 'elif kinds.index("signature_delta") != len(kinds) - 1:'),
 )
 near_miss(

@@ -60,7 +60,7 @@ near_miss(
     of="no-stats",
     what="eval_count is 0.",
     seams=chunks(lambda told: [*told[:-1], {**told[-1], "eval_count": 0}]),
-    undo=Undo(_OLLAMA, "if not isinstance(value.get(name), kind)]", "if not value.get(name)]"),
+    undo=Undo(_OLLAMA, "if not isinstance(value.get(name), kind)]", 'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]'),
 )
 near_miss(
     "ollama.error-line",

@@ -31,40 +31,11 @@ def _with(event: Json) -> type[Seams]:
     return _events(lambda told: [*told[:_PLACE], event, *told[_PLACE:]])
 
 
-def _in_each(kind: str, members: Json, when: Callable[[Call], bool] = closes) -> type[Seams]:
-    """Members of every event of a type."""
-    return _events(lambda told: [{**event, **members} if event["type"] == kind else event for event in told], when)
-
-
-def _in_item(kind: str, members: Json) -> type[Seams]:
-    """Members of the item of every event of a type."""
-    return _events(
-        lambda told: [
-            {**event, "item": {**event["item"], **members}} if event["type"] == kind else event for event in told
-        ]
-    )
-
-
-def _in_last(members: Json) -> type[Seams]:
-    """Members of the response that ends the stream."""
-    return _events(lambda told: [*told[:-1], {**told[-1], "response": {**told[-1]["response"], **members}}])
-
-
-def _numbered_from(first: int) -> type[Seams]:
-    return chunks(
-        lambda told: [{**event, "sequence_number": first + number} for number, event in enumerate(told)]
-    )
-
-
 def _split_pair(told: list[Json]) -> list[Json]:
     """A character comes as the two halves of its pair, in two deltas."""
     place = next(place for place, event in enumerate(told) if event.get("delta") == " 😀")
     halves = [{**told[place], "delta": " \ud83d"}, {**told[place], "delta": "\ude00"}]
     return [*told[:place], *halves, *told[place + 1 :]]
-
-
-def _late_keepalive(told: list[Json]) -> list[Json]:
-    return [*told[:-1], {"type": "keepalive", "output_index": 0}, told[-1]]
 
 
 def _sealed_anew(told: list[Json]) -> list[Json]:
@@ -133,18 +104,6 @@ near_miss(
     undo=Undo(_LIFECYCLE, "for payload in response.events if kind_of(payload))", "for payload in response.events)"),
 )
 near_miss(
-    "resp.response-id",
-    of="new-response-id",
-    what="An event has no response, and so no id of it.",
-    seams=_with({"type": "acme:speed", "response": None}),
-    undo=Undo(
-        _LIFECYCLE,
-        'if isinstance(payload.value.get("response"), dict)]',
-        'if payload.value.setdefault("response", {"id": "none"} if kind_of(payload) == "acme:speed" else None) '
-        'or payload.value.update(response={}) is None and "response" in payload.value and kind_of(payload)[:4] == "acme"]',
-    ),
-)
-near_miss(
     "resp.final-output",
     of="empty-final-output",
     what="What OpenAI encrypts anew each time is another in the output.",
@@ -154,9 +113,14 @@ near_miss(
 near_miss(
     "resp.added-complete",
     of="added-without-role",
-    what="The content of a message is empty when it is added.",
-    seams=_in_item("response.output_item.added", {"role": "assistant", "content": ""}),
-    undo=Undo(_ITEMS, "if item.begun.get(name) is None]", 'if item.begun.get(name) == "" or item.begun.get(name) is None]'),
+    what="A kind of item that has no role is added without one.",
+    seams=_events(
+        lambda told: [
+            {**event, "item": {"type": "reasoning", "id": event["item"]["id"]}} if "item" in event else event
+            for event in told
+        ]
+    ),
+    undo=Undo(_ITEMS, 'needed.get(str(item.begun.get("type")), ())', 'needed.get(str(item.begun.get("type")), ("role",))'),
 )
 near_miss(
     "resp.status-field",
