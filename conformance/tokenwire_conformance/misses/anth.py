@@ -59,7 +59,9 @@ near_miss(
     "anth.event-eq-type",
     of="anth-no-event-name",
     what="The name of the event stands after its data.",
-    seams=blocks(lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]),
+    seams=blocks(
+        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
+    ),
     undo=Undo(
         _ANTH,
         "if payload.event.name != kind_of(payload)]",
@@ -78,7 +80,11 @@ near_miss(
     of="start-without-usage",
     what="The usage of message_start is an empty object.",
     seams=_in_start({"usage": {}}),
-    undo=Undo(_ANTH, 'return "" if isinstance(begun.get("usage"), dict) else "no usage"', 'return "" if begun.get("usage") else "no usage"'),
+    undo=Undo(
+        _ANTH,
+        'return "" if isinstance(begun.get("usage"), dict) else "no usage"',
+        'return "" if begun.get("usage") else "no usage"',
+    ),
 )
 near_miss(
     "anth.blocks-bracketed",
@@ -92,7 +98,11 @@ near_miss(
     of="reuse-index",
     what="A block has no delta, and the index of the next one is its place all the same.",
     seams=chunks(_empty_block),
-    undo=Undo(_ANTH, "for place, block in enumerate(message.blocks):\n        if type", "for place, block in enumerate(message.blocks):\n        place -= not block.deltas\n        if type"),
+    undo=Undo(
+        _ANTH,
+        "for place, block in enumerate(message.blocks):\n        if type",
+        "for place, block in enumerate(message.blocks):\n        place -= not block.deltas\n        if type",
+    ),
 )
 near_miss(
     "anth.delta-kind",
@@ -121,16 +131,16 @@ near_miss(
     "anth.tool-json",
     of="drop-partial",
     what="A call has no pieces: its input is that of its start.",
-    seams=chunks(
-        lambda told: [event for event in told if event["type"] != "content_block_delta"], when=wants_tools
-    ),
+    seams=chunks(lambda told: [event for event in told if event["type"] != "content_block_delta"], when=wants_tools),
     undo=Undo(_ANTH, 'block.arguments or json.dumps(block.content.get("input"))', "block.arguments"),
 )
 near_miss(
     "anth.stop-reason",
     of="no-message-delta",
     what="The stop_reason comes in the first of two message_deltas.",
-    seams=_with({"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 999}}, "message_stop"),
+    seams=_with(
+        {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 999}}, "message_stop"
+    ),
     undo=Undo(_ANTH, "if not any(reasons):", "if not all(reasons):"),
 )
 near_miss(
@@ -138,7 +148,9 @@ near_miss(
     of="double-stop",
     what="A comment follows message_stop.",
     seams=blocks(lambda told: [*told, b": bye\n\n"]),
-    undo=Undo(_ANTH, "    elif last is not stops[0]:", "    elif message.stream.blocks[-1] is not stops[0].event.block:"),
+    undo=Undo(
+        _ANTH, "    elif last is not stops[0]:", "    elif message.stream.blocks[-1] is not stops[0].event.block:"
+    ),
 )
 near_miss(
     "anth.no-done",
@@ -148,7 +160,7 @@ near_miss(
     undo=Undo(
         _ANTH,
         "marks = [event.offset for event in message.stream.events if event.is_sentinel]",
-        "marks = [block.offset for block in message.stream.blocks if b\"[DONE]\" in block.lines[0].raw]",
+        'marks = [block.offset for block in message.stream.blocks if b"[DONE]" in block.lines[0].raw]',
     ),
 )
 near_miss(
@@ -156,7 +168,7 @@ near_miss(
     of="usage-zero",
     what="Two counts are the same.",
     seams=_with({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 1}}, "content_block_stop"),
-    undo=Undo(_ANTH, "if count < before:", "if count < before or 1 == count and kind_of(payload) == \"message_delta\":"),
+    undo=Undo(_ANTH, "if count < before:", 'if count < before or 1 == count and kind_of(payload) == "message_delta":'),
 )
 near_miss(
     "anth.error-shape",
@@ -169,7 +181,7 @@ near_miss(
         ],
         when=fails,
     ),
-    undo=Undo(_ANTH, 'if not isinstance(error.get(name), str)]', 'if not error.get(name)]'),
+    undo=Undo(_ANTH, "if not isinstance(error.get(name), str)]", "if not error.get(name)]"),
     seen_in="failure",
 )
 near_miss(
@@ -177,5 +189,9 @@ near_miss(
     of="ping-as-comment",
     what="A colon stands at the beginning of a value, and not of a line.",
     seams=blocks(lambda told: [*told[:3], b"id::ping\n" + told[3], *told[4:]]),
-    undo=Undo(_ANTH, "for line in message.stream.lines if line.is_comment]", 'for line in message.stream.lines if b":" == line.raw[:1] or b"::" in line.raw]'),
+    undo=Undo(
+        _ANTH,
+        "for line in message.stream.lines if line.is_comment]",
+        'for line in message.stream.lines if b":" == line.raw[:1] or b"::" in line.raw]',
+    ),
 )

@@ -117,28 +117,44 @@ near_miss(
     of="wrong-object",
     what="An object without `object` is an error, and no chunk.",
     seams=blocks(lambda told: [*told[:_PLACE], b'data: {"error":{"message":"failed"}}\n\n']),
-    undo=Undo("reading.chat", ' for payload in self.stream.objects if not _is_error(payload.value)]', " for payload in self.stream.objects]"),
+    undo=Undo(
+        "reading.chat",
+        " for payload in self.stream.objects if not _is_error(payload.value)]",
+        " for payload in self.stream.objects]",
+    ),
 )
 near_miss(
     "chat.id-constant",
     of="new-id-per-chunk",
     what="The first chunk has an empty id, as Azure's has.",
     seams=_in_chunk(0, {"id": ""}),
-    undo=Undo(_CHUNKS, "for payload in chat.chunks if payload.value.get(name)]", "for payload in chat.chunks if name in payload.value]"),
+    undo=Undo(
+        _CHUNKS,
+        "for payload in chat.chunks if payload.value.get(name)]",
+        "for payload in chat.chunks if name in payload.value]",
+    ),
 )
 near_miss(
     "chat.created-model-constant",
     of="drift-created",
     what="The first chunk has an empty model, as Azure's has.",
     seams=_in_chunk(0, {"model": ""}),
-    undo=Undo(_CHUNKS, "for payload in chat.chunks if payload.value.get(name)]", "for payload in chat.chunks if name in payload.value]"),
+    undo=Undo(
+        _CHUNKS,
+        "for payload in chat.chunks if payload.value.get(name)]",
+        "for payload in chat.chunks if name in payload.value]",
+    ),
 )
 near_miss(
     "chat.choices-array",
     of="usage-without-choices",
     what="The first chunk has no choice in its array, as Azure's has.",
     seams=_in_chunk(0, {"choices": []}),
-    undo=Undo(_CHUNKS, "if not isinstance(payload.value[\"choices\"], list)]", "if not payload.value[\"choices\"] and not payload.value[\"usage\"]]"),
+    undo=Undo(
+        _CHUNKS,
+        'if not isinstance(payload.value["choices"], list)]',
+        'if not payload.value["choices"] and not payload.value["usage"]]',
+    ),
 )
 near_miss(
     "chat.choice-index",
@@ -152,7 +168,11 @@ near_miss(
     of="choice-without-delta",
     what="A delta in the middle is empty.",
     seams=_in_choice({"delta": {}}),
-    undo=Undo(_CHUNKS, 'if not isinstance(choice.value.get("delta"), dict)]', 'if not choice.value.get("delta") and not choice.finish]'),
+    undo=Undo(
+        _CHUNKS,
+        'if not isinstance(choice.value.get("delta"), dict)]',
+        'if not choice.value.get("delta") and not choice.finish]',
+    ),
 )
 near_miss(
     "chat.role-once",
@@ -201,7 +221,9 @@ near_miss(
     of="usage-on-finish",
     what="The chunk with the reason has usage too, besides the one of its own.",
     seams=chunks(_usage_twice),
-    undo=Undo(_USAGE, "own = [payload for payload in chat.usages if not payload.value.get(\"choices\")]", "own = chat.usages"),
+    undo=Undo(
+        _USAGE, 'own = [payload for payload in chat.usages if not payload.value.get("choices")]', "own = chat.usages"
+    ),
 )
 near_miss(
     "chat.usage-null",
@@ -257,7 +279,11 @@ near_miss(
     of="content-list",
     what="The content of a delta in the middle is null.",
     seams=_in_delta({"content": None}),
-    undo=Undo(_CONTENT, 'if not isinstance(choice.delta.get("content"), str | None)]', 'if not isinstance(choice.delta.get("content", ""), str)]'),
+    undo=Undo(
+        _CONTENT,
+        'if not isinstance(choice.delta.get("content"), str | None)]',
+        'if not isinstance(choice.delta.get("content", ""), str)]',
+    ),
 )
 near_miss(
     "chat.delta-not-cumulative",

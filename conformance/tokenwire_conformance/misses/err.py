@@ -58,9 +58,9 @@ near_miss(
     of="html-error",
     what="The type of a refusal has a parameter.",
     seams=reply(
-        lambda given: given.with_header("Content-Type", "application/json; charset=utf-8")
-        if given.status >= 400
-        else given,
+        lambda given: (
+            given.with_header("Content-Type", "application/json; charset=utf-8") if given.status >= 400 else given
+        ),
         when=_anything,
     ),
     undo=Undo(_ERR, 'if response.media_type != "application/json":', 'if ";" in response.header("content-type"):'),

@@ -100,14 +100,22 @@ near_miss(
     of="no-usage",
     what="The last chunk has usage, and no candidate.",
     seams=chunks(_usage_alone),
-    undo=Undo(_GEM, "    last = gemini.chunks[-1]\n    if not last", '    last = [one for one in gemini.chunks if "candidates" in one.value][-1]\n    if not last'),
+    undo=Undo(
+        _GEM,
+        "    last = gemini.chunks[-1]\n    if not last",
+        '    last = [one for one in gemini.chunks if "candidates" in one.value][-1]\n    if not last',
+    ),
 )
 near_miss(
     "gem.fn-whole",
     of="split-args",
     what="A functionCall has no args at all.",
     seams=chunks(_without_args, when=wants_tools),
-    undo=Undo(_GEM, 'if not isinstance(call.get("args", {}), dict):', 'if not isinstance(call.setdefault("args", None), dict):'),
+    undo=Undo(
+        _GEM,
+        'if not isinstance(call.get("args", {}), dict):',
+        'if not isinstance(call.setdefault("args", None), dict):',
+    ),
 )
 near_miss(
     "gem.error-shape",
@@ -117,6 +125,10 @@ near_miss(
         lambda told: [*told[:-1], {"error": {**told[-1]["error"], "message": ""}}] if "error" in told[-1] else told,
         when=fails,
     ),
-    undo=Undo(_GEM, "if not isinstance(error.get(name), kind):", 'if not isinstance(error.get(name), kind) or error[name] == "":'),
+    undo=Undo(
+        _GEM,
+        "if not isinstance(error.get(name), kind):",
+        'if not isinstance(error.get(name), kind) or error[name] == "":',
+    ),
     seen_in="failure",
 )

@@ -71,7 +71,9 @@ near_miss(
     of="te-plus-cl",
     what="A Content-Length has a leading zero.",
     seams=head(lambda head: head.replace(b"Content-Length: ", b"Content-Length: 0"), when=_is_no_stream),
-    undo=Undo(_READING, 'if any(not re.fullmatch(r"[0-9]+", member)', 'if any(not re.fullmatch(r"[1-9][0-9]*", member)'),
+    undo=Undo(
+        _READING, 'if any(not re.fullmatch(r"[0-9]+", member)', 'if any(not re.fullmatch(r"[1-9][0-9]*", member)'
+    ),
     seen_in="whole",
 )
 near_miss(

@@ -74,9 +74,7 @@ class NearMiss:
 NEAR_MISSES: dict[str, NearMiss] = {}
 
 
-def near_miss(
-    check: str, *, of: str, what: str, seams: Callable[[], Seams], undo: Undo, seen_in: str = ""
-) -> None:
+def near_miss(check: str, *, of: str, what: str, seams: Callable[[], Seams], undo: Undo, seen_in: str = "") -> None:
     """Declares the near miss of a check. `seen_in`: names of probes, separated by blanks."""
     if check in NEAR_MISSES:
         raise ValueError(f"the check {check} has a near miss")

@@ -25,7 +25,11 @@ near_miss(
     of="sse-content-type",
     what="The media type has a parameter.",
     seams=reply(lambda given: given.with_header("Content-Type", "application/x-ndjson; charset=utf-8")),
-    undo=Undo(_OLLAMA, 'if response.media_type != "application/x-ndjson":', 'if response.header("content-type") != "application/x-ndjson":'),
+    undo=Undo(
+        _OLLAMA,
+        'if response.media_type != "application/x-ndjson":',
+        'if response.header("content-type") != "application/x-ndjson":',
+    ),
 )
 near_miss(
     "ollama.line-objects",
@@ -53,14 +57,22 @@ near_miss(
     of="done-twice",
     what="`done` of a line in the middle is the text true.",
     seams=chunks(lambda told: [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]),
-    undo=Undo(_OLLAMA, 'done = [line for line, value in _objects(lines) if value.get("done") is True]', 'done = [line for line, value in _objects(lines) if value.get("done")]'),
+    undo=Undo(
+        _OLLAMA,
+        'done = [line for line, value in _objects(lines) if value.get("done") is True]',
+        'done = [line for line, value in _objects(lines) if value.get("done")]',
+    ),
 )
 near_miss(
     "ollama.done-stats",
     of="no-stats",
     what="eval_count is 0.",
     seams=chunks(lambda told: [*told[:-1], {**told[-1], "eval_count": 0}]),
-    undo=Undo(_OLLAMA, "if not isinstance(value.get(name), kind)]", 'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]'),
+    undo=Undo(
+        _OLLAMA,
+        "if not isinstance(value.get(name), kind)]",
+        'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]',
+    ),
 )
 near_miss(
     "ollama.error-line",

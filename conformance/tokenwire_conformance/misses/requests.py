@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams, Write
 
-from ..faults.fault import edit_head, is_stream, closes
+from ..faults.fault import closes, edit_head, is_stream
 from .edits import exchange, head, incoming, reply
 from .miss import Undo, near_miss
 
@@ -130,8 +130,8 @@ near_miss(
     seams=reply(_taken, when=lambda call: True),
     undo=Undo(
         _REQUESTS,
-        "    if not 200 <= response.status < 300:\n        yield Finding(f\"{failed}",
-        "    if response.status != 200:\n        yield Finding(f\"{failed}",
+        '    if not 200 <= response.status < 300:\n        yield Finding(f"{failed}',
+        '    if response.status != 200:\n        yield Finding(f"{failed}',
     ),
 )
 near_miss(
@@ -141,8 +141,8 @@ near_miss(
     seams=reply(_taken, when=lambda call: True),
     undo=Undo(
         _REQUESTS,
-        "    if not 200 <= response.status < 300:\n        yield Finding(f\"{failed}",
-        "    if response.status != 200:\n        yield Finding(f\"{failed}",
+        '    if not 200 <= response.status < 300:\n        yield Finding(f"{failed}',
+        '    if response.status != 200:\n        yield Finding(f"{failed}',
     ),
 )
 near_miss(

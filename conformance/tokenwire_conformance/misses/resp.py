@@ -21,9 +21,7 @@ _EVENTS, _LIFECYCLE, _ITEMS, _PARTS, _ERRORS = (
 
 def _events(edit: Callable[[list[Json]], list[Json]], when: Callable[[Call], bool] = closes) -> type[Seams]:
     """The events edited, and numbered again."""
-    return chunks(
-        lambda told: [{**event, "sequence_number": number} for number, event in enumerate(edit(told))], when
-    )
+    return chunks(lambda told: [{**event, "sequence_number": number} for number, event in enumerate(edit(told))], when)
 
 
 def _with(event: Json) -> type[Seams]:
@@ -48,7 +46,9 @@ near_miss(
     "resp.event-eq-type",
     of="no-event-name",
     what="The name of the event stands after its data.",
-    seams=blocks(lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]),
+    seams=blocks(
+        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
+    ),
     undo=Undo(
         _EVENTS,
         "if payload.event.name != kind_of(payload)]",
@@ -77,9 +77,7 @@ near_miss(
     "resp.sequence-gapless",
     of="seq-gap",
     what="The same number comes twice: nothing is lost.",
-    seams=chunks(
-        lambda told: [{**event, "sequence_number": n - (n >= _PLACE)} for n, event in enumerate(told)]
-    ),
+    seams=chunks(lambda told: [{**event, "sequence_number": n - (n >= _PLACE)} for n, event in enumerate(told)]),
     undo=Undo(_EVENTS, "if now > was + 1:", "if now != was + 1:"),
 )
 near_miss(
@@ -120,7 +118,9 @@ near_miss(
             for event in told
         ]
     ),
-    undo=Undo(_ITEMS, 'needed.get(str(item.begun.get("type")), ())', 'needed.get(str(item.begun.get("type")), ("role",))'),
+    undo=Undo(
+        _ITEMS, 'needed.get(str(item.begun.get("type")), ())', 'needed.get(str(item.begun.get("type")), ("role",))'
+    ),
 )
 near_miss(
     "resp.status-field",
@@ -139,7 +139,11 @@ near_miss(
     of="drop-delta",
     what="The two halves of a surrogate pair come in two deltas: joined they are the character.",
     seams=_events(_split_pair),
-    undo=Undo(_PARTS, "isinstance(part.told, str) and _joined(part.text) != part.told", "isinstance(part.told, str) and part.text != part.told"),
+    undo=Undo(
+        _PARTS,
+        "isinstance(part.told, str) and _joined(part.text) != part.told",
+        "isinstance(part.told, str) and part.text != part.told",
+    ),
 )
 near_miss(
     "resp.error-shape",
@@ -170,5 +174,9 @@ near_miss(
     of="no-text-done",
     what="A part has no delta, only the whole.",
     seams=_events(lambda told: [event for event in told if event["type"] != "response.output_text.delta"]),
-    undo=Undo(_PARTS, "first = part.deltas[0] if part.deltas else part.whole", "first = part.deltas[0] if part.deltas else part.added\n    if first is part.added:\n        return \"has no delta\""),
+    undo=Undo(
+        _PARTS,
+        "first = part.deltas[0] if part.deltas else part.whole",
+        'first = part.deltas[0] if part.deltas else part.added\n    if first is part.added:\n        return "has no delta"',
+    ),
 )

@@ -157,9 +157,7 @@ near_miss(
     of="no-connection-header",
     what="Connection has another option too.",
     seams=answer_head(lambda head: re.sub(rb"(?i)(\r\nconnection: )upgrade", rb"\1keep-alive, UPGRADE", head)),
-    undo=Undo(
-        _HANDSHAKE, "if wanted not in response.tokens(name):", "if wanted != response.header(name).lower():"
-    ),
+    undo=Undo(_HANDSHAKE, "if wanted not in response.tokens(name):", "if wanted != response.header(name).lower():"),
 )
 near_miss(
     "wsh.version",
@@ -181,8 +179,8 @@ for _check, _fault in (
         seams=answer_head(lambda head: re.sub(rb"\AHTTP/1\.1 4[0-9]{2} ", b"HTTP/1.1 200 ", head)),
         undo=Undo(
             _HANDSHAKE,
-            '    if response is not None and response.status == 101:\n        yield Finding(f"a WebSocket is granted to {what}',
-            '    if response is not None and response.status < 300:\n        yield Finding(f"a WebSocket is granted to {what}',
+            'response.status == 101:\n        yield Finding(f"a WebSocket is granted to {what}',
+            'response.status < 300:\n        yield Finding(f"a WebSocket is granted to {what}',
         ),
     )
 near_miss(
@@ -316,9 +314,11 @@ near_miss(
     of="process-after-error",
     what="Before the Close comes an error, and no answer.",
     seams=sent(
-        lambda frame: [RawFrame(TEXT, b'{"type":"error","error":{"code":"bad","message":"bad"}}'), frame]
-        if frame.opcode == CLOSE
-        else [frame]
+        lambda frame: (
+            [RawFrame(TEXT, b'{"type":"error","error":{"code":"bad","message":"bad"}}'), frame]
+            if frame.opcode == CLOSE
+            else [frame]
+        )
     ),
     undo=Undo(
         _FRAMES,
@@ -373,9 +373,7 @@ near_miss(
     of="wait-client",
     what="The server ends the connection in a reset.",
     seams=_ResetsAfterClose,
-    undo=Undo(
-        _CLOSING, "if not socket.transcript.ended_by_server:", 'if socket.transcript.ending != "eof":'
-    ),
+    undo=Undo(_CLOSING, "if not socket.transcript.ended_by_server:", 'if socket.transcript.ending != "eof":'),
 )
 for _check, _fault in (("wsc.code-reject", "accept-1005"), ("wsc.len1", "accept-len1")):
     near_miss(

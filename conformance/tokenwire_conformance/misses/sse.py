@@ -79,7 +79,7 @@ near_miss(
     of="charset-latin1",
     what="The charset is written in capitals and in quotes.",
     seams=reply(lambda given: given.with_header("Content-Type", 'text/event-stream; charset="UTF-8"')),
-    undo=Undo("checks.sse.head", "value.lower() != \"utf-8\"", "value != \"utf-8\""),
+    undo=Undo("checks.sse.head", 'value.lower() != "utf-8"', 'value != "utf-8"'),
 )
 near_miss(
     "sse.nonstream-json",
@@ -192,9 +192,7 @@ near_miss(
     of="comment-as-data",
     what="A sign of life is sent as data, and is JSON.",
     seams=_with(b'data: "ping"\n\n'),
-    undo=Undo(
-        _FIELDS, "if payload.error and KEEPALIVE.fullmatch(payload", "if KEEPALIVE.fullmatch(payload"
-    ),
+    undo=Undo(_FIELDS, "if payload.error and KEEPALIVE.fullmatch(payload", "if KEEPALIVE.fullmatch(payload"),
 )
 near_miss(
     "sse.no-empty-events",
@@ -243,5 +241,9 @@ near_miss(
     of="event-after-done",
     what="The end mark comes twice, which is for the dialect to judge.",
     seams=all_faults()["double-done"].seams,
-    undo=Undo(_FIELDS, "for event in _after_sentinel(stream) if not event.is_sentinel]", "for event in _after_sentinel(stream)]"),
+    undo=Undo(
+        _FIELDS,
+        "for event in _after_sentinel(stream) if not event.is_sentinel]",
+        "for event in _after_sentinel(stream)]",
+    ),
 )
