@@ -4,7 +4,8 @@
 
 The clean endpoint must pass everything, and in one dialect at least every check has something to pass, unless its fault
 stages what it judges; every check must be tripped by at least one fault; every fault must trip the checks that it
-declares and no others; every check that has a near miss must judge it and stay silent. Exit code 0 when all that holds, 1 when it does not.
+declares and no others; every check that has a near miss must judge it and stay silent. Exit code 0 when all that
+holds, 1 when it does not.
 """
 
 from __future__ import annotations

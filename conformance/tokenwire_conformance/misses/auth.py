@@ -23,13 +23,6 @@ def _refused(edit: Callable[[Reply], Reply]) -> type[Seams]:
     return reply(lambda given: edit(given) if given.status == 401 else given, when=_anything)
 
 
-class _EchoesBeginning(Seams):
-    """The beginning of the key comes back, by which its owner knows it."""
-
-    def reply(self, call: Call, reply: Reply) -> Reply:
-        return reply.with_header("X-Key-Begins", call.header("authorization").partition(" ")[2][:8])
-
-
 near_miss(
     "auth.missing-401",
     of="open-door",
@@ -59,13 +52,6 @@ near_miss(
     what="A wrong key is answered by a redirect.",
     seams=_refused(lambda given: replace(given, status=302).with_header("Location", "/login")),
     undo=Undo(_AUTH, "        if 200 <= response.status < 300:", "        if 200 <= response.status < 400:"),
-)
-near_miss(
-    "auth.key-not-echoed",
-    of="echo-key",
-    what="The beginning of the key comes back, by which its owner knows it.",
-    seams=_EchoesBeginning,
-    undo=Undo(_AUTH, "key = _key_of(response).encode()", "key = _key_of(response).encode()[:8]"),
 )
 near_miss(
     "auth.cors",

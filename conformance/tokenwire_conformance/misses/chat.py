@@ -86,8 +86,7 @@ def _laughing(told: list[Json]) -> list[Json]:
 def _bytes_only(chunk: Json) -> Json:
     """The texts of the log probabilities are no characters; their bytes are."""
     for token in ((_choice(chunk).get("logprobs") or {}).get("content") or []) if chunk["choices"] else []:
-        token["bytes"] = list(token["token"].encode())
-        token["token"] = "?"
+        token.update(bytes=list(token["token"].encode()), token="?")
     return chunk
 
 

@@ -38,10 +38,6 @@ def _overloaded(told: list[Json]) -> list[Json]:
     return [*told[:-1], {"error": {**told[-1]["error"], "code": "overloaded"}}]
 
 
-def _says_nothing_after_error(told: list[Json]) -> list[Json]:
-    return [*told, {**told[0], "choices": []}]
-
-
 near_miss(
     "err.prestream-status",
     of="200-then-error",
@@ -89,13 +85,6 @@ near_miss(
         '    if not 400 <= response.status < 500:\n        yield Finding(f"a request of application/xml',
         '    if response.status != 415:\n        yield Finding(f"a request of application/xml',
     ),
-)
-near_miss(
-    "err.midstream-ends",
-    of="talk-after-error",
-    what="A chunk without a word follows the error.",
-    seams=chunks(_says_nothing_after_error, when=fails),
-    undo=Undo(_ERR, "if step.offset > failed and step.spoken]", "if step.offset > failed]"),
 )
 near_miss(
     "err.capacity-5xx",

@@ -92,7 +92,8 @@ near_miss(
     undo=Undo(
         _GEM,
         "for candidate in gemini.candidates if candidate.finish is not None}",
-        'for candidate in gemini.candidates if candidate.finish is not None and "candidates" in gemini.chunks[-1].value}',
+        "for candidate in gemini.candidates "
+        "if candidate.finish is not None and candidate.offset >= gemini.chunks[-1].offset}",
     ),
 )
 near_miss(

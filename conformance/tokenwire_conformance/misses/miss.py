@@ -48,7 +48,7 @@ class NearMiss:
 
     :ivar of: id of the fault that it is one edit away from; it shows in the same dialect, over the same transport.
     :ivar what: what is done, in a sentence.
-    :ivar probes: in whose answers it is seen.
+    :ivar seen_in: the probes in whose answers it is seen, where they are not those that the check needs or is shown by.
     """
 
     check: str
@@ -67,7 +67,7 @@ class NearMiss:
         """The probes that are asked: those that the check needs or is shown by, or that of the plain question."""
         check: Check = catalogue()[self.check]
         plain = "ws-answer" if self.fault.transport == "websocket" else "usage"
-        return self.seen_in or check.probes or (plain, *check.shown_by)
+        return self.seen_in or tuple(check.probes) or (plain, *check.shown_by)
 
 
 #: Near misses by check.

@@ -177,6 +177,6 @@ near_miss(
     undo=Undo(
         _PARTS,
         "first = part.deltas[0] if part.deltas else part.whole",
-        'first = part.deltas[0] if part.deltas else part.added\n    if first is part.added:\n        return "has no delta"',
+        'if not part.deltas:\n        return "has no delta"\n    first = part.deltas[0]',
     ),
 )
