@@ -8,7 +8,7 @@ and after. Where it was not, the run ends, and says since which probe.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 
 from tokenwire.cli.exits import HUNG_UP, Terminated
@@ -20,6 +20,7 @@ from tokenwire.session.policy import retry_after
 from .judging.case import Case, given_up, unfinished
 from .judging.gate import gate_of
 from .judging.judged import Course, Ended
+from .probes.rehearsal import Budget
 from .probes.talk import NO_SUCH_MODEL, OutOfTime, Plan, Probe, all_probes, run_probe
 from .probes.wire import Clock, SystemClock, Wire
 from .reading.transcript import Transcript
@@ -54,6 +55,8 @@ _NOT_MADE = {
 #: Too Many Requests: the answer to whoever asks, and to no question.
 _LIMIT = 429
 
+_UNPAID = "the tokens for the run might not have reached"
+
 _LIMITED = "A rate limit (429) stood in the way"
 
 
@@ -64,11 +67,13 @@ class Pace:
     :ivar delay: between two probes.
     :ivar patience: for which a probe waits, in all, where a 429 or 503 says when to come again.
     :ivar timeout: for the whole run.
+    :ivar budget: of tokens for the whole run; it is used up.
     """
 
     delay: float = 0.0
     patience: float = 60.0
     timeout: float = inf
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +143,8 @@ class _Asking:
         self.made: dict[str, Transcript] = {}
         #: Probes that were answered with a rate limit alone.
         self.limited: list[str] = []
+        #: Probes for which the tokens did not reach.
+        self.unpaid: list[str] = []
         self._rounds = rounds
         self._tell = tell
         self._pace = pace
@@ -148,7 +155,7 @@ class _Asking:
 
     def case(self) -> Case:
         course = self._course()
-        failures = dict.fromkeys(self.limited, _LIMITED)
+        failures = dict.fromkeys(self.limited, _LIMITED) | dict.fromkeys(self.unpaid, _UNPAID)
         if course.ended is not Ended.WHOLE:
             missing = (probe.name for probe in self._probes if probe.name not in self.made)
             failures |= dict.fromkeys(missing, _NOT_MADE[course.ended])
@@ -195,6 +202,11 @@ class _Asking:
             )
         if self.limited:
             said.append(f"{_LIMITED} of these probes: {', '.join(self.limited)}. Ask more slowly with --delay SECONDS.")
+        if self.unpaid:
+            said.append(
+                f"{len(self.unpaid)} of {len(self._probes)} probes were not made: --max-tokens-total"
+                f" {self._pace.budget.limit:.0f} might have been passed."
+            )
         return " ".join(said)
 
     def _make_round(self, each: Round) -> None:
@@ -211,6 +223,10 @@ class _Asking:
         watch = _Watch(self, replace(each, plan=_adapted(each.plan, made)), endless=given_up(made))
         watch.look(plain, made)
         for probe in others:
+            # The plain question may have to follow it.
+            if not self._pace.budget.allows(probe, plain):
+                self.unpaid.append(probe.name)
+                continue
             self.wait(self._pace.delay)
             watch.make(probe)
         watch.end()
@@ -232,6 +248,7 @@ class _Asking:
         left = self._pace.patience
         while True:
             made = run_probe(probe, each.make_wire(), each.plan, self._deadline)
+            self._pace.budget.pay(made)
             seconds = _asked_to_wait(made)
             if seconds is None or seconds > left:
                 return made

@@ -9,7 +9,7 @@ from tokenwire.errors import LocalProtocolError
 
 from .judging.case import excerpt, json_of
 from .judging.gate import plain_probe
-from .judging.registry import Check
+from .judging.registry import GROUPS, Check
 from .probes.asking import ASKING
 from .probes.talk import (
     SHORT_PATIENCE,
@@ -24,13 +24,16 @@ from .probes.wire import Wire
 from .rounds import Pace, Progress, Round, make_probes, make_rounds
 
 __all__ = [
+    "FAST",
     "Given",
     "Pace",
     "Progress",
     "Round",
+    "asked_by",
     "by_cost",
     "choose_probes",
     "first_model",
+    "judging_over",
     "make_probes",
     "make_rounds",
     "transports_of",
@@ -41,10 +44,40 @@ Given = Literal["key", "bearer", "failing-model", "cut-model"]
 
 #: Probes that make sense only with it.
 _NEED: Mapping[Given, frozenset[str]] = {
-    "key": frozenset({"no-key", "wrong-key", "ws-no-key", "ws-wrong-key"}),
+    "key": frozenset({"no-key", "wrong-key", "query-key", "ws-no-key", "ws-wrong-key"}),
     "bearer": frozenset({"bearer-lower"}),
     "failing-model": frozenset({"failure"}),
     "cut-model": frozenset({"upstream-cut"}),
+}
+
+
+#: The probes that tell most, and why. They are ten requests over HTTP, with the list of models, and ten over WebSocket.
+FAST: Mapping[str, str] = {
+    "stream": "the framing, the events, their end, and whether the connection can be used again",
+    "events": "the same of server-sent events alone",
+    "usage": "usage, and Connection: close",
+    "length": "an answer that is cut",
+    "tools": "calls of tools, in pieces",
+    "whole": "the same question without streaming",
+    "bad-json": "a refusal, in the dialect's words",
+    "unknown-model": "a refusal of what is sound JSON",
+    "no-key": "whether the key is asked for",
+    "ws-answer": "the handshake, the frames, the messages, their end, the Close",
+    "ws-no-key": "whether the key is asked for",
+    "ws-version-12": "a handshake that must be refused",
+    "ws-fragments": "a question in fragments",
+    "ws-unmasked": "a frame that must be refused",
+    "ws-bad-utf8": "a message that must be refused",
+    "ws-deflate": "compression",
+    "ws-ping": "a sign of life",
+    "ws-two-questions": "a second question on the connection",
+    "ws-close": "a Close alone",
+}
+
+#: The groups of checks that judge what is said over one transport alone.
+_GROUP_OVER: Mapping[str, set[Transport]] = {
+    **{group: {"websocket"} for group in GROUPS if group.startswith("ws")},
+    **{group: {"http/1.1"} for group in ("sse", "chat", "resp", "anth", "gem", "ollama")},
 }
 
 
@@ -58,6 +91,28 @@ def _transports(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
     return {probes[name].transport for name in (*check.probes, *check.shown_by)} or {"http/1.1"}
 
 
+def asked_by(checks: Iterable[Check], probes: Iterable[Probe]) -> list[Check]:
+    """Those of the checks that judge the answers to some of these probes, or any answer."""
+    names = {probe.name for probe in probes}
+    return [check for check in checks if not check.probes or names & set(check.probes)]
+
+
+def judging_over(checks: Iterable[Check], transports: Collection[Transport]) -> list[Check]:
+    """Those of the checks that judge what is said over one of these transports. What judges single answers does so over
+    both, for a WebSocket begins with one too.
+    """
+    probes = all_probes()
+    return [
+        check
+        for check in checks
+        if (_GROUP_OVER.get(check.group) or _asked_over(check, probes) or set(transports)) & set(transports)
+    ]
+
+
+def _asked_over(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
+    return {probes[name].transport for name in check.probes}
+
+
 def choose_probes(
     dialect: str,
     checks: Iterable[Check],
@@ -65,11 +120,15 @@ def choose_probes(
     given: Collection[Given] = (),
     transport: Transport = "http/1.1",
     slow: bool = True,
+    costly: bool = True,
+    fast: bool = False,
 ) -> list[Probe]:
     """The probes that the checks need, in the order in which they are made: the plain one first.
 
     :param given: what was given beside the URL; probes that need what was not are left out.
     :param slow: also those that wait for long.
+    :param costly: also those that cost much.
+    :param fast: those alone that tell most.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
     if transport == "http/1.1" and dialect not in ASKING:
@@ -82,7 +141,11 @@ def choose_probes(
         if need not in given:
             names -= probes
     chosen = probes_for(dialect, names, transport)
-    return [probe for probe in chosen if slow or not probe.slow]
+    return [
+        probe
+        for probe in chosen
+        if (slow or not probe.slow) and (costly or not probe.costly) and (not fast or probe.name in FAST)
+    ]
 
 
 def first_model(plan: Plan, wire: Wire) -> str:

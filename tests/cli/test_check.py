@@ -147,7 +147,7 @@ def test_dry_run_tells_the_cost_and_asks_nobody(capsys: pytest.CaptureFixture[st
             server.accept()
     out = capsys.readouterr().out
     assert "requests" in out
-    assert "overflow" in out
+    assert "unknown-model" in out
 
 
 def test_without_a_url_only_the_transports_that_the_checks_need_are_asked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,7 +215,7 @@ def test_the_path_says_which_dialect_a_websocket_speaks(
 
 def test_only_what_the_chosen_checks_need_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--dry-run", "--only", "sse.utf8", "--model", "m"]) == 0
-    assert "1 checks need 1 requests" in capsys.readouterr().out
+    assert "1 checks need 2 requests" in capsys.readouterr().out
 
 
 def _closed_port() -> int:
@@ -259,7 +259,7 @@ def test_a_locked_endpoint_is_told_once_and_is_exit_5(capsys: pytest.CaptureFixt
     assert "refused with 401" in captured.err
     assert captured.err.count("is it the right one (--key-env") == 1
     lines = captured.out.splitlines()
-    assert lines[2] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
+    assert lines[0] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
 
 
 @pytest.mark.parametrize("form", ["text", "json", "junit"])

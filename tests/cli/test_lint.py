@@ -49,7 +49,7 @@ def test_a_fault_is_found_in_each_form(form: str, tmp_path: Path, capfd: pytest.
 
 def test_what_a_file_does_not_show_is_said_first(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "kept").write_bytes(curl_i(SOUND))
-    assert main(["lint", str(tmp_path / "kept"), "--only", "sse.", "--only", "http.chunk"]) == 0
+    assert main(["lint", str(tmp_path / "kept"), "--only", "sse.", "--only", "http.chunk", "-v"]) == 0
     first, second, *rest = capfd.readouterr().out.splitlines()
     assert first == str(tmp_path / "kept")
     assert second == "  Read as curl -i. What it does not show, and no check can judge:"

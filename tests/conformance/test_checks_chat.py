@@ -24,6 +24,10 @@ DONE = "[DONE]"
 PASSIVE = [check.id for check in select(["chat."], passive_only=True)]
 
 
+#: What not every stream has: calls of tools, and usage.
+NOT_IN_ALL = ("chat.tool", "chat.usage", "chat.finish-tools")
+
+
 def without(value: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: member for key, member in value.items() if key != name}
 
@@ -35,7 +39,7 @@ def started(**more: Any) -> dict[str, Any]:
 
 # (check, what comes before [DONE], verdict)
 STREAMS: list[tuple[str, list[Any], str]] = [
-    *[(check, SOUND, "PASS") for check in PASSIVE if not check.startswith("chat.tool")],
+    *[(check, SOUND, "PASS") for check in PASSIVE if not check.startswith(NOT_IN_ALL)],
     ("chat.object", [chunk(object="chat.completion"), *SOUND], "FAIL"),
     ("chat.object", [chunk(object=...), *SOUND], "FAIL"),
     ("chat.object", [chunk(object=None), *SOUND], "FAIL"),
@@ -102,6 +106,22 @@ STREAMS: list[tuple[str, list[Any], str]] = [
     ("chat.required", [*SOUND, {"error": {"message": "failed"}}], "PASS"),
     *[(check, SOUND, "NOT-APPLICABLE") for check in PASSIVE if check.startswith("chat.tool")],
     *[(check, [started(), chunk(tool(0, "{}")), LAST], "PASS") for check in PASSIVE if check.startswith("chat.tool")],
+    # What is wrong with an index is one finding, and none rests on it.
+    ("chat.choice-index", [chunk(choice("a", "stop", index=number)) for number in ("0", "1")], "FAIL"),
+    ("chat.finish-once", [chunk(choice("a", "stop", index=number)) for number in ("0", "1")], "PASS"),
+    ("chat.finish-last", [chunk(choice("a", "stop", index=number)) for number in ("0", "1")], "PASS"),
+    ("chat.role-once", [chunk(choice("a", index=n, role="assistant")) for n in ("0", "1")] + [LAST], "PASS"),
+    (
+        "chat.tool-args-json",
+        [
+            started(index="0", arguments="["),
+            started(index="1", id="2", arguments="{"),
+            chunk(tool("0", "]")),
+            chunk(tool("1", "}")),
+            LAST,
+        ],
+        "PASS",
+    ),
     ("chat.tool-index", [started(index=...), LAST], "FAIL"),
     ("chat.tool-index", [started(index="0"), LAST], "FAIL"),
     ("chat.tool-index", [chunk(choice(tool_calls={"id": "1"})), LAST], "FAIL"),
@@ -216,9 +236,12 @@ USAGES: list[tuple[list[Any], str, str, str]] = [
 ]
 
 
+WANTS_USAGE = {"model": "m", "stream": True, "stream_options": {"include_usage": True}}
+
+
 @pytest.mark.parametrize(("chunks", "own", "null", "sums"), USAGES)
 def test_usage(chunks: list[Any], own: str, null: str, sums: str) -> None:
-    made = answer(events(*chunks, DONE), "usage")
+    made = answer(events(*chunks, DONE), "any", ask=WANTS_USAGE)
     verdicts = [str(verdict(f"chat.usage-{name}", made).verdict) for name in ("chunk", "null", "sums")]
     assert verdicts == [own, null, sums]
 
@@ -233,11 +256,11 @@ def test_usage(chunks: list[Any], own: str, null: str, sums: str) -> None:
     ],
 )
 def test_it_is_said_what_is_wrong_with_usage(chunks: list[Any], message: str) -> None:
-    assert message in verdict("chat.usage-chunk", answer(events(*chunks, DONE), "usage")).message
+    assert message in verdict("chat.usage-chunk", answer(events(*chunks, DONE), "any", ask=WANTS_USAGE)).message
 
 
 def test_usage_after_the_end_mark_does_not_come_before_it() -> None:
-    made = answer(events(LAST, DONE, chunk(usage=USAGE)), "usage")
+    made = answer(events(LAST, DONE, chunk(usage=USAGE)), "any", ask=WANTS_USAGE)
     assert verdict("chat.usage-chunk", made).verdict == "FAIL"
 
 
@@ -252,11 +275,11 @@ def tools(*payloads: Any, finish: str | None = "tool_calls") -> Transcript:
 CALLS: list[tuple[list[Any], str | None, str, str]] = [
     ([started(), chunk(tool(0, '{"a"')), chunk(tool(0, ":1}"))], "tool_calls", "PASS", "PASS"),
     ([started(arguments="{}")], "stop", "WARN", "PASS"),
-    ([started(arguments='{"a"')], "length", "INCONCLUSIVE", "INCONCLUSIVE"),
+    ([started(arguments='{"a"')], "length", "NOT-APPLICABLE", "NOT-APPLICABLE"),
     ([started(arguments='{"a"')], "tool_calls", "PASS", "WARN"),
     ([started(arguments="")], "tool_calls", "PASS", "WARN"),
     ([started(arguments={"a": 1})], "tool_calls", "PASS", "WARN"),
-    ([started(arguments="{}")], None, "INCONCLUSIVE", "PASS"),
+    ([started(arguments="{}")], None, "NOT-APPLICABLE", "NOT-APPLICABLE"),
     ([started(arguments="{}"), started(id="2", arguments="{}")], "tool_calls", "PASS", "PASS"),
     ([started(index=..., arguments="{}"), started(index=..., id="2", arguments="{}")], "tool_calls", "PASS", "PASS"),
     ([chunk(choice("I cannot."))], "stop", "NOT-APPLICABLE", "NOT-APPLICABLE"),
@@ -298,15 +321,17 @@ def test_tool_calls_streamed_or_not(streamed: list[Any], message: Any, expected:
     [([], "left", "still coming when its time was up"), ([{"error": {"message": "no"}}], "whole", "failed")],
 )
 def test_an_answer_that_we_left_is_not_said_to_have_failed(payloads: list[Any], end: str, why: str) -> None:
-    result = verdict("chat.finish-tools", answer(events(started(), *payloads), "tools", ask=TOOLS, end=end))
+    made = answer(events(started(), *payloads), "tools", ask=TOOLS, end=end)
+    result = verdict("chat.tools-same-as-nonstream", made, whole(CALLED, "tools-whole"))
     assert result.verdict == "INCONCLUSIVE"
     assert why in result.message
 
 
 def test_a_refusal_of_tools_decides_nothing() -> None:
     refused = answer('{"error": {"message": "no tools here"}}', "tools", status=400, content_type="application/json")
-    for check in ("chat.finish-tools", "chat.tool-args-json", "chat.tools-same-as-nonstream"):
-        assert verdict(check, refused).verdict == "INCONCLUSIVE"
+    for check in ("chat.finish-tools", "chat.tool-args-json"):
+        assert verdict(check, refused).verdict == "NOT-APPLICABLE"
+    assert verdict("chat.tools-same-as-nonstream", refused).verdict == "INCONCLUSIVE"
 
 
 BOTH = [chunk(choice("a")), chunk(choice("b", index=1)), LAST, chunk(choice(finish="stop", index=1))]

@@ -94,14 +94,18 @@ ANTHROPIC: list[Row] = [
     *[
         (c, [START, *TOOL, ended("tool_use"), STOP], "PASS")
         for c in passive("anth")
-        if c not in ("anth.error-shape", "anth.signature")
+        if c not in ("anth.error-shape", "anth.signature", "anth.text-start-empty")
     ],
     *[
         (c, MESSAGE, "PASS")
         for c in passive("anth")
-        if c not in ("anth.error-shape", "anth.signature", "anth.tool-input-empty")
+        if c not in ("anth.error-shape", "anth.signature", "anth.tool-input-empty", "anth.tool-json")
     ],
     ("anth.signature", [START, *THINKING, *END], "PASS"),
+    ("anth.text-start-empty", [START, *THINKING, *END], "PASS"),
+    ("anth.text-start-empty", [START, block(0, text="a"), delta(0, text="a"), *MESSAGE[3:]], "WARN"),
+    ("anth.text-start-empty", [START, block(0, text="a"), delta(0, text="b"), *MESSAGE[3:]], "WARN"),
+    ("anth.text-start-empty", [START, block(0, "thinking", thinking="a"), *MESSAGE[3:]], "WARN"),
     ("anth.signature", [START, THINKING[0], THINKING[1], stop(0), *END], "WARN"),
     ("anth.signature", [START, THINKING[0], THINKING[2], THINKING[1], stop(0), *END], "WARN"),
     ("anth.signature", [START, block(0, "redacted_thinking", data="x"), stop(0), *END], "NOT-APPLICABLE"),
@@ -284,8 +288,10 @@ def said(*parts: Payload, finish: Any = None, usage: bool = True, **more: Any) -
 A, B, LAST = said({"text": "a"}), said({"text": "b"}), said({"text": ""}, finish="STOP")
 GOOGLES: Payload = {"error": {"code": 500, "message": "Failed.", "status": "INTERNAL"}}
 
+_OTHER_GEMINI = ("gem.error-shape", "gem.fn-whole", "gem.json-array")
+
 GEMINI: list[Row] = [
-    *[(c, [A, B, LAST], "PASS") for c in passive("gem") if c != "gem.error-shape"],
+    *[(c, [A, B, LAST], "PASS") for c in passive("gem") if c not in _OTHER_GEMINI],
     ("gem.shape", [A, {"choices": []}, LAST], "FAIL"),
     ("gem.shape", [A, {"candidates": {}}, LAST], "FAIL"),
     ("gem.shape", [{"promptFeedback": {"blockReason": "SAFETY"}}], "PASS"),
@@ -314,7 +320,11 @@ def line(content: str = "", **more: Any) -> Payload:
 FINAL = line(done=True, done_reason="stop", total_duration=1, eval_count=2)
 
 OLLAMA: list[Row] = [
-    *[(c, [line("a"), line("b"), FINAL], "PASS") for c in passive("ollama")],
+    *[
+        (c, [line("a"), line("b"), FINAL], "PASS")
+        for c in passive("ollama")
+        if c not in ("ollama.default-stream", "ollama.tool-object")
+    ],
     ("ollama.done-once", [line("a")], "FAIL"),
     ("ollama.done-once", [line("a"), FINAL, FINAL], "FAIL"),
     ("ollama.done-once", [FINAL, line("a")], "FAIL"),
@@ -519,8 +529,8 @@ FAILURES = [
     ("err.midstream-framed", named(START, *TEXT) + json.dumps(FAILED) + "\n\n", "whole", "FAIL"),
     ("err.midstream-framed", named(*MESSAGE), "whole", "INCONCLUSIVE"),
     ("err.midstream-ends", named(START, FAILED), "whole", "PASS"),
-    ("err.midstream-ends", named(START, FAILED), "left", "FAIL"),
-    ("err.midstream-ends", named(START, FAILED, *TEXT), "whole", "FAIL"),
+    ("err.midstream-ends", named(START, FAILED), "left", "WARN"),
+    ("err.midstream-ends", named(START, FAILED, *TEXT), "whole", "WARN"),
     ("err.no-fake-success", named(START, FAILED), "whole", "PASS"),
     ("err.no-fake-success", named(START, *TEXT), "cut", "PASS"),
     ("err.no-fake-success", named(*MESSAGE), "whole", "FAIL"),

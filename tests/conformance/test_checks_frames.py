@@ -213,7 +213,10 @@ def test_the_codes_of_failing_are_told_by_what_the_server_did() -> None:
     )
     assert judged(unmasked=None, bad_utf8=fine) == (
         "WARN",
-        "the server drops the connection without a Close, where 1002 would say why, after ws-unmasked (and 1 more)",
+        (
+            "the server drops the connection without a Close, where 1002 would say why, after ws-unmasked; "
+            "the server closes with 1002, where 1007 would say why, after ws-bad-utf8"
+        ),
     )
     assert judged() == ("NOT-APPLICABLE", "no invalid frame made the server fail a connection")
 

@@ -188,7 +188,7 @@ def test_without_a_key_nobody_can_be_asked_to_want_one() -> None:
 
 def test_a_key_in_the_authorization_field_is_enough_for_a_websocket() -> None:
     assert verdict("auth.no-query-token", WITH_KEY).verdict == "PASS"
-    assert verdict("auth.no-query-token", handshake(ask=KEY, status=401)).verdict == "WARN"
+    assert verdict("auth.no-query-token", handshake(ask=KEY, status=401)).verdict == "INCONCLUSIVE"
     assert verdict("auth.no-query-token", GRANTED, answer(b"", get="/")).verdict == "NOT-APPLICABLE"
 
 

@@ -29,7 +29,7 @@ def check(*steps: str | Exception) -> Check:
     [
         ([], "PASS", "all is well"),
         (["broken"], "FAIL", "broken"),
-        (["broken", "worse"], "FAIL", "broken (and 1 more)"),
+        (["broken", "worse", "broken"], "FAIL", "broken; worse"),
         ([NotApplicable("nothing there")], "NOT-APPLICABLE", "nothing there"),
         ([Inconclusive("no answer")], "INCONCLUSIVE", "no answer"),
         (["broken", Inconclusive("no answer")], "FAIL", "broken"),

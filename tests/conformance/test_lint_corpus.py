@@ -34,6 +34,7 @@ MIXED = "the upstream wrote its events with CRLF and its end mark with LF"
 TOLD_TO_CUT = "the mock was told to cut the stream"
 NO_DATE = "cpp-httplib sends no Date"
 OPENAIS_ERROR = "errors come in OpenAI's shape, whatever the dialect"
+NO_NULL = "the chunks before that of usage have no `usage` at all"
 NO_NUMBERS = "events have no sequence_number"
 PING = "sse-starlette sends its ping as a block of its own after events with an id"
 
@@ -149,6 +150,26 @@ FINDINGS = [
         ),
         "cpp-httplib sends no Date; the two answers with status 500 are free to have none",
     ),
+    ("aimock", "chat.usage-null", "chat_usage", NO_NULL),
+    (
+        "aimock",
+        "gem.json-array",
+        (
+            "geminijson_gzip_accept geminijson_http_close geminijson_normal geminijson_unknown_model "
+            "geminijson_wrong_ctype"
+        ),
+        "the mock answers with events, whether alt=sse was asked for or not",
+    ),
+    ("llama-server", "chat.usage-null", "chat_usage", NO_NULL),
+    ("llama-server", "http.te-to-http10", "chat_http10", "cpp-httplib sends chunks to whoever asks in HTTP/1.0"),
+    ("m_fakellm", "chat.usage-chunk", "chat_usage", "it knows no include_usage"),
+    ("proxy_direct", "chat.usage-null", "chat_http10client chat_http_close chat_usage", NO_NULL),
+    ("proxy_haproxy", "chat.usage-null", "chat_http10client chat_http_close chat_usage", NO_NULL),
+    ("proxy_nginx-default", "chat.usage-null", "chat_http10client chat_http_close chat_usage", NO_NULL),
+    ("proxy_nginx-gzip", "chat.usage-null", "chat_http_close chat_usage", NO_NULL),
+    ("proxy_nginx-unbuffered", "chat.usage-null", "chat_http_close chat_usage", NO_NULL),
+    ("transformers-serve", "chat.usage-chunk", "chat_usage", "usage comes in the last chunk that has a choice"),
+    ("transformers-serve", "chat.usage-null", "chat_usage", NO_NULL),
     ("proxy_direct", "sse.surrogates", "chat_http10client chat_http_close chat_usage", HALVES),
     ("proxy_haproxy", "sse.surrogates", "chat_http10client chat_http_close chat_usage", HALVES),
     ("proxy_haproxy-default", "sse.eol", "upstream_sse", MIXED),

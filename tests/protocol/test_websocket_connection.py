@@ -21,9 +21,9 @@ from tokenwire.protocol.websocket import (
     MAX_REJECTED_BODY,
     Asked,
     Closed,
+    ConnectionState,
     Opened,
     Rejected,
-    State,
     WebSocketConnection,
     WebSocketEvent,
 )
@@ -100,7 +100,7 @@ def failed(connection: WebSocketConnection, pieces: Iterable[bytes]) -> RemotePr
     return raised
 
 
-def state_of(connection: WebSocketConnection) -> State:
+def state_of(connection: WebSocketConnection) -> ConnectionState:
     """The state, of which mypy would think that it stays as it was."""
     return connection.state
 
@@ -263,7 +263,7 @@ def test_an_answer_that_opens_opens_however_it_is_cut(answer: bytes, options: di
         )
         events = [event for piece in pieces for event in client.receive_data(piece)]
         assert events == [expected], pieces
-        assert client.state is State.OPEN
+        assert client.state is ConnectionState.OPEN
 
 
 def extended(value: bytes) -> bytes:
@@ -329,7 +329,7 @@ def test_a_wrong_answer_fails_with_our_error_and_nothing_more_is_sent(
     assert error is not None
     assert error.clause
     assert client.data_to_send() == b""
-    assert client.state is State.CLOSED
+    assert client.state is ConnectionState.CLOSED
     assert refuses(lambda: client.receive_data(b"more"), client.receive_eof, error=RemoteProtocolError)
     assert refuses(lambda: client.send("x"))
 
@@ -396,7 +396,7 @@ def test_an_end_within_the_handshake_is_an_error(cut: int) -> None:
     with pytest.raises(RemoteProtocolError, match="ended within the handshake"):
         client.receive_eof()
     assert client.data_to_send() == b""
-    assert client.state is State.CLOSED
+    assert client.state is ConnectionState.CLOSED
 
 
 # A refusal, read by a client.
@@ -470,7 +470,7 @@ def test_a_refusal_gives_status_fields_and_body_however_it_is_cut(answer: bytes,
         assert bool(events) is (ends == "itself"), pieces
         events += client.receive_eof()
         assert events == [expected], pieces
-        assert client.state is State.CLOSED
+        assert client.state is ConnectionState.CLOSED
         assert client.error is None
         assert client.receive_data(b"more") == []
         assert client.receive_eof() == []
@@ -536,7 +536,7 @@ def test_a_request_is_asked_for_and_can_be_accepted(request_: bytes, asked: tupl
     assert (b"\r\nSec-WebSocket-Protocol: c\r\n" in answer) is bool(asked[1])
     assert "\r\nX-A: é\r\n".encode() in answer
     assert b"xtensions" not in answer
-    assert server.state is State.OPEN
+    assert server.state is ConnectionState.OPEN
 
 
 #: (what is wrong, the request, the status of the refusal)
@@ -595,7 +595,7 @@ def test_a_wrong_request_is_refused_and_the_reason_raised(
         assert b"\r\nsec-websocket-version: 13\r\n" in head
     else:
         assert b"\r\nconnection: close" in head
-    assert server.state is State.CLOSED
+    assert server.state is ConnectionState.CLOSED
     assert server.data_to_send() == b""
     assert refuses(server.accept, lambda: server.reject(400))
 
@@ -608,7 +608,7 @@ def test_a_server_refuses_in_its_own_words() -> None:
     assert answer.startswith(b"HTTP/1.1 403 ")
     assert "\r\nX-Why: é\r\n".encode() in answer
     assert answer.endswith(b"\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
-    assert server.state is State.CLOSED
+    assert server.state is ConnectionState.CLOSED
     client = WebSocketConnection(URL)
     events = client.receive_data(answer)
     assert isinstance(events[0], Rejected)
@@ -734,7 +734,7 @@ def test_what_must_not_be_sent_is_refused_and_the_connection_goes_on(
     connection, _ = opened(side)
     with pytest.raises(LocalProtocolError):
         call(connection)
-    assert connection.state is State.OPEN
+    assert connection.state is ConnectionState.OPEN
     connection.send("fine")
     assert sent(connection, side) == ["fine"]
 
@@ -772,7 +772,7 @@ def test_the_peer_closes_first_and_is_answered_in_kind(side: str) -> None:
         connection, peer = opened(side)
         assert connection.receive_data(peer.frame(TEXT, b"last") + peer.frame(CLOSE, payload)) == ["last", event]
         assert sent(connection, side) == [answer]
-        assert connection.state is State.CLOSED
+        assert connection.state is ConnectionState.CLOSED
         assert connection.error is None
         assert connection.receive_data(peer.frame(TEXT, b"ignored")) == []
         assert connection.receive_eof() == []
@@ -805,14 +805,14 @@ def test_a_read_that_follows_the_close_at_once_still_has_it_answered(side: str) 
 def test_we_close_first_and_what_still_comes_is_delivered(side: str) -> None:
     connection, peer = opened(side)
     connection.close(1001, "going")
-    assert state_of(connection) is State.CLOSING
+    assert state_of(connection) is ConnectionState.CLOSING
     assert sent(connection, side) == [(1001, "going")]
     assert refuses(lambda: connection.send("x"), connection.ping, connection.pong, connection.close)
     assert connection.receive_data(peer.frame(TEXT, b"late") + peer.frame(PING, b"p")) == ["late", Ping(b"p")]
     assert connection.data_to_send() == b""  # no pong after a Close
     assert connection.receive_data(peer.frame(CLOSE, b"\x03\xe9going")) == [Closed(1001, "going")]
     assert connection.data_to_send() == b""
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
     assert connection.receive_eof() == []
 
 
@@ -822,7 +822,7 @@ def test_both_close_at_once(side: str) -> None:
     connection.close(1000, "mine")
     assert connection.receive_data(peer.frame(CLOSE, b"\x03\xe9yours")) == [Closed(1001, "yours")]
     assert sent(connection, side) == [(1000, "mine")]
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
 
 
 @both_sides
@@ -831,7 +831,7 @@ def test_a_close_of_ours_may_answer_the_peers(side: str) -> None:
     connection.receive_data(peer.frame(CLOSE, b"\x03\xe8"))
     connection.close(4000, "in my words")
     assert sent(connection, side) == [(4000, "in my words")]
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
 
 
 @both_sides
@@ -847,7 +847,7 @@ def test_an_end_without_a_close_is_1006(side: str, before: str) -> None:
         connection.data_to_send()
     assert connection.receive_eof() == [Closed(1006, "")]
     assert connection.data_to_send() == b""
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
     assert connection.receive_eof() == []
     assert connection.receive_data(peer.frame(TEXT, b"x")) == []
 
@@ -878,7 +878,7 @@ def test_an_error_is_told_after_the_events_and_the_answers_before_it(
     assert messages == ["sent before", "answer"]
     assert close.code == code
     assert close.reason.startswith(connection.error.message[:50])
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
     assert refuses(lambda: connection.receive_data(b""), connection.receive_eof, error=FrameError)
     assert connection.data_to_send() == b""
     with pytest.raises(LocalProtocolError):
@@ -893,7 +893,7 @@ def test_an_error_after_our_close_is_raised_and_nothing_more_is_sent(side: str) 
     with pytest.raises(FrameError):
         connection.receive_data(peer.frame(3, b""))
     assert connection.data_to_send() == b""
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
 
 
 @both_sides
@@ -926,7 +926,7 @@ def survives(connection: WebSocketConnection, pieces: Iterable[bytes]) -> list[W
         error = raised
     assert connection.error is error
     connection.data_to_send()
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
     return events
 
 
@@ -1018,4 +1018,4 @@ def test_a_client_and_a_server_understand_each_other(
     assert server.receive_data(client.data_to_send()) == [Closed(1000, "done")]
     assert client.receive_data(server.data_to_send()) == [Closed(1000, "done")]
     assert client.data_to_send() == b""
-    assert client.state is server.state is State.CLOSED
+    assert client.state is server.state is ConnectionState.CLOSED

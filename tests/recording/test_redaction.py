@@ -206,3 +206,16 @@ def test_a_canary_is_in_no_artefact_of_a_recording(size: int, tmp_path: Path) ->
     for data in (recording.sent, recording.received, repr(recording).encode()):
         assert SECRET not in data
     assert (len(recording.sent), len(recording.received)) == (len(REQUEST), len(response))
+
+
+@pytest.mark.parametrize(
+    "query", ["key=the-key-of-somebody", "a=b&key=the-key-of-somebody", "key=the-key-of-somebody&a=b"]
+)
+def test_a_key_in_the_query_is_masked_and_the_version_behind_it_stays(query: str) -> None:
+    request = f"GET /v1?{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode()
+    redactor = Redactor()
+    kept = redactor.feed(Entry(0.0, ">", request)) + redactor.flush()
+    data = b"".join(entry.data for entry in kept)
+    assert b"the-key" not in data
+    assert data.endswith(b" HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert len(data) == len(request)

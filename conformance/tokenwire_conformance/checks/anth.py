@@ -8,17 +8,21 @@ from typing import Any
 
 from tokenwire.recording.captures import Layer
 
-from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of, not_whole
+from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
 from ..judging.registry import active, passive
-from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.verdict import Finding, Level
 from ..reading.anthropic import ContentBlock, MessageStream, delta_of, kind_of
 from ..reading.generation import dialect_of
 from ..reading.http import Response
 from ..reading.stream import SENTINEL, Payload, Stream
+from .refusals import refused_for_itself
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 _STREAMING, _ERRORS, _VERSIONS = "Anthropic, streaming", "Anthropic, errors", "Anthropic, versions"
+
+#: The member that a block says its words in, in its start and in its deltas alike.
+_SAID = {"text": "text", "thinking": "thinking"}
 
 #: Which deltas fit a block. What is not named here is not judged: new kinds come.
 _DELTAS = {
@@ -180,7 +184,6 @@ def block_index(message: MessageStream) -> Iterator[Finding]:
     when=_has_blocks,
     absent="no block of content was seen",
     shown_by=("tools",),
-    breaks="clients that append each delta to the last block mix them",
 )
 def no_overlap(message: MessageStream) -> Iterator[Finding]:
     last = len(message.stream.content)
@@ -221,7 +224,6 @@ def delta_kind(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=_has_blocks,
     absent="no block of content was seen",
-    breaks="clients that take an empty piece for the end; it says nothing and costs an event",
 )
 def empty_delta(message: MessageStream) -> Iterator[Finding]:
     empty = []
@@ -243,7 +245,6 @@ def empty_delta(message: MessageStream) -> Iterator[Finding]:
     when=_has_thinking,
     absent="no thinking was seen",
     shown_by=("thinking",),
-    breaks="thinking without its signature is refused when the conversation goes on",
 )
 def signature(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
@@ -260,6 +261,26 @@ def signature(message: MessageStream) -> Iterator[Finding]:
 
 
 @passive(
+    "anth.text-start-empty",
+    SHOULD,
+    _STREAMING,
+    "A block of text or thinking begins empty: what is said comes in its deltas.",
+    on="message_streams",
+    when=lambda message: any(block.kind in _SAID for block in message.blocks),
+    absent="no block of text or thinking was seen",
+)
+def text_start_empty(message: MessageStream) -> Iterator[Finding]:
+    for block in message.blocks:
+        begun = block.content.get(_SAID.get(block.kind, ""))
+        if not begun or not isinstance(begun, str):
+            continue
+        first = delta_of(block.deltas[0]).get(_SAID[block.kind]) if block.deltas else None
+        again = ", and its first delta says it again" if first == begun else ""
+        where = at(message.response, content=block.start.offset)
+        yield Finding(f"a block of {block.kind} begins with {begun[:60]!r}{again}", where)
+
+
+@passive(
     "anth.tool-input-empty",
     SHOULD,
     _STREAMING,
@@ -268,7 +289,6 @@ def signature(message: MessageStream) -> Iterator[Finding]:
     when=_has_tools,
     absent="no tool call was seen",
     shown_by=("tools",),
-    breaks="strictly typed clients refuse the block without it",
 )
 def tool_input_empty(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
@@ -278,26 +298,20 @@ def tool_input_empty(message: MessageStream) -> Iterator[Finding]:
             yield Finding(f"a tool_use block begins with {has}", where)
 
 
-@active(
+@passive(
     "anth.tool-json",
     MUST,
     _STREAMING,
     "The joined partial_json of a tool call is a JSON object when the stop_reason is tool_use.",
-    probes=("tools",),
-    breaks="the tool cannot be called",
+    on="message_streams",
+    when=lambda message: message.judged_to_the_end and _has_tools(message) and message.stop_reason == "tool_use",
+    absent="no tool call was read to its end with the stop_reason tool_use",
+    shown_by=("tools",),
 )
-def tool_json(case: Case) -> Iterator[Finding]:
-    response = case.accepted("tools")
-    message = next((one for one in case.message_streams if one.response is response), None)
-    if message is None or not message.judged_to_the_end:
-        raise not_whole("tools", response)
-    if not _has_tools(message):
-        raise NotApplicable("the model called no tool")
-    if message.stop_reason != "tool_use":
-        raise Inconclusive(f"the stop_reason is {message.stop_reason or 'not given'}")
+def tool_json(message: MessageStream) -> Iterator[Finding]:
     for block in message.blocks:
         if block.kind == "tool_use" and not _is_object(block.arguments or json.dumps(block.content.get("input"))):
-            where = at(response, content=(block.deltas or [block.start])[-1].offset)
+            where = at(message.response, content=(block.deltas or [block.start])[-1].offset)
             yield Finding(f"the input of {_label(block)} is no JSON object: {block.arguments[:60]}", where)
 
 
@@ -319,7 +333,6 @@ def _is_object(text: str) -> bool:
     on="message_streams",
     when=lambda message: bool(message.of_kind("message_stop")),
     absent="no message_stop was seen",
-    breaks="agents that wait for tool_use call nothing; a part of an answer looks whole",
     needs=[Layer.END],
 )
 def stop_reason(message: MessageStream) -> Iterator[Finding]:
@@ -337,7 +350,6 @@ def stop_reason(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=_judged_to_the_end,
     absent="no stream of a message was read to its end",
-    breaks="an end cannot be told from a cut",
     needs=[Layer.END],
 )
 def message_stop(message: MessageStream) -> Iterator[Finding]:
@@ -358,7 +370,6 @@ def message_stop(message: MessageStream) -> Iterator[Finding]:
     _VERSIONS + " (2023-06-01)",
     "There is no [DONE]: message_stop is the end.",
     on="message_streams",
-    breaks="clients that parse the data of every event as JSON",
 )
 def no_done(message: MessageStream) -> Iterator[Finding]:
     marks = [event.offset for event in message.stream.events if event.is_sentinel]
@@ -373,7 +384,7 @@ def no_done(message: MessageStream) -> Iterator[Finding]:
     on="message_streams",
     when=lambda message: bool(message.of_kind("message_delta")),
     absent="no message_delta was seen",
-    breaks="anthropic 2.12.0 raises AttributeError without it; users are billed by it",
+    breaks="anthropic 2.12.0 raises AttributeError without it",
 )
 def usage(message: MessageStream) -> Iterator[Finding]:
     before = 0
@@ -443,7 +454,6 @@ def _flaw_of_error(value: dict[str, Any]) -> str:
     _STREAMING,
     "A sign of life is an event ping, and no comment.",
     on="message_streams",
-    breaks="clients that watch for pings do not see it",
 )
 def ping(message: MessageStream) -> Iterator[Finding]:
     comments = [line.offset for line in message.stream.lines if line.is_comment]
@@ -456,10 +466,9 @@ def ping(message: MessageStream) -> Iterator[Finding]:
     _VERSIONS,
     "A request without anthropic-version is refused with a 4xx and the dialect's error.",
     probes=("stream", "no-version"),
-    breaks="clients that forget it work here, and fail at Anthropic's",
 )
 def version_header(case: Case) -> Iterator[Finding]:
     case.accepted("stream")
-    response = case.response("no-version")
+    response = refused_for_itself(case, "no-version")
     if not 400 <= response.status < 500:
         yield Finding(f"a request without anthropic-version is answered {response.status}", at(response))

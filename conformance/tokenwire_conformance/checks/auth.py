@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterator
 
 from tokenwire.recording.captures import Layer
-from tokenwire.secrecy import REDACTED_FIELDS
+from tokenwire.secrecy import REDACTED_FIELDS, Secrets
 
 from ..judging.case import Case, asked_for_stream, at, excerpt
 from ..judging.registry import active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.http import Response
+from .refusals import not_busy, refused_alike
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
-#: The fields that carry a key: that of RFC 9110, Anthropic's, Google's.
-_KEY_FIELDS = ("authorization", "x-api-key", "x-goog-api-key")
+#: The fields that carry a key: that of RFC 9110, Anthropic's, Google's, Azure's, those of gateways. A cookie is none.
+_KEY_FIELDS = tuple(sorted(REDACTED_FIELDS - {"cookie", "set-cookie"}))
 
 #: A line whose value is masked by its name, whatever it was: the mark in it does not say that it was the key.
 _MASKED = re.compile(rb"(?im)^(?:" + "|".join(sorted(REDACTED_FIELDS)).encode() + rb")[ \t]*:[^\r\n]*")
@@ -32,9 +33,15 @@ _APPLICATION_CODES = 4000
 
 
 def _key_of(response: Response) -> str:
-    """The key that the request had; in a redacted transcript its mark, which stands wherever the key stood."""
+    """The key in a field of the request; in a redacted transcript its mark, which stands wherever the key stood."""
     value = next(filter(None, map(response.request.header, _KEY_FIELDS)), "")
     return value.partition(" ")[2].strip() or value
+
+
+def _keys_of(response: Response) -> list[str]:
+    """All keys of a request, those of its URL too, that are long enough not to be found by chance."""
+    keys = [_key_of(response), *Secrets.of_request(path=response.request.target).values]
+    return sorted({key for key in keys if len(key) >= _MIN_KEY}, key=len, reverse=True)
 
 
 def _asks(response: Response) -> bool:
@@ -60,9 +67,9 @@ def _require_key(case: Case) -> None:
 )
 def missing_401(case: Case) -> Iterator[Finding]:
     _require_key(case)
-    response = case.response("no-key")
+    response = not_busy("no-key", case.response("no-key"))
     if response.status not in (401, 403):
-        if response.status >= 400 and {one.status for one in _asked_with_key(case)} == {response.status}:
+        if refused_alike(case, response):
             raise Inconclusive(f"with a key it is refused alike, with {response.status}")
         yield Finding(f"a request without a key is answered {response.status}", at(response))
 
@@ -86,14 +93,14 @@ def www_authenticate(case: Case) -> Iterator[Finding]:
 @active(
     "auth.invalid-no-stream",
     MUST,
-    "RFC 9110 11.4; practice",
+    "RFC 9110 11.4, 15.5.2; RFC 6750 3.1",
     "A missing or wrong key gets no 2xx and no stream.",
     probes=("stream", "no-key", "wrong-key"),
 )
 def invalid_no_stream(case: Case) -> Iterator[Finding]:
     _require_key(case)
     for probe, what in (("no-key", "without a key"), ("wrong-key", "with a wrong key")):
-        response = case.response(probe)
+        response = not_busy(probe, case.response(probe))
         if 200 <= response.status < 300:
             yield Finding(f"a request {what} is answered {response.status}", at(response))
 
@@ -104,13 +111,12 @@ def invalid_no_stream(case: Case) -> Iterator[Finding]:
     "RFC 6455 10.5, 4.2.2 (2); practice",
     "A handshake without the right key is refused, or its WebSocket closed at once with 1008.",
     probes=("ws-answer", "ws-no-key", "ws-wrong-key"),
-    breaks="the client takes itself for connected, and waits for answers that nobody will give",
 )
 def ws_before_101(case: Case) -> Iterator[Finding]:
     _require_key(case)
     for probe, what in (("ws-no-key", "without a key"), ("ws-wrong-key", "with a wrong key")):
         response = case.handshake(probe)
-        if response is None or response.status != 101:
+        if response is None or not_busy(probe, response).status != 101:
             continue
         close = case.socket(probe).close
         if close is None:
@@ -129,7 +135,7 @@ def ws_before_101(case: Case) -> Iterator[Finding]:
 def scheme_case(case: Case) -> Iterator[Finding]:
     _require_key(case)
     case.accepted("whole")
-    response = case.response("bearer-lower")
+    response = not_busy("bearer-lower", case.response("bearer-lower"))
     if response.status in (401, 403):
         yield Finding(f"`Authorization: bearer …` is answered {response.status}", at(response))
 
@@ -137,15 +143,22 @@ def scheme_case(case: Case) -> Iterator[Finding]:
 @passive(
     "auth.key-not-echoed",
     MUST,
-    "practice",
+    "CWE-201; CWE-209",
     "The key never comes back, neither in a field nor in a body.",
     on="responses",
-    when=lambda response: len(_key_of(response)) >= _MIN_KEY,
+    when=lambda response: bool(_keys_of(response)),
     absent="no request with a key was seen",
     needs=[Layer.FIELDS, Layer.REQUEST, Layer.BODY],
 )
 def key_not_echoed(response: Response) -> Iterator[Finding]:
-    key = _key_of(response).encode()
+    for key in _keys_of(response):
+        found = list(_echo_of(key.encode(), response))
+        if found:
+            yield from found
+            return
+
+
+def _echo_of(key: bytes, response: Response) -> Iterator[Finding]:
     received = _MASKED.sub(lambda line: bytes(len(line[0])), response.transcript.received)
     # What is said on a WebSocket stands behind its 101.
     end = len(received) if response.status == 101 else response.end
@@ -161,20 +174,24 @@ def key_not_echoed(response: Response) -> Iterator[Finding]:
     SHOULD,
     "RFC 6750 2.3, 5.3",
     "The key is taken from a field of the request; it need not stand in the URL, where logs would keep it.",
-    probes=("stream", "ws-answer"),
+    probes=("stream", "ws-answer", "query-key"),
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
     _require_key(case)
     asked = _asked_with_key(case)
     if not asked:
         raise Inconclusive("no stream and no WebSocket was asked for with a key")
-    if all(response.status in (401, 403) for response in asked):
-        response = asked[0]
-        yield Finding(
-            f"the key in a field of the request is refused with {response.status} ({excerpt(response.content)}): "
-            "it is wrong, or the endpoint wants it elsewhere",
-            at(response),
-        )
+    if not all(response.status in (401, 403) for response in asked):
+        return
+    response = asked[0]
+    said = f"the key in a field of the request is refused with {response.status} ({excerpt(response.content)})"
+    if not any(_let_in_by_url(other) for other in case.responses):
+        raise Inconclusive(f"{said}: it is wrong, or the endpoint wants it elsewhere")
+    yield Finding(f"{said}, and the same key in the URL is taken", at(response))
+
+
+def _let_in_by_url(response: Response) -> bool:
+    return response.status < 400 and bool(_keys_of(response)) and not _key_of(response)
 
 
 @active(
@@ -185,7 +202,7 @@ def no_query_token(case: Case) -> Iterator[Finding]:
     probes=("preflight",),
 )
 def cors(case: Case) -> Iterator[Finding]:
-    response = case.response("preflight")
+    response = not_busy("preflight", case.response("preflight"))
     allowed = response.header("access-control-allow-origin")
     if not 200 <= response.status < 300 or allowed not in ("*", "http://page.test"):
         said = f"Access-Control-Allow-Origin {allowed!r}" if allowed else "no Access-Control-Allow-Origin"

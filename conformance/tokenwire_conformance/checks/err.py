@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from tokenwire.recording.captures import Layer
 
@@ -11,17 +11,21 @@ from ..judging.case import Case, at, excerpt, gathered, json_of
 from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.asking import asking_of
+from ..probes.talk import all_probes
 from ..reading.generation import Generation, dialect_of
 from ..reading.http import Response
 from ..reading.stream import Stream
+from .documents import END_OF_ANSWER, ERRORS
+from .refusals import UNAUTHORISED, refused_for_itself
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
-#: Fields by which a request can be found again in the logs of its server.
-_REQUEST_IDS = frozenset(
-    {"apim-request-id", "cf-ray", "openai-request-id", "request-id", "x-amzn-requestid", "x-correlation-id",
-     "x-goog-request-id", "x-request-id", "x-trace-id"}
-)  # fmt: skip
+#: A field by which a request can be found again in the logs of its server, or of the cloud before it: whatever the
+#: prefix (`x-`, `x-ms-`, `apim-`, `openai-`, `anthropic-`, `x-goog-`), an id of a request, a trace or a correlation.
+_REQUEST_ID = re.compile(
+    r"(?:[a-z0-9]+-)*(?:request-?id|req-id|correlation-?id|trace-?id|trace-context|invocation-id)"
+    r"|cf-ray|traceparent|x-amz-(?:cf-id|id-2)|x-vercel-id|x-guploader-uploadid"
+)
 
 #: What shows the inside of a program: a Python or JavaScript traceback, a source file with its line, a Go panic.
 _LEAK = re.compile(
@@ -39,6 +43,18 @@ _NO_CAPACITY = frozenset(
      "rate_limit_exceeded", "server_overloaded", "service_unavailable"}
 )  # fmt: skip
 
+#: The requests that must be refused, each with the statuses that answer what is wrong with it, besides the usual ones.
+_WRONG: Mapping[str, Collection[int]] = {
+    "bad-json": (),
+    "unknown-model": (),
+    "no-key": UNAUTHORISED,
+    "wrong-key": UNAUTHORISED,
+}
+
+#: Statuses by which a server that reads no further than the head refuses a body before it knows its length: an unknown
+#: path or method, another media type, another field (RFC 9110 15.5).
+_BEFORE_THE_BODY = UNAUTHORISED | {404, 405, 406, 411, 415, 417}
+
 #: A line that is no field of server-sent events and holds an error: bare JSON, or a field `error`.
 _STRAY_ERROR = re.compile(r'\s*(error:|\{.*"error"|\{\s*\Z)')
 
@@ -48,40 +64,52 @@ def _has_error_object(response: Response) -> bool:
     return isinstance(asking_of(dialect_of(response)).refusal(json_of(response)), str)
 
 
-def _refusals(case: Case, probes: tuple[str, ...]) -> Iterator[tuple[str, Response]]:
-    """The answers with an error status."""
-    for probe in probes:
-        if probe in case.transcripts:
-            response = case.response(probe)
-            if response.status >= 400:
-                yield probe, response
+def _refusals(case: Case) -> Iterator[tuple[str, Response]]:
+    """The refusals, each for what is wrong with its request. An error of the server itself is none.
+
+    :raises Inconclusive: when requests were refused, and none of them for what is wrong with it.
+    """
+    others: Inconclusive | None = None
+    found = False
+    for probe, own in _WRONG.items():
+        if probe not in case.transcripts:
+            continue
+        try:
+            response = refused_for_itself(case, probe, own)
+        except Inconclusive as reason:
+            others = reason
+            continue
+        if 400 <= response.status < 500:
+            found = True
+            yield probe, response
+    if others is not None and not found:
+        raise others
 
 
 @active(
     "err.prestream-status",
     MUST,
-    "RFC 9110 15.5; dialect",
-    "What can be refused before the stream (bad JSON, an unknown model) is refused with a 4xx.",
-    probes=("bad-json", "unknown-model"),
-    breaks="clients that look at the status retry a 5xx, and take a 200 for an answer",
+    "RFC 9110 15.5.1",
+    "A body that is not JSON is refused with a 4xx, before any stream.",
+    probes=("bad-json",),
 )
 def prestream_status(case: Case) -> Iterator[Finding]:
-    for probe, what in (("bad-json", "a body that is not JSON"), ("unknown-model", "an unknown model")):
-        response = case.response(probe)
-        if not 400 <= response.status < 500:
-            yield Finding(f"{what} is answered {response.status}: {excerpt(response.content)}", at(response))
+    response = refused_for_itself(case, "bad-json")
+    if not 400 <= response.status < 500:
+        yield Finding(
+            f"a body that is not JSON is answered {response.status}: {excerpt(response.content)}", at(response)
+        )
 
 
 @active(
     "err.prestream-envelope",
     MUST,
-    "dialect",
+    ERRORS,
     "A refusal is JSON, says so in its Content-Type, and holds the dialect's error object.",
-    probes=("bad-json", "unknown-model", "no-key", "wrong-key"),
-    breaks="SDKs raise an error without a message, or fail while they read it",
+    probes=tuple(_WRONG),
 )
 def prestream_envelope(case: Case) -> Iterator[Finding]:
-    refusals = list(_refusals(case, ("bad-json", "unknown-model", "no-key", "wrong-key")))
+    refusals = list(_refusals(case))
     if not refusals:
         raise NotApplicable("nothing was refused")
     for probe, response in refusals:
@@ -97,14 +125,14 @@ def prestream_envelope(case: Case) -> Iterator[Finding]:
 
 @active(
     "err.unknown-model",
-    SHOULD,
-    "dialect",
+    SHOULD,  # a server of one model may serve it under any name
+    ERRORS,
     "An unknown model is answered 404 or 400, with an error object.",
     probes=("stream", "unknown-model"),
 )
 def unknown_model(case: Case) -> Iterator[Finding]:
     case.accepted("stream")
-    response = case.response("unknown-model")
+    response = refused_for_itself(case, "unknown-model")
     if response.status not in (400, 404):
         yield Finding(f"an unknown model is answered {response.status}: {excerpt(response.content)}", at(response))
 
@@ -112,12 +140,12 @@ def unknown_model(case: Case) -> Iterator[Finding]:
 @active(
     "err.context-overflow",
     SHOULD,
-    "dialect",
+    ERRORS,
     "A prompt that is too long is refused before the stream, with a 4xx.",
     probes=("stream", "overflow"),
 )
 def context_overflow(case: Case) -> Iterator[Finding]:
-    response = case.response("overflow")
+    response = refused_for_itself(case, "overflow")
     if response.status >= 500:
         case.accepted("stream")  # whoever fails at every prompt says nothing about this one
         yield Finding(f"a prompt that is too long is answered {response.status}", at(response))
@@ -142,7 +170,7 @@ def context_overflow(case: Case) -> Iterator[Finding]:
     probes=("media-type",),
 )
 def media_type_415(case: Case) -> Iterator[Finding]:
-    response = case.response("media-type")
+    response = refused_for_itself(case, "media-type")
     if not 400 <= response.status < 500:
         yield Finding(f"a request of application/xml is answered {response.status}", at(response))
 
@@ -161,7 +189,9 @@ def body_limit_413(case: Case) -> Iterator[Finding]:
             yield Finding(f"a body that is too large ends in {transcript.ending} without an answer")
             return
         raise Inconclusive("no limit was met: the endpoint waits for the rest of a body of a TiB")
-    response = transcript.responses[0]
+    response = refused_for_itself(case, "huge-body")
+    if response.status in _BEFORE_THE_BODY:
+        raise Inconclusive(f"the body is refused with {response.status} before its length is looked at")
     if response.status != 413:
         yield Finding(f"a body that is too large is answered {response.status} instead of 413", at(response))
 
@@ -209,10 +239,9 @@ def _failed_at(generation: Generation) -> int | None:
 @active(
     "err.midstream-framed",
     MUST,
-    "dialect",
+    ERRORS,
     "A failure within the stream is told by the dialect's error.",
     probes=("failure",),
-    breaks="conforming readers ignore it, and take what came before for the whole answer",
 )
 def midstream_framed(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -226,11 +255,10 @@ def midstream_framed(case: Case) -> Iterator[Finding]:
 
 @active(
     "err.midstream-ends",
-    MUST,  # where a dialect has no last event too: there the end of the body is its end
-    "dialect",
+    SHOULD,  # no provider says it of all its answers
+    "practice",
     "After an error nothing more is said, and the body ends.",
     probes=("failure",),
-    breaks="clients that wait for the end wait until they give up",
 )
 def midstream_ends(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -246,10 +274,9 @@ def midstream_ends(case: Case) -> Iterator[Finding]:
 @active(
     "err.no-fake-success",
     MUST,
-    "dialect",
+    END_OF_ANSWER,
     "An answer that failed does not end like one that is whole.",
     probes=("failure",),
-    breaks="a part of an answer, or none, is taken for the whole",
 )
 def no_fake_success(case: Case) -> Iterator[Finding]:
     generation = _failing(case)
@@ -260,10 +287,9 @@ def no_fake_success(case: Case) -> Iterator[Finding]:
 @active(
     "err.upstream-cut-visible",
     MUST,
-    "dialect",
+    "RFC 9112 8; " + END_OF_ANSWER,
     "An answer whose upstream broke off is told as an error, or breaks off too.",
     probes=("upstream-cut",),
-    breaks="a gateway makes half an answer look whole, and nobody asks again",
 )
 def upstream_cut_visible(case: Case) -> Iterator[Finding]:
     generation = _failing(case, "upstream-cut")
@@ -275,12 +301,11 @@ def upstream_cut_visible(case: Case) -> Iterator[Finding]:
 @passive(
     "err.error-never-empty",
     MUST,
-    "dialect",
+    END_OF_ANSWER,
     "A stream that ends has said something: text, a call, a reason to stop, or an error.",
     on="generations",
     when=lambda generation: generation.response.complete and not generation.response.coding_error,
     absent="no streamed answer was read to its end",
-    breaks="a failure before the first token looks like an answer without words",
     needs=[Layer.END],
 )
 def error_never_empty(generation: Generation) -> Iterator[Finding]:
@@ -298,7 +323,6 @@ def error_never_empty(generation: Generation) -> Iterator[Finding]:
     when=lambda generation: generation.failed is not None,
     absent="no failure within a stream was seen",
     shown_by=("failure",),
-    breaks="balancers and clients that look at the status do not try elsewhere, or later",
     needs=[Layer.FIELDS],
 )
 def capacity_5xx(generation: Generation) -> Iterator[Finding]:
@@ -310,13 +334,34 @@ def capacity_5xx(generation: Generation) -> Iterator[Finding]:
         yield Finding(said, at(generation.response, content=failed.offset))
 
 
+def _may_succeed(generation: Generation) -> bool:
+    """It answers a question that a sound endpoint answers: no model that fails, or does not exist, was asked."""
+    probe = all_probes().get(generation.response.transcript.name)
+    return probe is None or (probe.cost == "generation" and not probe.other_model)
+
+
+@passive(
+    "err.ended-in-error",
+    INFO,
+    END_OF_ANSWER,
+    "No stream that was begun ends in an error.",
+    on="generations",
+    when=_may_succeed,
+)
+def ended_in_error(generation: Generation) -> Iterator[Finding]:
+    failed = generation.failed
+    if failed is not None and failed.error is not None:
+        told = f"{failed.error.code} {failed.error.message}".strip()
+        yield Finding(f"the stream ends in an error: {told}", at(generation.response, content=failed.offset))
+
+
 # What a refusal tells.
 
 
 @passive(
     "err.no-leak",
     SHOULD,
-    "practice",
+    "CWE-209",
     "An error tells nothing of the inside of the server: no traceback, no source file.",
     on="responses",
     when=lambda response: response.status >= 400,
@@ -359,5 +404,5 @@ def retry_after(response: Response) -> Iterator[Finding]:
     rests_on=Ground.RESPONSE,
 )
 def request_id(response: Response) -> Iterator[Finding]:
-    if not _REQUEST_IDS & {field.name for field in response.fields}:
+    if not any(_REQUEST_ID.fullmatch(field.name) for field in response.fields):
         yield Finding(f"a {response.status} has no request id", at(response))

@@ -9,11 +9,7 @@ from ..judging.verdict import Evidence, Finding
 from ..reading.frames import PING, Frame
 from ..reading.sockets import Socket
 
-__all__ = ["BUSY", "answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
-
-
-#: A server that answers so is busy, and would have answered otherwise.
-BUSY = (429, 503)
+__all__ = ["answered", "instead", "last_frame", "not_taken", "noted", "pong_of"]
 
 
 def noted(socket: Socket, rule: str) -> Iterator[Finding]:

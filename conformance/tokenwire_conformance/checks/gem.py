@@ -8,9 +8,9 @@ from typing import Any
 
 from tokenwire.recording.captures import Layer
 
-from ..judging.case import Case, at, excerpt, gathered, is_dialects_own, json_of
-from ..judging.registry import active, passive
-from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.case import asked_for_stream, at, excerpt, gathered, is_dialects_own, json_of
+from ..judging.registry import passive
+from ..judging.verdict import Finding, Level
 from ..reading.gemini import Array, Candidate, GeminiStream
 from ..reading.generation import dialect_of
 from ..reading.http import Response
@@ -31,35 +31,44 @@ def _has_candidates(gemini: GeminiStream) -> bool:
 # The two framings.
 
 
-@active(
+def _wants_events(response: Response) -> bool:
+    path = response.request.target.partition("?")[0]
+    asks = response.request.method == "POST" and path.endswith(":streamGenerateContent")
+    return asks and asked_for_stream(response) and 200 <= response.status < 300
+
+
+@passive(
     "gem.alt-sse",
     MUST,
     _CLAUSE,
     "With alt=sse the answer is an event stream.",
-    probes=("stream",),
+    on="responses",
+    when=lambda response: response.head_complete and _wants_events(response),
+    absent="no stream was asked for with alt=sse",
     breaks="google-genai 3.4.0 reads lines that begin with `data:`, and finds none",
+    needs=[Layer.FIELDS, Layer.REQUEST],
 )
-def alt_sse(case: Case) -> Iterator[Finding]:
-    response = case.accepted("stream")
+def alt_sse(response: Response) -> Iterator[Finding]:
     if response.media_type != "text/event-stream":
         said = response.media_type or "no Content-Type"
         where = at(response, response.field_offset("content-type"))
         yield Finding(f"alt=sse was asked for, and the answer has {said}", where)
 
 
-@active(
+@passive(
     "gem.json-array",
     SHOULD,
     _CLAUSE,
     "Without alt=sse the answer is one JSON array of chunks.",
-    probes=("array",),
-    breaks="clients of Google's REST API that ask without alt=sse",
+    on="gemini_streams",
+    when=lambda gemini: isinstance(gemini.body, Array) and gemini.response.complete,
+    absent="no stream was asked for without alt=sse, and read to its end",
+    shown_by=("array",),
+    needs=[Layer.END, Layer.REQUEST],
 )
-def json_array(case: Case) -> Iterator[Finding]:
-    response = case.accepted("array")
-    if not response.complete:
-        raise Inconclusive("the answer did not come to its end")
-    array = Array(response)
+def json_array(gemini: GeminiStream) -> Iterator[Finding]:
+    response, array = gemini.response, gemini.body
+    assert isinstance(array, Array)
     wrong = [offset for offset, value in array.elements if not isinstance(value, dict)]
     if array.flaw:
         yield Finding(f"the answer is no JSON array: {array.flaw}", at(response, content=0))
@@ -123,7 +132,6 @@ def _flaw_of_chunk(value: dict[str, Any]) -> str:
     when=_has_candidates,
     absent="no candidate was seen",
     shown_by=("array",),
-    breaks="clients that stop at the finishReason lose the rest",
 )
 def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     for number in gemini.numbers:
@@ -143,7 +151,6 @@ def finish_final(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and not gemini.blocked,
     absent="no stream of Gemini's was read to its end",
-    breaks="an end cannot be told from a cut: nothing else marks it",
     needs=[Layer.END],
 )
 def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
@@ -165,7 +172,6 @@ def finish_present(gemini: GeminiStream) -> Iterator[Finding]:
     on="gemini_streams",
     when=lambda gemini: gemini.judged_to_the_end and gemini.response.complete,
     absent="no whole stream of Gemini's was seen",
-    breaks="clients that bill or budget by tokens count nothing",
     needs=[Layer.END],
 )
 def usage(gemini: GeminiStream) -> Iterator[Finding]:
@@ -174,24 +180,20 @@ def usage(gemini: GeminiStream) -> Iterator[Finding]:
         yield Finding("the last chunk has no usageMetadata", at(gemini.response, content=last.offset))
 
 
-@active(
+@passive(
     "gem.fn-whole",
     SHOULD,
     _CLAUSE,
     "A functionCall has its args whole, as an object.",
-    probes=("tools",),
-    breaks="google-genai 3.4.0 raises a validation error; nobody joins pieces that were not asked for",
+    on="gemini_streams",
+    when=lambda gemini: any(map(_calls, gemini.candidates)),
+    absent="no call of a function was seen",
+    shown_by=("tools",),
+    breaks="google-genai 3.4.0 raises a validation error",
 )
-def fn_whole(case: Case) -> Iterator[Finding]:
-    response = case.accepted("tools")
-    gemini = next((one for one in case.gemini_streams if one.response is response), None)
-    if gemini is None:
-        raise Inconclusive("the answer to the probe 'tools' is no stream")
-    calls = [(candidate, call) for candidate in gemini.candidates for call in _calls(candidate)]
-    if not calls:
-        raise NotApplicable("the model called no function")
-    for candidate, call in calls:
-        where = at(response, content=candidate.offset)
+def fn_whole(gemini: GeminiStream) -> Iterator[Finding]:
+    for candidate, call in ((one, call) for one in gemini.candidates for call in _calls(one)):
+        where = at(gemini.response, content=candidate.offset)
         if not isinstance(call.get("args", {}), dict):
             yield Finding(f"the args of a functionCall are no object: {json.dumps(call['args'])[:60]}", where)
         elif "partialArgs" in call or call.get("willContinue"):

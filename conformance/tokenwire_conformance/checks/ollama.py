@@ -10,7 +10,9 @@ from tokenwire.recording.captures import Layer
 
 from ..judging.case import Case, at, excerpt, gathered
 from ..judging.registry import active, passive
-from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ..judging.verdict import Finding, Inconclusive, Level
+from ..reading.generation import dialect_of
+from ..reading.http import Response
 from ..reading.lines import JSON_LINES, JSONLine, Lines
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -38,7 +40,6 @@ def _has_done(lines: Lines) -> bool:
     _API,
     "A stream has the media type application/x-ndjson.",
     on="ollama_streams",
-    breaks="clients that choose their parser by it, and proxies that buffer what they take for JSON",
     needs=[Layer.FIELDS],
 )
 def content_type(lines: Lines) -> Iterator[Finding]:
@@ -71,7 +72,6 @@ def line_objects(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=lambda lines: lines.response.complete and bool(lines.lines),
     absent="no stream of Ollama's was read to its end",
-    breaks="readers that take a line only with its end lose the last one, and with it the end",
     needs=[Layer.END],
 )
 def final_lf(lines: Lines) -> Iterator[Finding]:
@@ -86,7 +86,6 @@ def final_lf(lines: Lines) -> Iterator[Finding]:
     _NDJSON + " (practice)",
     "There are no blank lines.",
     on="ollama_streams",
-    breaks="readers that parse every line",
 )
 def blank_lines(lines: Lines) -> Iterator[Finding]:
     blank = [line.offset for line in lines.all if not line.raw.strip()]
@@ -124,7 +123,6 @@ def done_once(lines: Lines) -> Iterator[Finding]:
     on="ollama_streams",
     when=_has_done,
     absent="no line with done: true was seen",
-    breaks="clients that tell a full answer from a cut one, and those that count tokens",
     needs=[Layer.END],
 )
 def done_stats(lines: Lines) -> Iterator[Finding]:
@@ -136,16 +134,25 @@ def done_stats(lines: Lines) -> Iterator[Finding]:
         yield Finding(f"the line with done: true lacks {', '.join(missing)}", where)
 
 
-@active(
+def _leaves_it_open(response: Response) -> bool:
+    """An answer to a question that does not say whether to stream."""
+    request = response.request
+    asks = request.method == "POST" and bool(request.asked) and "stream" not in request.asked
+    return asks and response.complete and response.status == 200 and dialect_of(response) == "ollama"
+
+
+@passive(
     "ollama.default-stream",
     MUST,
     _API,
     "An answer is streamed unless `stream` is false.",
-    probes=("stream-unsaid",),
-    breaks="clients that rely on it wait for the first word as long as for the last",
+    on="responses",
+    when=_leaves_it_open,
+    absent="no question was asked without saying whether to stream",
+    shown_by=("stream-unsaid",),
+    needs=[Layer.REQUEST, Layer.BODY],
 )
-def default_stream(case: Case) -> Iterator[Finding]:
-    response = case.accepted("stream-unsaid")
+def default_stream(response: Response) -> Iterator[Finding]:
     lines = Lines(response)
     if len(lines.lines) > 1 or response.media_type in JSON_LINES:
         return
@@ -174,25 +181,24 @@ def error_line(case: Case) -> Iterator[Finding]:
         yield Finding("the body does not end after the error", where)
 
 
-@active(
+@passive(
     "ollama.tool-object",
     SHOULD,
     _API,
     "The arguments of a tool call are an object.",
-    probes=("tools",),
+    on="ollama_streams",
+    when=lambda lines: any(_calls(value) for _, value in _objects(lines)),
+    absent="no tool call was seen",
+    shown_by=("tools",),
     breaks="ollama 0.6.3 raises a validation error",
 )
-def tool_object(case: Case) -> Iterator[Finding]:
-    response = case.accepted("tools")
-    calls = [(line, call) for line, value in _objects(Lines(response)) for call in _calls(value)]
-    if not calls:
-        raise NotApplicable("the model called no tool")
-    for line, call in calls:
+def tool_object(lines: Lines) -> Iterator[Finding]:
+    for line, call in ((line, call) for line, value in _objects(lines) for call in _calls(value)):
         function = call.get("function")
         arguments = function.get("arguments") if isinstance(function, dict) else None
         if not isinstance(arguments, dict):
             said = f"the arguments of a tool call are no object: {json.dumps(arguments)[:60]}"
-            yield Finding(said, at(response, content=line.offset))
+            yield Finding(said, at(lines.response, content=line.offset))
 
 
 def _calls(value: dict[str, Any]) -> list[dict[str, Any]]:

@@ -42,7 +42,6 @@ def _close_of(socket: Socket) -> Evidence:
     when=_closed,
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
-    breaks="a client fails the connection with 1002 instead of hearing why it was closed",
     needs=[Layer.FRAMES],
 )
 def code_sent(socket: Socket) -> Iterator[Finding]:
@@ -58,7 +57,6 @@ def code_sent(socket: Socket) -> Iterator[Finding]:
     when=_closed,
     absent="no Close of a server was seen",
     shown_by=("ws-answer", "ws-close"),
-    breaks="what comes after the Close is not read by anybody",
     needs=[Layer.FRAMES],
 )
 def silent_after(socket: Socket) -> Iterator[Finding]:
@@ -74,7 +72,6 @@ def silent_after(socket: Socket) -> Iterator[Finding]:
     when=lambda socket: socket.answering,
     absent="no WebSocket was seen on which the server answered",
     shown_by=("ws-answer",),
-    breaks="clients see 1006 and take a whole answer for a broken one, or ask again and pay twice",
     needs=[Layer.END, Layer.FRAMES],
 )
 def clean(socket: Socket) -> Iterator[Finding]:
@@ -86,13 +83,12 @@ def clean(socket: Socket) -> Iterator[Finding]:
 @passive(
     "wsc.terminal-first",
     MUST,
-    "dialect",
+    "OpenAI, Realtime server events: response.done; Gemini API, Live: turnComplete",
     "The server closes no connection in the middle of an answer, before the event that ends it.",
     on="sockets",
     when=lambda socket: socket.answering and socket.dialect is not None and socket.dialect.name != "raw",
     absent="no answer was seen whose end can be told",
     shown_by=("ws-answer",),
-    breaks="clients cannot tell whether the text is whole; some wait for the end, others ask and pay again",
     needs=[Layer.END, Layer.FRAMES],
 )
 def terminal_first(socket: Socket) -> Iterator[Finding]:
@@ -127,7 +123,6 @@ def _client_left(case: Case, probe: str) -> Socket:
     "RFC 6455 5.5.1",
     "A Close is answered by a Close.",
     probes=("ws-close",),
-    breaks="clients wait for the answer until a timer ends it, and then see 1006",
 )
 def echo(case: Case) -> Iterator[Finding]:
     socket = _client_left(case, "ws-close")
@@ -141,7 +136,6 @@ def echo(case: Case) -> Iterator[Finding]:
     "RFC 6455 5.5.1, 7.1.1",
     f"When both sides have said Close, the server ends the connection within {ENDING:g} s.",
     probes=("ws-close",),
-    breaks="connections pile up, on the side of the client in TIME_WAIT (RFC 6455, 7.1.1)",
 )
 def server_tcp_first(case: Case) -> Iterator[Finding]:
     socket = case.socket("ws-close")
@@ -205,7 +199,6 @@ def _failed_by(socket: Socket, what: str, codes: tuple[int, ...]) -> Iterator[Fi
     "RFC 6455 7.4.1",
     "An endpoint that shuts down says so on every WebSocket, by a Close with 1001 or 1012.",
     probes=("ws-drain",),
-    breaks="clients take a deployment for a broken network, and all come again at once",
 )
 def drain(case: Case) -> Iterator[Finding]:
     socket = case.socket("ws-drain")

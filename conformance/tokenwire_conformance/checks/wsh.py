@@ -15,7 +15,8 @@ from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..probes.websocket import FOREIGN_ORIGIN
 from ..reading.http import Response
 from ..reading.sockets import Socket
-from .findings import BUSY
+from .documents import ERRORS
+from .refusals import BUSY, not_busy
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -43,7 +44,7 @@ def _nonce(response: Response) -> str:
 
 def _not_granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
     response = case.handshake(probe)
-    if response is not None and response.status == 101:
+    if response is not None and not_busy(probe, response).status == 101:
         yield Finding(f"a WebSocket is granted to {what}", at(response))
 
 
@@ -51,9 +52,7 @@ def _granted(case: Case, probe: str, what: str) -> Iterator[Finding]:
     response = case.handshake(probe)
     if response is None:
         yield Finding(f"{what} is answered by the end of the connection", at(case.response("ws-answer")))
-    elif response.status in BUSY:
-        raise Inconclusive(f"the server is busy: {response.status}")
-    elif response.status != 101:
+    elif not_busy(probe, response).status != 101:
         yield Finding(f"{what} is refused with {response.status}: {excerpt(response.content)}", at(response))
 
 
@@ -74,7 +73,6 @@ def _answers(case: Case, probes: Sequence[str]) -> list[Response]:
     when=lambda socket: _NONCE.fullmatch(_nonce(socket.response)) is not None,
     absent="no sound handshake was granted",
     shown_by=("ws-answer",),
-    breaks="a client must fail the connection (RFC 6455, 4.1)",
     needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def accept(socket: Socket) -> Iterator[Finding]:
@@ -96,7 +94,6 @@ def accept(socket: Socket) -> Iterator[Finding]:
     "A 101 has `Upgrade: websocket` and `Connection: Upgrade`.",
     on="sockets",
     shown_by=("ws-answer",),
-    breaks="a client must fail the connection (RFC 6455, 4.1); proxies do not switch protocols",
     needs=[Layer.FIELDS],
 )
 def upgrade_headers(socket: Socket) -> Iterator[Finding]:
@@ -115,7 +112,6 @@ def upgrade_headers(socket: Socket) -> Iterator[Finding]:
     "The 101 names one of the subprotocols that were offered, or none.",
     on="sockets",
     shown_by=("ws-answer", "ws-subprotocol"),
-    breaks="browsers fail the connection",
     needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def subprotocol(socket: Socket) -> Iterator[Finding]:
@@ -133,7 +129,6 @@ def subprotocol(socket: Socket) -> Iterator[Finding]:
     "RFC 6455 4.2.2 (4), 9.1",
     "The 101 names no extension that was not offered, also when the offer stands on two lines.",
     probes=("ws-answer", "ws-extension-lines"),
-    breaks="clients fail the connection",
 )
 def extension(case: Case) -> Iterator[Finding]:
     for socket in case.sockets:
@@ -216,7 +211,6 @@ def tokens_required(case: Case) -> Iterator[Finding]:
     "RFC 6455 4.2.1 (3, 4, 10)",
     "`Upgrade: WebSocket` and `Connection: keep-alive, Upgrade` are as good, and unknown fields are ignored.",
     probes=("ws-answer", "ws-token-case"),
-    breaks="Firefox, which sends `Connection: keep-alive, Upgrade`",
 )
 def token_case(case: Case) -> Iterator[Finding]:
     what = "a handshake with `Upgrade: WebSocket`, `Connection: keep-alive, Upgrade` and an unknown field"
@@ -243,7 +237,6 @@ def bad_extension(case: Case) -> Iterator[Finding]:
     "RFC 6455 10.2",
     "A page that may not ask over HTTP (CORS) gets no WebSocket either.",
     probes=("ws-answer", "ws-origin", "ws-preflight"),
-    breaks="browsers ask nobody before they open a WebSocket, so that any page may use the endpoint for its visitors",
 )
 def origin(case: Case) -> Iterator[Finding]:
     """A list of the origins that are let in cannot be seen from outside, but what it does can: a browser's preflight
@@ -273,7 +266,6 @@ def origin(case: Case) -> Iterator[Finding]:
     "RFC 6455 4.2.1, 4.2.2 (4)",
     "A handshake is refused with a 3xx, 4xx or 5xx, never with a 2xx, nor with a 101 and a Close behind it.",
     probes=("ws-answer", "ws-version-12", "ws-nonce-missing", "ws-nonce-short", "ws-bad-extension", "ws-unknown-path"),
-    breaks="clients report a broken handshake instead of what was wrong",
 )
 def no_plain_200(case: Case) -> Iterator[Finding]:
     case.socket("ws-answer")
@@ -291,7 +283,7 @@ def no_plain_200(case: Case) -> Iterator[Finding]:
 @active(
     "wsh.reject-envelope",
     SHOULD,
-    "dialect",
+    ERRORS,
     "Whoever is refused is told why in JSON.",
     probes=("ws-answer", "ws-unknown-path", "ws-no-key", "ws-wrong-key"),
 )

@@ -42,7 +42,6 @@ def _has_pong(socket: Socket, ping: Frame) -> bool:
     "RFC 6455 5.5.2, 5.5.3",
     "A ping is answered by a pong with the same payload.",
     probes=("ws-answer", "ws-ping"),
-    breaks="clients and proxies that ping take the connection for dead and drop it, in the middle of an answer",
 )
 def pong(case: Case) -> Iterator[Finding]:
     case.talking()
@@ -69,7 +68,6 @@ def pong(case: Case) -> Iterator[Finding]:
     "RFC 6455 5.5.2",
     f"A ping is answered promptly while an answer runs: within {PROMPT:g} s.",
     probes=("ws-answer", "ws-ping", "ws-ping-amid"),
-    breaks="clients that wait 20 s for a pong (websockets by default) drop the connection within a long answer",
 )
 def pong_latency(case: Case) -> Iterator[Finding]:
     case.talking()
@@ -99,7 +97,6 @@ def pong_latency(case: Case) -> Iterator[Finding]:
     "RFC 6455 5.5.3",
     "A pong that nobody asked for changes nothing.",
     probes=("ws-answer", "ws-ping"),
-    breaks="browsers and clients that keep a connection alive by pongs alone",
 )
 def unsolicited(case: Case) -> Iterator[Finding]:
     case.talking()
@@ -120,7 +117,6 @@ def unsolicited(case: Case) -> Iterator[Finding]:
     "practice",
     f"A connection lives through {IDLE:g} s of silence, in which the server may ping.",
     probes=("ws-answer", "ws-idle"),
-    breaks="whoever thinks before the next question: the connection is gone, and clients see 1006",
 )
 def idle(case: Case) -> Iterator[Finding]:
     socket = _silent(case)
@@ -138,7 +134,6 @@ def idle(case: Case) -> Iterator[Finding]:
     "practice",
     f"A client that answers no ping is dropped within {IDLE:g} s.",
     probes=("ws-answer", "ws-idle"),
-    breaks="the operator: clients that are gone keep their connections, and their answers go on and cost",
 )
 def dead_peer(case: Case) -> Iterator[Finding]:
     socket = _silent(case)
@@ -186,7 +181,6 @@ def _waited(socket: Socket) -> bool:
     when=_waited,
     absent=f"no question was seen that waited {LONG_SILENCE:g} s for its answer",
     shown_by=("ws-answer",),
-    breaks="long prompts and models that load: the answer is paid for, and nobody gets it",
     needs=[Layer.END, Layer.FRAMES, Layer.TIMES],
 )
 def long_prefill(socket: Socket) -> Iterator[Finding]:

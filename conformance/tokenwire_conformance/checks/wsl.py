@@ -69,7 +69,6 @@ def _errors(socket: Socket) -> list[Message]:
     "practice",
     "A request of 1 MiB is taken.",
     probes=("ws-answer", "ws-big-question"),
-    breaks="pictures, documents and long conversations",
 )
 def big_request(case: Case) -> Iterator[Finding]:
     yield from answered(case, "ws-big-question", "of 1 MiB")
@@ -81,7 +80,6 @@ def big_request(case: Case) -> Iterator[Finding]:
     "RFC 6455 7.4.1, 10.4",
     "A message that is too big is refused by a Close with 1009, and not by a lost connection.",
     probes=("ws-answer", "ws-too-big"),
-    breaks="clients see 1006, take it for a bad network, and send the same again",
 )
 def too_big(case: Case) -> Iterator[Finding]:
     case.talking()
@@ -105,10 +103,9 @@ def too_big(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.sequential",
     SHOULD,  # a MUST for Open Responses; the guide's dialect says nothing of a second question
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A second question on a connection is answered after the first, or refused by an error or a Close; it is not lost.",
     probes=("ws-answer", "ws-two-questions"),
-    breaks="clients that keep the connection for the whole conversation wait for ever",
 )
 def sequential(case: Case) -> Iterator[Finding]:
     case.talking()
@@ -134,10 +131,9 @@ def sequential(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.parity",
     MUST,
-    "Open Responses; dialect",
+    "Open Responses; OpenAI, Responses over WebSocket",
     "Over WebSocket an answer has the same kinds of messages, in the same order, as its event stream.",
     probes=("ws-answer", "ws-twin"),
-    breaks="clients that fall back from one transport to the other",
 )
 def parity(case: Case) -> Iterator[Finding]:
     socket = case.talking()
@@ -196,10 +192,9 @@ def _refused(case: Case, probe: str, what: str) -> Iterator[Finding]:
 @active(
     "wsl.bad-json",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A message that is not JSON is answered by an error, and the connection lives on.",
     probes=("ws-answer", "ws-bad-json"),
-    breaks="one bad message ends the whole conversation, and the client does not learn why",
 )
 def bad_json(case: Case) -> Iterator[Finding]:
     yield from _refused(case, "ws-bad-json", "a message that is not JSON")
@@ -208,10 +203,9 @@ def bad_json(case: Case) -> Iterator[Finding]:
 @active(
     "wsl.unknown-type",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     "A message of an unknown type is answered by an error, and the connection lives on.",
     probes=("ws-answer", "ws-unknown-type"),
-    breaks="a client that is newer than the server waits for what will not come, or loses the conversation",
 )
 def unknown_type(case: Case) -> Iterator[Finding]:
     yield from _refused(case, "ws-unknown-type", "a message of an unknown type")
@@ -220,13 +214,12 @@ def unknown_type(case: Case) -> Iterator[Finding]:
 @passive(
     "wsl.error-envelope",
     SHOULD,
-    "Open Responses; OpenAI",
+    "Open Responses; OpenAI, Realtime server events: error",
     'An error is {"type": "error", "error": {…}} with a code and a message.',
     on="sockets",
     when=lambda socket: socket.dialect is not None and socket.dialect.name != "raw" and bool(_errors(socket)),
     absent="no error was seen on a WebSocket",
     shown_by=("ws-bad-json", "ws-unknown-type"),
-    breaks="SDKs raise an error without a message, or take it for an event that they do not know",
 )
 def error_envelope(socket: Socket) -> Iterator[Finding]:
     for message in _errors(socket):
@@ -249,13 +242,12 @@ def _flaw(value: dict[str, Any]) -> str:
 @passive(
     "wsl.no-done",
     INFO,
-    "OpenAI",
+    "OpenAI, Responses over WebSocket",
     "No [DONE] is sent: the last message of an answer says that it is the last.",
     on="sockets",
     when=lambda socket: any(message.is_text for message in socket.messages),
     absent="no text message of a server was seen",
     shown_by=("ws-answer",),
-    breaks="clients that parse every message as JSON",
 )
 def no_done(socket: Socket) -> Iterator[Finding]:
     for message in socket.messages:
@@ -329,7 +321,6 @@ def _turn(case: Case, number: int) -> tuple[Socket, _Turn]:
     "Open Responses; OpenAI, Responses over WebSocket",
     "A question can go on from the last response of the connection, by its previous_response_id.",
     probes=("ws-answer", "ws-continued"),
-    breaks="clients have to send the whole conversation again with every question",
 )
 def continuation(case: Case) -> Iterator[Finding]:
     socket, turn = _turn(case, 1)
@@ -346,7 +337,6 @@ def continuation(case: Case) -> Iterator[Finding]:
     "Open Responses; OpenAI, Responses over WebSocket",
     "A previous_response_id that is not known is answered by an error with the code previous_response_not_found.",
     probes=("ws-answer", "ws-continued"),
-    breaks="clients that then send the whole conversation wait for this code",
 )
 def prev_not_found(case: Case) -> Iterator[Finding]:
     socket, turn = _turn(case, 2)
@@ -371,7 +361,6 @@ def _not_found(socket: Socket, turn: _Turn, what: str) -> Iterator[Finding]:
     "Open Responses; OpenAI, Responses over WebSocket",
     "When a question fails, the response that it went on from is forgotten, if it is not stored.",
     probes=("ws-answer", "ws-continued"),
-    breaks="client and server part about what the conversation is",
 )
 def evict(case: Case) -> Iterator[Finding]:
     _, failed = _turn(case, 3)
@@ -432,7 +421,6 @@ def _mixed(events: Sequence[Message]) -> Message | None:
     "OpenAI, Responses over WebSocket",
     "Questions with the same stream_id are answered one after the other, in their order.",
     probes=("ws-answer", "ws-lanes"),
-    breaks="the answers of one conversation are mixed, or taken for each other",
 )
 def lanes_fifo(case: Case) -> Iterator[Finding]:
     socket, events = _together(case, "ws-lanes")
@@ -458,7 +446,6 @@ def lanes_fifo(case: Case) -> Iterator[Finding]:
     "OpenAI, Responses over WebSocket",
     "Every event has the stream_id of its question.",
     probes=("ws-answer", "ws-lanes"),
-    breaks="a client gives the words of one conversation to another",
 )
 def lanes_isolated(case: Case) -> Iterator[Finding]:
     socket, events = _together(case, "ws-lanes")
@@ -488,7 +475,6 @@ def _falls(events: Sequence[Message]) -> bool:
     "Open Responses",
     "Without a stream_id one response is on its way at a time.",
     probes=("ws-answer", "ws-two-at-once"),
-    breaks="nothing tells the events of the two apart",
 )
 def no_multiplex(case: Case) -> Iterator[Finding]:
     socket, events = _together(case, "ws-two-at-once")

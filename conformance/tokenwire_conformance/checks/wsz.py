@@ -14,7 +14,8 @@ from ..probes.deflate import BOMB_SIZE
 from ..reading.deflate import Extension, window_bits
 from ..reading.frames import TEXT
 from ..reading.sockets import Socket
-from .findings import BUSY, answered, instead, last_frame, not_taken, noted
+from .findings import answered, instead, last_frame, not_taken, noted
+from .refusals import not_busy
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -78,7 +79,6 @@ def _sound_answers(socket: Socket) -> int:
     when=lambda socket: _is_agreed(socket) and any(offer.name == _NAME for offer in socket.offered),
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate", "ws-deflate-no-context", "ws-deflate-window"),
-    breaks="clients must fail the connection (RFC 7692, 7.1)",
     needs=[Layer.FIELDS, Layer.REQUEST],
 )
 def negotiate(socket: Socket) -> Iterator[Finding]:
@@ -151,14 +151,12 @@ def decline(case: Case) -> Iterator[Finding]:
     "RFC 7692 5, 7.1.3",
     "Where the first offer cannot be taken the second is, or none.",
     probes=("ws-deflate", "ws-deflate-second"),
-    breaks="clients that offer a better configuration first, and a plain one for servers that do not know it",
 )
 def fallback_offer(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate")
     response = case.response("ws-deflate-second")
     offer = response.request.header("sec-websocket-extensions")
-    if response.status in BUSY:
-        raise Inconclusive(f"the server is busy: {response.status}")
+    not_busy("ws-deflate-second", response)
     if response.status != 101:
         yield Finding(f"the offers `{offer}` are refused with {response.status}", at(response))
         return
@@ -180,7 +178,6 @@ def fallback_offer(case: Case) -> Iterator[Finding]:
     when=_is_agreed,
     absent="permessage-deflate was agreed on no WebSocket",
     shown_by=("ws-deflate",),
-    breaks="a client must fail the connection (RFC 7692, 6.1)",
     needs=[Layer.FRAMES],
 )
 def rsv1(socket: Socket) -> Iterator[Finding]:
@@ -196,7 +193,6 @@ def rsv1(socket: Socket) -> Iterator[Finding]:
     when=_has_compressed,
     absent="no compressed message was seen",
     shown_by=("ws-deflate",),
-    breaks="the message is lost, and with it the connection",
     needs=[Layer.FRAMES],
 )
 def tail(socket: Socket) -> Iterator[Finding]:
@@ -209,7 +205,6 @@ def tail(socket: Socket) -> Iterator[Finding]:
     "RFC 7692 7.2.1, 7.1.1.1",
     "Where server_no_context_takeover was agreed, each message inflates by itself.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-no-context"),
-    breaks="clients that keep no window, to save memory, lose the connection with the second message",
 )
 def no_context(case: Case) -> Iterator[Finding]:
     socket = _agreed(case, "ws-deflate-no-context")
@@ -224,7 +219,6 @@ def no_context(case: Case) -> Iterator[Finding]:
     "RFC 7692 7.2.1, 7.1.2.1",
     "Where server_max_window_bits was agreed, no message refers back further than that.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-window"),
-    breaks="clients with a small window, to save memory, lose the connection",
 )
 def window(case: Case) -> Iterator[Finding]:
     socket = _agreed(case, "ws-deflate-window")
@@ -246,7 +240,6 @@ def window(case: Case) -> Iterator[Finding]:
     "RFC 7692 6.2",
     "With permessage-deflate agreed, a message that is not compressed is taken all the same.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-plain"),
-    breaks="most clients leave short messages uncompressed",
 )
 def uncompressed(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate-plain")
@@ -259,7 +252,6 @@ def uncompressed(case: Case) -> Iterator[Finding]:
     "RFC 7692 7.2.2",
     "A compressed message is taken, and it may refer to earlier ones, unless the server has ruled that out.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-context", "ws-deflate-no-context"),
-    breaks="browsers, which compress every message with the window of those before it",
 )
 def client_context(case: Case) -> Iterator[Finding]:
     _agreed(case, "ws-deflate")
@@ -281,7 +273,6 @@ def client_context(case: Case) -> Iterator[Finding]:
     "RFC 7692 7.2.1, 7.2.3",
     "A compressed message may have several blocks, of any kind, one marked as the last, and an empty last fragment.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-blocks", "ws-deflate-last-block"),
-    breaks="few, for no client in wide use compresses so; but then half a message is taken for the whole",
 )
 def blocks(case: Case) -> Iterator[Finding]:
     for probe, how in (
@@ -329,7 +320,6 @@ def rsv1_reject(case: Case) -> Iterator[Finding]:
     "RFC 6455 10.4",
     f"A small message that inflates to {BOMB_SIZE // _MIB} MiB is not taken.",
     probes=("ws-answer", "ws-deflate", "ws-deflate-bomb"),
-    breaks="anybody can use up the server's memory, for a thousandth of what it costs the server",
 )
 def bomb(case: Case) -> Iterator[Finding]:
     socket = _agreed(case, "ws-deflate-bomb")

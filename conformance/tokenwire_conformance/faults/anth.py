@@ -43,6 +43,17 @@ class _Blocks(Seams):
         return blocks
 
 
+@_fault("start-repeats-text", trips="anth.text-start-empty")
+class StartRepeatsText(_Events):
+    """The start of a block has the text that its first delta says again, as MiniMax's has."""
+
+    def edit(self, events: list[Event]) -> list[Event]:
+        first = next(event for event in events if event.get("delta", {}).get("type") == "text_delta")
+        start = next(e for e in events if e["type"] == "content_block_start" and e["index"] == first["index"])
+        start["content_block"]["text"] = first["delta"]["text"]
+        return events
+
+
 class _Tools(_Events):
     chosen = staticmethod(wants_tools)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams
 
@@ -53,10 +55,25 @@ class EchoKey(Seams):
         return reply.with_header("X-Debug-Authorization", call.header("authorization"))
 
 
+@fault("echo-wrong-key", trips="auth.key-not-echoed")
+class EchoWrongKey(Seams):
+    """The refusal repeats the key that it refuses, as OpenAI's once did."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        given = call.header("authorization").removeprefix("Bearer ")
+        if reply.status != 401 or not given:
+            return reply
+        body = json.loads(reply.body)
+        body["error"]["message"] += f" It was {given}."
+        return replace(reply, body=json.dumps(body).encode())
+
+
 @fault("query-only", trips="auth.no-query-token")
 class QueryOnly(Seams):
     def incoming(self, data: bytes) -> bytes | None:
-        return re.sub(rb"(?i)\r\nauthorization: bearer [^\r]*", b"", data)
+        bare = re.sub(rb"(?i)\r\nauthorization: bearer [^\r]*", b"", data)
+        token = re.search(rb"\AGET [^ ]+[?]access_token=([^ ]+) ", bare)
+        return bare if token is None else bare.replace(b"\r\n", b"\r\nAuthorization: Bearer " + token[1] + b"\r\n", 1)
 
 
 @fault("no-cors", trips="auth.cors")

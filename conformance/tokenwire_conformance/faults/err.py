@@ -9,6 +9,7 @@ from typing import Any
 from tokenwire.endpoint import Call, Exchange, Piece, Reply, Seams
 from tokenwire.endpoint.story import MODELS
 
+from ..probes.talk import NO_SUCH_MODEL
 from .fault import fault
 
 _SSE = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store, no-transform"), ("X-Accel-Buffering", "no")]
@@ -40,7 +41,21 @@ class HtmlError(Seams):
         return replace(reply.with_header("Content-Type", "text/html"), body=page)
 
 
-@fault("500-unknown-model", trips="err.unknown-model err.prestream-status")
+@fault("500-bad-json", trips="err.prestream-status")
+class BadJSON500(Seams):
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        return replace(reply, status=500) if _code(reply) == "invalid_json" else reply
+
+
+@fault("any-model-will-do", trips="err.unknown-model")
+class AnyModel(Seams):
+    """One model stands behind every name."""
+
+    def call(self, call: Call) -> Call:
+        return replace(call, body=call.body.replace(NO_SUCH_MODEL.encode(), MODELS[0].encode()))
+
+
+@fault("500-unknown-model", trips="err.unknown-model")
 class UnknownModel500(Seams):
     def reply(self, call: Call, reply: Reply) -> Reply:
         return replace(reply, status=500) if _code(reply) == "model_not_found" else reply
@@ -143,6 +158,16 @@ class EmptyOverload(_Failure):
     def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         error = {**chunks[-1]["error"], "code": "overloaded", "message": "Come again later."}
         return [{"error": error}]
+
+
+@fault("error-for-an-end", trips="err.ended-in-error")
+class ErrorForAnEnd(Seams):
+    """A model that should not fails, within the stream that HTTP/1.0 asks for."""
+
+    def chunks(self, call: Call, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if call.http_version != "1.0":
+            return chunks
+        return [*chunks[:2], {"error": {"message": "Out of memory.", "type": "server_error", "code": "oom"}}]
 
 
 @fault("traceback", trips="err.no-leak")

@@ -74,6 +74,20 @@ class ChunkOffByOne(Seams):
         return edit_writes(exchange, shorten)
 
 
+@fault("padded-chunk-size", trips="http.chunk-syntax")
+class PaddedChunkSize(Seams):
+    """Sizes are padded with blanks to one width, as some servers write them into a fixed buffer."""
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        def pad(write: Write) -> Write:
+            match = _CHUNK.match(write.data)
+            if write.part != "body" or match is None:
+                return write
+            return replace(write, data=match[1].ljust(8) + b"\r\n" + match[2] + b"\r\n")
+
+        return edit_writes(exchange, pad)
+
+
 @fault("close-without-last-chunk", trips="http.chunk-terminator")
 class CloseWithoutLastChunk(Seams):
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
@@ -159,6 +173,23 @@ class NoAllow(Seams):
         return reply.with_header("Allow", None) if reply.status == 405 else reply
 
 
+@fault("get-streams", trips="http.method-405")
+class GetStreams(Seams):
+    """A GET without a body is answered like the question."""
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        if call.method != "GET" or reply.status != 405:
+            return reply
+        fields = [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store, no-transform")]
+        return Reply(200, fields, pieces=[Piece(0.0, b": nobody asked\n\n")])
+
+
+@fault("put-streams", trips="http.method-405")
+class PutStreams(Seams):
+    def incoming(self, data: bytes) -> bytes | None:
+        return data.replace(b"PUT ", b"POST ", 1) if data.startswith(b"PUT ") else data
+
+
 @fault("accept-no-host", trips="http.host-missing")
 class AcceptNoHost(Seams):
     def incoming(self, data: bytes) -> bytes | None:
@@ -199,7 +230,18 @@ class CaseSensitiveNames(Seams):
 @fault("no-date", trips="http.date")
 class NoDate(Seams):
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
-        return edit_head(exchange, lambda head: _without_field(head, b"date"))
+        # Without the 400s, which may refuse a malformed request: those are another check's.
+        refused = call is None or b" 400 " in exchange.writes[0].data[:16]
+        return exchange if refused else edit_head(exchange, lambda head: _without_field(head, b"date"))
+
+
+@fault("no-date-on-400", trips="http.date-on-malformed")
+class NoDateOn400(Seams):
+    """The parser refuses by itself, and its answer has nothing but what it must have."""
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        refused = call is None and any(b" 413 " not in write.data[:16] for write in exchange.writes[:1])
+        return edit_head(exchange, lambda head: _without_field(head, b"date")) if refused else exchange
 
 
 @fault("gzip-uninvited", trips="http.coding-negotiated")
@@ -310,9 +352,24 @@ class AcceptSpaceColon(Seams):
         return data.replace(b"\r\nX-Probe :", b"\r\nX-Probe:")
 
 
-@fault("body-as-request", trips="http.unread-body http.bytes-after-message")
+@fault("body-as-request", trips="http.unread-body")
 class BodyAsRequest(Seams):
     def incoming(self, data: bytes) -> bytes | None:
         if not data.startswith(b"POST /v1/no-such-path "):
             return data
         return re.sub(rb"Content-Length: [0-9]+\r\n", b"Content-Length: 0\r\n", data, count=1)
+
+
+@fault("body-as-late-request", trips="http.unread-body")
+class BodyAsLateRequest(BodyAsRequest):
+    """The same, answered after a while: the refused request comes first, and what its body asks for takes its time."""
+
+    _refused = False
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        late = self._refused
+        self._refused = self._refused or (call is not None and call.path == "/v1/no-such-path")
+        if not late:
+            return exchange
+        first, *others = exchange.writes
+        return Exchange([replace(first, delay=first.delay + 0.5), *others], exchange.ending)

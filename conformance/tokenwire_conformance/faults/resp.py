@@ -64,6 +64,14 @@ class _Blocks(Seams):
 # What every event has.
 
 
+@_fault("output-not-streamed", trips="resp.output-streamed")
+class OutputNotStreamed(_Events):
+    """The answer comes whole in the last event, and in no other."""
+
+    def edit(self, events: list[Event]) -> list[Event]:
+        return [event for event in events if "output_index" not in event]
+
+
 @_fault("event-mismatch", trips="resp.event-eq-type")
 class EventMismatch(_Blocks):
     def edit(self, blocks: list[bytes]) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,7 @@ from ..reading.anthropic import MessageStream
 from ..reading.chat import ChatStream
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
-from ..reading.http import Request, Response
+from ..reading.http import Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
@@ -40,8 +41,13 @@ __all__ = [
     "unfinished",
 ]
 
-#: Bytes shown as evidence.
+#: Bytes of a body in the words of a verdict.
 EXCERPT = 160
+
+#: Bytes kept as evidence: most events, and most heads, whole.
+EVIDENCE = 1024
+
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
 #: The probes whose questions have no flaw, or none that could be seen without knowing the dialect.
 _QUESTIONS = frozenset(
@@ -154,6 +160,8 @@ class Case:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
         if probe.transport not in made:
             return f"nothing was asked over {'WebSocket' if probe.transport == 'websocket' else 'HTTP'}"
+        if probe.costly:
+            return "its probe costs as much as all others together, and is made with --costly only"
         if probe.slow:
             return "its probe waits for minutes, and is made only for an endpoint that is named"
         return "this dialect has no such probe, or only with a key or with a model that fails"
@@ -269,14 +277,21 @@ def not_whole(probe: str, response: Response) -> Inconclusive:
 
 
 def at(response: Response, offset: int | None = None, *, content: int | None = None) -> Evidence:
-    """The bytes at an offset of what was received, or at an offset of the response's content."""
+    """The bytes at an offset of what was received, or at an offset of the response's content; else its head, for a
+    finding that is about a field that is not there, or about the response as a whole.
+    """
     transcript = response.transcript
     if content is not None:
         offset = response.wire_offset(content)
-        data = response.content[content : content + EXCERPT]
+        data = response.content[content : content + EVIDENCE]
+        blank = _BLANK_LINE.search(data, 1)
+        data = data[: blank.end()] if blank is not None else data  # an event, and not the next one
+    elif offset is not None:
+        data = transcript.received[offset : offset + EVIDENCE]
     else:
-        offset = response.offset if offset is None else offset
-        data = transcript.received[offset : offset + EXCERPT]
+        offset = response.offset
+        data = transcript.received[offset : offset + EVIDENCE]
+        data = data[: data.find(b"\r\n\r\n") + 4] if b"\r\n\r\n" in data else data
     seconds = None if transcript.misses(Layer.TIMES) else transcript.seconds_at(offset)
     return Evidence(transcript.name, offset - transcript.capture.offset, seconds, data)
 
@@ -334,7 +349,7 @@ def asked_for_stream(response: Response) -> bool:
         return "alt=sse" in query.split("&")
     if path.endswith("/converse-stream"):
         return True
-    return _body_of(request).get("stream") is True
+    return request.asked.get("stream") is True
 
 
 def is_dialects_own(response: Response) -> bool:
@@ -344,15 +359,6 @@ def is_dialects_own(response: Response) -> bool:
     """
     name = response.transcript.name
     return response.request.method == "POST" and (name in _QUESTIONS or name not in all_probes())
-
-
-def _body_of(request: Request) -> dict[str, Any]:
-    """The JSON object of a request; empty where it had none."""
-    try:
-        body = json.loads(request.body)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _is_stream(response: Response) -> bool:

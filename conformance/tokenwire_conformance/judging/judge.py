@@ -13,9 +13,6 @@ from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, Resu
 
 __all__ = ["judge", "judge_all", "judge_run", "select"]
 
-#: Findings of one check whose bytes are shown.
-SHOWN = 3
-
 #: Why a check does not judge; the headline of the run says what stood in the way.
 NOT_ANSWERED = "the plain question was not answered"
 
@@ -81,14 +78,13 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
 
 
 def _message(findings: Sequence[Finding]) -> str:
-    more = len(findings) - 1
-    return findings[0].message + (f" (and {more} more)" if more else "")
+    return "; ".join(dict.fromkeys(finding.message for finding in findings))
 
 
 def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:
-    evidence = [finding.evidence for finding in findings if finding.evidence is not None][:SHOWN]
     breaks = check.breaks if findings else ""
-    return Result(check.id, check.level, verdict, _harmless(message), check.clause, check.says, breaks, evidence)
+    shown = [replace(finding, message=_harmless(finding.message)) for finding in findings]
+    return Result(check.id, check.level, verdict, _harmless(message), check.clause, check.says, breaks, shown)
 
 
 def _harmless(message: str) -> str:

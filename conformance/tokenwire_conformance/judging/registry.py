@@ -105,7 +105,7 @@ class Check:
     :ivar clause: where the rule stands.
     :ivar probes: what must be asked for it; empty for a passive check.
     :ivar shown_by: for a passive check: probes whose answers have what it judges, besides the plain stream.
-    :ivar breaks: who is hurt when it is broken, where that is known.
+    :ivar breaks: what was measured to happen when it is broken, with the client and its version; or nothing.
     :ivar rests_on: what must hold, so that it may judge.
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.

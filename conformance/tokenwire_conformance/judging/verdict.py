@@ -52,6 +52,9 @@ class Finding:
     message: str
     evidence: Evidence | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        return {"message": self.message, "evidence": self.evidence.as_json() if self.evidence is not None else None}
+
 
 class NotApplicable(Exception):
     """Raised by a check: nothing that it judges was there. The argument says what was missing."""
@@ -69,6 +72,8 @@ class Inconclusive(Exception):
 class Result:
     """The verdict of one check.
 
+    :ivar message: why it is this verdict; of findings their different words, joined.
+    :ivar findings: all that the check found.
     :ivar incomplete: it is INCONCLUSIVE because an answer did not come, or not to its end.
     """
 
@@ -79,8 +84,13 @@ class Result:
     clause: str
     says: str
     breaks: str = ""
-    evidence: Sequence[Evidence] = field(default_factory=tuple)
+    findings: Sequence[Finding] = field(default_factory=tuple)
     incomplete: bool = False
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """The bytes of all findings that have some."""
+        return [finding.evidence for finding in self.findings if finding.evidence is not None]
 
     def as_json(self) -> Mapping[str, Any]:
         return {
@@ -92,4 +102,5 @@ class Result:
             "says": self.says,
             "breaks": self.breaks,
             "evidence": [evidence.as_json() for evidence in self.evidence],
+            "findings": [finding.as_json() for finding in self.findings],
         }

@@ -181,7 +181,7 @@ for _name, _about, _write in _INVALID:
     socket_probe(_name, "refusal", _about)(_deflating_bad(_write))
 
 
-@socket_probe("ws-deflate-bomb", "refusal", f"a small message that inflates to {BOMB_SIZE:,} bytes")
+@socket_probe("ws-deflate-bomb", "refusal", f"a small message that inflates to {BOMB_SIZE:,} bytes", costly=True)
 def _deflate_bomb(talk: SocketTalk) -> None:
     if not _opens(talk):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import quote
 
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Tool
@@ -69,7 +70,7 @@ def _usage(talk: Talk) -> None:
     asked = plan.ask(stream=True, more=plan.dialect.usage_members)
     talk.send(plan.request(asked=asked, change={"Connection": "close"}))
     if talk.read_answers():
-        talk.read_for(CLOSING)
+        talk.read_late(CLOSING)
 
 
 @probe("gzip", "generation", "a stream, with gzip allowed", *ASKING)
@@ -228,10 +229,22 @@ def _pipelined(talk: Talk) -> None:
     talk.read_answers(2, SHORT_PATIENCE)
 
 
-@probe("method", "none", "a method that the endpoint does not have")
+@probe("method", "none", "DELETE, a method that the endpoint does not have")
 def _method(talk: Talk) -> None:
+    talk.send(talk.plan.request("DELETE", path=talk.plan.target.path))
+    talk.read_answers(1, SHORT_PATIENCE)
+
+
+@probe("method-get", "none", "GET, where the question wants POST")
+def _method_get(talk: Talk) -> None:
+    talk.send(talk.plan.request("GET"))
+    talk.read_answers(1, SHORT_PATIENCE)
+
+
+@probe("method-put", "refusal", "PUT, with the question")
+def _method_put(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("DELETE", change={"Content-Length": None}))
+    talk.send(plan.request("PUT", asked=plan.ask(stream=True, max_tokens=1)))
     talk.read_answers(1, SHORT_PATIENCE)
 
 
@@ -267,7 +280,7 @@ def _te_and_cl(talk: Talk) -> None:
     head = plan.request(asked=asked, change={"Transfer-Encoding": "chunked", "Content-Length": str(len(coded))})
     talk.send(head.removesuffix(body) + coded)
     if talk.read_answers():
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 @probe("te-not-final", "refusal", "a request whose last transfer coding is not chunked")
@@ -294,7 +307,7 @@ def _space_colon(talk: Talk) -> None:
 def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
     talk.send(talk.plan.request(asked=talk.plan.ask(max_tokens=1), change=change))
     if talk.read_answers(1, SHORT_PATIENCE):
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 @probe("unread-body", "none", "a refused request whose body looks like another request")
@@ -303,7 +316,7 @@ def _unread_body(talk: Talk) -> None:
     smuggled = plan.request("GET", path=plan.models_path)
     talk.send(plan.request("POST", path=plan.nowhere, body=smuggled))
     if talk.read_answers(1, SHORT_PATIENCE):
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 # What must be refused.
@@ -322,7 +335,7 @@ def _unknown_model(talk: Talk) -> None:
     _refused(talk, plan.request(asked=plan.ask(stream=True, model=NO_SUCH_MODEL, max_tokens=1)))
 
 
-@probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words")
+@probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words", costly=True)
 def _overflow(talk: Talk) -> None:
     plan = talk.plan
     _refused(talk, plan.request(asked=plan.ask("a " * OVERFLOW_WORDS, stream=True, max_tokens=1)))
@@ -358,6 +371,17 @@ def _no_key(talk: Talk) -> None:
 @probe("wrong-key", "refusal", "a request with a wrong key", *ASKING)
 def _wrong_key(talk: Talk) -> None:
     _refused(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
+
+
+@probe("query-key", "none", "the list of models, with the key in the URL where it is refused in a field", *ASKING)
+def _query_key(talk: Talk) -> None:
+    """The key goes into a URL, where logs keep it, only when the endpoint does not take it from a field."""
+    plan = talk.plan
+    talk.send(plan.request("GET", path=plan.models_path))
+    if talk.read_answers(1, SHORT_PATIENCE) and talk.transcript.responses[0].status in (401, 403):
+        name = "key" if plan.key_field == "x-goog-api-key" else "access_token"
+        talk.send(plan.request("GET", path=f"{plan.models_path}?{name}={quote(plan.key or '', safe='')}", key=None))
+        talk.read_answers(2, SHORT_PATIENCE)
 
 
 @probe("bearer-lower", "generation", "a request whose authentication scheme is written `bearer`", *_BEARING)

@@ -83,7 +83,7 @@ NONSENSE = {"ws-bad-json": b'{"model": ', "ws-unknown-type": b'{"type": "tokenwi
 _TWINS = tuple(name for name in SPOKEN if not DIALECTS[name].websocket_only)
 
 
-socket_probe("ws-big-question", "generation", "a question of 1 MiB, nearly all of it blanks")(
+socket_probe("ws-big-question", "generation", "a question of 1 MiB, nearly all of it blanks", costly=True)(
     asking(lambda payload: frame(TEXT, payload[:1] + b" " * BIG + payload[1:]))
 )
 

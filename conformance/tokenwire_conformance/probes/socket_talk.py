@@ -250,12 +250,12 @@ def _answered(responses: Any) -> bool:
 
 
 def socket_probe(
-    name: str, cost: Cost, about: str, *dialects: str, slow: bool = False
+    name: str, cost: Cost, about: str, *dialects: str, slow: bool = False, costly: bool = False
 ) -> Callable[[Callable[[SocketTalk], None]], Callable[[SocketTalk], None]]:
     """Declares a probe over WebSocket, for all dialects unless some are named."""
 
     def declare(script: Callable[[SocketTalk], None]) -> Callable[[SocketTalk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects, SocketTalk, "websocket", slow)
+        PROBES[name] = Probe(name, cost, about, script, dialects, SocketTalk, "websocket", slow, costly=costly)
         return script
 
     return declare

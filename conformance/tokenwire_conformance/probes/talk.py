@@ -20,10 +20,12 @@ from tokenwire.dialects.dialect import Prompt, Tool
 from tokenwire.errors import LocalProtocolError
 from tokenwire.protocol.url import Target
 from tokenwire.recording import Entry, Recording, Redactor
+from tokenwire.recording.http_wire import secrets_sent
 from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
 from .asking import PROMPTED, Asking, asking_of, base_of, named_in, unframed, whole_in
+from .pace import Pace
 from .wire import Wire
 
 __all__ = [
@@ -99,6 +101,7 @@ class Plan:
     :ivar known: more that no transcript may show.
     :ivar patience: seconds of silence that an answer may have, before it and within.
     :ivar longest: seconds that a whole answer may take.
+    :ivar pace: what was seen of the endpoint's pace so far.
     """
 
     target: Target
@@ -111,6 +114,7 @@ class Plan:
     known: Secrets = field(default_factory=Secrets)
     patience: float = PATIENCE
     longest: float = LONGEST
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     @property
     def secrets(self) -> Secrets:
@@ -303,6 +307,12 @@ class Talk:
         """Reads whatever comes within a time."""
         self.read(lambda _: False, seconds)
 
+    def read_late(self, least: float) -> None:
+        """Reads what should not come, or what should come soon, for as long as this endpoint may need for it."""
+        began = self._wire.now()
+        self.read_for(self.plan.pace.wait(least))
+        self.plan.pace.spend(self._wire.now() - began)
+
     def drain(self) -> bool:
         """Has the endpoint shut down, where that is in our power."""
         return self._wire.drain()
@@ -312,7 +322,8 @@ class Talk:
         if not self._over:
             self._note("left open" if _complete(self.transcript) else "closed by us")
             self._wire.close()
-        redactor = Redactor(secrets)
+        # A wrong key that a probe has sent is masked where it stood: it is masked alike where it comes back.
+        redactor = Redactor(secrets | secrets_sent(self.transcript.sent))
         entries = [
             kept for entry in self.transcript.recording.entries for kept in redactor.feed(entry)
         ] + redactor.flush()
@@ -349,6 +360,7 @@ class Probe:
 
     :ivar dialects: for which it is made; over WebSocket none stands for all.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
+    :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
     """
 
@@ -360,6 +372,7 @@ class Probe:
     talk: type[Talk] = Talk
     transport: Transport = "http/1.1"
     slow: bool = False
+    costly: bool = False
     other_model: bool = False
 
 
@@ -399,6 +412,7 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan, deadline: float = inf) -> Tr
     except BaseException:
         wire.close()
         raise
+    plan.pace.learn(talk.transcript)
     return talk.finish(plan.secrets)
 
 
@@ -409,15 +423,20 @@ def probe(
     *dialects: str,
     beside: Transport = "http/1.1",
     other_model: bool = False,
+    costly: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
     :param other_model: it asks for another model than the plain question does.
+    :param costly: it is made only when it is asked for.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
-        PROBES[name] = Probe(name, cost, about, script, dialects or PROMPTED, transport=beside, other_model=other_model)
+        made_for = dialects or PROMPTED
+        PROBES[name] = Probe(
+            name, cost, about, script, made_for, transport=beside, other_model=other_model, costly=costly
+        )
         return script
 
     return declare

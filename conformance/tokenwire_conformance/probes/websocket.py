@@ -41,9 +41,9 @@ FOREIGN_ORIGIN = "http://page.test"
 
 
 def _unread(talk: SocketTalk, **request: Any) -> None:
-    """A handshake that should be refused; where it is not, what comes is read for a moment."""
+    """A handshake that should be refused; where it is not, the connection may be failed behind it."""
     if talk.open(**request):
-        talk.read_for(QUIET)
+        talk.read_late(CLOSING)
 
 
 def _keyed(key: str | None) -> Script:

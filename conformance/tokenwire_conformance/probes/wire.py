@@ -85,6 +85,7 @@ class SocketWire(SystemClock):
     :param ssl_context: for a target with TLS; the usual one by default.
     :param stop: has the endpoint shut down, where that is in our power.
     :param proxy: as `tokenwire.stream` takes it.
+    :param connected: is called when the connection stands.
     """
 
     def __init__(
@@ -93,7 +94,9 @@ class SocketWire(SystemClock):
         ssl_context: ssl.SSLContext | None = None,
         stop: Callable[[], None] | None = None,
         proxy: str | None = "env",
+        connected: Callable[[], None] = lambda: None,
     ) -> None:
+        self._connected = connected
         self._target = target
         self._stop = stop
         self._proxy = proxy
@@ -117,6 +120,7 @@ class SocketWire(SystemClock):
             ) from error
         except OSError as error:
             raise connection_failed(error, route.host, route.port) from error
+        self._connected()
 
     def send(self, data: bytes) -> bool:
         assert self._socket is not None

@@ -28,6 +28,11 @@ class Choice:
         return self.payload.offset
 
     @property
+    def is_numbered(self) -> bool:
+        """Its index is an integer. Where it is not, `number` is a guess, on which no other finding may rest."""
+        return type(self.value.get("index")) is int
+
+    @property
     def delta(self) -> dict[str, Any]:
         delta = self.value.get("delta")
         return delta if isinstance(delta, dict) else {}

@@ -14,6 +14,7 @@ from tokenwire.dialects import DIALECTS, Dialect
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.events import Error, ReasoningDelta, StreamEvent, TextDelta
 from tokenwire.dialects.guess import guess_dialect
+from tokenwire.dialects.json_decoder import incomplete
 from tokenwire.framing.sse import ServerSentEvent
 
 from .http import Response
@@ -21,6 +22,9 @@ from .lines import Lines
 from .stream import Stream
 
 __all__ = ["Generation", "Step", "dialect_of"]
+
+#: The code of the fatal error that a decoder itself gives: its other ones are not fatal.
+_DECODERS_OWN = str(incomplete("")["code"])
 
 #: Bytes of a body that tell its dialect, if any do.
 _TELLING = 64 * 1024
@@ -48,7 +52,9 @@ class Step:
 
     @property
     def error(self) -> Error | None:
-        return next((event for event in self.events if isinstance(event, Error)), None)
+        """What the server says went wrong, and not what the decoder says of its messages."""
+        errors = (event for event in self.events if isinstance(event, Error) and event.fatal)
+        return next((error for error in errors if error.code != _DECODERS_OWN), None)
 
 
 class Generation:

@@ -7,11 +7,12 @@ makes sense. Offsets count the bytes received on the connection.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenwire.errors import DecodingError
 from tokenwire.protocol.coding import ContentDecoder
@@ -20,14 +21,15 @@ from tokenwire.recording.captures import Layer
 if TYPE_CHECKING:
     from .transcript import Transcript
 
-__all__ = ["Chunk", "Field", "Problem", "Request", "Requests", "Response", "ResponseReader"]
+__all__ = ["Chunk", "Field", "Problem", "Request", "Requests", "Response", "ResponseReader", "is_request"]
 
 _HTTP = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([0-9]{3}) [\t \x21-\x7e\x80-\xff]*")
 _LOOSE_STATUS_LINE = re.compile(rb"HTTP/([0-9])(?:\.([0-9]))? +([0-9]{3})")
 _FIELD = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
 _LOOSE_FIELD = re.compile(rb"([^:]*?)[ \t]*:[ \t]*(.*)", re.DOTALL)
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[^\r\n]*)?[ \t]*")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[^\r\n]*)?([ \t]*)")
+_HOST = re.compile(r"[-.~!$&'()*+;=:%\w\[\]]*", re.ASCII)
 _REQUEST_LINE = re.compile(rb"([^ ]+) ([^ ]+) HTTP/([0-9])\.([0-9])")
 
 
@@ -61,16 +63,49 @@ class Chunk:
 
 @dataclass(slots=True)
 class Request:
-    """A request as it was written."""
+    """A request as it was written.
+
+    :ivar has_bad_lines: its first line, or one of its fields, is none by the grammar.
+    """
 
     method: str = ""
     target: str = ""
     version: str = ""
     fields: list[Field] = field(default_factory=list)
     body: bytes = b""
+    has_bad_lines: bool = False
 
     def header(self, name: str) -> str:
         return ", ".join(line.value for line in self.fields if line.name == name)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The JSON object in its body; empty where there is none."""
+        try:
+            body = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    @property
+    def malformed(self) -> bool:
+        """It breaks the rules by which a request is read (RFC 9112 3.2, 5.1, 6.1, 6.3): a parser refuses it by itself,
+        before the program behind it, or its router, sees it.
+        """
+        lengths = {member.strip() for member in self.header("content-length").split(",")} - {""}
+        codings = self.header("transfer-encoding").lower()
+        return bool(
+            self.has_bad_lines
+            or (self.version == "1.1" and not self._has_one_host)
+            or len(lengths) > 1
+            or not all(map(str.isdecimal, lengths))
+            or (codings and (lengths or not codings.endswith("chunked")))
+        )
+
+    @property
+    def _has_one_host(self) -> bool:
+        hosts = [line.value for line in self.fields if line.name == "host"]
+        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
 
     @property
     def is_handshake(self) -> bool:
@@ -349,6 +384,8 @@ class ResponseReader:
                 self._problem("chunk-syntax", start, "a chunk does not begin with its size in hex and CRLF")
             if match is None:
                 return
+            if match[3] or (match[2] or b";")[:1] != b";":
+                self._problem("chunk-syntax", start, "blanks follow the size of a chunk")
             size = int(match[1], 16)
             response.chunks.append(Chunk(start, self._at, size, match[2] or b""))
             if size == 0:
@@ -384,6 +421,11 @@ def _text(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("latin-1")
+
+
+def is_request(data: bytes) -> bool:
+    """The bytes begin with a request line."""
+    return _REQUEST_LINE.fullmatch(data.partition(b"\r\n")[0]) is not None
 
 
 class Requests:
@@ -423,6 +465,7 @@ def _read_request(sent: bytes) -> tuple[Request, bytes]:
     if line is not None:
         request.method, request.target = line[1].decode("latin-1"), line[2].decode("latin-1")
         request.version = f"{line[3].decode()}.{line[4].decode()}"
+    request.has_bad_lines = line is None or not all(map(_FIELD.fullmatch, lines[1:]))
     for text in lines[1:]:
         match = _LOOSE_FIELD.fullmatch(text)
         if match is not None:

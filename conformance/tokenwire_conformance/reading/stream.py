@@ -115,11 +115,7 @@ class Stream:
     @cached_property
     def request(self) -> dict[str, Any]:
         """The JSON of the request; empty where it had none."""
-        try:
-            value = json.loads(self.response.request.body)
-        except (ValueError, RecursionError):
-            return {}
-        return value if isinstance(value, dict) else {}
+        return self.response.request.asked
 
     @cached_property
     def lines(self) -> list[Line]:

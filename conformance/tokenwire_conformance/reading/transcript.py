@@ -92,6 +92,16 @@ class Transcript:
         """Seconds at which it ended, or at which the last thing happened."""
         return self.recording.entries[-1].seconds if self.recording.entries else 0.0
 
+    @property
+    def delays(self) -> list[float]:
+        """Seconds that each response needed until its first byte, since we last wrote before it."""
+        return [self._delay_of(response.offset) for response in self.responses if response.head_complete]
+
+    def _delay_of(self, offset: int) -> float:
+        came = self.seconds_at(offset)
+        wrote = [entry.seconds for entry in self.recording.entries if entry.kind == ">" and entry.seconds <= came]
+        return came - wrote[-1] if wrote else 0.0
+
     def seconds_at(self, offset: int) -> float:
         """When the byte at this offset was read."""
         return self._in.seconds_at(offset)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tokenwire.secrecy import harmless
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, place
+from .report import Report, gathered, place
 
 __all__ = ["as_junit"]
 
@@ -18,36 +18,72 @@ _NO_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def as_junit(reports: Sequence[Report]) -> str:
-    """JUnit XML: a suite a target, a case a check. WARN and INFO are output of a passed case."""
-    from junitparser import JUnitXml, TestCase, TestSuite
+    """JUnit XML: a suite a target, a case a check. A case takes as long as the exchanges took by which it was judged.
+
+    What stood in the way of the run is an error of its own: a CI server must not take a run that judged nothing for one
+    that found nothing. JUnit knows no warnings, and CI servers hide the output of what has passed: WARN and INFO are
+    skipped cases, whose message they show.
+    """
+    from junitparser import Error, JUnitXml, TestCase, TestSuite
 
     document = JUnitXml("tokenwire")
     for report in reports:
         suite = TestSuite(_printable(report.target))
+        if report.run.headline:
+            stopped = TestCase("run", "tokenwire")
+            stopped.result = [Error(_printable(report.run.headline))]
+            suite.add_testcase(stopped)
         for result in report.results:
-            case = TestCase(result.id, f"tokenwire.{result.id.partition('.')[0]}")
-            _fill(case, result)
+            case = TestCase(
+                result.id, f"tokenwire.{result.id.partition('.')[0]}", round(report.took.get(result.id, 0.0), 3)
+            )
+            _fill(case, report, result)
             suite.add_testcase(case)
+        _name(suite, report)
         document.add_testsuite(suite)
     text: bytes = document.tostring()  # type: ignore[no-untyped-call]
     return text.decode()
 
 
-def _fill(case: Any, result: Result) -> None:
+def _name(suite: Any, report: Report) -> None:
+    """What was judged, when, and how long it took."""
+    about = report.about
+    if about is not None:
+        suite.timestamp = about.date
+        suite.time = round(about.seconds, 3)
+        for name, value in about.as_json().items():
+            suite.add_property(name, _printable(", ".join(value) if isinstance(value, list) else str(value)))
+
+
+def _fill(case: Any, report: Report, result: Result) -> None:
     from junitparser import Error, Failure, Skipped
 
-    details = "\n".join([result.clause, *(place(evidence) for evidence in result.evidence)])
+    message, details = _printable(result.message), _printable("\n".join(_details(report, result)))
     match result.verdict:
         case Verdict.FAIL:
-            case.result = [Failure(_printable(result.message), result.level.value)]
+            case.result = [Failure(message, result.level.value)]
         case Verdict.HARNESS_ERROR:
-            case.result = [Error(_printable(result.message))]
-        case Verdict.NOT_APPLICABLE | Verdict.INCONCLUSIVE:
-            case.result = [Skipped(_printable(f"{result.verdict}: {result.message}"))]
-        case Verdict.WARN | Verdict.INFO:
-            case.system_out = _printable(f"{result.verdict}: {result.message}\n{details}")
+            case.result = [Error(message)]
+        case Verdict.PASS:
+            case.system_out = details
+        case _:
+            case.result = [Skipped(f"{result.verdict}: {message}", result.verdict.value)]
     for outcome in case.result:
-        outcome.text = _printable(details)
+        outcome.text = details
+    if result.verdict in (Verdict.WARN, Verdict.INFO):
+        case.system_out = f"{result.verdict}: {message}\n{details}"
+
+
+def _details(report: Report, result: Result) -> Iterator[str]:
+    """The rule in words, its clause, and each finding with its bytes and its question."""
+    yield f"{result.level.value}: {result.says} [{result.clause}]"
+    for told in gathered(result):
+        yield told.first.message
+        yield from filter(None, [place(told.first), report.again(told.first)])
+        if told.also:
+            yield f"The same in: {', '.join(told.also)}"
+    if result.findings:
+        yield f"tokenwire check --explain {result.id}"
 
 
 def _printable(text: str) -> str:

@@ -2,17 +2,70 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokenwire._version import __version__
 
 from ..judging.judged import Run
-from ..judging.verdict import Evidence, Result, Verdict
+from ..judging.verdict import Evidence, Finding, Result, Verdict
+from .asked import Asked
 
-__all__ = ["Report", "place", "summary"]
+__all__ = ["About", "Report", "Told", "gathered", "place", "summary"]
 
-#: Characters of evidence on a line of text.
-_EXCERPT = 100
+#: Characters of evidence in a text.
+_EXCERPT = 240
+
+#: Characters of it before the word that a finding is about.
+_BEFORE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What was judged, when, and at what cost.
+
+    :ivar dialects: that were spoken.
+    :ivar model: that was asked; empty where none was.
+    :ivar transports: over which it was asked.
+    :ivar date: when the run began, in UTC (ISO 8601).
+    :ivar requests: that were made.
+    :ivar tokens: used, as far as the endpoint told it; None where it told nothing.
+    :ivar tellers: answers that told it.
+    :ivar seconds: that the run took.
+    """
+
+    dialects: Sequence[str]
+    model: str
+    transports: Sequence[str]
+    date: str
+    requests: int = 0
+    tokens: int | None = None
+    tellers: int = 0
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "dialects": list(self.dialects),
+            "model": self.model or None,
+            "transports": list(self.transports),
+            "date": self.date,
+            "version": __version__,
+            "requests": self.requests,
+            "tokens": self.tokens,
+            "tokens_told_by": self.tellers,
+            "seconds": round(self.seconds, 3),
+        }
+
+    @property
+    def cost(self) -> str:
+        """What it took, in words."""
+        requests = f"{self.requests:,} requests"
+        if self.tokens is None:
+            return f"{requests}; tokens used: not told"
+        return f"{requests}; tokens used: {self.tokens:,} (told {self.tellers:,} times)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +73,17 @@ class Report:
     """The results for one target: an endpoint, or a file.
 
     :ivar notes: what holds for all of them, in lines.
+    :ivar about: the run in which an endpoint was asked; None for a file.
+    :ivar asked: by which questions.
+    :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
     """
 
     target: str
     run: Run
     notes: Sequence[str] = ()
+    about: About | None = None
+    asked: Asked | None = None
+    took: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def results(self) -> Sequence[Result]:
@@ -34,6 +93,10 @@ class Report:
     def summary(self) -> dict[str, int]:
         return summary(self.results)
 
+    def again(self, finding: Finding) -> str:
+        """The command that asks what led to a finding; empty where that is not known."""
+        return self.asked.again(finding.evidence) if self.asked is not None else ""
+
 
 def summary(results: Sequence[Result]) -> dict[str, int]:
     """How many of each verdict, in the order of their declaration."""
@@ -41,9 +104,55 @@ def summary(results: Sequence[Result]) -> dict[str, int]:
     return {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
 
 
-def place(evidence: Evidence) -> str:
-    """Where the bytes of a finding stand, and the bytes, on one line."""
-    shown = repr(evidence.data.decode("utf-8", "backslashreplace"))[1:-1]
-    shown = shown if len(shown) <= _EXCERPT else shown[:_EXCERPT] + "…"
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Findings of the same words.
+
+    :ivar first: the first of them, which stands for all.
+    :ivar also: in which other transcripts the same was found.
+    """
+
+    first: Finding
+    also: Sequence[str]
+
+
+def gathered(result: Result) -> list[Told]:
+    """The findings of a check, those of the same words together."""
+    alike: dict[str, list[Finding]] = {}
+    for finding in result.findings:
+        alike.setdefault(finding.message, []).append(finding)
+    return [Told(findings[0], _others(findings)) for findings in alike.values()]
+
+
+def _others(findings: Sequence[Finding]) -> list[str]:
+    names = dict.fromkeys(finding.evidence.transcript for finding in findings if finding.evidence is not None)
+    return list(names)[1:]
+
+
+def place(finding: Finding) -> str:
+    """Where the bytes of a finding stand, and those of the bytes that its words are about, on one line; empty where it
+    has none.
+    """
+    evidence = finding.evidence
+    if evidence is None:
+        return ""
     when = "" if evidence.seconds is None else f", {evidence.seconds:.3f} s"
-    return f"{evidence.transcript}, byte {evidence.offset}{when}: {shown}"
+    return f"{evidence.transcript}, byte {evidence.offset}{when}: {_excerpt(evidence, finding.message)}"
+
+
+def _excerpt(evidence: Evidence, message: str) -> str:
+    shown = repr(evidence.data.decode("utf-8", "backslashreplace"))[1:-1]
+    if len(shown) <= _EXCERPT:
+        return shown
+    begin = max(_mentioned(shown, message) - _BEFORE, 0)
+    end = begin + _EXCERPT
+    return ("…" if begin else "") + shown[begin:end] + ("…" if end < len(shown) else "")
+
+
+def _mentioned(shown: str, message: str) -> int:
+    """Where the first member or field stands that the words name; 0 where none does."""
+    for word in re.findall(r"[A-Za-z][\w-]{2,}", message):
+        named = re.search(rf'"{word}"|(?:\\n|\A){word}:', shown, re.IGNORECASE)
+        if named is not None:
+            return named.start()
+    return 0

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tokenwire._version import __version__
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, place
+from .report import Report, Told, gathered, place
 
-__all__ = ["as_text"]
+__all__ = ["as_text", "broken"]
 
-#: Verdicts that the text shows one by one, the gravest first.
-_SHOWN = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
 
-#: Verdicts that it shows by their reason: many checks share one.
-_BY_REASON = (Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE)
+class Line(NamedTuple):
+    """A line and its style, which `Screen` knows.
 
-#: Ids that are named together; of more their number is told.
-_NAMED = 40
+    :ivar whole: it is never broken: a command that is copied from the screen.
+    """
+
+    text: str
+    style: str = ""
+    whole: bool = False
+
+
+#: Verdicts that the text shows one by one: the gravest last, for that is where a terminal stands at the end.
+_SHOWN = (Verdict.INFO, Verdict.WARN, Verdict.HARNESS_ERROR, Verdict.FAIL)
 
 _STYLES = {
     Verdict.FAIL: "bold red",
@@ -28,41 +38,117 @@ _STYLES = {
     Verdict.NOT_APPLICABLE: "dim",
 }
 
+#: Ids that are named together; of more their number is told.
+_NAMED = 40
 
-def as_text(report: Report) -> list[tuple[str, str]]:
-    """Lines with their styles, which `Screen` knows: every finding with its words, clause and bytes, then the count."""
-    headline = [(report.run.headline, "bold red"), ("", "")] if report.run.headline else []
-    notes = [(f"  {note}", "dim") for note in report.notes]
-    lines: list[tuple[str, str]] = [(report.target, "bold"), *notes, ("", ""), *headline]
+#: Before what belongs to a finding.
+_INDENT = "    "
+
+
+def as_text(report: Report, *, width: int | None = None, verbose: bool = False) -> list[tuple[str, str]]:
+    """Lines with their styles: what was judged; what could not be; every finding with its words, its bytes and its
+    question; the counts.
+
+    :param width: of a terminal, in columns; None breaks no lines.
+    :param verbose: what was not applicable is told with its reasons, and not only counted.
+    """
+    headline = [Line(report.run.headline, "bold red")] if report.run.headline else []
+    lines = [
+        *headline,
+        *([Line("")] if headline else []),
+        *_head(report),
+        Line(""),
+        *_unjudged(report, verbose=verbose),
+    ]
     for verdict in _SHOWN:
-        for result in report.results:
-            if result.verdict is verdict:
-                lines += _finding(result)
-    passed = [result for result in report.results if result.verdict is Verdict.PASS]
-    skipped = [result for result in report.results if result.verdict is Verdict.NOT_APPLICABLE]
-    for verdict in _BY_REASON:
-        lines += _reasons(verdict, [result for result in report.results if result.verdict is verdict])
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
-    style = "bold green" if len(passed) + len(skipped) == len(report.results) and passed else "bold"
-    return [*lines, (f"{len(report.results)} checks: {counts or 'nothing was judged'}", style), *headline[:1]]
+        for result in _of(report, verdict):
+            lines += _finding(report, result)
+    lines += [*_end(report), *headline]
+    return [
+        (piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))
+    ]
 
 
-def _finding(result: Result) -> list[tuple[str, str]]:
-    lines = [(f"{result.verdict.value:<13} {result.id}: {result.message}", _STYLES[result.verdict])]
-    lines.append((f"              {result.level.value}: {result.says} [{result.clause}]", ""))
-    if result.breaks:
-        lines.append((f"              Who is hurt: {result.breaks}", ""))
-    lines += [(f"              {place(evidence)}", "dim") for evidence in result.evidence]
-    return [*lines, ("", "")]
+def broken(text: str, width: int | None) -> list[str]:
+    """A line in pieces that are no longer than the terminal is wide. No word is broken, so that an id or a URL can be
+    taken from the screen, and the indent stays.
+    """
+    if width is None or len(text) <= width:
+        return [text]
+    indent = text[: len(text) - len(text.lstrip())] or _INDENT
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
-def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[tuple[str, str]]:
-    """What could not be judged, by reason. Where there is one reason for most, their number is enough."""
+def _of(report: Report, verdict: Verdict) -> list[Result]:
+    return [result for result in report.results if result.verdict is verdict]
+
+
+def _head(report: Report) -> list[Line]:
+    about = report.about
+    lines = [Line(report.target, "bold")]
+    if about is not None:
+        model = f", model {about.model}" if about.model else ""
+        spoken = " and ".join(map(" over ".join, zip(about.dialects, about.transports, strict=True)))
+        lines += [
+            Line(f"{spoken}{model}"),
+            Line(f"{about.date}, tokenwire {__version__}", "dim"),
+            Line(about.cost, "dim"),
+        ]
+    return [*lines, *(Line(f"  {note}", "dim") for note in report.notes)]
+
+
+def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
+    lines = _reasons(Verdict.INCONCLUSIVE, _of(report, Verdict.INCONCLUSIVE))
+    skipped = _of(report, Verdict.NOT_APPLICABLE)
+    if verbose:
+        return _reasons(Verdict.NOT_APPLICABLE, skipped) + lines
+    if skipped:
+        counted = f"{len(skipped)} of {len(report.results)} checks do not apply here: -v lists them"
+        return [Line(counted, "dim"), Line(""), *lines]
+    return lines
+
+
+def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
+    """What was not judged, by reason. Where there is one reason for most, their number is enough."""
     reasons: dict[str, list[str]] = {}
     for result in results:
         reasons.setdefault(result.message, []).append(result.id)
-    lines = [
-        (f"{verdict.value:<14} {', '.join(ids) if len(ids) <= _NAMED else f'{len(ids)} checks'}: {reason}", "dim")
-        for reason, ids in reasons.items()
-    ]
-    return [*lines, ("", "")] if lines else []
+    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons.items()]
+    return [*lines, Line("")] if lines else []
+
+
+def _few(ids: Sequence[str]) -> str:
+    return ", ".join(ids) if len(ids) <= _NAMED else f"{len(ids)} checks"
+
+
+def _finding(report: Report, result: Result) -> list[Line]:
+    lines, head = [], f"{result.verdict.value:<13} {result.id}: "
+    for told in gathered(result):
+        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(report, told)]
+        head = _INDENT
+    if not lines:
+        lines = [Line(head + result.message, _STYLES[result.verdict])]
+    lines.append(Line(f"{_INDENT}{result.level.value}: {result.says} [{result.clause}]"))
+    if result.breaks:
+        lines.append(Line(f"{_INDENT}Who is hurt: {result.breaks}"))
+    return [*lines, Line(f"{_INDENT}What to do: tokenwire check --explain {result.id}"), Line("")]
+
+
+def _proof(report: Report, told: Told) -> Iterable[Line]:
+    """The bytes, where else they were found, and the question that led there."""
+    where, again = place(told.first), report.again(told.first)
+    if where:
+        yield Line(f"{_INDENT}{_INDENT}{where}", "dim")
+    if told.also:
+        yield Line(f"{_INDENT}{_INDENT}The same in: {', '.join(told.also)}", "dim")
+    if again:
+        yield Line(f"{_INDENT}{_INDENT}{again}", "dim", whole=True)
+
+
+def _end(report: Report) -> list[Line]:
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
+    sound = Verdict.PASS in report.summary and set(report.summary) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
+    failed = [result.id for result in _of(report, Verdict.FAIL)]
+    named = [Line(f"FAIL: {', '.join(failed)}", "bold red")] if len(failed) > 1 else []
+    counted = f"{len(report.results)} checks: {counts or 'nothing was judged'}"
+    return [*named, Line(counted, "bold green" if sound else "bold")]

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..dialects import dialect_named
@@ -22,6 +23,10 @@ from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access, access_of, add_access_options
+from .check_cost import add_cost_options, budget_of, prices_of, print_dry_run
+from .check_list import explain, list_checks, named
+from .check_record import keep, make_folder
+from .check_report import Began, make_report, variables_of
 from .exits import complain
 from .extras import need
 from .models import first_model
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.reports.report import Report
     from tokenwire_conformance.run import Given
 
-__all__ = ["add_format_options", "add_parser", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "chosen", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -90,8 +95,23 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="a model of a gateway whose upstream breaks off within its stream: is that told?",
     )
     add_access_options(parser)
+    parser.add_argument(
+        "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
+    )
+    parser.add_argument(
+        "--explain",
+        metavar="ID",
+        help="say all about one check: its rule, why it matters, what proves it, how to repair it; asks nobody",
+    )
+    parser.add_argument(
+        "--record-dir",
+        metavar="DIR",
+        type=Path,
+        help="keep what went over the wire for each probe, without secrets, in this new or empty folder: "
+        "NN-probe.wire.jsonl, which lint judges and replay serves",
+    )
     add_pace_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
+    add_cost_options(parser)
     add_format_options(parser)
 
 
@@ -131,24 +151,41 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", metavar="ID", action="append", default=[], help="checks whose id begins so")
     parser.add_argument("--skip", metavar="ID", action="append", default=[], help="no checks whose id begins so")
     parser.add_argument("--strict", action="store_true", help="a breach of SHOULD is a finding too")
+    parser.add_argument("-v", "--verbose", action="store_true", help="list what does not apply too, with the reasons")
     parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="default: %(default)s")
 
 
+def chosen(args: argparse.Namespace, *, passive_only: bool = False) -> list[Check]:
+    """The checks that `--only` and `--skip` leave.
+
+    :raises LocalProtocolError: for an id that begins none, and where none is left.
+    """
+    from tokenwire_conformance.judging.judge import select
+
+    named("--only", args.only)
+    named("--skip", args.skip)
+    checks = select(args.only, args.skip, passive_only=passive_only)
+    if not checks:
+        of_files = " that a file can be judged by" if passive_only else ""
+        raise LocalProtocolError(f"--only and --skip leave no check{of_files}")
+    return checks
+
+
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.judging.judge import judge_run, select
+    from tokenwire_conformance.judging.judge import judge_run
     from tokenwire_conformance.probes.wire import SocketWire
-    from tokenwire_conformance.reports.report import Report
-    from tokenwire_conformance.run import Pace, Round, choose_probes, make_rounds
+    from tokenwire_conformance.run import Pace, Round, asked_by, choose_probes, make_rounds
 
     if args.format == "junit":
         need("--format junit")
-    checks = select(args.only, args.skip)
-    if not checks:
-        raise LocalProtocolError("no check has an id that begins so; `tokenwire check --dry-run` lists the groups")
+    if args.explain is not None:
+        return explain(args.explain, args.format)
+    checks = chosen(args)
     asked = _transports(args.url, args.dialect, checks)
-    checks = [check for check in checks if check.fits({dialect.name for _, dialect in asked})]
-    if not checks:
-        raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
+    if args.url is not None or args.dialect is not None or not args.list:
+        checks = _fitting(checks, asked)
+    if args.list:
+        return list_checks(checks, args.format)
     access = access_of(args)
     key = access.key
 
@@ -163,31 +200,79 @@ def run(args: argparse.Namespace) -> int:
     given: list[Given] = [name for name, value in options.items() if own or value]
 
     def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
-        return choose_probes(dialect.name, checks, given=given, transport=transport, slow=not own)
+        return choose_probes(
+            dialect.name,
+            checks,
+            given=given,
+            transport=transport,
+            slow=not own,
+            costly=own or args.costly,
+            fast=args.fast,
+        )
+
+    if args.fast:
+        checks = asked_by(checks, [probe for over in asked for probe in probes_over(*over)])
+
+    def all_probes() -> list[tuple[Probe, Dialect]]:
+        return [(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)]
 
     if args.dry_run:
-        probes = [probe for over in asked for probe in probes_over(*over)]
-        listing = sum(args.model is None and _takes_model(*over) for over in asked)
-        _print_dry_run(probes, len(checks), listing)
+        print_dry_run(prices_of(all_probes()), len(checks), _listings(args, asked))
         return 0
+    if args.record_dir is not None:
+        make_folder(args.record_dir)
+    began = Began(listings=_listings(args, asked))
     with _endpoint(access.url, key) as endpoint:
         plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
+        budget = budget_of(args.max_tokens_total, all_probes())
         rounds = [
             Round(
                 plan,
                 probes_over(*over),
-                partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy),
+                partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy, began.connected),
             )
             for over, plan in zip(asked, plans, strict=True)
         ]
-        pace = Pace(args.delay, args.patience, args.timeout or inf)
+        pace = Pace(args.delay, args.patience, args.timeout or inf, budget)
         with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
             case = make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
     target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
-    report = Report(target, judge_run(case, checks, strict=args.strict))
+    if args.record_dir is not None:
+        keep(args.record_dir, case.transcripts.values(), {"url": target, "date": began.date})
+    report = make_report(
+        target,
+        case,
+        judge_run(case, checks, strict=args.strict),
+        checks,
+        began=began,
+        plans={transport: plan for (transport, _), plan in zip(asked, plans, strict=True)},
+        variables=variables_of(args, access, plans[0]),
+    )
     if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
         complain(report.run.headline)
-    return print_reports([report], args.format)
+    return print_reports([report], args.format, verbose=args.verbose)
+
+
+def _listings(args: argparse.Namespace, asked: Sequence[tuple[Transport, Dialect]]) -> int:
+    """How often the models are listed before the probes."""
+    return sum(args.model is None and _takes_model(*over) for over in asked)
+
+
+def _fitting(checks: Sequence[Check], asked: Sequence[tuple[Transport, Dialect]]) -> list[Check]:
+    """The checks of what is said over these transports, in these dialects.
+
+    :raises LocalProtocolError: when there are none.
+    """
+    from tokenwire_conformance.run import judging_over
+
+    over = judging_over(checks, {transport for transport, _ in asked})
+    if not over:
+        other = "ws:// or wss://" if asked[0][0] == "http/1.1" else "http:// or https://"
+        raise LocalProtocolError(f"all of these checks are of another transport: give a URL that begins with {other}")
+    fitting = [check for check in over if check.fits({dialect.name for _, dialect in asked})]
+    if not fitting:
+        raise LocalProtocolError("all of these checks are of another dialect: name it with --dialect")
+    return fitting
 
 
 def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -> Sequence[tuple[Transport, Dialect]]:
@@ -250,7 +335,7 @@ def _plan(
         return plan
 
 
-def print_reports(reports: Sequence[Report], form: str) -> int:
+def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:
     """Prints the verdicts and returns the exit code that they make."""
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.reports.json import as_json
@@ -264,30 +349,9 @@ def print_reports(reports: Sequence[Report], form: str) -> int:
     else:
         screen = Screen(sys.stdout)
         for report in reports:
-            for text, style in as_text(report):
+            for text, style in as_text(report, width=screen.width, verbose=verbose):
                 screen.line(text, style)
     return Run.of_all([report.run for report in reports]).exit_code
-
-
-def _print_dry_run(probes: Sequence[Probe], checks: int, listing: int) -> None:
-    """Prints what the checks cost. `listing`: how often the models are listed."""
-    from tokenwire_conformance.run import by_cost
-
-    told = {
-        "generation": "answered by the model (short: at most 48 tokens, 256 with tools)",
-        "refusal": "refused by a sound endpoint before the model is asked",
-        "none": "for which no model is asked",
-    }
-    screen = Screen(sys.stdout)
-    screen.write(f"{checks} checks need {len(probes) + listing} requests:\n", "bold")
-    for cost, some in by_cost(probes).items():
-        extra = listing if cost == "none" else 0
-        if some or extra:
-            screen.write(f"\n{len(some) + extra} {told[cost]}\n", "bold")
-        for probe in some:
-            screen.write(f"  {probe.name:<24}{probe.about}\n")
-        if extra:
-            screen.write(f"  {'models':<24}the list of models, to take the first\n")
 
 
 @dataclass(frozen=True, slots=True)

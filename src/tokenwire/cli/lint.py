@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import LocalProtocolError
 from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
-from .check import add_format_options, print_reports
+from .check import add_format_options, chosen, print_reports
 from .extras import need
 from .guard import know
 
@@ -55,24 +54,24 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from tokenwire_conformance.judging.case import Case
-    from tokenwire_conformance.judging.judge import judge_run, select
+    from tokenwire_conformance.judging.judge import judge_run
     from tokenwire_conformance.reading.transcript import Transcript
     from tokenwire_conformance.reports.report import Report
 
     if args.format == "junit":
         need("--format junit")
-    checks = select(args.only, args.skip, passive_only=True)
-    if not checks:
-        raise LocalProtocolError("no check that a file can be judged by has an id that begins so")
+    checks = chosen(args, passive_only=True)
     captures = [(path, capture) for path in _files(args.files) for capture in _read(path, args.form)]
     know(value for _, capture in captures for value in secrets_sent(capture.recording.sent))
     reports = []
     for path, capture in captures:
-        case = Case([Transcript.of(path.name, capture)])
+        # What `check --record-dir` kept is read as the probe that it was.
+        name = capture.recording.header.get("probe")
+        case = Case([Transcript.of(name if isinstance(name, str) else path.name, capture)])
         fitting = [check for check in checks if check.fits(case.dialects)]
         target = f"{path}: {capture.label}" if capture.label else str(path)
         reports.append(Report(target, judge_run(case, fitting, strict=args.strict), _notes(capture)))
-    return print_reports(reports, args.format)
+    return print_reports(reports, args.format, verbose=args.verbose)
 
 
 def _read(path: Path, form: Form | None) -> list[Capture]:

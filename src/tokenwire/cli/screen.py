@@ -7,6 +7,7 @@ said is the output of `stream`: a pipe gets it as it came, a terminal without co
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TextIO
 
 from ..secrecy.shown import harmless
@@ -31,6 +32,11 @@ class Screen:
         self.for_people: bool = stream.isatty()
         self._stream = stream
         self._styled = self.for_people and os.environ.get("TERM") not in _DUMB and not os.environ.get("NO_COLOR")
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal; None where it is none."""
+        return shutil.get_terminal_size().columns if self.for_people else None
 
     def line(self, text: str, style: str = "") -> None:
         """A line of what the verb says itself: harmless, for its words may be a server's."""

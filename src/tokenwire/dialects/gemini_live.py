@@ -163,5 +163,6 @@ GEMINI_LIVE = Dialect(
     websocket_only=True,
     terminator="serverContent.turnComplete",
     asking_again=_asking_again,
-    resume="a new connection with the handle of the last sessionResumptionUpdate in setup.sessionResumption",
+    resume="by the policy `restart`: a new connection with the handle of the last sessionResumptionUpdate in "
+    "setup.sessionResumption",
 )

@@ -14,7 +14,8 @@ from math import inf
 from typing import Protocol
 
 from ..errors import RemoteProtocolError
-from ..protocol.websocket import Asked, Closed, ConnectionState, WebSocketConnection, refusal_for
+from ..protocol.upgrade import refusal_for
+from ..protocol.websocket import Asked, Closed, ConnectionState, WebSocketConnection
 from .connection import MAX_WAITING
 from .replies import refusal_reply
 from .seams import Ending, Reply, Seams, Turn

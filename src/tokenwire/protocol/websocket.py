@@ -27,7 +27,6 @@ from wsproto.events import AcceptConnection, Event, RejectConnection, RejectData
 from wsproto.events import Request as UpgradeRequest
 from wsproto.handshake import H11Handshake
 
-from ..checking import must_be_texts
 from ..errors import BodyTruncated, HeaderTooLarge, LocalProtocolError, RemoteProtocolError
 from ..framing.sse import as_bytes
 from ..framing.websocket import (
@@ -48,7 +47,8 @@ from ..framing.websocket import (
     close_payload,
 )
 from .deflate import Deflate, Deflater, parse_extension
-from .http import MAX_HEADER_SIZE, TOO_LONG, checked_fields
+from .http import MAX_HEADER_SIZE
+from .upgrade import Headers, check_key, check_subprotocols, decoded, joined, own_fields_apart, refusal, refusal_for
 from .url import parse_url
 
 __all__ = [
@@ -61,7 +61,6 @@ __all__ = [
     "WebSocketConnection",
     "WebSocketEvent",
     "are_messages",
-    "refusal_for",
 ]
 
 #: Bytes of the body of a refused handshake that are kept.
@@ -70,15 +69,8 @@ MAX_REJECTED_BODY = 64 * 1024
 _INTERIM = re.compile(rb"HTTP/[0-9]\.[0-9] 1(?!01)[0-9]{2}[ \r]")
 _REQUEST_LINE = re.compile(rb"\S+ \S+ HTTP/([0-9])\.([0-9])\r\n")
 _NOT_A_LINE = re.compile(rb"(?<!\r)\n|\r\n[ \t]")
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 _MESSAGES = frozenset((str, bytes))
-
-#: Fields that the handshake is made of, Host, which comes from the URL, and those of a body, which it has not.
-_OWN_FIELDS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
-_OWN_PREFIX = "sec-websocket-"
-
-Headers = Sequence[tuple[str, str]]
 
 
 class ConnectionState(Enum):
@@ -155,13 +147,13 @@ class WebSocketConnection:
     ) -> None:
         target = parse_url(url, websocket=True)
         self._begin(client=True, compression=compression, max_message_size=max_message_size)
-        _check_subprotocols(subprotocols)
+        check_subprotocols(subprotocols)
         request = UpgradeRequest(
             host=target.authority,
             target=target.path,
             extensions=[self._deflate] if compression else [],
             subprotocols=list(subprotocols),
-            extra_headers=_own_fields_apart(headers),
+            extra_headers=own_fields_apart(headers),
         )
         self._send_handshake(request)
 
@@ -255,7 +247,7 @@ class WebSocketConnection:
         event = AcceptConnection(
             subprotocol=subprotocol,
             extensions=[self._deflate] if self._compression else [],
-            extra_headers=_own_fields_apart(headers),
+            extra_headers=own_fields_apart(headers),
         )
         self._send_handshake(event)
         self._open(self._received)
@@ -267,7 +259,7 @@ class WebSocketConnection:
         """
         if self._client or self.error is None or self.state is not ConnectionState.CONNECTING:
             self._require_asked()
-        self._to_send += _refusal(status, headers, body)
+        self._to_send += refusal(status, headers, body)
         self.state = ConnectionState.CLOSED
 
     # What comes in.
@@ -350,13 +342,13 @@ class WebSocketConnection:
         event = next(self._handshake.events(), None)
         if isinstance(event, AcceptConnection):
             self._open(self._received - len(rest))
-            opened = Opened(_decoded(event.extra_headers), event.subprotocol, self._deflate.enabled())
+            opened = Opened(decoded(event.extra_headers), event.subprotocol, self._deflate.enabled())
             try:
                 return [opened, *self._frames(rest)]
             except FrameError:  # it is kept, and told after this
                 return [opened]
         if isinstance(event, RejectConnection):
-            self._rejected = Rejected(event.status_code, _decoded(event.headers), b"")
+            self._rejected = Rejected(event.status_code, decoded(event.headers), b"")
             return self._rejection(rest)
         raise RemoteProtocolError("the answer to the handshake is not HTTP", offset=0, clause="RFC 6455 4.1")
 
@@ -393,8 +385,8 @@ class WebSocketConnection:
             raise RemoteProtocolError("the handshake is no request", offset=0, clause="RFC 6455 4.2.1")
         for extension in event.extensions:
             parse_extension(str(extension))
-        headers = _decoded(event.extra_headers)
-        _check_key(dict(headers).get("sec-websocket-key", ""))
+        headers = decoded(event.extra_headers)
+        check_key(dict(headers).get("sec-websocket-key", ""))
         self._asked = Asked(event.target, [("host", event.host), *headers], tuple(event.subprotocols))
         if rest:
             self.error = self._too_early(len(rest))
@@ -414,7 +406,7 @@ class WebSocketConnection:
             raise RemoteProtocolError(
                 "the handshake has a bare LF or a folded line", offset=self._received, clause="RFC 9112 5.2"
             )
-        self._feed(_joined(head))
+        self._feed(joined(head))
 
     def _feed(self, data: bytes) -> None:
         """Hands bytes to wsproto, whose handshake raises many things for what is malformed."""
@@ -477,7 +469,7 @@ class WebSocketConnection:
             if isinstance(self.error, FrameError) and self.state is ConnectionState.OPEN:
                 self._control(CLOSE, close_payload(self.error.code, self.error.message))
             elif self.state is ConnectionState.CONNECTING and not self._client:
-                self._to_send += _refusal(*refusal_for(self.error), str(self.error).encode("utf-8", "replace"))
+                self._to_send += refusal(*refusal_for(self.error), str(self.error).encode("utf-8", "replace"))
             self.state = ConnectionState.CLOSED
 
     def _require_open(self) -> None:
@@ -493,80 +485,3 @@ class WebSocketConnection:
 def are_messages(events: Iterable[object]) -> bool:
     """Whether all of them are messages, as all that come in a read mostly are."""
     return _MESSAGES.issuperset(map(type, events))
-
-
-def _check_key(key: str) -> None:
-    """The nonce of a handshake is 16 bytes in base64 (4.2.1)."""
-    if not re.fullmatch(r"[A-Za-z0-9+/]{22}==", key):
-        raise RemoteProtocolError("Sec-WebSocket-Key is not 16 bytes in base64", clause="RFC 6455 4.2.1")
-
-
-def refusal_for(error: RemoteProtocolError) -> tuple[int, Headers]:
-    """The status and fields with which a server refuses a handshake that raised the error.
-
-    426, with what would do, for another version (4.4).
-    """
-    hint = getattr(error.__cause__, "event_hint", None)
-    if isinstance(hint, RejectConnection) and hint.status_code == 426:
-        return 426, [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-version", "13")]
-    return (TOO_LONG if isinstance(error, HeaderTooLarge) else 400), []
-
-
-def _refusal(status: int, headers: Headers, body: bytes) -> bytes:
-    names = {name.lower() for name, _ in headers}
-    fields = [("content-type", "text/plain; charset=utf-8")] if body and "content-type" not in names else []
-    fields += [("content-length", str(len(body))), *(() if "connection" in names else (("connection", "close"),))]
-    server = h11.Connection(h11.SERVER)
-    try:
-        head = h11.Response(status_code=status, headers=_encoded([*headers, *fields]))
-        data = [server.send(head), server.send(h11.Data(body)) if body else b"", server.send(h11.EndOfMessage())]
-    except h11.LocalProtocolError as error:
-        raise LocalProtocolError(f"the refusal cannot be sent: {error}") from None
-    return b"".join(part for part in data if part)
-
-
-def _check_subprotocols(names: Sequence[str]) -> None:
-    """What is offered are tokens, each of them once (4.1)."""
-    must_be_texts(names, "subprotocols")
-    for number, name in enumerate(names, 1):
-        if not _TOKEN.fullmatch(name):
-            raise LocalProtocolError(
-                f"subprotocol {number} of those offered is not a token (RFC 6455 4.1). It is not shown, for it may "
-                "carry a key: encode one that holds other characters, in base64url for example"
-            )
-    if len(set(names)) < len(names):
-        raise LocalProtocolError("a subprotocol is offered twice (RFC 6455 4.1)")
-
-
-def _own_fields_apart(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Fields that are sent beside those of the handshake, which they must not repeat."""
-    for name, _ in headers:
-        if name.lower() in _OWN_FIELDS or name.lower().startswith(_OWN_PREFIX):
-            raise LocalProtocolError(f"the field {name} belongs to the handshake itself")
-    return _encoded(headers)
-
-
-def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
-    try:
-        return [(name.encode(), value.strip(" \t").encode()) for name, value in checked_fields(headers)]
-    except UnicodeEncodeError:
-        raise LocalProtocolError("the value of a field has a lone surrogate, which UTF-8 cannot carry") from None
-
-
-def _joined(head: bytes) -> bytes:
-    """The head with repeated fields of the handshake in one line, as a list (RFC 9110, 5.3): wsproto reads but one."""
-    first, *lines = head[:-4].split(b"\r\n")
-    fields: dict[bytes, bytes] = {}
-    others = []
-    for line in lines:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if colon and (name in (b"connection", b"upgrade") or name.startswith(_OWN_PREFIX.encode())):
-            fields[name] = fields[name] + b"," + value if name in fields else value
-        else:
-            others.append(line)
-    return b"\r\n".join([first, *others, *(name + b":" + value for name, value in fields.items())]) + b"\r\n\r\n"
-
-
-def _decoded(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    return [(bytes(name).decode("latin-1").lower(), bytes(value).decode("latin-1")) for name, value in headers]

@@ -368,16 +368,19 @@ def redact_url(url: str, names: frozenset[str] = frozenset()) -> str:
 
 
 def mask_query(line: bytes, names: frozenset[str] = frozenset()) -> bytes:
-    """A request line with the values that carry a key overwritten in place.
+    """A request line with the values that carry a key overwritten in place. The version behind the target stays.
 
     :param names: of more parameters whose values are overwritten.
     """
+    target, blank, version = line.rpartition(b" ")
+    if not version.startswith(b"HTTP/"):
+        target, blank, version = line, b"", b""
     text = re.sub(
         _PARAMETER,
         lambda match: _redacted(match, (search.MARK.decode() * len(match[2]))[: len(match[2])], names),
-        line.decode("latin-1"),
+        target.decode("latin-1"),
     )
-    return text.encode("latin-1")
+    return text.encode("latin-1") + blank + version
 
 
 def _redacted(match: re.Match[str], mark: str, names: frozenset[str]) -> str:

@@ -19,13 +19,13 @@ A conversation is in one of the states of `states`, which says for each what a d
 connection breaks; `_following` decides it. Four things live for different times:
 
     the ask, and the exchange       of one connection: what is asked over it, and the session that carries it
-    the failures in a row           since there was new progress
+    the failures in a row           until there is new progress
     the generation, the decoder     of one request that is paid for, over as many connections as it takes
     the answer, the progress        of the whole conversation
 
 Events of its own, each an `Other`: "tokenwire.duplicate" and "tokenwire.gap" (see dialects/overlap), and, only by a
 policy that asks for it, "tokenwire.restart", after which the answer begins anew, and "tokenwire.continuation", after
-which the model goes on with the text as far as it had come. Open blocks are closed before both.
+which the model goes on with the text as far as it had come. Open blocks are closed before each.
 """
 
 from __future__ import annotations
@@ -77,7 +77,13 @@ __all__ = ["DurableSession"]
 MAX_UNCOUNTED = 64
 
 #: Phases of `ConnectionFailed` in which another try may do better: a certificate stays as it is.
-_PASSING = ("resolve", "connect")
+_TRANSIENT = ("resolve", "connect")
+
+#: After these a stream that had begun is one that broke off.
+_BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)
+
+#: The status that says that there is no more of a stream (WHATWG HTML 9.2.3).
+_NO_MORE = 204
 
 
 class DurableSession:
@@ -130,13 +136,13 @@ class DurableSession:
         self._one_timeouts = self._timeouts if self._timeouts.total is None else replace(self._timeouts, total=None)
         self._fallback = Fallback(fallback, policy, self.hosts)
         self._state = State.CONNECTING
-        self._allows = STATES[self._state]
+        self._rules = STATES[self._state]
         self._listens = False  # what comes is read
         self._ask = self._fallback.first(Ask("first", request, dialect))
         self._generation = Generation(self._ask, self.answer, policy)
         self._decoder = self._new_decoder()
         self._exchange = self._new_exchange()
-        self._row = FailureRow(policy, random, wall)
+        self._failures = FailureRow(policy, random, wall)
         self._progress = Progress()
         self._uncounted: list[StreamEvent] = []
         self._connections = 0
@@ -166,7 +172,7 @@ class DurableSession:
     def wants(self) -> Want:
         """What a driver is to do now."""
         finished = self._state in (State.ENDED, State.CLOSING) and self._exchange.gone
-        return "over" if finished else self._allows.wants
+        return "over" if finished else self._rules.wants
 
     # What a driver tells.
 
@@ -174,7 +180,7 @@ class DurableSession:
         """The driver begins to connect."""
         if self._total is None and self._timeouts.total is not None:
             self._total = now + self._timeouts.total
-        self._row.begin(now)
+        self._failures.begin(now)
         self._connections += 1
         self._happened("connecting", now, self._ask.request.http.target.origin)
         self._exchange.start(now)
@@ -194,7 +200,7 @@ class DurableSession:
 
     def data_to_send(self) -> bytes:
         """Drains what must go out."""
-        if not self._connects and not self._exchange.streaming:
+        if not self._has_connection and not self._exchange.streaming:
             return b""
         data = self._exchange.data_to_send()
         if data and self._state is State.CONNECTED and not self._ask.request.websocket:
@@ -209,14 +215,14 @@ class DurableSession:
         events = exchange.receive_data(data, now)
         self.quiet = exchange.quiet and self._state is State.HEARD
         if not self.quiet:
-            return self._take(events, now)
+            return self._after_exchange(events, now)
         if events:
             self._arrived(events, now)
         return events
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[StreamEvent]:
         """The connection ended, or was reset."""
-        return self._take(self._exchange.receive_eof(now, reset=reset), now) if self._listens else []
+        return self._after_exchange(self._exchange.receive_eof(now, reset=reset), now) if self._listens else []
 
     def next_deadline(self) -> float | None:
         """When to call `handle_deadline` unless something happens before; None for never."""
@@ -236,47 +242,47 @@ class DurableSession:
                 self._move("to connect")
             return []
         self._exchange.handle_deadline(now)
-        return self._take([], now)
+        return self._after_exchange([], now)
 
     def send(self, message: str | bytes) -> None:
         """Sends a message in mid-stream, over WebSocket.
 
         :raises LocalProtocolError: over HTTP, and while there is no connection.
         """
-        if not self._connects:
-            raise LocalProtocolError("there is no connection now: the last one broke, and the next one is not made yet")
+        if not self._has_connection:
+            raise LocalProtocolError("there is no connection now: send it again once there is one")
         self._exchange.send(message)
         if not isinstance(self._exchange, Session):
             self._ask = self._ask.keeping(self._exchange.secrets)
 
     def close(self, now: float) -> bool:
-        """The user closes. Returns whether the peer's end is to be waited for: go on until `wants` is "over"."""
+        """The user closes. Whether the peer's Close is to be waited for: keep driving then until `wants` is "over"."""
         if self._state is State.OVER:
             return False
-        waits = self._connects and self._exchange.close(now)
+        waits = self._has_connection and self._exchange.close(now)
         self._move("closing" if waits else "closed")
         return waits
 
     # What follows from it.
 
     @property
-    def _connects(self) -> bool:
-        """There is a connection, even if nothing more is asked over it."""
-        return self._allows.wants == "transfer"
+    def _has_connection(self) -> bool:
+        """There is a connection, even if nothing more is asked over it; not while one is being made."""
+        return self._rules.wants == "transfer"
 
     def _move(self, move: Move) -> None:
-        self._state = self._allows.moves[move]
-        self._allows = STATES[self._state]
+        self._state = self._rules.moves[move]
+        self._rules = STATES[self._state]
         # Nothing is read after we gave up (by `total`, say) an exchange that has not ended itself.
-        self._listens = self._connects and (self._state is not State.ENDED or self._exchange.ended)
+        self._listens = self._has_connection and (self._state is not State.ENDED or self._exchange.ended)
         self.quiet = False
 
     def _asked(self) -> None:
         """What is asked has begun to go out."""
         self._move("asked for the rest" if self._generation.heard else "asked")
 
-    def _take(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
-        """What came of what the connection was told."""
+    def _after_exchange(self, events: list[StreamEvent], now: float) -> list[StreamEvent]:
+        """Handles what the exchange did with what it was told: a new head, events, its end."""
         self.quiet = False
         exchange = self._exchange
         if exchange.head is not self.head and exchange.head is not None:
@@ -314,7 +320,7 @@ class DurableSession:
         events, self._uncounted = self._uncounted, []
         self._generation.receive_events(events)
         if self._progress.receive_events(events):
-            self._row.end()
+            self._failures.end()
 
     def _failed(self, error: TokenwireError, now: float) -> list[StreamEvent]:
         """The connection is lost, or could not be had. Decides what comes next."""
@@ -324,25 +330,25 @@ class DurableSession:
         self._retry = self._decoder.retry if self._decoder.retry is not None else self._retry
         in_handshake = self._state is State.CONNECTED
         other = None if self._streamed else self._fallback.instead_of(self._ask, error, in_handshake=in_handshake)
-        if other is not None:
+        if other is not None:  # at most once, so it is no failure of the row
             return self._begin(other, 0.0, now)
         following = self._following(error)
         if isinstance(following, Stop):
             return self._give_up(error, now, following)
-        wait = self._row.fail(error, self._retry, now)
+        wait = self._failures.fail(error, self._retry, now)
         if isinstance(wait, Stop):
             return self._give_up(error, now, wait)
         return self._begin(following, wait, now)
 
     def _following(self, error: TokenwireError) -> Ask | Stop:
-        """What to ask after that, or why nothing. Reads as the README's table does."""
+        """What to ask after this error, or why nothing; after a break, by how far the exchange had got."""
         match error:
             case StatusError(status=status) if status in self._policy.statuses:
                 return self._ask
             case StatusError() if self._ask.again is not None:
-                return self._ask_anew() if error.status != 204 else Stop()
+                return self._ask_anew() if error.status != _NO_MORE else Stop()
             case ConnectionFailed(phase=phase):
-                return self._ask if phase in _PASSING else Stop()
+                return self._ask if phase in _TRANSIENT else Stop()
             case BodyTruncated() | StreamInterrupted() | TimeoutExceeded():
                 return self._following_a_break()
             case _:
@@ -350,7 +356,7 @@ class DurableSession:
 
     def _following_a_break(self) -> Ask | Stop:
         """The connection broke, or was silent for too long: what follows goes by how far the exchange had got."""
-        match self._allows.when_broken:
+        match self._rules.when_broken:
             case "ask again":
                 return self._ask
             case "ask again if it is harmless" if self._ask.is_harmless(self._policy):
@@ -360,7 +366,7 @@ class DurableSession:
             case "go on" if self._was_closed_for_good():
                 return Stop("by this code the server closed it for good")
             case "go on":
-                return self._go_on()
+                return self._resume_or_ask_anew()
             case "nothing":
                 return Stop()
 
@@ -368,7 +374,7 @@ class DurableSession:
         closed = None if isinstance(self._exchange, Session) else self._exchange.closed
         return closed is not None and closed.code not in self._policy.close_codes
 
-    def _go_on(self) -> Ask | Stop:
+    def _resume_or_ask_anew(self) -> Ask | Stop:
         """Some of the generation had arrived: the rest is asked for, else another generation."""
         if self._policy.interrupted == "raise":
             return Stop()
@@ -411,16 +417,18 @@ class DurableSession:
         if ask.again is None:
             events = self._leave_the_generation(ask)
         match ask.kind:
-            case "resuming" if ask.again is not None and ask.again.snapshot:
-                self._progress.resumed_by_picture(self._generation.had_arrived())
             case "resuming":
-                self._progress.resumed()
+                self._resumed += 1
+                if ask.again is not None and ask.again.snapshot:
+                    self._progress.resumed_by_picture(self._generation.had_arrived())
+                else:
+                    self._progress.resumed()
             case "restarting":
+                self._asked_anew += 1
                 self._progress.restarted()
             case "continuing":
+                self._asked_anew += 1
                 self._progress.continued()
-        self._resumed += ask.kind == "resuming"
-        self._asked_anew += ask.kind in ("restarting", "continuing")
         self._ask = ask.keeping(self._ask.request.secrets)
         return events
 
@@ -462,7 +470,7 @@ class DurableSession:
         if not self._streamed or not isinstance(error, _BROKEN_OFF):
             self._end(error, now, stop.why)
             return []
-        stopped = isinstance(error, StatusError) and error.status == 204  # WHATWG HTML 9.2.3: no more of it
+        stopped = isinstance(error, StatusError) and error.status == _NO_MORE
         cut = not stopped and (self._exchange.cut or not isinstance(error, StreamInterrupted))
         events = self._decoder.receive_eof(cut=cut)
         self.answer.add_all(events)
@@ -497,7 +505,3 @@ class DurableSession:
     ) -> None:
         if self._observe is not None:
             self._observe(Happening(kind, now, self._connections, detail, seconds, error))
-
-
-#: After these a stream that had begun is one that broke off.
-_BROKEN_OFF = (StreamInterrupted, ConnectionFailed, StatusError, NotAStream, BodyTruncated)

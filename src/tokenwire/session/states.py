@@ -4,7 +4,8 @@
     CONNECTING  connect   ask again                     There is no connection yet.
     CONNECTED   transfer  ask again                     Nothing was asked over it: no byte of the request was sent, or
                                                         the WebSocket is not open.
-    ASKED       transfer  ask again if it is harmless   The request went out, and no event of the answer has come.
+    ASKED       transfer  ask again if it is harmless   The request has begun to go out, and no event of the answer has
+                                                        come. Its head may have.
     HEARD       transfer  go on                         Part of the answer has come, over this connection or another.
     WAITING     wait      nothing                       The next connection is made later.
     ENDED       transfer  nothing                       No more events come. Wants "over" once both sides have closed.
@@ -97,7 +98,7 @@ WhenBroken = Literal["ask again", "ask again if it is harmless", "go on", "nothi
 
 
 @record(frozen=True)
-class Row:
+class StateRules:
     """What holds in one state.
 
     :ivar when_broken: what may follow when the connection breaks: the same request once more, which costs nothing where
@@ -115,19 +116,21 @@ _NEXT: dict[Move, State] = {"to wait": State.WAITING, "to connect": State.CONNEC
 _LATER: dict[Move, State] = {**_NEXT, "ended": State.ENDED, "closed": State.OVER}
 _OPEN: dict[Move, State] = {**_LATER, "closing": State.CLOSING}
 
-STATES: Mapping[State, Row] = {
-    State.CONNECTING: Row(
+STATES: Mapping[State, StateRules] = {
+    State.CONNECTING: StateRules(
         "connect", "ask again", {"connected": State.CONNECTED, **_NEXT, "ended": State.OVER, "closed": State.OVER}
     ),
-    State.CONNECTED: Row(
+    State.CONNECTED: StateRules(
         "transfer",
         "ask again",
         {"asked": State.ASKED, "asked for the rest": State.HEARD, "heard": State.HEARD, **_LATER},
     ),
-    State.ASKED: Row("transfer", "ask again if it is harmless", {"heard": State.HEARD, **_OPEN}),
-    State.HEARD: Row("transfer", "go on", _OPEN),
-    State.WAITING: Row("wait", "nothing", {"to connect": State.CONNECTING, "ended": State.OVER, "closed": State.OVER}),
-    State.ENDED: Row("transfer", "nothing", {"closed": State.OVER, "closing": State.CLOSING}),
-    State.CLOSING: Row("transfer", "nothing", {"closed": State.OVER}),
-    State.OVER: Row("over", "nothing", {}),
+    State.ASKED: StateRules("transfer", "ask again if it is harmless", {"heard": State.HEARD, **_OPEN}),
+    State.HEARD: StateRules("transfer", "go on", _OPEN),
+    State.WAITING: StateRules(
+        "wait", "nothing", {"to connect": State.CONNECTING, "ended": State.OVER, "closed": State.OVER}
+    ),
+    State.ENDED: StateRules("transfer", "nothing", {"closed": State.OVER, "closing": State.CLOSING}),
+    State.CLOSING: StateRules("transfer", "nothing", {"closed": State.OVER}),
+    State.OVER: StateRules("over", "nothing", {}),
 }

@@ -34,7 +34,6 @@ def object_(chat: ChatStream) -> Iterator[Finding]:
     DESCRIPTION,
     "All chunks of a stream have the same id.",
     on="chats",
-    breaks="whoever collects chunks by id, as gateways and logs do, sees many answers instead of one",
 )
 def id_constant(chat: ChatStream) -> Iterator[Finding]:
     return _constant(chat, "id")
@@ -131,6 +130,6 @@ def role_once(chat: ChatStream) -> Iterator[Finding]:
         message = f"the role of a delta is {brief(wrong[0].delta['role'])}, not assistant"
         yield from gathered(chat.response, offsets_of(wrong), message)
     for number in chat.finishes:
-        repeated = [choice for choice in given if choice.number == number][1:]
+        repeated = [choice for choice in given if choice.number == number and choice.is_numbered][1:]
         message = f"the role comes again in a later delta of choice {number}"
         yield from gathered(chat.response, offsets_of(repeated), message)

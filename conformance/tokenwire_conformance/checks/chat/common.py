@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...judging.case import Case, at, json_of, not_whole
-from ...judging.verdict import Evidence, Inconclusive, NotApplicable
+from ...judging.verdict import Evidence, Inconclusive
 from ...reading.chat import ChatStream, Choice
 from ...reading.http import Response
 from ...reading.stream import Payload
@@ -71,15 +71,15 @@ class Call:
 
 def calls_of(chat: ChatStream) -> list[Call]:
     calls: list[Call] = []
-    current: dict[tuple[int, int | None], Call] = {}
+    current: dict[tuple[int, str], Call] = {}
     for choice in chat.choices:
         for delta in choice.tool_calls:
             index = delta.get("index")
-            key = (choice.number, index if type(index) is int else None)
+            key = (choice.number, json.dumps(index))  # what is no integer tells calls apart all the same
             call = current.get(key)
             given = text_of(delta.get("id"))
             if call is None or (given and call.id and given != call.id):
-                call = current[key] = Call(*key)
+                call = current[key] = Call(choice.number, index)
                 calls.append(call)
             call.id = call.id or given
             call.deltas.append((choice, delta))
@@ -88,17 +88,6 @@ def calls_of(chat: ChatStream) -> list[Call]:
 
 def text_of(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def tools_chat(case: Case) -> ChatStream:
-    """The answer to the probe of tools.
-
-    :raises NotApplicable: when the model called none.
-    """
-    chat = whole_chat(case, "tools")
-    if not calls_of(chat):
-        raise NotApplicable("the model called no tool")
-    return chat
 
 
 def message_of(response: Response) -> dict[str, Any]:

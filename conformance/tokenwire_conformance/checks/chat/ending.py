@@ -11,7 +11,7 @@ from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
 from ...reading.chat import ChatStream
 from ...reading.stream import SENTINEL
-from .common import DESCRIPTION, at_end, brief, calls_of, has_choices, offsets_of, tools_chat, whole_chat
+from .common import DESCRIPTION, at_end, brief, calls_of, has_choices, offsets_of, whole_chat
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -39,7 +39,6 @@ def _judged_to_the_end(chat: ChatStream) -> bool:
     on="chats",
     when=has_choices,
     absent="no choice was seen",
-    breaks="strictly typed clients refuse the chunk; whoever asks `is not None` takes an empty reason for the end",
 )
 def finish_key(chat: ChatStream) -> Iterator[Finding]:
     absent = [choice for choice in chat.choices if "finish_reason" not in choice.value]
@@ -60,7 +59,6 @@ def finish_key(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=_judged_to_the_end,
     absent="no stream of chunks was read to its end",
-    breaks="without one an end cannot be told from a cut; of two the last wins: stop hides tool_calls",
     needs=[Layer.END],
 )
 def finish_once(chat: ChatStream) -> Iterator[Finding]:
@@ -70,7 +68,7 @@ def finish_once(chat: ChatStream) -> Iterator[Finding]:
     for number, reasons in chat.finishes.items():
         if not reasons:
             yield Finding(f"choice {number} never gets a finish_reason", at(chat.response, content=last))
-        if len(reasons) > 1:
+        if len(reasons) > 1 and all(choice.is_numbered for choice in chat.choices):
             again = [choice for choice in chat.choices if choice.number == number and choice.finish][1]
             message = f"choice {number} is finished {len(reasons)} times: {', '.join(map(repr, reasons))}"
             yield Finding(message, at(chat.response, content=again.offset))
@@ -84,13 +82,12 @@ def finish_once(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=has_choices,
     absent="no choice was seen",
-    breaks="clients that stop at finish_reason lose the rest",
 )
 def finish_last(chat: ChatStream) -> Iterator[Finding]:
     finished: set[int] = set()
     late = []
     for choice in chat.choices:
-        if choice.number in finished and choice.says_something:
+        if choice.number in finished and choice.says_something and choice.is_numbered:
             late.append(choice)
         if choice.finish:
             finished.add(choice.number)
@@ -105,7 +102,6 @@ def finish_last(chat: ChatStream) -> Iterator[Finding]:
     on="chats",
     when=lambda chat: any(chat.finishes.values()),
     absent="no finish_reason was seen",
-    breaks="clients that look at finish_reason before the delta lose its content",
 )
 def finish_chunk_empty(chat: ChatStream) -> Iterator[Finding]:
     full = [choice for choice in chat.choices if choice.finish and choice.says_something]
@@ -118,7 +114,6 @@ def finish_chunk_empty(chat: ChatStream) -> Iterator[Finding]:
     DESCRIPTION,
     "An answer that is cut by its token limit has finish_reason length.",
     probes=("length", "stream"),
-    breaks="users take a part of an answer for the whole",
 )
 def finish_length(case: Case) -> Iterator[Finding]:
     chat = whole_chat(case, "length")
@@ -154,22 +149,32 @@ def _other_text(case: Case) -> str | None:
         return None
 
 
-@active(
+def _finished_callers(chat: ChatStream) -> list[int]:
+    """The choices that call tools of their own will, and give a reason to stop that is not the token limit.
+
+    Of a recording without its request nobody can tell whether one function was demanded by name: then the reason is
+    `stop` (the description of `tool_choice`).
+    """
+    if not chat.judged_to_the_end or not chat.request or isinstance(chat.request.get("tool_choice"), dict):
+        return []
+    callers = sorted({call.choice for call in calls_of(chat)})
+    return [number for number in callers if chat.finishes.get(number) and "length" not in chat.finishes[number]]
+
+
+@passive(
     "chat.finish-tools",
     SHOULD,
     DESCRIPTION,
     "A choice that calls tools has finish_reason tool_calls.",
-    probes=("tools",),
-    breaks="agents that wait for tool_calls take the turn for finished and call nothing",
+    on="chats",
+    when=lambda chat: bool(_finished_callers(chat)),
+    absent="no tool call was seen that came to its end with a reason",
+    shown_by=("tools",),
+    needs=[Layer.REQUEST],
 )
-def finish_tools(case: Case) -> Iterator[Finding]:
-    chat = tools_chat(case)
-    for number in sorted({call.choice for call in calls_of(chat)}):
-        reasons = chat.finishes.get(number) or []
-        if not reasons:
-            raise Inconclusive("the answer has no finish_reason")
-        if "length" in reasons:
-            raise Inconclusive("the token limit cut the tool call")
+def finish_tools(chat: ChatStream) -> Iterator[Finding]:
+    for number in _finished_callers(chat):
+        reasons = chat.finishes[number]
         if "tool_calls" not in reasons:
             last = next(choice for choice in chat.choices if choice.number == number and choice.finish)
             message = f"the choice calls tools and has finish_reason {reasons[0]!r}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...judging.case import Case, at, gathered
 from ...judging.registry import active, passive
-from ...judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ...judging.verdict import Finding, Level, NotApplicable
 from ...reading.chat import ChatStream
 from .common import (
     DESCRIPTION,
@@ -20,7 +20,6 @@ from .common import (
     message_of,
     offsets_of,
     text_of,
-    tools_chat,
     whole_chat,
 )
 
@@ -80,13 +79,12 @@ def tool_index_unique(chat: ChatStream) -> Iterator[Finding]:
 @passive(
     "chat.tool-first-delta",
     MUST,
-    DESCRIPTION + "; practice",
+    DESCRIPTION + "; OpenAI, function calling: streaming",
     "The first delta of a tool call has its id, its type and the name of the function.",
     on="chats",
     when=_has_tools,
     absent="no tool call was seen",
     shown_by=("tools",),
-    breaks="the AI SDK of Vercel raises when the id or the name is missing there",
 )
 def tool_first_delta(chat: ChatStream) -> Iterator[Finding]:
     for call in calls_of(chat):
@@ -119,20 +117,24 @@ def tool_id_once(chat: ChatStream) -> Iterator[Finding]:
             yield from gathered(chat.response, offsets_of(again), f"the {what} of {call.label} comes again")
 
 
-@active(
+def _whole_calls(chat: ChatStream) -> list[Call]:
+    """The tool calls of choices that were finished, and not by the token limit."""
+    finished = {number for number, reasons in chat.finishes.items() if reasons and "length" not in reasons}
+    return [call for call in calls_of(chat) if call.choice in finished]
+
+
+@passive(
     "chat.tool-args-json",
     SHOULD,
     DESCRIPTION,
     "The joined arguments of a tool call are JSON, unless the token limit cut them.",
-    probes=("tools",),
-    breaks="the tool cannot be called",
+    on="chats",
+    when=lambda chat: bool(_whole_calls(chat)),
+    absent="no choice that calls a tool was finished by it",
+    shown_by=("tools",),
 )
-def tool_args_json(case: Case) -> Iterator[Finding]:
-    chat = tools_chat(case)
-    calls = [call for call in calls_of(chat) if "length" not in (chat.finishes.get(call.choice) or [])]
-    if not calls:
-        raise Inconclusive("the token limit cut the arguments")
-    for call in calls:
+def tool_args_json(chat: ChatStream) -> Iterator[Finding]:
+    for call in _whole_calls(chat):
         pieces = [_function(delta).get("arguments") for _, delta in call.deltas if "custom" not in delta]
         where = at(chat.response, content=call.deltas[-1][0].offset)
         odd = [piece for piece in pieces if piece is not None and not isinstance(piece, str)]
@@ -158,7 +160,6 @@ def _is_json(text: str) -> bool:
     DESCRIPTION,
     "A request that makes the model call tools does so with and without streaming.",
     probes=("tools", "tools-whole"),
-    breaks="agents that stream never see the tool calls",
 )
 def tools_same_as_nonstream(case: Case) -> Iterator[Finding]:
     chat = whole_chat(case, "tools")

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...judging.case import Case, at, gathered
-from ...judging.registry import active
-from ...judging.verdict import Finding, Level, NotApplicable
+from tokenwire.recording.captures import Layer
+
+from ...judging.case import at, gathered
+from ...judging.registry import passive
+from ...judging.verdict import Finding, Level
 from ...reading.chat import ChatStream
 from ...reading.stream import SENTINEL
-from .common import DESCRIPTION, at_end, brief, offsets_of, whole_chat
+from .common import DESCRIPTION, at_end, brief, offsets_of
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
 
-@active(
+def _wants_usage(chat: ChatStream) -> bool:
+    """The request asked for usage, and the stream came to its end."""
+    options = chat.request.get("stream_options")
+    return chat.judged_to_the_end and isinstance(options, dict) and options.get("include_usage") is True
+
+
+@passive(
     "chat.usage-chunk",
     MUST,
     DESCRIPTION,
     "With include_usage, one chunk with usage and empty choices comes just before [DONE].",
-    probes=("usage",),
-    breaks="clients that bill or budget by tokens count nothing, or look for usage in the wrong chunk",
+    on="chats",
+    when=_wants_usage,
+    absent="no whole stream was seen for which usage was asked",
+    shown_by=("usage",),
+    needs=[Layer.END, Layer.REQUEST],
 )
-def usage_chunk(case: Case) -> Iterator[Finding]:
-    chat = whole_chat(case, "usage")
+def usage_chunk(chat: ChatStream) -> Iterator[Finding]:
     own = [payload for payload in chat.usages if not payload.value.get("choices")]
     before_mark = [payload for payload in chat.stream.payloads if payload.offset < _mark_offset(chat)]
     if not chat.usages:
@@ -44,18 +54,18 @@ def _mark_offset(chat: ChatStream) -> int:
     return next((event.offset for event in chat.stream.events if event.is_sentinel), len(chat.stream.content))
 
 
-@active(
+@passive(
     "chat.usage-null",
     SHOULD,
     DESCRIPTION,
     "With include_usage, all chunks but that of usage have usage: null.",
-    probes=("usage",),
-    breaks="clients that add up what each chunk says count too much",
+    on="chats",
+    when=lambda chat: _wants_usage(chat) and any("usage" in payload.value for payload in chat.chunks),
+    absent="no chunk has usage at all",
+    shown_by=("usage",),
+    needs=[Layer.END, Layer.REQUEST],
 )
-def usage_null(case: Case) -> Iterator[Finding]:
-    chat = whole_chat(case, "usage")
-    if not any("usage" in payload.value for payload in chat.chunks):
-        raise NotApplicable("no chunk has usage at all")
+def usage_null(chat: ChatStream) -> Iterator[Finding]:
     last = chat.usages[-1] if chat.usages else None
     others = [payload for payload in chat.chunks if payload is not last]
     absent = [payload for payload in others if "usage" not in payload.value]
@@ -64,17 +74,17 @@ def usage_null(case: Case) -> Iterator[Finding]:
     yield from gathered(chat.response, offsets_of(filled), "a chunk before the last has usage that is not null")
 
 
-@active(
+@passive(
     "chat.usage-sums",
     SHOULD,
     DESCRIPTION,
     "In usage, total is prompt plus completion, and what comes more than once never falls.",
-    probes=("usage",),
+    on="chats",
+    when=lambda chat: chat.judged_to_the_end and bool(chat.usages),
+    absent="no chunk has usage",
+    shown_by=("usage",),
 )
-def usage_sums(case: Case) -> Iterator[Finding]:
-    chat = whole_chat(case, "usage")
-    if not chat.usages:
-        raise NotApplicable("no chunk has usage")
+def usage_sums(chat: ChatStream) -> Iterator[Finding]:
     before: dict[str, int] = {}
     for payload in chat.usages:
         counts = {name: payload.value["usage"].get(f"{name}_tokens") for name in ("prompt", "completion", "total")}

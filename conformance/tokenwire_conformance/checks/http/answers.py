@@ -9,7 +9,7 @@ from tokenwire.recording.captures import Layer
 from ...judging.case import asked_for_stream, at
 from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
-from ...reading.http import Response
+from ...reading.http import Response, is_request
 from ...reading.lines import JSON_LINES
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
@@ -125,7 +125,6 @@ def chunk_syntax(response: Response) -> Iterator[Finding]:
     on="responses",
     when=lambda response: _is_chunked(response) and not response.hung_up,
     absent="no chunked response was read to its end",
-    breaks="readers that take the end of the connection for the end of the answer show a part as the whole",
     needs=[Layer.FRAMING, Layer.END],
     rests_on=Ground.RESPONSE,
 )
@@ -170,24 +169,57 @@ def chunk_ext_trailers(response: Response) -> Iterator[Finding]:
 )
 def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
-    if transcript.stray is not None and response is transcript.responses[-1]:
-        extra = len(transcript.received) - transcript.stray
-        yield Finding(f"{extra} bytes follow the end of the response", at(response, transcript.stray))
+    stray = transcript.stray
+    if stray is not None and response is transcript.responses[-1]:
+        if _is_answer_to_content(response, transcript.received[stray:]):
+            return  # that is for http.unread-body to say
+        extra = len(transcript.received) - stray
+        yield Finding(f"{extra} bytes follow the end of the response", at(response, stray))
+
+
+def _is_answer_to_content(response: Response, follows: bytes) -> bool:
+    """The content of the request was itself a request, and what follows is a response to it."""
+    return follows.startswith(b"HTTP/") and is_request(response.request.body)
+
+
+def _may_lack_date(response: Response) -> bool:
+    return response.head_complete and 200 <= response.status < 500
+
+
+def _is_parsers_own(response: Response) -> bool:
+    """A refusal of a request that is malformed as HTTP: the parser gives it, and nothing behind it is asked."""
+    return response.status >= 400 and response.request.malformed
 
 
 @passive(
     "http.date",
     MUST,
     "RFC 9110 6.6.1",
-    "Every 2xx, 3xx and 4xx response has a Date.",
+    "Every 2xx, 3xx and 4xx response to a well-formed request has a Date.",
     on="responses",
-    when=lambda response: response.head_complete and 200 <= response.status < 500,
+    when=lambda response: _may_lack_date(response) and not _is_parsers_own(response),
     needs=[Layer.FIELDS],
     rests_on=Ground.RESPONSE,
 )
 def date(response: Response) -> Iterator[Finding]:
     if not response.header("date"):
         yield Finding(f"a {response.status} has no Date: an origin with a clock must send it", at(response))
+
+
+@passive(
+    "http.date-on-malformed",
+    SHOULD,  # parsers write this answer by themselves, and a cache has no use for it
+    "RFC 9110 6.6.1",
+    "The 4xx that refuses a malformed request has a Date.",
+    on="responses",
+    when=lambda response: _may_lack_date(response) and _is_parsers_own(response),
+    absent="no malformed request was refused",
+    shown_by=("host-missing", "length-no-number"),
+    needs=[Layer.FIELDS, Layer.REQUEST],
+)
+def date_on_malformed(response: Response) -> Iterator[Finding]:
+    if not response.header("date"):
+        yield Finding(f"the {response.status} to a malformed request has no Date", at(response))
 
 
 @passive(

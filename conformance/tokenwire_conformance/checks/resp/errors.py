@@ -23,7 +23,6 @@ MUST, SHOULD = Level.MUST, Level.SHOULD
     when=lambda response: response.begun and bool(response.errors) and response.stream.complete,
     absent="no error within a response was seen",
     shown_by=("failure",),
-    breaks="clients that wait for the end of the response take the cut for one of the network, and ask again",
     needs=[Layer.END],
 )
 def error_then_failed(response: ResponseStream) -> Iterator[Finding]:

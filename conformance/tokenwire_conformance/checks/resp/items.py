@@ -46,7 +46,6 @@ def item_added_first(response: ResponseStream) -> Iterator[Finding]:
     when=lambda response: any(item.begun for item in response.items),
     absent="no item was seen to be added",
     shown_by=("tools",),
-    breaks="strictly typed clients refuse the item; a call is shown without its name",
 )
 def added_complete(response: ResponseStream) -> Iterator[Finding]:
     needed = {"message": ("role", "content"), "function_call": ("name", "call_id", "arguments")}
@@ -89,7 +88,6 @@ def status_field(response: ResponseStream) -> Iterator[Finding]:
     when=lambda response: any(item.parts for item in response.items),
     absent="no part of an item was seen",
     shown_by=("tools",),
-    breaks="clients that find items by their id lose the text",
 )
 def item_id(response: ResponseStream) -> Iterator[Finding]:
     for item in response.items:
@@ -136,7 +134,6 @@ def indexes(response: ResponseStream) -> Iterator[Finding]:
     when=lambda response: response.completed and any(item.added for item in response.items),
     absent="no response with an item was completed",
     shown_by=("tools",),
-    breaks="clients wait for the item, and never make the call",
     needs=[Layer.END],
 )
 def item_done(response: ResponseStream) -> Iterator[Finding]:
@@ -153,7 +150,6 @@ def item_done(response: ResponseStream) -> Iterator[Finding]:
     on="response_streams",
     when=lambda response: any(item.done for item in response.items),
     absent="no item was seen to be done",
-    breaks="what comes late is lost to clients that have taken the item",
 )
 def no_update_after_done(response: ResponseStream) -> Iterator[Finding]:
     for item in response.items:

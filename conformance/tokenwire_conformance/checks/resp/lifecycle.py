@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from tokenwire.recording.captures import Layer
 
@@ -53,7 +54,6 @@ def created_first(response: ResponseStream) -> Iterator[Finding]:
     on="response_streams",
     when=has_events,
     absent="no stream of a response was seen",
-    breaks="previous_response_id and the retrieval name a response that nobody knows",
 )
 def response_id(response: ResponseStream) -> Iterator[Finding]:
     told = [payload for payload in response.events if isinstance(payload.value.get("response"), dict)]
@@ -73,7 +73,7 @@ def response_id(response: ResponseStream) -> Iterator[Finding]:
     on="response_streams",
     when=_judged_to_the_end,
     absent="no stream of a response was read to its end",
-    breaks="an end cannot be told from a cut; openai 3.54.0 has no final response",
+    breaks="openai 3.54.0 has no final response",
     needs=[Layer.END],
 )
 def terminal_once(response: ResponseStream) -> Iterator[Finding]:
@@ -94,7 +94,6 @@ def terminal_once(response: ResponseStream) -> Iterator[Finding]:
     "OpenAI API description, Responses streaming",
     "There is no [DONE]: the event that ends the response is the last.",
     on="response_streams",
-    breaks="clients that parse every data as JSON; Open Responses has the mark, OpenAI has not",
 )
 def done(response: ResponseStream) -> Iterator[Finding]:
     marks = [event.offset for event in response.stream.events if event.is_sentinel]
@@ -130,13 +129,36 @@ def final_output(response: ResponseStream) -> Iterator[Finding]:
             yield Finding(f"{item.label} is another in the output: {', '.join(sorted(names))}", where)
 
 
+def _output(response: ResponseStream) -> list[Any]:
+    """The items of the response that ends the stream."""
+    output = response.final.get("output")
+    return output if isinstance(output, list) else []
+
+
+@passive(
+    "resp.output-streamed",
+    MUST,
+    BOTH,
+    "Every item in the output of the response that ends the stream came in the stream before.",
+    on="response_streams",
+    when=lambda response: bool(_output(response)) and not response.resumed,
+    absent="no response with an output was streamed from its beginning to its end",
+)
+def output_streamed(response: ResponseStream) -> Iterator[Finding]:
+    streamed = len(response.items)
+    missing = _output(response)[streamed:]
+    if missing:
+        kinds = ", ".join(str(item.get("type")) if isinstance(item, dict) else brief(item) for item in missing)
+        said = f"{len(missing)} of {streamed + len(missing)} items in the output never came in the stream: {kinds}"
+        yield Finding(said, place_of(response, response.terminals[-1]))
+
+
 @active(
     "resp.incomplete-last",
     MUST,
     OPEN,
     "An answer that is cut by its token limit is ended by response.incomplete, its incomplete item the last.",
     probes=("length", "stream"),
-    breaks="users take a part of an answer for the whole",
 )
 def incomplete_last(case: Case) -> Iterator[Finding]:
     response = _whole(case, "length")

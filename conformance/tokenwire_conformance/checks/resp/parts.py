@@ -65,7 +65,6 @@ def _flaw_of_part(item: Item, part: Part) -> str:
     on="response_streams",
     when=lambda response: not response.resumed and any(part.whole for _, part in _summed(response)),
     absent="no part was streamed to its end",
-    breaks="what is shown while it comes is not what is kept",
 )
 def delta_sum(response: ResponseStream) -> Iterator[Finding]:
     for item, part in _summed(response):
@@ -92,7 +91,6 @@ def _joined(text: str) -> str:
     when=lambda response: any(_calls(response)),
     absent="no call of a function was seen to be done",
     shown_by=("tools",),
-    breaks="the function cannot be called, or with other arguments than were shown",
 )
 def fn_args(response: ResponseStream) -> Iterator[Finding]:
     for item in _calls(response):

@@ -94,7 +94,6 @@ def keepalive_safe(stream: Stream) -> Iterator[Finding]:
     on="streams",
     when=_uses("id"),
     absent="no stream with ids was seen",
-    breaks="conforming readers ignore such an id, and resume from the one before",
 )
 def id_no_nul(stream: Stream) -> Iterator[Finding]:
     offsets = [block.offset for block in stream.blocks if any("\0" in value for value in block.values("id"))]
@@ -109,7 +108,6 @@ def id_no_nul(stream: Stream) -> Iterator[Finding]:
     on="streams",
     when=_uses("retry"),
     absent="no stream with retry was seen",
-    breaks="conforming readers ignore the field",
 )
 def retry_digits(stream: Stream) -> Iterator[Finding]:
     for block in stream.blocks:
@@ -127,7 +125,6 @@ def retry_digits(stream: Stream) -> Iterator[Finding]:
     "interoperability",
     "No event is longer than 64 KiB.",
     on="streams",
-    breaks="readers with a fixed buffer: Go's bufio.Scanner stops at 64 KiB, other clients at 1 MiB",
 )
 def event_size(stream: Stream) -> Iterator[Finding]:
     large = [block for block in stream.blocks if block.size > _SMALL_BUFFER]
@@ -145,7 +142,6 @@ def event_size(stream: Stream) -> Iterator[Finding]:
     "interoperability",
     "U+2028, U+2029 and U+0085 are written as escapes in JSON.",
     on="streams",
-    breaks="readers that split lines with Python's str.splitlines cut the event there (dify and evalscope did)",
 )
 def u2028_escaped(stream: Stream) -> Iterator[Finding]:
     offsets = [
@@ -183,7 +179,6 @@ def _after_sentinel(stream: Stream) -> list[Event]:
     "WHATWG HTML 9.2.2",
     "An event stream has the status 200, not another of success.",
     on="streams",
-    breaks="EventSource in browsers fails the connection on any other status",
     needs=[Layer.FIELDS],
 )
 def status_200(stream: Stream) -> Iterator[Finding]:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from tokenwire.dialects import DIALECTS
 from tokenwire.recording.captures import Layer
 
-from ...judging.case import Case, asked_for_stream, at, json_of
-from ...judging.registry import active, passive
-from ...judging.verdict import Finding, Inconclusive, Level
+from ...judging.case import asked_for_stream, at, json_of
+from ...judging.registry import passive
+from ...judging.verdict import Finding, Level
+from ...probes.asking import PROMPTED
 from ...reading.generation import dialect_of
 from ...reading.http import Response
 from ...reading.lines import JSON_LINES
@@ -41,7 +42,7 @@ def _owes_events(response: Response) -> bool:
     on="responses",
     when=_owes_events,
     absent="no 200 to a request for server-sent events was seen",
-    breaks="EventSource in browsers and httpx-sse 0.4.3 refuse the stream",
+    breaks="httpx-sse 0.4.3 refuses the stream",
     needs=[Layer.FIELDS],
 )
 def content_type(response: Response) -> Iterator[Finding]:
@@ -61,7 +62,7 @@ def content_type(response: Response) -> Iterator[Finding]:
     on="streams",
     when=_has_type,
     absent="no stream with the type text/event-stream was seen",
-    breaks="readers that obey the parameter (httpx-sse 0.4.3 among them) turn every character beyond ASCII into others",
+    breaks="httpx-sse 0.4.3 obeys the parameter, and turns every character beyond ASCII into others",
     needs=[Layer.FIELDS],
 )
 def charset(stream: Stream) -> Iterator[Finding]:
@@ -76,18 +77,30 @@ def charset(stream: Stream) -> Iterator[Finding]:
             )
 
 
-@active(
+def _wants_whole(response: Response) -> bool:
+    """A model was asked for an answer that is not streamed, and gave it."""
+    asked, path = response.request.asked, response.request.target.partition("?")[0]
+    if not response.complete or not 200 <= response.status < 300 or not asked or asked_for_stream(response):
+        return False
+    if path.endswith(":streamGenerateContent"):
+        return False  # without alt=sse a stream of Gemini's is an array
+    dialect = dialect_of(response)
+    return dialect in PROMPTED and (dialect != "ollama" or asked.get("stream") is False)
+
+
+@passive(
     "sse.nonstream-json",
     MUST,
     "OpenAI API description, chat; Open Responses",
     "Without stream: true the answer is one JSON text of the type application/json, without an end mark.",
-    probes=("whole",),
+    on="responses",
+    when=_wants_whole,
+    absent="no answer was asked for without streaming, and read to its end",
+    shown_by=("whole",),
     breaks="openai 3.54.0 hands the stream on as a string, and the first use of its fields raises",
+    needs=[Layer.FIELDS, Layer.REQUEST, Layer.BODY],
 )
-def nonstream_json(case: Case) -> Iterator[Finding]:
-    response = case.accepted("whole")
-    if not response.complete:
-        raise Inconclusive("the answer did not come to its end")
+def nonstream_json(response: Response) -> Iterator[Finding]:
     if response.media_type != "application/json" and not response.media_type.endswith("+json"):
         said = response.media_type or "no type"
         yield Finding(

@@ -1,6 +1,6 @@
 """`lint` of what other tools kept: the same faults are found, no others, and none is passed that cannot be seen.
 
-python tests/conformance/test_captures.py      every fault; pytest takes some of them
+python tests/conformance/test_judged_captures.py      every fault; pytest takes some of them
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def test_a_sound_stream_is_sound_in_every_form(dialect: str, form: str) -> None:
     for own in in_memory(None, dialect):
         [capture] = read_captures(FORMS[form](own.recording), "FILE")
         results = verdicts(Transcript.of("FILE", capture))
-        assert found(results) <= found(verdicts(own))
+        # Of a probe it is known that its model was to fail; of a file nobody can know.
+        assert found(results) - {"err.ended-in-error"} <= found(verdicts(own))
         assert Verdict.PASS in {result.verdict for result in results.values()}
 
 

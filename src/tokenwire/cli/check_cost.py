@@ -1,0 +1,109 @@
+"""What `check` costs the endpoint: told beforehand, and bounded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ..dialects.dialect import Dialect
+from ..errors import LocalProtocolError
+from .screen import Screen
+
+if TYPE_CHECKING:
+    from tokenwire_conformance.probes.rehearsal import Budget, Price
+    from tokenwire_conformance.probes.talk import Probe
+
+__all__ = ["add_cost_options", "budget_of", "prices_of", "print_dry_run"]
+
+_TOLD = {
+    "generation": "answered by the model",
+    "refusal": "refused by a sound endpoint before the model is asked",
+    "none": "for which no model is asked",
+}
+
+
+def add_cost_options(parser: argparse.ArgumentParser) -> None:
+    """Which probes are made, and how many tokens they may use."""
+    from tokenwire_conformance.run import FAST
+
+    parser.add_argument("--dry-run", action="store_true", help="say which requests would be made, and make none")
+    parser.add_argument(
+        "--max-tokens-total",
+        metavar="N",
+        type=_tokens,
+        help="make no probe by which more tokens might be used in all: as many as the endpoint has told, and as the "
+        "next question allows at most",
+    )
+    parser.add_argument(
+        "--fast",
+        action="store_true",
+        help="only the ten most telling requests, and the checks that judge them: "
+        + "; ".join(f"{name} ({why})" for name, why in FAST.items()),
+    )
+    parser.add_argument(
+        "--costly",
+        action="store_true",
+        help="also what costs as much as all the rest: a prompt of 1.5 million words, a message of 1 MiB, and one that "
+        "inflates to 128 MiB",
+    )
+
+
+def _tokens(text: str) -> int:
+    if not text.isdecimal() or len(text) > 12 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens")
+    return int(text)
+
+
+def prices_of(probes: Sequence[tuple[Probe, Dialect]]) -> dict[Probe, Price]:
+    """What each probe costs, in the order in which they are made."""
+    from tokenwire_conformance.probes.rehearsal import rehearsed
+
+    return {probe: rehearsed(probe, dialect) for probe, dialect in probes}
+
+
+def budget_of(limit: int | None, probes: Sequence[tuple[Probe, Dialect]]) -> Budget:
+    """The tokens that a run may use.
+
+    :raises LocalProtocolError: where they do not even reach for the plain question.
+    """
+    from tokenwire_conformance.probes.rehearsal import Budget
+
+    if limit is None:
+        return Budget()
+    prices = {probe.name: price.tokens for probe, price in prices_of(probes).items()}
+    budget, plain = Budget(limit, prices), probes[0][0]
+    if not budget.allows(plain):
+        raise LocalProtocolError(
+            f"--max-tokens-total {limit} does not reach for the plain question, which may use {prices[plain.name]}"
+        )
+    return budget
+
+
+def print_dry_run(prices: Mapping[Probe, Price], checks: int, listing: int) -> None:
+    """Prints what the checks cost.
+
+    :param listing: how often the models are listed.
+    """
+    from tokenwire_conformance.run import by_cost
+
+    requests = sum(price.requests for price in prices.values()) + listing
+    sent = sum(price.sent for price in prices.values())
+    tokens = sum(price.tokens for price in prices.values())
+    screen = Screen(sys.stdout)
+    screen.write(f"{checks} checks need {requests} requests, {sent:,} bytes sent, at most {tokens:,} tokens.\n", "bold")
+    screen.write("Where an answer leaves a doubt, the plain question is asked again.\n")
+    for cost, probes in by_cost(prices).items():
+        extra = listing if cost == "none" else 0
+        count = sum(prices[probe].requests for probe in probes) + extra
+        if count:
+            screen.write(f"\n{count} {_TOLD[cost]}\n", "bold")
+        for probe in probes:
+            screen.write(f"  {probe.name:<24}{_times(prices[probe].requests)}{probe.about}\n")
+        if extra:
+            screen.write(f"  {'models':<24}{_times(extra)}the list of models, to take the first\n")
+
+
+def _times(requests: int) -> str:
+    return f"{requests} requests: " if requests > 1 else ""

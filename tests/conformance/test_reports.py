@@ -1,0 +1,137 @@
+"""Reports as a person reads them, and what an endpoint told of its tokens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tokenwire.endpoint import ReferenceEndpoint, background
+from tokenwire.recording import Entry, Recording
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge_run
+from tokenwire_conformance.judging.judged import Run
+from tokenwire_conformance.judging.registry import catalogue
+from tokenwire_conformance.judging.verdict import Evidence, Finding, Level, Result, Verdict
+from tokenwire_conformance.reading.transcript import Transcript
+from tokenwire_conformance.reading.usage import tokens_told
+from tokenwire_conformance.reports.asked import Asked
+from tokenwire_conformance.reports.report import Report, place
+from tokenwire_conformance.reports.text import as_text
+
+
+def result(number: int, verdict: Verdict, message: str = "something is wrong") -> Result:
+    evidence = Evidence("stream", 0, 0.1, b"HTTP/1.1 200 OK\r\n\r\n")
+    findings = [Finding(message, evidence)] if verdict is Verdict.FAIL else []
+    return Result(
+        f"group.rule-with-a-long-name-{number}", Level.MUST, verdict, message, "RFC 1", "A rule.", "", findings
+    )
+
+
+@pytest.mark.parametrize("width", [40, 80, 132])
+def test_no_id_is_broken_over_two_lines(width: int) -> None:
+    run = Run([result(n, verdict) for n, verdict in enumerate([Verdict.FAIL, Verdict.INCONCLUSIVE] * 12)])
+    lines = [text for text, _ in as_text(Report("http://host", run), width=width)]
+    assert max(map(len, lines)) <= width
+    words = {word.strip(",:") for line in lines for word in line.split()}
+    assert {each.id for each in run.results} <= words
+
+
+def test_the_gravest_findings_come_last() -> None:
+    verdicts = (Verdict.FAIL, Verdict.WARN, Verdict.NOT_APPLICABLE, Verdict.INFO)
+    run = Run([result(number, verdict) for number, verdict in enumerate(verdicts)])
+    heads = [text.split()[0] for text, _ in as_text(Report("http://host", run)) if text[:1].isupper()]
+    assert heads == ["INFO", "WARN", "FAIL"]
+
+
+def test_evidence_shows_the_member_that_the_words_name() -> None:
+    event = b'data: {"id": "' + b"x" * 600 + b'", "finish_reason": 7, "more": "' + b"y" * 300 + b'"}\n\n'
+    shown = place(Finding("finish_reason is a number", Evidence("stream", 0, None, event)))
+    assert '"finish_reason": 7' in shown
+    assert len(shown) < 300
+
+
+CHAT = (
+    b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'
+    b'"finish_reason":"stop"}],"usage":%s}'
+)
+MESSAGE = (
+    b'{"type":"message","id":"m","role":"assistant","content":[{"type":"text","text":"hi"}],"stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":3,"output_tokens":4}}'
+)
+
+
+def whole(dialect: str, body: bytes) -> Transcript:
+    request = b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return Transcript(
+        "whole", Recording({"dialect": dialect}, [Entry(0.0, ">", request), Entry(0.1, "<", head + body)])
+    )
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body", "tokens"),
+    [
+        ("openai-chat", CHAT % b'{"prompt_tokens":3,"total_tokens":5}', 5),
+        ("openai-chat", CHAT % b"null", None),
+        ("openai-chat", CHAT % b'{"total_tokens":"5"}', None),
+        ("anthropic-messages", MESSAGE, 7),
+        ("gemini", b'{"candidates":[],"usageMetadata":{"promptTokenCount":3,"totalTokenCount":9}}', 9),
+        ("ollama", b'{"message":{"content":"x"},"done":true,"prompt_eval_count":2,"eval_count":4}\n', 6),
+        ("openai-chat", b"<html>", None),
+    ],
+)
+def test_tokens_are_those_that_were_told(dialect: str, body: bytes, tokens: int | None) -> None:
+    assert tokens_told(whole(dialect, body)) == tokens
+
+
+def _asked(request: bytes, **variables: str) -> str:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    made = Transcript("stream", Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", answer)]))
+    return Asked("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
+
+
+def test_a_secret_is_a_variable_wherever_it_stands() -> None:
+    request = b"GET /v1/models?key=[redacted][re&alt=sse HTTP/1.1\r\nHost: host:8\r\nX-Key: [redacted]\r\n\r\n"
+    command = _asked(request, key="GEMINI_KEY")
+    assert '"http://host:8/v1/models?key=${GEMINI_KEY}&alt=sse"' in command
+    assert '-H "X-Key: ${X_KEY}"' in command
+    assert "redacted" not in command
+
+
+def test_what_a_shell_would_obey_is_quoted() -> None:
+    body = b'{"a": "$(rm -rf x) `id` \'b\'"}'
+    head = b"POST /$HOME;x HTTP/1.1\r\nHost: host:8\r\nX-A: $HOME [redacted]\r\nContent-Length: %d\r\n\r\n" % len(body)
+    printed = _asked(head + body).replace("curl -isN", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", printed], capture_output=True, check=True, env={"X_A": "k"}, timeout=20)
+    assert body.decode() in done.stdout.decode()
+    assert "X-A: $HOME k" in done.stdout.decode()
+    assert "http://host:8/$HOME;x" in done.stdout.decode()
+
+
+def test_a_body_that_nobody_would_copy_is_named() -> None:
+    request = b"POST / HTTP/1.1\r\nHost: host:8\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000
+    assert _asked(request) == "# a request with a body of 9,000 bytes, which --record-dir DIR keeps"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+def test_the_command_asks_again() -> None:
+    from tokenwire.dialects import dialect_named
+    from tokenwire.protocol.url import parse_url
+    from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
+    from tokenwire_conformance.probes.wire import SocketWire
+
+    with background(ReferenceEndpoint(key="a-key-that-is-long-enough").connection) as port:
+        target = parse_url(f"http://127.0.0.1:{port}/v1/chat/completions")
+        plan = Plan(target, dialect_named("openai-chat"), "tokenwire-reference", "a-key-that-is-long-enough")
+        made = run_probe(all_probes()["stream"], SocketWire(target), plan)
+        run = judge_run(Case([made]), [catalogue()["sse.utf8"]])
+        assert run.results[0].verdict is Verdict.PASS
+        asked = Asked(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": "MY_KEY"})
+        command = asked.again(Evidence("stream", 0, None, b""))
+        environment = {"PATH": os.environ["PATH"], "MY_KEY": "a-key-that-is-long-enough"}
+        done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)
+    assert done.stdout.startswith(b"HTTP/1.1 200")
+    assert b"data: [DONE]" in done.stdout
