@@ -86,7 +86,7 @@ def _laughing(told: list[Json]) -> list[Json]:
 def _bytes_only(chunk: Json) -> Json:
     """The texts of the log probabilities are no characters; their bytes are."""
     for token in ((_choice(chunk).get("logprobs") or {}).get("content") or []) if chunk["choices"] else []:
-        token.update(bytes=list(token["token"].encode()), token="?")
+        token.update(bytes=list(token["token"].encode()), token="?")  # noqa: S106 - a piece of text
     return chunk
 
 
@@ -199,7 +199,11 @@ near_miss(
     of="finish-first-chunk",
     what="An empty delta follows the reason.",
     seams=chunks(_empty_after_finish),
-    undo=Undo(_ENDING, "if choice.number in finished and choice.says_something:", "if choice.number in finished:"),
+    undo=Undo(
+        _ENDING,
+        "if choice.number in finished and choice.says_something and choice.is_numbered:",
+        "if choice.number in finished:",
+    ),
 )
 near_miss(
     "chat.finish-chunk-empty",

@@ -45,8 +45,8 @@ near_miss(
     seams=_refused("invalid_json", lambda given: replace(given, status=422)),
     undo=Undo(
         _ERR,
-        '        if not 400 <= response.status < 500:\n            yield Finding(f"{what}',
-        '        if response.status not in (400, 404):\n            yield Finding(f"{what}',
+        '"bad-json")\n    if not 400 <= response.status < 500:',
+        '"bad-json")\n    if response.status not in (400, 404):',
     ),
 )
 near_miss(
@@ -114,5 +114,5 @@ near_miss(
     of="no-request-id",
     what="The id has another usual name.",
     seams=head(lambda head: head.replace(b"X-Request-Id:", b"X-Correlation-Id:"), when=_anything),
-    undo=Undo(_ERR, '"x-amzn-requestid", "x-correlation-id",', '"x-amzn-requestid",'),
+    undo=Undo(_ERR, "|correlation-?id|", "|"),
 )

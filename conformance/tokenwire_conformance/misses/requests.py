@@ -16,8 +16,8 @@ _REQUESTS = "checks.http.requests"
 #: A request that gets no answer but the end of its connection is refused; undone, it is taken for accepted.
 _REFUSED_BY_ITS_END = Undo(
     _REQUESTS,
-    "        return\n    response = case.response(probe)\n    wanted",
-    "        yield Finding(what)\n    response = case.response(probe)\n    wanted",
+    "        return\n    response = refused_for_itself(case, probe, own",
+    "        yield Finding(what)\n    response = refused_for_itself(case, probe, own",
 )
 
 #: Who ends the connection need not announce it.

@@ -179,8 +179,8 @@ for _check, _fault in (
         seams=answer_head(lambda head: re.sub(rb"\AHTTP/1\.1 4[0-9]{2} ", b"HTTP/1.1 200 ", head)),
         undo=Undo(
             _HANDSHAKE,
-            'response.status == 101:\n        yield Finding(f"a WebSocket is granted to {what}',
-            'response.status < 300:\n        yield Finding(f"a WebSocket is granted to {what}',
+            'status == 101:\n        yield Finding(f"a WebSocket is granted to {what}',
+            'status < 300:\n        yield Finding(f"a WebSocket is granted to {what}',
         ),
     )
 near_miss(
