@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 
 from tokenwire.cli.exits import HUNG_UP, Terminated
-from tokenwire.errors import ConnectionFailed
+from tokenwire.errors import ConnectionFailed, LocalProtocolError
 from tokenwire.recording import Entry, Recording
 from tokenwire.secrecy.shown import one_line
 from tokenwire.session.policy import retry_after
@@ -176,6 +176,8 @@ class _Asking:
             return Course(Ended.HUNG_UP if hung_up else Ended.TERMINATED, self._stopped(name))
         except KeyboardInterrupt:
             return Course(Ended.INTERRUPTED, self._stopped("Ctrl-C"))
+        except LocalProtocolError:  # what was asked for cannot be, and the caller has to mend it
+            raise
         except Exception as error:
             said = one_line(f"{type(error).__name__}: {error}")
             return Course(Ended.CRASHED, f"{self._stopped('a fault of the suite itself')} Please report it: {said}")
@@ -417,9 +419,17 @@ def _whole_part(made: Transcript) -> Transcript | None:
     return Transcript(made.name, Recording(made.recording.header, [*kept, Entry(end, "left open")]))
 
 
+#: What to do where there is no connection, by the phase in which it failed.
+_ADVICE = {
+    "resolve": "Is it spelled right?",
+    "tls": "A certificate of your own authority is trusted with --ca-file FILE.",
+}
+
+
 def _no_connection(error: ConnectionFailed) -> str:
     """What stood in the way of the first connection. Most such errors ask the right question themselves."""
     said = one_line(str(error))
     if said.endswith("?"):
         return said
-    return f"{said}. {'Is it spelled right?' if error.phase == 'resolve' else 'Is the server there, and reachable?'}"
+    advice = _ADVICE.get(error.phase, "Is the server there, and reachable?")
+    return f"{said.removesuffix('.')}. {advice}"
