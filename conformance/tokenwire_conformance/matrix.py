@@ -4,7 +4,8 @@
 
 The clean endpoint must pass everything, and in one dialect at least every check has something to pass, unless its fault
 stages what it judges; every check must be tripped by at least one fault; every fault must trip the checks that it
-declares and no others. Exit code 0 when all that holds, 1 when it does not.
+declares and no others; every check that has a near miss must judge it and stay silent. Exit code 0 when all that
+holds, 1 when it does not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,12 @@ from .faults import Fault, all_faults
 from .judging.case import Case
 from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
+from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
 from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
 
-__all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main"]
+__all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
 
 #: What the clean endpoint is judged as.
 EXAMINED: tuple[tuple[str, Transport], ...] = (
@@ -39,7 +41,7 @@ EXAMINED: tuple[tuple[str, Transport], ...] = (
 )
 
 #: What the matrix lists and should not hold.
-_MUST_BE_EMPTY = ("clean", "survivors", "missed", "collateral", "harness errors", "never passed")
+_MUST_BE_EMPTY = ("clean", "survivors", "missed", "collateral", "harness errors", "never passed", "not silent")
 
 _KEY = "kill-matrix-key-0123456789"
 _TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
@@ -72,8 +74,9 @@ def examine(
     dialect: str = "openai-chat",
     only: Sequence[str] = (),
     transport: Transport = "http/1.1",
+    asked: Collection[str] = (),
 ) -> list[Result]:
-    """Judges the reference endpoint with these seams, in memory."""
+    """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all."""
     chosen = dialect_named(dialect)
     scheme = "ws" if transport == "websocket" else "http"
     url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
@@ -81,7 +84,8 @@ def examine(
     plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
     # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
     endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
-    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes_for(dialect, all_probes(), transport))
+    probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
+    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
     return judge_all(case, [check for check in select(only) if check.fits({dialect})])
 
 
@@ -94,6 +98,18 @@ def row(fault: Fault) -> Row:
     results = examine(fault.seams, fault.dialect, transport=fault.transport)
     broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
     return Row(fault, tripped(results), broken)
+
+
+def near_misses() -> dict[str, str]:
+    """What each check says of its near miss: its verdict, which should be PASS."""
+    return {miss.check: verdict_on(miss) for miss in all_near_misses().values()}
+
+
+def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
+    """The verdict of the check on its near miss, or on other seams in the same place."""
+    fault = miss.fault
+    results = examine(seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes)
+    return str(next(result.verdict for result in results if result.id == miss.check))
 
 
 def kill_matrix() -> dict[str, Any]:
@@ -114,6 +130,8 @@ def kill_matrix() -> dict[str, Any]:
         "harness errors": {r.fault.id: sorted(r.harness_errors) for r in rows if r.harness_errors},
         "clean": sorted(f"{r.id} {r.verdict}: {r.message}" for r in clean if r.verdict in _BAD_WHEN_CLEAN),
         "never passed": [check for check in checks if check not in passed | staged],
+        "near misses": {miss.check: f"{miss.of}: {miss.what}" for miss in all_near_misses().values()},
+        "not silent": {check: verdict for check, verdict in near_misses().items() if verdict != Verdict.PASS},
     }
 
 
@@ -136,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _summary(matrix: dict[str, Any]) -> str:
     killed = sum(bool(faults) for faults in matrix["killed"].values())
     lines = [f"{len(matrix['checks'])} checks, {len(matrix['faults'])} faults, {killed} checks killed"]
+    lines[0] += f", {len(matrix['near misses'])} with a near miss"
     for name in _MUST_BE_EMPTY:
         if matrix[name]:
             lines.append(f"{name}: {json.dumps(matrix[name], ensure_ascii=False)}")

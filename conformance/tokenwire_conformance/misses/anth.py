@@ -1,0 +1,197 @@
+"""Near misses of Anthropic's streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tokenwire.endpoint import Call, Seams
+
+from ..faults.err import fails
+from ..faults.fault import closes, wants_tools
+from .edits import Json, blocks, chunks
+from .miss import Undo, near_miss
+
+_ANTH = "checks.anth"
+
+
+def _place(told: list[Json], kind: str, number: int = 0) -> int:
+    """Where the event of a type stands that is the one with this number."""
+    return [place for place, event in enumerate(told) if event["type"] == kind][number]
+
+
+def _with(event: Json, before: str, number: int = 0, when: Callable[[Call], bool] = closes) -> type[Seams]:
+    """One event more."""
+
+    def edit(told: list[Json]) -> list[Json]:
+        place = _place(told, before, number)
+        return [*told[:place], event, *told[place:]]
+
+    return chunks(edit, when)
+
+
+def _in_start(members: Json) -> type[Seams]:
+    """Members of the message as it begins."""
+    return chunks(lambda told: [{**told[0], "message": {**told[0]["message"], **members}}, *told[1:]])
+
+
+def _delta(members: Json) -> Json:
+    return {"type": "content_block_delta", "index": 0, "delta": members}
+
+
+def _thinks(call: Call) -> bool:
+    return b'"budget_tokens"' in call.body
+
+
+def _empty_block(told: list[Json]) -> list[Json]:
+    """A second block, in which nothing is said."""
+    start = {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}
+    place = _place(told, "message_delta")
+    return [*told[:place], start, {"type": "content_block_stop", "index": 1}, *told[place:]]
+
+
+def _signature_twice(told: list[Json]) -> list[Json]:
+    """The signature comes in two deltas."""
+    place = next(n for n, event in enumerate(told) if event.get("delta", {}).get("type") == "signature_delta")
+    return [*told[:place], told[place], *told[place:]]
+
+
+near_miss(
+    "anth.event-eq-type",
+    of="anth-no-event-name",
+    what="The name of the event stands after its data.",
+    seams=blocks(
+        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
+    ),
+    undo=Undo(
+        _ANTH,
+        "if payload.event.name != kind_of(payload)]",
+        "if payload.event.block.lines[0].value != kind_of(payload)]",
+    ),
+)
+near_miss(
+    "anth.start-first",
+    of="delta-before-start",
+    what="A ping comes before message_start.",
+    seams=chunks(lambda told: [{"type": "ping"}, *told]),
+    undo=Undo("reading.anthropic", 'not in ("ping", "error")]', 'not in ("error",)]'),
+)
+near_miss(
+    "anth.message-start-shape",
+    of="start-without-usage",
+    what="The usage of message_start is an empty object.",
+    seams=_in_start({"usage": {}}),
+    undo=Undo(
+        _ANTH,
+        'return "" if isinstance(begun.get("usage"), dict) else "no usage"',
+        'return "" if begun.get("usage") else "no usage"',
+    ),
+)
+near_miss(
+    "anth.blocks-bracketed",
+    of="no-block-stop",
+    what="A block is closed without a delta.",
+    seams=chunks(_empty_block),
+    undo=Undo(_ANTH, "if block.stop is None:\n                where", "if not block.deltas:\n                where"),
+)
+near_miss(
+    "anth.block-index",
+    of="reuse-index",
+    what="A block has no delta, and the index of the next one is its place all the same.",
+    seams=chunks(_empty_block),
+    undo=Undo(
+        _ANTH,
+        "for place, block in enumerate(message.blocks):\n        if type",
+        "for place, block in enumerate(message.blocks):\n        place -= not block.deltas\n        if type",
+    ),
+)
+near_miss(
+    "anth.delta-kind",
+    of="text-in-tool",
+    what="A text block has a citation among its deltas.",
+    seams=_with(_delta({"type": "citations_delta", "citation": {}}), "content_block_stop"),
+    undo=Undo(_ANTH, '"text": ("text_delta", "citations_delta"),', '"text": ("text_delta",),'),
+)
+near_miss(
+    "anth.empty-delta",
+    of="anth-empty-delta",
+    what="A delta that adds nothing to what is said has an empty signature.",
+    seams=_with(_delta({"type": "signature_delta", "signature": ""}), "content_block_delta", 3),
+    undo=Undo(
+        _ANTH, 'kind in _SAYS and delta.get(_SAYS[kind]) == "" and', 'delta.get(_SAYS.get(kind, "signature")) == "" and'
+    ),
+)
+near_miss(
+    "anth.signature",
+    of="no-signature",
+    what="The signature comes in two deltas.",
+    seams=chunks(_signature_twice, when=_thinks),
+    undo=Undo(_ANTH, 'elif kinds[-1] != "signature_delta":', 'elif kinds.index("signature_delta") != len(kinds) - 1:'),
+)
+near_miss(
+    "anth.tool-json",
+    of="drop-partial",
+    what="A call has no pieces: its input is that of its start.",
+    seams=chunks(lambda told: [event for event in told if event["type"] != "content_block_delta"], when=wants_tools),
+    undo=Undo(_ANTH, 'block.arguments or json.dumps(block.content.get("input"))', "block.arguments"),
+)
+near_miss(
+    "anth.stop-reason",
+    of="no-message-delta",
+    what="The stop_reason comes in the first of two message_deltas.",
+    seams=_with(
+        {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 999}}, "message_stop"
+    ),
+    undo=Undo(_ANTH, "if not any(reasons):", "if not all(reasons):"),
+)
+near_miss(
+    "anth.message-stop",
+    of="double-stop",
+    what="A comment follows message_stop.",
+    seams=blocks(lambda told: [*told, b": bye\n\n"]),
+    undo=Undo(
+        _ANTH, "    elif last is not stops[0]:", "    elif message.stream.blocks[-1] is not stops[0].event.block:"
+    ),
+)
+near_miss(
+    "anth.no-done",
+    of="anth-append-done",
+    what="The end mark stands in a comment.",
+    seams=blocks(lambda told: [*told, b":data: [DONE]\n\n"]),
+    undo=Undo(
+        _ANTH,
+        "marks = [event.offset for event in message.stream.events if event.is_sentinel]",
+        'marks = [block.offset for block in message.stream.blocks if b"[DONE]" in block.lines[0].raw]',
+    ),
+)
+near_miss(
+    "anth.usage",
+    of="usage-zero",
+    what="Two counts are the same.",
+    seams=_with({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 1}}, "content_block_stop"),
+    undo=Undo(_ANTH, "if count < before:", 'if count < before or 1 == count and kind_of(payload) == "message_delta":'),
+)
+near_miss(
+    "anth.error-shape",
+    of="anth-flat-error",
+    what="The message of an error is empty.",
+    seams=chunks(
+        lambda told: [
+            {**event, "error": {**event["error"], "message": ""}} if event["type"] == "error" else event
+            for event in told
+        ],
+        when=fails,
+    ),
+    undo=Undo(_ANTH, "if not isinstance(error.get(name), str)]", "if not error.get(name)]"),
+    seen_in="failure",
+)
+near_miss(
+    "anth.ping",
+    of="ping-as-comment",
+    what="A colon stands at the beginning of a value, and not of a line.",
+    seams=blocks(lambda told: [*told[:3], b"id::ping\n" + told[3], *told[4:]]),
+    undo=Undo(
+        _ANTH,
+        "for line in message.stream.lines if line.is_comment]",
+        'for line in message.stream.lines if b":" == line.raw[:1] or b"::" in line.raw]',
+    ),
+)

@@ -1,0 +1,96 @@
+"""Seams of one edit: of the payloads of a stream, of its blocks, of the reply, of the head, of frames.
+
+Each is planted in what `when` picks; if not told otherwise, in the stream of the probe `usage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tokenwire.endpoint import Call, Exchange, Reply, Seams, Turn
+
+from ..faults.editing import Editing, RawFrame
+from ..faults.fault import closes, edit_head
+
+__all__ = ["Json", "answer_head", "blocks", "chunks", "exchange", "head", "incoming", "reply", "sent", "turn"]
+
+Json = dict[str, Any]
+When = Callable[[Call], bool]
+
+
+def chunks(edit: Callable[[list[Json]], list[Json]], when: When = closes) -> type[Seams]:
+    class Edited(Seams):
+        def chunks(self, call: Call, chunks: list[Json]) -> list[Json]:
+            return edit(chunks) if when(call) else chunks
+
+    return Edited
+
+
+def blocks(edit: Callable[[list[bytes]], list[bytes]], when: When = closes) -> type[Seams]:
+    class Edited(Seams):
+        def blocks(self, call: Call, blocks: list[bytes]) -> list[bytes]:
+            return edit(blocks) if when(call) else blocks
+
+    return Edited
+
+
+def reply(edit: Callable[[Reply], Reply], when: When = closes) -> type[Seams]:
+    class Edited(Seams):
+        def reply(self, call: Call, reply: Reply) -> Reply:
+            return edit(reply) if when(call) else reply
+
+    return Edited
+
+
+def exchange(edit: Callable[[Exchange], Exchange], when: Callable[[Call | None], bool] = closes) -> type[Seams]:
+    class Edited(Seams):
+        def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+            return edit(exchange) if when(call) else exchange
+
+    return Edited
+
+
+def head(edit: Callable[[bytes], bytes], when: Callable[[Call | None], bool] = closes) -> type[Seams]:
+    """Edits the head of an answer."""
+    return exchange(lambda told: edit_head(told, edit), when)
+
+
+def incoming(edit: Callable[[bytes], bytes | None]) -> type[Seams]:
+    """Edits what the client sent; None resets the connection."""
+
+    class Edited(Seams):
+        def incoming(self, data: bytes) -> bytes | None:
+            return edit(data)
+
+    return Edited
+
+
+def turn(edit: Callable[[Turn], Turn]) -> type[Seams]:
+    """Edits what an application says on a WebSocket."""
+
+    class Edited(Seams):
+        def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
+            return edit(turn)
+
+    return Edited
+
+
+def sent(edit: Callable[[RawFrame], Iterable[RawFrame]]) -> type[Seams]:
+    """Edits the frames that the endpoint sends on a WebSocket."""
+
+    class Edited(Editing):
+        def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
+            return edit(frame)
+
+    return Edited
+
+
+def answer_head(edit: Callable[[bytes], bytes]) -> type[Seams]:
+    """Edits the answer to a handshake."""
+
+    class Edited(Editing):
+        def answer(self, head: bytes) -> bytes:
+            return edit(head)
+
+    return Edited

@@ -1,0 +1,90 @@
+"""Near misses of Ollama's streams."""
+
+from __future__ import annotations
+
+from ..faults.err import fails
+from ..faults.fault import wants_tools
+from .edits import Json, blocks, chunks, reply
+from .miss import Undo, near_miss
+
+_OLLAMA = "checks.ollama"
+
+#: The line in which most of them are planted: some tokens after the first.
+_PLACE = 4
+
+
+def _no_arguments(told: list[Json]) -> list[Json]:
+    for line in told:
+        for tool in line["message"].get("tool_calls", []):
+            tool["function"]["arguments"] = {}
+    return told
+
+
+near_miss(
+    "ollama.content-type",
+    of="sse-content-type",
+    what="The media type has a parameter.",
+    seams=reply(lambda given: given.with_header("Content-Type", "application/x-ndjson; charset=utf-8")),
+    undo=Undo(
+        _OLLAMA,
+        'if response.media_type != "application/x-ndjson":',
+        'if response.header("content-type") != "application/x-ndjson":',
+    ),
+)
+near_miss(
+    "ollama.line-objects",
+    of="pretty-json",
+    what="Blanks stand around the object of a line.",
+    seams=blocks(lambda told: [*told[:_PLACE], b" " + told[_PLACE], *told[_PLACE + 1 :]]),
+    undo=Undo(_OLLAMA, "if not isinstance(line.value, dict)]", 'if not line.raw.startswith(b"{")]'),
+)
+near_miss(
+    "ollama.final-lf",
+    of="no-final-lf",
+    what="A blank stands before the last line feed.",
+    seams=blocks(lambda told: [*told[:-1], told[-1].replace(b"\n", b" \n")]),
+    undo=Undo(_OLLAMA, "    if not last.ended:", '    if not last.ended or last.raw.endswith(b" "):'),
+)
+near_miss(
+    "ollama.blank-lines",
+    of="blank-lines",
+    what="The lines end in CRLF.",
+    seams=blocks(lambda told: [line.replace(b"\n", b"\r\n") for line in told]),
+    undo=Undo(_OLLAMA, "if not line.raw.strip()]", 'if not line.raw.strip() or line.raw.endswith(b"\\r")]'),
+)
+near_miss(
+    "ollama.done-once",
+    of="done-twice",
+    what="`done` of a line in the middle is the text true.",
+    seams=chunks(lambda told: [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]),
+    undo=Undo(
+        _OLLAMA,
+        'done = [line for line, value in _objects(lines) if value.get("done") is True]',
+        'done = [line for line, value in _objects(lines) if value.get("done")]',
+    ),
+)
+near_miss(
+    "ollama.done-stats",
+    of="no-stats",
+    what="eval_count is 0.",
+    seams=chunks(lambda told: [*told[:-1], {**told[-1], "eval_count": 0}]),
+    undo=Undo(
+        _OLLAMA,
+        "if not isinstance(value.get(name), kind)]",
+        'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]',
+    ),
+)
+near_miss(
+    "ollama.error-line",
+    of="plain-text-error",
+    what="The words of the error are empty.",
+    seams=chunks(lambda told: [*told[:-1], {"error": ""}], when=fails),
+    undo=Undo(_OLLAMA, "    if not isinstance(error, str):", "    if not error:"),
+)
+near_miss(
+    "ollama.tool-object",
+    of="args-string",
+    what="The arguments are an empty object.",
+    seams=chunks(_no_arguments, when=wants_tools),
+    undo=Undo(_OLLAMA, "        if not isinstance(arguments, dict):", "        if not arguments:"),
+)
