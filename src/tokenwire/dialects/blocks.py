@@ -167,6 +167,8 @@ class Blocks:
         block = self._open.get(address)
         if block is not None and block.kind == "tool" and _is_cut(block.arguments):
             self.call_cut = True
+        if block is not None and block.held is not None and block.held[0] == "{}":
+            block.held = None  # what stands there before the arguments come, and they have not
         return self.close(address, raw, cursor)
 
     def close_all(self, raw: str, cursor: str | None = None) -> list[StreamEvent]:
