@@ -104,7 +104,7 @@ class Budget:
     def __init__(self, limit: float = inf, prices: Mapping[str, int] | None = None) -> None:
         self.limit = limit
         #: What was used, as the endpoint told it; where it did not tell, as much as might have been.
-        self.spent = 0
+        self.spent: int = 0
         self._prices = prices or {}
 
     def allows(self, *probes: Probe) -> bool:

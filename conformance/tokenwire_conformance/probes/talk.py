@@ -246,7 +246,7 @@ class Talk:
         self._deadline = deadline
         self._wire = wire
         #: What has gone over the wire so far, as it was. It grows.
-        self.transcript = Transcript(name, Recording({}, []))
+        self.transcript: Transcript = Transcript(name, Recording({}, []))
         self._zero = wire.now()
         self._over = False
 

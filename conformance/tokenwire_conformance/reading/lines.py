@@ -41,7 +41,7 @@ class Lines:
 
     def __init__(self, response: Response) -> None:
         self.response = response
-        self.content = response.content
+        self.content: bytes = response.content
 
     @cached_property
     def all(self) -> list[JSONLine]:

@@ -104,8 +104,8 @@ class Stream:
 
     def __init__(self, response: Response) -> None:
         self.response = response
-        self.content = response.content
-        self.has_bom = self.content.startswith(_BOM)
+        self.content: bytes = response.content
+        self.has_bom: bool = self.content.startswith(_BOM)
 
     @property
     def complete(self) -> bool:

@@ -24,7 +24,7 @@ class Transcript:
     def __init__(self, name: str, recording: Recording, capture: Capture | None = None) -> None:
         self.name = name
         self.recording = recording
-        self.capture = capture or Capture("a recording", recording)
+        self.capture: Capture = capture or Capture("a recording", recording)
         self._events: list[str] = []
         self._in = _Side()
         self._out = _Side()

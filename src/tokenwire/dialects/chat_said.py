@@ -25,7 +25,7 @@ class Said:
     """
 
     def __init__(self) -> None:
-        self.pieces = DigestedPieces()
+        self.pieces: DigestedPieces = DigestedPieces()
         self._ahead: list[str] = []  # what a whole has told of which deltas may be behind
         self._repeated = 0  # characters of it that deltas have repeated
         self._half = ""  # of a surrogate pair, whose other half the next delta may have

@@ -52,9 +52,9 @@ class Timer:
     __slots__ = ("name", "seconds", "since")
 
     def __init__(self) -> None:
-        self.name = ""
+        self.name: str = ""
         self.seconds: float | None = None
-        self.since = 0.0
+        self.since: float = 0.0
 
 
 class Timers:

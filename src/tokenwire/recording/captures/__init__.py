@@ -1,6 +1,6 @@
 """What people have kept of a stream, by whatever tool, as recordings: and which layers of the wire it still shows.
 
-    for capture in read_captures(Path("out.trace").read_bytes(), "out.trace"):
+    for capture in read_captures(path.read_bytes(), path.name):
         capture.recording, capture.missing
 
 A form is recognised by its first bytes, or named. One source may hold several streams.
