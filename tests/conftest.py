@@ -41,14 +41,18 @@ QUICK = (
 #: What is in these directories and takes long all the same.
 SLOW = (
     "dialects/test_answer.py",
+    "dialects/test_auto.py",
     "dialects/test_chat_wholes.py",
     "dialects/test_decoder.py",
     "dialects/test_ends.py",
     "dialects/test_every_value.py",
     "dialects/test_failures_and_losses.py",
+    "dialects/test_guess.py",
     "dialects/test_invariants.py",
     "dialects/test_nothing_vanishes.py",
+    "dialects/test_one_and_several.py",
     "dialects/test_openai_chat_odd.py",
+    "dialects/test_pieces.py",
     "dialects/test_template.py",
     "dialects/test_wholes.py",
     "framing/test_chunked_against_h11.py",
