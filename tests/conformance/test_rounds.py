@@ -195,7 +195,11 @@ def test_the_time_for_the_run_is_kept_and_what_came_is_judged(timeout: float) ->
         (KeyboardInterrupt(), 130, f"stopped by Ctrl-C after 8 of {PROBES} probes"),
         (Terminated(1), 129, f"stopped by SIGHUP after 8 of {PROBES} probes"),
         (Terminated(15), 143, f"stopped by SIGTERM after 8 of {PROBES} probes"),
-        (ValueError("oops"), 3, f"stopped by a fault of the suite itself after 8 of {PROBES} probes. .* ValueError: oops"),
+        (
+            ValueError("oops"),
+            3,
+            f"stopped by a fault of the suite itself after 8 of {PROBES} probes. .* ValueError: oops",
+        ),
     ],
 )
 def test_what_was_judged_before_the_run_was_stopped_is_told(stop: BaseException, code: int, words: str) -> None:
