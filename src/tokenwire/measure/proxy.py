@@ -7,6 +7,7 @@ a proxy's own business.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,9 +65,10 @@ class Upstream:
     trust: Trust = field(default_factory=Trust)
     proxy: str | None = "env"
 
-    async def connect(self) -> tuple[StreamReader, StreamWriter]:
+    async def connect(self, tls: ssl.SSLContext | None) -> tuple[StreamReader, StreamWriter]:
         """A connection to it.
 
+        :param tls: what TLS is begun with; None for a server in the clear.
         :raises OSError: when there is none.
         :raises ConnectionFailed: when the proxy on the way refuses.
         """
@@ -77,8 +79,8 @@ class Upstream:
                 writer.write(route.tunnel.data_to_send())
                 await writer.drain()
                 route.tunnel.receive_data(await reader.read(_READ_SIZE))
-            if self.target.tls:
-                await writer.start_tls(self.trust.context(), server_hostname=self.target.host)
+            if tls is not None:
+                await writer.start_tls(tls, server_hostname=self.target.host)
         except BaseException:
             writer.transport.abort()
             raise
@@ -90,11 +92,13 @@ async def serve_proxy(proxy: Proxy, upstream: Upstream, *, ready: Callable[[int]
 
     :param ready: is told the port.
     """
+    # To load the authorities takes tens of milliseconds, which are none of the server's.
+    tls = upstream.trust.context() if upstream.target.tls else None
 
     async def handle(reader: StreamReader, writer: StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            answers, requests = await upstream.connect()
+            answers, requests = await upstream.connect(tls)
         except (OSError, ConnectionFailed, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
             return

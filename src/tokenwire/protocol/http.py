@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Literal
 
 import h11
@@ -50,6 +50,9 @@ __all__ = [
 #: Bytes of the head of a response. node allows 80 KiB, nginx some 32 KiB, aiohttp 8 KiB a line; gateways that put
 #: their rate limits and cookies there have been seen with 20 KiB.
 MAX_HEADER_SIZE = 64 * 1024
+
+#: Longest head of a request that is kept, so that a cache of 32 never holds more than 128 KiB.
+_MAX_KEPT_HEAD = 4096
 
 #: CR, LF and NUL end a field or a string (RFC 9110, 5.5); h11 takes no other space character either, and would say
 #: so with the value in its message, which may be a key.
@@ -369,7 +372,9 @@ def _written(request: HTTPRequest) -> bytes:
     """
     body = request.body
     headers = tuple([(name, value) for name, value in request.headers])
-    head, lengths = _written_head(request.method, request.target.path, request.target.authority, headers)
+    path = request.target.path
+    small = len(path) + sum([len(name) + len(value) for name, value in headers]) <= _MAX_KEPT_HEAD
+    head, lengths = (_kept_head if small else _written_head)(request.method, path, request.target.authority, headers)
     for name, value in lengths:
         if value != str(len(body)):
             raise LocalProtocolError(
@@ -379,14 +384,10 @@ def _written(request: HTTPRequest) -> bytes:
     return b"%b%b\r\n%b" % (head, length, body)
 
 
-@lru_cache(maxsize=32)
 def _written_head(
     method: str, path: str, authority: str, headers: tuple[tuple[str, str], ...]
 ) -> tuple[bytes, Sequence[tuple[str, str]]]:
-    """The head of a request, without its length and the line that ends it; and what the fields say of the length.
-
-    Many streams ask with the same head, which is checked and written once.
-    """
+    """The head of a request, without its length and the line that ends it; and what the fields say of the length."""
     kept, lengths = _own_length_apart(headers)
     if not any(name.lower() == "host" for name, _ in kept):
         kept.insert(0, ("host", authority))
@@ -405,7 +406,11 @@ def _written_head(
     return head.removesuffix(b"\r\n"), lengths
 
 
-@cache
+#: The same for the last few heads, for many streams ask with the same one. A key in one stays in memory with it.
+_kept_head = lru_cache(maxsize=32)(_written_head)
+
+
+@lru_cache(maxsize=8)
 def _asked(method: str) -> h11.Request:
     """What h11 has to know of a request to read its response."""
     return h11.Request(method=method, target="/", headers=[("host", "")])

@@ -20,6 +20,9 @@ _WEBSOCKET = ("ws", "wss")
 #: What may stand in a request target as it is; the rest is percent-encoded as UTF-8 (RFC 3986, 2).
 _TARGET_CHARACTERS = "/?:@!$&'()*+,;=-._~%[]"
 
+#: Longest URL that is kept parsed, so that a cache of 64 stays small.
+_MAX_KEPT_URL = 2048
+
 _VISIBLE = re.compile(r"[!-~]+")
 _USERINFO = r"(?s)(?:(?<=//)|^(?!\w*://)).*@"
 
@@ -66,10 +69,9 @@ def parse_url(url: str, *, websocket: bool = False) -> Target:
     :raises InvalidURL: with what is wrong and what to write instead.
     """
     must_be(url, str, "url", "the URL as text")
-    return _parsed(url, _WEBSOCKET if websocket else _HTTP)
+    return (_kept if len(url) <= _MAX_KEPT_URL else _parsed)(url, _WEBSOCKET if websocket else _HTTP)
 
 
-@lru_cache(maxsize=64)
 def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
     if _BLANK_OR_CONTROL.search(url):
         raise InvalidURL(f"the URL {_shown(url)} holds blanks or control characters")
@@ -90,6 +92,10 @@ def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
     if ascii_host is None:
         raise InvalidURL(f"the host of the URL {_shown(url)} is no valid name")
     return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
+
+
+#: The last few, for many streams ask the same URL. A key in one stays in memory with it.
+_kept = lru_cache(maxsize=64)(_parsed)
 
 
 def _target(path: str, query: str) -> str:

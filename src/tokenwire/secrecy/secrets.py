@@ -334,7 +334,10 @@ def _named_strings(text: str | bytes) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     name, value_at = "", -1
     for match in re.finditer(_STRING, text if isinstance(text, str) else text.decode("utf-8", "replace")):
-        string = json.loads(match[1], strict=False)
+        try:
+            string = json.loads(match[1], strict=False)
+        except ValueError:  # what nests too deep may be no JSON either
+            string = match[1][1:-1]
         if match.start() == value_at:
             found.append({name: string})
         name, value_at = (string, match.end()) if match[2] else ("", -1)

@@ -109,7 +109,7 @@ class MessageSession:
     def receive_data(self, data: bytes, now: float) -> list[str | bytes]:
         """Takes bytes from the connection, returns the messages in them. See `error` for how it may fail."""
         timers = self._timers
-        settings = timers.settings
+        settings, unsaid = timers.settings, len(self._opening)
         try:
             events = self._connection.receive_data(data)
         except RemoteProtocolError as error:
@@ -122,7 +122,8 @@ class MessageSession:
                 timers.event(now)
         if self._connection.error is not None:
             self._fail(self._connection.error)
-        self.quiet = timers.settings == settings and len(messages) == len(events) and not self.ended
+        unchanged = timers.settings == settings and len(self._opening) == unsaid
+        self.quiet = unchanged and len(messages) == len(events) and not self.ended
         return messages
 
     def receive_eof(self, now: float, *, reset: bool = False) -> list[str | bytes]:

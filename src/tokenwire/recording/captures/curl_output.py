@@ -11,6 +11,9 @@ from .heads import final_head, missing_of
 
 __all__ = ["read_curl_output", "read_raw_curl_output"]
 
+#: Fields of a response that has a body, which the answer to CONNECT has not (RFC 9110 9.3.6).
+_OF_A_BODY = frozenset({"content-type", "content-length", "transfer-encoding"})
+
 
 def read_curl_output(data: bytes) -> list[Capture]:
     """The responses in the output of `curl -i`: several where redirects were followed.
@@ -32,6 +35,9 @@ def _captures(data: bytes, source: str, *, framed: bool) -> Iterator[Capture]:
         head = final_head(rest)
         if head is None:
             raise InvalidRecording(f"is no output of {source}: it does not begin with the head of a response")
+        if 200 <= head.status < 300 and rest.startswith(b"HTTP/", head.end) and not _OF_A_BODY & head.fields.keys():
+            start += head.end  # a proxy's, that it has opened a tunnel
+            continue
         number += 1
         # The body of a redirect that was followed is not in the output: the next head follows.
         followed = 300 <= head.status < 400 and rest.startswith(b"HTTP/", head.end)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from ...errors import InvalidRecording
 from ...framing.websocket import FrameWriter
@@ -40,9 +41,10 @@ def read_har(data: bytes) -> list[Capture]:
     try:
         value = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
         entries = value["log"]["entries"]
-        assert isinstance(entries, list)
-    except (ValueError, RecursionError, LookupError, TypeError, AssertionError):
-        raise InvalidRecording("is no HAR: it is no JSON with log.entries") from None
+    except (ValueError, RecursionError, LookupError, TypeError):
+        entries = None
+    if not isinstance(entries, list):
+        raise InvalidRecording("is no HAR: it is no JSON with a list of log.entries")
     numbered = [(number, entry) for number, entry in enumerate(entries, 1) if isinstance(entry, dict)]
     found = [(number, entry) for number, entry in numbered if _is_stream(entry)]
     if not found:
@@ -74,7 +76,7 @@ def _asks_for_stream(entry: Mapping[str, Any]) -> bool:
 def _capture(entry: Mapping[str, Any], number: int) -> Capture:
     request, response = _mapping(entry, "request"), _mapping(entry, "response")
     method, url = str(request.get("method") or ""), str(request.get("url") or "")
-    place = urlsplit(url)
+    place = _place(url)
     label = f"entry {number}, {method} {place.scheme}://{place.hostname or ''}{place.path}" if number else ""
     asked = _request(method, url, _headers(request), _asked(entry))
     head = _head(response)
@@ -96,8 +98,7 @@ def _capture(entry: Mapping[str, Any], number: int) -> Capture:
     missing[Layer.TIMES] = f"{_SOURCE} does not tell when each event came"
     body, lost = _body(response)
     missing |= lost
-    answered = isinstance(response.get("status"), int) and response["status"] > 0
-    entries = [Entry(0.0, ">", asked), *([Entry(0.0, "<", head + body)] if answered else [])]
+    entries = [Entry(0.0, ">", asked), *([Entry(0.0, "<", head + body)] if _status(response) else [])]
     if any(word in str(response.get("_error")) for word in _BROKEN):
         del missing[Layer.END]
         entries.append(Entry(0.0, "reset"))
@@ -131,8 +132,7 @@ def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
     for message in messages:
         if not isinstance(message, dict) or message.get("opcode") not in (_TEXT, _BINARY):
             continue
-        time = message.get("time")
-        seconds = float(time) if isinstance(time, int | float) else 0.0
+        seconds = _seconds(message.get("time"))
         zero = seconds if zero is None else zero
         data = str(message.get("data") or "")
         payload = _encoded(data) if message["opcode"] == _TEXT else _decoded(data)
@@ -143,7 +143,7 @@ def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
 
 
 def _request(method: str, url: str, headers: Sequence[tuple[str, str]], body: str) -> bytes:
-    place = urlsplit(url)
+    place = _place(url)
     target = (place.path or "/") + (f"?{place.query}" if place.query else "")
     given = [(name, value) for name, value in headers if name.lower() not in ("content-length", "transfer-encoding")]
     if body:
@@ -152,8 +152,30 @@ def _request(method: str, url: str, headers: Sequence[tuple[str, str]], body: st
 
 
 def _head(response: Mapping[str, Any]) -> bytes:
-    line = f"HTTP/1.1 {response.get('status') or 0:03} {response.get('statusText') or ''}"
+    line = f"HTTP/1.1 {_status(response):03} {response.get('statusText') or ''}"
     return _lines([line, *(f"{name}: {value}" for name, value in _headers(response))])
+
+
+def _status(response: Mapping[str, Any]) -> int:
+    """The status; 0 where there was no response, as browsers have it."""
+    status = response.get("status")
+    return status if isinstance(status, int) and 0 < status < 1000 else 0
+
+
+def _seconds(time: object) -> float:
+    """When a message went, on the clock of the HAR; 0 where that is not told."""
+    try:
+        seconds = float(time) if isinstance(time, int | float) else 0.0
+    except OverflowError:
+        return 0.0
+    return seconds if isfinite(seconds) else 0.0
+
+
+def _place(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise InvalidRecording(f"is a HAR with a URL that cannot be read: {url[:80]!r}") from None
 
 
 def _lines(lines: Sequence[str]) -> bytes:

@@ -54,7 +54,7 @@ def recognised(data: bytes) -> Form:
         return "curl-raw" if is_chunked(_body_of(data)) else "curl-i"
     if begins_events(data):
         return "body"
-    if data.lstrip()[:1] in (b"{", b"["):
+    if data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
         return _of_json(data)
     for begins, what, advice in _OTHERS:
         if begins.match(data):
