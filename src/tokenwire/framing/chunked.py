@@ -141,10 +141,9 @@ class ChunkedParser:
                 at += len(piece)
             elif self._closing:
                 at = self._close_chunk(data, at)
-            elif self._line or (end := self._whole_chunks(data, at, pieces)) == at:
-                at = self._read_line(data, at)
             else:
-                at = end
+                at = at if self._line else self._whole_chunks(data, at, pieces)
+                at = self._read_line(data, at) if at < len(data) else at
             if self.complete:
                 self.unused = data[at:]
                 return
