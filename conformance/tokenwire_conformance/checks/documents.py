@@ -55,5 +55,5 @@ def _where(part: str) -> str:
     rfc = _RFC.match(part)
     if rfc is not None:
         return f"https://www.rfc-editor.org/rfc/rfc{rfc[1]}"
-    titles = [title for title in DOCUMENTS if part == title or part.startswith((title + " ", title + ",", title + ":"))]
-    return DOCUMENTS[max(titles, key=len)] if titles else ""
+    named = (title for title in DOCUMENTS if part == title or part.startswith((title + " ", title + ",", title + ":")))
+    return DOCUMENTS.get(next(named, ""), "")

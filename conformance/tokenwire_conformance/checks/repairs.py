@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-__all__ = ["Repair", "repaired", "repairs_of"]
+__all__ = ["Repair", "repairs_of"]
 
 
 class Repair(NamedTuple):
@@ -245,8 +245,3 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
 def repairs_of(check: str) -> Sequence[Repair]:
     """The repairs that are known for a check, by its id; none where the fault is the endpoint's own program's."""
     return _REPAIRS.get(check, ())
-
-
-def repaired() -> frozenset[str]:
-    """The ids of all checks for which a repair is known."""
-    return frozenset(_REPAIRS)
