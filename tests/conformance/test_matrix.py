@@ -29,6 +29,44 @@ def test_the_clean_endpoint_passes_everything_that_applies(dialect: str, transpo
     assert set(verdicts.values()) == {Verdict.PASS, Verdict.NOT_APPLICABLE}, verdicts
 
 
+#: What a sound endpoint has no need of: a compressed answer to GET, a stream for GET, ids, `retry`, a 429.
+UNSEEN = {"http.vary", "http.cache-control", "sse.id-no-nul", "sse.retry-digits", "err.retry-after"}
+
+#: It answers at once.
+AT_ONCE = {"wsk.long-prefill", "wsk.pong-latency"}
+
+#: What OpenAI's Responses alone have on a WebSocket.
+STATE = {
+    f"wsl.{name}"
+    for name in ("continuation", "prev-not-found", "evict", "lanes-fifo", "lanes-isolated", "no-multiplex")
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "transport", "idle", "passed"),
+    [
+        ("openai-chat", "http/1.1", UNSEEN, 105),
+        ("openai-responses", "http/1.1", {*UNSEEN, "sse.nothing-after-terminal"}, 100),
+        ("anthropic-messages", "http/1.1", {*UNSEEN, "sse.nothing-after-terminal", "auth.scheme-case"}, 90),
+        ("openai-responses", "websocket", AT_ONCE, 80),
+        ("openai-realtime", "websocket", AT_ONCE | STATE | {"wsl.parity"}, 70),
+        ("holysheep", "websocket", AT_ONCE | STATE, 70),
+    ],
+)
+def test_the_clean_endpoint_leaves_few_checks_of_its_own_without_a_verdict(
+    dialect: str, transport: Transport, idle: set[str], passed: int
+) -> None:
+    over_websocket = transport == "websocket"
+    own = {
+        check.id
+        for check in select()
+        if check.fits({dialect}) and check.id.startswith(("ws", "auth.ws-")) == over_websocket
+    }
+    verdicts = {check: verdict for check, verdict in clean(dialect, transport).items() if check in own}
+    assert {check for check, verdict in verdicts.items() if verdict is Verdict.NOT_APPLICABLE} == idle
+    assert sum(verdict is Verdict.PASS for verdict in verdicts.values()) >= passed
+
+
 def test_every_check_has_something_to_pass_unless_its_fault_stages_it() -> None:
     passed = {check for over in EXAMINED for check, verdict in clean(*over).items() if verdict is Verdict.PASS}
     staged = [check for fault in all_faults().values() for check in fault.stages]
