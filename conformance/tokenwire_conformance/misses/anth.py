@@ -8,7 +8,7 @@ from tokenwire.endpoint import Call, Seams
 
 from ..faults.err import fails
 from ..faults.fault import closes, wants_tools
-from .edits import Json, blocks, chunks
+from .edits import Json, blocks, chunks, name_after_data
 from .miss import Undo, near_miss
 
 _ANTH = "checks.anth"
@@ -59,9 +59,7 @@ near_miss(
     "anth.event-eq-type",
     of="anth-no-event-name",
     what="The name of the event stands after its data.",
-    seams=blocks(
-        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
-    ),
+    seams=name_after_data(),
     undo=Undo(
         _ANTH,
         "if payload.event.name != kind_of(payload)]",
@@ -165,10 +163,14 @@ near_miss(
 )
 near_miss(
     "anth.usage",
-    of="usage-zero",
-    what="Two counts are the same.",
-    seams=_with({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 1}}, "content_block_stop"),
-    undo=Undo(_ANTH, "if count < before:", 'if count < before or 1 == count and kind_of(payload) == "message_delta":'),
+    of="delta-without-usage",
+    what="message_start has no count of tokens yet.",
+    seams=_in_start({"usage": {"input_tokens": 9}}),
+    undo=Undo(
+        _ANTH,
+        '            if kind_of(payload) == "message_delta":\n                yield',
+        "            if True:\n                yield",
+    ),
 )
 near_miss(
     "anth.error-shape",
@@ -192,6 +194,6 @@ near_miss(
     undo=Undo(
         _ANTH,
         "for line in message.stream.lines if line.is_comment]",
-        'for line in message.stream.lines if b":" == line.raw[:1] or b"::" in line.raw]',
+        'for line in message.stream.lines if b":ping" in line.raw]',
     ),
 )

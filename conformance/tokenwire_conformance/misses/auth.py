@@ -6,21 +6,17 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Reply, Seams
+from tokenwire.endpoint import Reply, Seams
 
-from .edits import head, reply
+from .edits import anything, head, reply
 from .miss import Undo, near_miss
 
 _AUTH = "checks.auth"
 
 
-def _anything(call: Call | None) -> bool:
-    return True
-
-
 def _refused(edit: Callable[[Reply], Reply]) -> type[Seams]:
     """Every 401 edited."""
-    return reply(lambda given: edit(given) if given.status == 401 else given, when=_anything)
+    return reply(lambda given: edit(given) if given.status == 401 else given, when=anything)
 
 
 near_miss(
@@ -59,7 +55,7 @@ near_miss(
     what="The preflight is answered for the page that asked, and not for all.",
     seams=head(
         lambda head: re.sub(rb"(?i)(access-control-allow-origin:)[^\r]*", rb"\1 http://page.test", head),
-        when=_anything,
+        when=anything,
     ),
     undo=Undo(_AUTH, 'allowed not in ("*", "http://page.test")', 'allowed != "*"'),
 )

@@ -10,13 +10,35 @@ from typing import Any
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams, Turn
 
-from ..faults.editing import Editing, RawFrame
+from ..faults.editing import CLOSE, Editing, RawFrame
 from ..faults.fault import closes, edit_head
 
-__all__ = ["Json", "answer_head", "blocks", "chunks", "exchange", "head", "incoming", "reply", "sent", "turn"]
+__all__ = [
+    "Json",
+    "answer_head",
+    "anything",
+    "before",
+    "blocks",
+    "chunks",
+    "closing_with",
+    "code",
+    "exchange",
+    "head",
+    "incoming",
+    "name_after_data",
+    "received",
+    "reply",
+    "sent",
+    "turn",
+]
 
 Json = dict[str, Any]
 When = Callable[[Call], bool]
+
+
+def anything(call: Call | None) -> bool:
+    """Every request, also one that the parser refuses."""
+    return True
 
 
 def chunks(edit: Callable[[list[Json]], list[Json]], when: When = closes) -> type[Seams]:
@@ -33,6 +55,16 @@ def blocks(edit: Callable[[list[bytes]], list[bytes]], when: When = closes) -> t
             return edit(blocks) if when(call) else blocks
 
     return Edited
+
+
+def name_after_data() -> type[Seams]:
+    """In each event the name stands after the data."""
+
+    def edit(block: bytes) -> bytes:
+        name, _, data = block.partition(b"\n")
+        return b"%s\n%s\n\n" % (data.rstrip(), name)
+
+    return blocks(lambda told: [edit(block) for block in told])
 
 
 def reply(edit: Callable[[Reply], Reply], when: When = closes) -> type[Seams]:
@@ -81,6 +113,31 @@ def sent(edit: Callable[[RawFrame], Iterable[RawFrame]]) -> type[Seams]:
 
     class Edited(Editing):
         def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
+            return edit(frame)
+
+    return Edited
+
+
+def before(opcode: int, *frames: RawFrame) -> type[Seams]:
+    """Frames more before each frame of a kind."""
+    return sent(lambda frame: [*frames, frame] if frame.opcode == opcode else [frame])
+
+
+def closing_with(payload: bytes) -> type[Seams]:
+    """The server's Close says something else."""
+    return sent(lambda frame: [frame.with_payload(payload)] if frame.opcode == CLOSE else [frame])
+
+
+def code(number: int) -> bytes:
+    """The payload of a Close without a reason."""
+    return number.to_bytes(2, "big")
+
+
+def received(edit: Callable[[RawFrame], Iterable[RawFrame] | None]) -> type[Seams]:
+    """Edits the frames that the client sends; None resets the connection."""
+
+    class Edited(Editing):
+        def received(self, frame: RawFrame) -> Iterable[RawFrame] | None:
             return edit(frame)
 
     return Edited

@@ -6,17 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Reply, Seams
+from tokenwire.endpoint import Reply, Seams
 
 from ..faults.err import fails
-from .edits import Json, chunks, head, reply
+from .edits import Json, anything, chunks, head, reply
 from .miss import Undo, near_miss
 
 _ERR = "checks.err"
-
-
-def _anything(call: Call | None) -> bool:
-    return True
 
 
 def _refused(code: str, edit: Callable[[Reply], Reply]) -> type[Seams]:
@@ -25,7 +21,7 @@ def _refused(code: str, edit: Callable[[Reply], Reply]) -> type[Seams]:
     def edited(given: Reply) -> Reply:
         return edit(given) if given.status >= 400 and json.loads(given.body)["error"]["code"] == code else given
 
-    return reply(edited, when=_anything)
+    return reply(edited, when=anything)
 
 
 def _with_words(given: Reply) -> Reply:
@@ -57,7 +53,7 @@ near_miss(
         lambda given: (
             given.with_header("Content-Type", "application/json; charset=utf-8") if given.status >= 400 else given
         ),
-        when=_anything,
+        when=anything,
     ),
     undo=Undo(_ERR, 'if response.media_type != "application/json":', 'if ";" in response.header("content-type"):'),
 )
@@ -113,6 +109,6 @@ near_miss(
     "err.request-id",
     of="no-request-id",
     what="The id has another usual name.",
-    seams=head(lambda head: head.replace(b"X-Request-Id:", b"X-Correlation-Id:"), when=_anything),
+    seams=head(lambda head: head.replace(b"X-Request-Id:", b"X-Correlation-Id:"), when=anything),
     undo=Undo(_ERR, "|correlation-?id|", "|"),
 )

@@ -10,7 +10,7 @@ from tokenwire.endpoint import Call, Exchange, Write
 
 from ..faults import all_faults
 from ..faults.fault import closes, edit_writes
-from .edits import exchange, head, reply
+from .edits import anything, exchange, head, reply
 from .miss import Undo, near_miss
 
 _READING, _ANSWERS = "reading.http", "checks.http.answers"
@@ -110,9 +110,7 @@ near_miss(
     "http.coding-negotiated",
     of="gzip-uninvited",
     what="The coding is said to be identity, which is none.",
-    seams=head(
-        lambda head: head.replace(b"Content-Encoding: gzip", b"Content-Encoding: identity"), when=lambda call: True
-    ),
+    seams=head(lambda head: head.replace(b"Content-Encoding: gzip", b"Content-Encoding: identity"), when=anything),
     undo=Undo(_ANSWERS, ' and coding != "identity":', ":"),
     seen_in="gzip",
 )
@@ -128,9 +126,7 @@ near_miss(
     "http.vary",
     of="no-vary",
     what="Vary is an asterisk.",
-    seams=reply(
-        lambda given: given.with_header("Vary", "*").with_header("Cache-Control", "no-cache"), when=lambda call: True
-    ),
+    seams=reply(lambda given: given.with_header("Vary", "*").with_header("Cache-Control", "no-cache"), when=anything),
     undo=Undo(_ANSWERS, '{"accept-encoding", "*"} & set(', '{"accept-encoding"} & set('),
     seen_in="gzip",
 )
@@ -138,7 +134,7 @@ near_miss(
     "http.cache-control",
     of="cacheable-stream",
     what="A stream may be stored, and not be used without asking.",
-    seams=reply(lambda given: given.with_header("Cache-Control", "no-cache"), when=lambda call: True),
+    seams=reply(lambda given: given.with_header("Cache-Control", "no-cache"), when=anything),
     undo=Undo(_ANSWERS, '{"no-store", "no-cache"} & set(', '{"no-store"} & set('),
     seen_in="stream events",
 )
@@ -178,7 +174,7 @@ near_miss(
     what="A refusal without content has no Content-Type.",
     seams=reply(
         lambda given: replace(given, body=b"").with_header("Content-Type", None) if given.status == 404 else given,
-        when=lambda call: True,
+        when=anything,
     ),
     undo=Undo(_ANSWERS, "response.head_complete and bool(response.body),", "response.head_complete,"),
     seen_in="usage unknown-model",

@@ -8,7 +8,7 @@ from tokenwire.endpoint import Call, Seams
 
 from ..faults.err import fails
 from ..faults.fault import closes, wants_tools
-from .edits import Json, blocks, chunks
+from .edits import Json, blocks, chunks, name_after_data
 from .miss import Undo, near_miss
 
 #: The event in which most of them are planted: some deltas after the first.
@@ -46,9 +46,7 @@ near_miss(
     "resp.event-eq-type",
     of="no-event-name",
     what="The name of the event stands after its data.",
-    seams=blocks(
-        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
-    ),
+    seams=name_after_data(),
     undo=Undo(
         _EVENTS,
         "if payload.event.name != kind_of(payload)]",
@@ -85,7 +83,7 @@ near_miss(
     of="emit-id",
     what="A comment looks like an id.",
     seams=blocks(lambda told: [b":id: 4\n" + told[0], *told[1:]]),
-    undo=Undo(_EVENTS, 'if block.values("id")]', 'if block.values("id") or b"id: " in block.lines[0].raw]'),
+    undo=Undo(_EVENTS, 'if block.values("id")]', 'if any(b"id:" in line.raw for line in block.lines)]'),
 )
 near_miss(
     "resp.ext-prefix",
