@@ -6,15 +6,19 @@ Each is planted in what `when` picks; if not told otherwise, in the stream of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
+from zlib import MAX_WBITS, Z_SYNC_FLUSH, compressobj
 
-from tokenwire.endpoint import Call, Exchange, Reply, Seams, Turn
+from tokenwire.endpoint import Call, Ending, Exchange, Reply, Seams, Turn
 
-from ..faults.editing import CLOSE, Editing, RawFrame
+from ..faults.editing import CLOSE, CONTINUATION, Editing, RawFrame
 from ..faults.fault import closes, edit_head
 
 __all__ = [
+    "GREETING",
     "Json",
+    "ResetsAfterClose",
     "answer_head",
     "anything",
     "before",
@@ -22,11 +26,13 @@ __all__ = [
     "chunks",
     "closing_with",
     "code",
+    "cut_at",
+    "deflated",
     "exchange",
+    "granted",
     "head",
     "incoming",
     "name_after_data",
-    "received",
     "reply",
     "sent",
     "turn",
@@ -34,6 +40,9 @@ __all__ = [
 
 Json = dict[str, Any]
 When = Callable[[Call], bool]
+
+#: A first message that no dialect knows.
+GREETING = b'{"type":"greeting"}'
 
 
 def anything(call: Call | None) -> bool:
@@ -128,19 +137,38 @@ def closing_with(payload: bytes) -> type[Seams]:
     return sent(lambda frame: [frame.with_payload(payload)] if frame.opcode == CLOSE else [frame])
 
 
+def cut_at(frame: RawFrame, place: int, *between: RawFrame) -> list[RawFrame]:
+    """A message in two fragments. Of a compressed one the first alone says so."""
+    first, rest = frame.payload[:place], frame.payload[place:]
+    return [
+        replace(frame.with_payload(first), fin=False),
+        *between,
+        replace(frame.with_payload(rest), opcode=CONTINUATION, rsv=0),
+    ]
+
+
+class ResetsAfterClose(Editing):
+    """The connection is reset when the server has said Close."""
+
+    _closed = False
+
+    def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
+        self._closed = self._closed or frame.opcode == CLOSE
+        return [frame]
+
+    def ending(self, ending: Ending) -> Ending:
+        return "reset" if self._closed and ending else ending
+
+
+def deflated(payload: bytes) -> bytes:
+    """A compressed message."""
+    deflater = compressobj(wbits=-MAX_WBITS)
+    return (deflater.compress(payload) + deflater.flush(Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+
+
 def code(number: int) -> bytes:
     """The payload of a Close without a reason."""
     return number.to_bytes(2, "big")
-
-
-def received(edit: Callable[[RawFrame], Iterable[RawFrame] | None]) -> type[Seams]:
-    """Edits the frames that the client sends; None resets the connection."""
-
-    class Edited(Editing):
-        def received(self, frame: RawFrame) -> Iterable[RawFrame] | None:
-            return edit(frame)
-
-    return Edited
 
 
 def answer_head(edit: Callable[[bytes], bytes]) -> type[Seams]:
@@ -151,3 +179,8 @@ def answer_head(edit: Callable[[bytes], bytes]) -> type[Seams]:
             return edit(head)
 
     return Edited
+
+
+def granted(edit: Callable[[bytes], bytes]) -> type[Seams]:
+    """Edits the 101, behind which frames may follow."""
+    return answer_head(lambda head: edit(head) if head.startswith(b"HTTP/1.1 101") else head)

@@ -26,8 +26,9 @@ from ..judging.registry import GROUPS, Check, catalogue
 
 __all__ = ["NEAR_MISSES", "NearMiss", "Undo", "all_near_misses", "near_miss"]
 
-#: The modules that declare near misses: one for each group, and one more for the many of HTTP.
-_MODULES = (*GROUPS, "requests")
+#: The modules that declare near misses: one for each group, one more for the many of HTTP, and one for what several
+#: checks of WebSockets find alike.
+_MODULES = (*GROUPS, "requests", "findings")
 
 
 @dataclass(frozen=True, slots=True)

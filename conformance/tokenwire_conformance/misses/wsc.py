@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
-from tokenwire.endpoint import Ending, Seams, Turn
+from tokenwire.endpoint import Seams, Turn
 
 from ..faults import all_faults
-from ..faults.editing import CLOSE, PONG, Editing, RawFrame
-from .edits import closing_with, code, sent
+from ..faults.editing import CLOSE, PONG, RawFrame
+from .edits import ResetsAfterClose, closing_with, code, sent
 from .miss import Undo, near_miss
 
 _CLOSING = "checks.wsc"
@@ -22,17 +21,6 @@ class _GoesAwayMidway(Seams):
     def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
         half = len(turn.messages) // 2
         return replace(turn, messages=turn.messages[:half], close=1001) if half else turn
-
-
-class _ResetsAfterClose(Editing):
-    _closed = False
-
-    def sent(self, frame: RawFrame) -> Iterable[RawFrame]:
-        self._closed = self._closed or frame.opcode == CLOSE
-        return [frame]
-
-    def ending(self, ending: Ending) -> Ending:
-        return "reset" if self._closed and ending else ending
 
 
 class _Restarts(Seams):
@@ -83,7 +71,7 @@ near_miss(
     "wsc.server-tcp-first",
     of="wait-client",
     what="The server ends the connection in a reset.",
-    seams=_ResetsAfterClose,
+    seams=ResetsAfterClose,
     undo=Undo(_CLOSING, "if not socket.transcript.ended_by_server:", 'if socket.transcript.ending != "eof":'),
 )
 for _check, _fault in (("wsc.code-reject", "accept-1005"), ("wsc.len1", "accept-len1")):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from tokenwire.endpoint import Seams, Turn
 
-from ..faults.editing import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Editing, RawFrame
-from .edits import before, code, sent
+from ..faults.editing import BINARY, CLOSE, PING, TEXT, Editing, RawFrame
+from .edits import GREETING, before, code, cut_at, deflated, granted, sent
 from .miss import Undo, near_miss
 
 _FRAMES = "checks.wsf"
@@ -16,24 +15,14 @@ _MESSAGES = "reading.messages"
 _FINDINGS = "checks.findings"
 
 
-def _cut_at(frame: RawFrame, place: int, *between: RawFrame) -> list[RawFrame]:
-    """A message in two fragments."""
-    first, rest = frame.payload[:place], frame.payload[place:]
-    return [
-        replace(frame.with_payload(first), fin=False),
-        *between,
-        replace(frame.with_payload(rest), opcode=CONTINUATION),
-    ]
-
-
 def _ping_between(frame: RawFrame) -> Iterable[RawFrame]:
     whole = frame.opcode == TEXT and frame.fin and not frame.rsv
-    return _cut_at(frame, 9, RawFrame(PING, b"between")) if whole else [frame]
+    return cut_at(frame, 9, RawFrame(PING, b"between")) if whole else [frame]
 
 
 def _cut_within_character(frame: RawFrame) -> Iterable[RawFrame]:
     place = frame.payload.find(b"\xc3\xaf") if frame.opcode == TEXT and frame.fin and not frame.rsv else -1
-    return _cut_at(frame, place + 1) if place >= 0 else [frame]
+    return cut_at(frame, place + 1) if place >= 0 else [frame]
 
 
 class _TooLong(Editing):
@@ -107,33 +96,24 @@ near_miss(
     undo=Undo(_FRAMES, '_json_error(message.text) if message.is_text else ""', "_json_error(message.text)"),
 )
 near_miss(
+    "wsf.rsv-sent",
+    of="set-rsv2",
+    what="RSV1 is set on a message where permessage-deflate was agreed.",
+    seams=granted(
+        lambda head: (
+            head + RawFrame(TEXT, deflated(GREETING), rsv=4).encode() if b"permessage-deflate" in head else head
+        )
+    ),
+    undo=Undo(_MESSAGES, "(frame.rsv & 4 and self._deflate is None)", "frame.rsv & 4"),
+    seen_in="ws-answer ws-extension-lines",
+)
+near_miss(
     "wsf.binary-policy",
     of="crash-binary",
     what="A binary message is refused by a Close with 1008.",
     seams=_NoBytes,
     undo=Undo(_FRAMES, "not in (UNSUPPORTED, INVALID_DATA, POLICY):", "not in (UNSUPPORTED,):"),
 )
-for _check, _fault in (
-    ("wsf.need-mask", "accept-unmasked"),
-    ("wsf.rsv", "ignore-rsv"),
-    ("wsf.opcode", "ignore-opcode"),
-    ("wsf.length-msb", "accept-msb"),
-    ("wsf.control-len", "big-ping"),
-    ("wsf.control-fin", "frag-ping"),
-    ("wsf.continuation", "accept-stray"),
-    ("wsf.utf8-reject", "accept-bad-utf8"),
-):
-    near_miss(
-        _check,
-        of=_fault,
-        what="Before the Close comes a pong that answers no ping.",
-        seams=before(CLOSE, RawFrame(PONG, b"beat")),
-        undo=Undo(
-            _FINDINGS,
-            "if pong.payload and any(ping.startswith(pong.payload) for ping in pings))",
-            "if pong.payload)",
-        ),
-    )
 near_miss(
     "wsf.fail-code",
     of="drop-without-close",

@@ -6,10 +6,11 @@ import re
 
 from tokenwire.endpoint import Call, Exchange, Seams
 
-from ..faults.editing import Editing
+from ..faults import all_faults
+from ..faults.editing import CLOSE, Editing, RawFrame
 from ..faults.fault import edit_head
 from ..probes.websocket import FOREIGN_ORIGIN
-from .edits import answer_head
+from .edits import answer_head, code, granted
 from .miss import Undo, near_miss
 
 _HANDSHAKE = "checks.wsh"
@@ -23,6 +24,33 @@ class _OneForeignOrigin(Editing):
         return edit_head(exchange, lambda head: re.sub(rb"(?i)(allow-origin: )\*", allowed, head))
 
 
+class _Hints(Editing):
+    """A handshake in other capitals gets an interim answer first."""
+
+    _odd = False
+
+    def request(self, head: bytes) -> bytes:
+        self._odd = b"\r\nUpgrade: WebSocket\r\n" in head
+        return head
+
+    def answer(self, head: bytes) -> bytes:
+        return b"HTTP/1.1 103 Early Hints\r\n\r\n" + head if self._odd else head
+
+
+class _FailsBadExtension(Editing):
+    """Behind the 101 to an offer that is malformed stands a Close."""
+
+    _malformed = False
+
+    def request(self, head: bytes) -> bytes:
+        sound = re.sub(rb"Sec-WebSocket-Extensions: [^\r]*=,[^\r]*\r\n", b"", head)
+        self._malformed = sound != head
+        return sound
+
+    def answer(self, head: bytes) -> bytes:
+        return head + RawFrame(CLOSE, code(1010)).encode() if self._malformed else head
+
+
 class _OtherError(Seams):
     """A refusal has an object of another form."""
 
@@ -30,6 +58,43 @@ class _OtherError(Seams):
         return data.replace(b'{"error":', b'{"fault":')
 
 
+near_miss(
+    "wsh.accept",
+    of="wrong-accept",
+    what="A key that is none is granted, and answered as if it were another: that is for another check.",
+    seams=all_faults()["accept-short-key"].seams,
+    undo=Undo(_HANDSHAKE, "_NONCE.fullmatch(_nonce(socket.response)) is not None", "True"),
+    seen_in="ws-answer ws-nonce-short",
+)
+near_miss(
+    "wsh.subprotocol",
+    of="unoffered-protocol",
+    what="The second of two subprotocols is taken.",
+    seams=granted(lambda head: head.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: tokenwire.two\r\n\r\n")),
+    undo=Undo(_HANDSHAKE, "offered = {name.strip() for name in", "offered = {name for name in"),
+    seen_in="ws-subprotocol",
+)
+near_miss(
+    "wsh.extension",
+    of="unoffered-deflate",
+    what="An extension is agreed with a parameter that the offer has not.",
+    seams=granted(lambda head: head.replace(b"permessage-deflate", b"permessage-deflate; server_no_context_takeover")),
+    undo=Undo(_HANDSHAKE, "if agreed.name not in offered:", "if agreed not in socket.offered:"),
+)
+near_miss(
+    "wsh.token-case",
+    of="case-sensitive",
+    what="An interim answer comes before the 101.",
+    seams=_Hints,
+    undo=Undo("reading.http", "if not 100 <= response.status < 200 or response.status == 101:", "if response.status:"),
+)
+near_miss(
+    "wsh.bad-extension",
+    of="ignore-bad-extension",
+    what="The WebSocket is granted, and failed at once.",
+    seams=_FailsBadExtension,
+    undo=Undo(_HANDSHAKE, ' and not case.socket("ws-bad-extension").failed:', ":"),
+)
 near_miss(
     "wsh.upgrade-headers",
     of="no-connection-header",
