@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from operator import itemgetter
 
@@ -102,6 +103,32 @@ def _id_each_time() -> Seams:
         delta["id"] = ids.setdefault(delta["index"], delta.get("id", ""))
 
     return _tools(edit)()
+
+
+def _finished_twice(first: str, second: str, *, numbered: bool = True) -> Callable[[list[Json]], list[Json]]:
+    """The reason to stop comes twice, the first time in the chunk before."""
+
+    def edit(told: list[Json]) -> list[Json]:
+        place = _finish(told)
+        again = copy.deepcopy(told[place])
+        _choice(told[place])["finish_reason"] = first
+        _choice(again)["finish_reason"] = second
+        if not numbered:
+            del _choice(again)["index"]
+        return [*told[: place + 1], again, *told[place + 1 :]]
+
+    return edit
+
+
+def _third_choice(told: list[Json]) -> list[Json]:
+    more = copy.deepcopy(told[_PLACE])
+    _choice(more)["index"] = 2
+    return [*told[:_PLACE], more, *told[_PLACE:]]
+
+
+def _one_call(told: list[Json]) -> list[Json]:
+    """Of two calls the first alone."""
+    return [chunk for chunk in told if all(not call["index"] for call in _choice(chunk)["delta"].get("tool_calls", []))]
 
 
 near_miss(
@@ -301,4 +328,52 @@ near_miss(
     what="The field for reasoning is there, and empty.",
     seams=_with({"reasoning_content": ""}, _a_delta),
     undo=Undo(_CONTENT, "if choice.delta.get(name)]", "if name in choice.delta]"),
+)
+near_miss(
+    "chat.finish-once",
+    of="two-finish",
+    what="Of two reasons to stop one has no index: it may be that of another choice.",
+    seams=chunks(_finished_twice("stop", "stop", numbered=False)),
+    undo=Undo(
+        _ENDING, "if len(reasons) > 1 and all(choice.is_numbered for choice in chat.choices):", "if len(reasons) > 1:"
+    ),
+)
+near_miss(
+    "chat.finish-length",
+    of="always-stop",
+    what="The limit is the second of two reasons to stop.",
+    seams=chunks(_finished_twice("stop", "length"), when=lambda call: b'"max_tokens": 3,' in call.body),
+    undo=Undo(_ENDING, 'if "length" in reasons:', 'if reasons[0] == "length":'),
+)
+near_miss(
+    "chat.finish-tools",
+    of="stop-on-tools",
+    what="tool_calls is the second of two reasons to stop.",
+    seams=chunks(_finished_twice("stop", "tool_calls"), when=wants_tools),
+    undo=Undo(_ENDING, 'if "tool_calls" not in reasons:', 'if reasons[0] != "tool_calls":'),
+)
+near_miss(
+    "chat.tools-same-as-nonstream",
+    of="tools-only-nonstream",
+    what="When streaming one tool is called, otherwise two.",
+    seams=chunks(_one_call, when=wants_tools),
+    undo=Undo(
+        _TOOLS,
+        'bool(calls_of(chat)), bool(message.get("tool_calls"))',
+        'len(calls_of(chat)), len(message.get("tool_calls") or [])',
+    ),
+)
+near_miss(
+    "chat.n-choices",
+    of="one-choice-lost",
+    what="A third choice comes.",
+    seams=chunks(_third_choice, when=lambda call: b'"n": 2' in call.body),
+    undo=Undo(_CONTENT, "sorted({0, 1} - said)", "sorted({0, 1} ^ said)"),
+)
+near_miss(
+    "chat.stream-equals-nonstream",
+    of="drop-chunk",
+    what="A second choice says something else.",
+    seams=chunks(_third_choice, when=lambda call: b'"logprobs"' in call.body),
+    undo=Undo("reading.chat", "for choice in self.choices if choice.number == number)", "for choice in self.choices)"),
 )

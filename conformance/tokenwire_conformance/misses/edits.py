@@ -17,6 +17,7 @@ from ..faults.fault import closes, edit_head
 
 __all__ = [
     "GREETING",
+    "HINTS",
     "Json",
     "ResetsAfterClose",
     "answer_head",
@@ -40,6 +41,9 @@ __all__ = [
 
 Json = dict[str, Any]
 When = Callable[[Call], bool]
+
+#: An interim answer.
+HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 
 #: A first message that no dialect knows.
 GREETING = b'{"type":"greeting"}'

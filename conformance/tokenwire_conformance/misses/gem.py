@@ -133,3 +133,10 @@ near_miss(
     ),
     seen_in="failure",
 )
+near_miss(
+    "gem.json-array",
+    of="unclosed-array",
+    what="Blanks follow the array.",
+    seams=blocks(lambda told: [*told, b" \r\n"], when=lambda call: "alt" not in call.query),
+    undo=Undo("reading.gemini", "elif text[place + 1 :].strip(_BLANKS):", "elif text[place + 1 :]:"),
+)

@@ -92,3 +92,10 @@ near_miss(
     seams=chunks(_no_arguments, when=wants_tools),
     undo=Undo(_OLLAMA, "        if not isinstance(arguments, dict):", "        if not arguments:"),
 )
+near_miss(
+    "ollama.default-stream",
+    of="default-false",
+    what="The answer is a stream of one line.",
+    seams=chunks(lambda told: told[-1:], when=lambda call: b'"stream"' not in call.body),
+    undo=Undo(_OLLAMA, " or response.media_type in JSON_LINES:", ":"),
+)

@@ -57,6 +57,13 @@ def _taken(given: Reply) -> Reply:
     return replace(given, status=202) if _is_accepted(given) else given
 
 
+def _refused_at_once(told: Exchange) -> Exchange:
+    """A request that waits for 100 Continue is refused instead."""
+    refusal = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
+    waited_for = any(write.part == "informational" for write in told.writes)
+    return Exchange([Write(0.0, refusal, "head")], "close") if waited_for else told
+
+
 near_miss(
     "http.keepalive-reuse",
     of="second-request-ignored",
@@ -161,4 +168,11 @@ near_miss(
         'return stray if transcript.received[stray:].startswith(b"HTTP/") else None',
         "return stray",
     ),
+)
+near_miss(
+    "http.expect-continue",
+    of="ignore-expect",
+    what="A request that waits for 100 Continue is refused at once.",
+    seams=exchange(_refused_at_once, when=anything),
+    undo=Undo(_REQUESTS, 'if kinds[1:2] != ["<"]:', "if not transcript.responses[0].informational:"),
 )

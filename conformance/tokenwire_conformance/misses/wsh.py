@@ -10,7 +10,7 @@ from ..faults import all_faults
 from ..faults.editing import CLOSE, Editing, RawFrame
 from ..faults.fault import edit_head
 from ..probes.websocket import FOREIGN_ORIGIN
-from .edits import answer_head, code, granted
+from .edits import HINTS, answer_head, code, granted
 from .miss import Undo, near_miss
 
 _HANDSHAKE = "checks.wsh"
@@ -34,7 +34,7 @@ class _Hints(Editing):
         return head
 
     def answer(self, head: bytes) -> bytes:
-        return b"HTTP/1.1 103 Early Hints\r\n\r\n" + head if self._odd else head
+        return HINTS + head if self._odd else head
 
 
 class _FailsBadExtension(Editing):
