@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from capturing import FORMS, bare, chrome_har, curl_i, curl_raw, mitmproxy_har, response_of, trace
+from growth import growth
 from tokenwire.errors import InvalidRecording, LocalProtocolError
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Form, Layer, read_captures
@@ -94,6 +95,47 @@ def test_heads_before_the_last_are_part_of_it_or_responses_of_their_own() -> Non
     assert (first.label, first.recording.received) == ("response 1, 307", moved)
     assert (second.label, second.recording.received) == ("response 2, 200", hint + HEAD + BODY)
     assert second.offset == -len(moved)
+
+
+TUNNEL = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 p\r\n\r\n"
+
+
+@pytest.mark.parametrize(("make", "source"), [(curl_i, "curl -i"), (curl_raw, "curl --raw -i")])
+@pytest.mark.parametrize("status", [b"200", b"204", b"299"])
+def test_what_a_proxy_says_of_its_tunnel_is_no_response(make: Any, source: str, status: bytes) -> None:
+    tunnel = TUNNEL.replace(b"200", status)
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    capture = one(tunnel + hint + make(recording()))
+    assert (capture.source, capture.label) == (source, "")
+    assert capture.recording.received == hint + make(recording())
+    assert capture.offset == -len(tunnel)
+
+
+@pytest.mark.parametrize("make", [curl_i, curl_raw])
+def test_refusals_without_credentials_are_responses_of_their_own(make: Any) -> None:
+    proxys = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\n"
+    servers = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest\r\nContent-Length: 4\r\n\r\n"
+    first, second, third = read_captures(proxys + TUNNEL + servers + make(recording()), "FILE")
+    assert (first.label, first.recording.received) == ("response 1, 407", proxys)
+    assert (second.label, second.recording.received) == ("response 2, 401", servers)
+    assert (third.label, third.recording.received) == ("response 3, 200", make(recording()))
+
+
+@pytest.mark.parametrize(
+    "body", [b"HTTP/ is a protocol", curl_i(recording())], ids=["that begins with HTTP/", "that is a response"]
+)
+@pytest.mark.parametrize("field", [b"", b"Content-Type: message/http\r\n", b"content-length: 9\r\n"])
+def test_a_response_with_a_body_is_no_proxys(field: bytes, body: bytes) -> None:
+    response = b"HTTP/1.1 200 OK\r\n" + field + b"\r\n" + body
+    is_a_tunnel = not field and body == curl_i(recording())
+    assert one(response, "curl-i").recording.received == (body if is_a_tunnel else response)
+
+
+def test_the_work_on_many_heads_grows_with_their_number() -> None:
+    def read(size: int) -> object:
+        return read_captures(b"HTTP/1.1 200 OK\r\n\r\n" * size + HEAD + BODY * 20, "FILE", "curl-i")
+
+    assert growth(read, 10_000, 80_000) < 24  # 8 is linear, 64 quadratic
 
 
 @pytest.mark.parametrize("make", [curl_i, trace])
