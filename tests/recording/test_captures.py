@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from math import isfinite
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -363,7 +368,61 @@ def test_messages_of_a_websocket_come_in_frames_that_are_made_up(sent: str) -> N
     ],
 )
 def test_members_of_other_types_break_nothing(entry: Any) -> None:
-    assert read_captures(har(entry, changed()), "FILE")
+    assert read_captures(har(entry, changed()), "FILE")[-1].recording.received.endswith(BODY)
+
+
+MESSAGES = [
+    {"type": "send", "time": 1700000000.5, "opcode": 1, "data": "a"},
+    {"type": "receive", "time": 1700000001.0, "opcode": 2, "data": "/w=="},
+]
+ODD = [
+    *(None, True, False, 0, 1, 5, -1, 1000, 1.0, 1.5, 10**400, float("nan"), float("inf"), -float("inf")),
+    *("", "a", "http://[", "http://me:canary@[/?key=canary", "http://h:x/", "\r\n", "\ud800", "é", "base64", "101"),
+    *([], [200], [[]], [None, 5, {}], {}, {"a": 1}, {"text": 5}, {"name": "a", "value": 5}),
+]
+
+
+def places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where each value in it stands."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in items:
+        yield (*above, name)
+        yield from places(member, (*above, name))
+
+
+SOUND = {
+    "events": changed(response__content__encoding="base64", response__content__size=5),
+    "messages": changed(_webSocketMessages=MESSAGES),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(kind, place) for kind, sound in SOUND.items() for place in places(sound)], ids=str
+)
+def test_any_value_at_any_place_leaves_the_other_entries_readable(kind: str, place: tuple[str | int, ...]) -> None:
+    *above, last = place
+    for odd in ODD:
+        entry = copy.deepcopy(SOUND[kind])
+        reduce(getitem, above, entry)[last] = odd
+        captures = read_captures(har(entry, changed()), "FILE")
+        assert captures[-1].recording.received.endswith(BODY)
+        assert last != "url" or not any("canary" in capture.label for capture in captures)
+        assert all(re.match(rb"(?:HTTP/1.1 \d{3}[ \r]|\Z)", capture.recording.received) for capture in captures)
+        assert all(isfinite(each.seconds) for capture in captures for each in capture.recording.entries)
+
+
+@pytest.mark.parametrize("form", ["har", None])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_har_without_a_list_of_entries_is_none(odd: Any, form: Form | None) -> None:
+    for value in ({"log": {"entries": odd}}, {"log": odd}, odd):
+        with pytest.raises(InvalidRecording):
+            read_captures(json.dumps(value).encode(), "FILE", form)
+
+
+@pytest.mark.parametrize("form", ["har", None])
+@pytest.mark.parametrize("blank", [b"", b" \n"])
+def test_a_har_may_begin_with_a_bom(blank: bytes, form: Form | None) -> None:
+    assert one(b"\xef\xbb\xbf" + blank + har(changed()), form).recording.received.endswith(BODY)
 
 
 # What is none of them.
