@@ -42,6 +42,14 @@ _NGINX_UNBUFFERED = Repair(
     "in the location of the stream; or the upstream sends X-Accel-Buffering: no",
     "proxy_http_version 1.1;\nproxy_buffering off;",
 )
+_HAPROXY_UNDELAYED = Repair(
+    "haproxy", "in the backend: without it several events are sent together", "option http-no-delay"
+)
+_CADDY_ENCODE = Repair(
+    "caddy",
+    "in the site: without a matcher it compresses text/event-stream too, and holds it back",
+    "encode gzip {\n    match {\n        header Content-Type application/json*\n    }\n}",
+)
 _RAISED = Repair(
     "uvicorn, hypercorn, granian, aiohttp",
     "a generator that raises ends the connection without the last chunk: catch the exception in it, yield the"
@@ -90,6 +98,12 @@ _IDLE = (
     Repair("nginx", "in the location (60 s by default); or pings more often than that", "proxy_read_timeout 1h;"),
     Repair("haproxy", "in the backend: it holds for a connection that became a WebSocket", "timeout tunnel 1h"),
 )
+_UNHELD = (
+    _NGINX_UNBUFFERED,
+    _HAPROXY_UNDELAYED,
+    _STREAM_FIELDS,
+    Repair("caddy", "in the site", "reverse_proxy 127.0.0.1:8081 {\n    flush_interval -1\n}"),
+)
 _ONE_EVENT = (
     Repair("Python", 'yield f"data: {json.dumps(chunk)}\\n\\n": one JSON text and one blank line an event'),
     Repair("node", "res.write(`data: ${JSON.stringify(chunk)}\\n\\n`)"),
@@ -126,16 +140,12 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         _STREAM_FIELDS,
         _NODE_STREAM,
         _NGINX_UNBUFFERED,
-        Repair("haproxy", "in the backend: without it several events are sent together", "option http-no-delay"),
+        _HAPROXY_UNDELAYED,
     ),
     "http.coding-negotiated": (
         Repair("FastAPI, Starlette", "GZipMiddleware looks at Accept-Encoding; set no Content-Encoding by hand"),
         Repair("nginx", "in the location of the stream; elsewhere no gzip_types has text/event-stream", "gzip off;"),
-        Repair(
-            "caddy",
-            "in the site: without a matcher it compresses text/event-stream too, and holds it back",
-            "encode gzip {\n    match {\n        header Content-Type application/json*\n    }\n}",
-        ),
+        _CADDY_ENCODE,
     ),
     "http.vary": (Repair("nginx", "beside gzip on", "gzip_vary on;"),),
     "http.keepalive-reuse": (
@@ -286,6 +296,29 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("express", 'app.use(cors({origin: […]})), of the package cors'),
     ),
     "auth.scheme-case": (Repair("Python", 'compare scheme.lower() with "bearer", not the text before the blank'),),
+    "time.progressive": _UNHELD,
+    "time.coalescing": _UNHELD,
+    "time.headers-early": (
+        _NGINX_UNBUFFERED,
+        Repair("node", "res.flushHeaders() before the first event is there"),
+        Repair("aiohttp", "await response.prepare(request) before the first event is there: it sends the head"),
+    ),
+    "time.gzip-flush": (
+        Repair("nginx", "no text/event-stream among them (its default is text/html)", "gzip_types application/json;"),
+        _CADDY_ENCODE,
+        Repair(
+            "haproxy",
+            "in the backend: no text/event-stream among them",
+            "compression algo gzip\ncompression type application/json text/html",
+        ),
+        Repair("Python", "compressor.flush(zlib.Z_SYNC_FLUSH) after each event"),
+        Repair("express", "res.flush() after each event, where the package compression is used"),
+    ),
+    "time.keepalive": (
+        Repair("Python", 'yield ": keep-alive\\n\\n" where nothing came from the model for 15 s'),
+        Repair("sse-starlette", "EventSourceResponse(parts(), ping=15)"),
+        Repair("llama-server", "--sse-ping-interval 15"),
+    ),
     "wsh.upgrade-headers": (_NGINX_WEBSOCKET,),
     "wsh.no-plain-200": (_NGINX_WEBSOCKET,),
     "wsh.origin": (
