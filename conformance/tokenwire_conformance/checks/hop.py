@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..judging.case import Case, at, at_frame
+from ..judging.case import Case, at, at_frame, is_dialects_own
 from ..judging.registry import compared
 from ..judging.verdict import Finding, Level, NotApplicable
 from ..reading.arrivals import Arrivals
@@ -54,15 +54,22 @@ def _alike(origin: Case, hop: Case) -> Iterator[tuple[Response, Response]]:
     return ((before, behind) for before, behind in _pairs(origin, hop) if before.status == behind.status)
 
 
+def _handed_on(origin: Case, hop: Case) -> Iterator[tuple[Response, Response]]:
+    """Those of them that a hop has no cause to give in its own words: answers, and errors about a sound question."""
+    return (pair for pair in _alike(origin, hop) if _succeeds(pair[0]) or is_dialects_own(pair[0]))
+
+
 @compared(
     "hop.status",
     SHOULD,
     _PRACTICE,
     "A hop hands on whether a request succeeded: no error becomes a success, nor a success an error.",
+    shown_by=("unknown-model", "bad-json", "whole"),
 )
 def status(origin: Case, hop: Case) -> Iterator[Finding]:
     for before, behind in _pairs(origin, hop):
-        if _succeeds(before) != _succeeds(behind):
+        # What breaks the rules of HTTP a hop may well refuse, and so it should.
+        if not before.request.malformed and _succeeds(before) != _succeeds(behind):
             what = "a success" if _succeeds(before) else "an error"
             yield Finding(f"{what} of the origin, {before.status}, comes as {behind.status}", at(behind))
 
@@ -71,7 +78,13 @@ def _succeeds(response: Response) -> bool:
     return response.status < 400
 
 
-@compared("hop.cut", SHOULD, "RFC 9112 8", "An answer that breaks off at the origin breaks off behind the hop too.")
+@compared(
+    "hop.cut",
+    SHOULD,
+    "RFC 9112 8",
+    "An answer that breaks off at the origin breaks off behind the hop too.",
+    shown_by=("upstream-cut",),
+)
 def cut(origin: Case, hop: Case) -> Iterator[Finding]:
     broken = [pair for pair in _alike(origin, hop) if _breaks_off(pair[0])]
     if not broken:
@@ -92,10 +105,16 @@ def whole(origin: Case, hop: Case) -> Iterator[Finding]:
             yield Finding("an answer that is whole at the origin breaks off here", at(behind))
 
 
-@compared("hop.fields", SHOULD, "RFC 9110 5.1", "A hop hands on the fields of a response, and their values.")
+@compared(
+    "hop.fields",
+    SHOULD,
+    "RFC 9110 5.1",
+    "A hop hands on the fields of a response, and their values.",
+    shown_by=("whole", "unknown-model"),
+)
 def fields(origin: Case, hop: Case) -> Iterator[Finding]:
     lost: dict[str, Response] = {}
-    for before, behind in _alike(origin, hop):
+    for before, behind in _handed_on(origin, hop):
         kept = {line.name for line in behind.fields}
         for line in before.fields:
             if line.name not in kept and line.name not in _OF_ONE_HOP and not line.name.startswith(_FOR_A_PROXY):
@@ -104,14 +123,22 @@ def fields(origin: Case, hop: Case) -> Iterator[Finding]:
         yield Finding(f"the field {name} of the origin does not come through", at(behind))
 
 
-@compared("hop.media-type", SHOULD, "RFC 9110 8.3", "A hop leaves the media type of a response as it is.")
+@compared(
+    "hop.media-type", SHOULD, "RFC 9110 8.3", "A hop leaves the media type of a response as it is.", shown_by=("whole",)
+)
 def media_type(origin: Case, hop: Case) -> Iterator[Finding]:
-    for before, behind in _alike(origin, hop):
+    for before, behind in _handed_on(origin, hop):
         if before.media_type != behind.media_type and behind.media_type:
             yield Finding(f"{before.media_type or 'no media type'} becomes {behind.media_type}", at(behind))
 
 
-@compared("hop.coding", INFO, "RFC 9110 7.7", "A hop compresses no stream that its origin does not.")
+@compared(
+    "hop.coding",
+    INFO,
+    "RFC 9110 7.7",
+    "A hop compresses no stream that its origin does not.",
+    shown_by=("gzip", "coded"),
+)
 def coding(origin: Case, hop: Case) -> Iterator[Finding]:
     coded = [answer.response for answer in hop.arrivals if answer.coded]
     own = {answer.response.transcript.name for answer in origin.arrivals if answer.coded}
@@ -147,7 +174,7 @@ def _kinds(stream: Stream) -> list[str]:
     return [f"the line {name!r}" for name in dict.fromkeys(names) if name in ("event", "id", "retry")] + comments
 
 
-@compared("hop.flush", SHOULD, _PRACTICE, "A hop hands each event on when it comes.")
+@compared("hop.flush", SHOULD, _PRACTICE, "A hop hands each event on when it comes.", shown_by=("usage",))
 def flush(origin: Case, hop: Case) -> Iterator[Finding]:
     both = _same(origin, hop)
     if all(behind.bursts * _FEWER <= before.bursts for before, behind in both):
@@ -174,7 +201,9 @@ def _same(origin: Case, hop: Case) -> list[tuple[Arrivals, Arrivals]]:
     return long
 
 
-@compared("hop.first-token", INFO, _PRACTICE, "A hop adds little to the time until the first token.")
+@compared(
+    "hop.first-token", INFO, _PRACTICE, "A hop adds little to the time until the first token.", shown_by=("usage",)
+)
 def first_token(origin: Case, hop: Case) -> Iterator[Finding]:
     expected, soonest = _soonest(origin), _soonest(hop)
     before, behind = _wait(expected), _wait(soonest)
@@ -201,7 +230,13 @@ def _wait(answer: Arrivals) -> float:
     return answer.words[0] - answer.asked
 
 
-@compared("hop.faster", INFO, _PRACTICE, "An answer does not come faster through a hop than from its origin.")
+@compared(
+    "hop.faster",
+    INFO,
+    _PRACTICE,
+    "An answer does not come faster through a hop than from its origin.",
+    shown_by=("usage",),
+)
 def faster(origin: Case, hop: Case) -> Iterator[Finding]:
     both = _same(origin, hop)
     if all(behind.took * _QUICKER < before.took for before, behind in both):
@@ -213,7 +248,13 @@ def faster(origin: Case, hop: Case) -> Iterator[Finding]:
         )
 
 
-@compared("hop.close-code", SHOULD, "RFC 6455 7.4", "A WebSocket closes with the origin's code.")
+@compared(
+    "hop.close-code",
+    SHOULD,
+    "RFC 6455 7.4",
+    "A WebSocket closes with the origin's code.",
+    shown_by=("ws-answer", "ws-unmasked", "ws-bad-utf8"),
+)
 def close_code(origin: Case, hop: Case) -> Iterator[Finding]:
     before = {socket.transcript.name: socket for socket in origin.sockets if socket.close is not None}
     behind = {socket.transcript.name: socket for socket in hop.sockets}

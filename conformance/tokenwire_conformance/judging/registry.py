@@ -272,6 +272,8 @@ def compared(
     level: Level,
     clause: str,
     says: str,
+    *,
+    shown_by: Sequence[str] = (),
 ) -> Callable[[Callable[[Case, Case], Iterator[Finding]]], Callable[[Case, Case], Iterator[Finding]]]:
     """Declares a check that judges a hop: it is given what the origin said, and what came through the hop."""
 
@@ -283,7 +285,7 @@ def compared(
                 raise Inconclusive("the origin did not answer the plain question")
             yield from judge_both(case.origin, case)
 
-        _add(Check(id, level, clause, says, judge, compares=True))
+        _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
         return judge_both
 
     return declare
