@@ -23,7 +23,7 @@ CUT_MODEL = MODELS[3]
 
 
 class Origin(Seams):
-    """A sound endpoint that leaves it to the proxy how a stream is handed on, and dies within an answer of one model."""
+    """A sound endpoint that leaves it to the proxy how a stream is handed on, and dies within one answer."""
 
     def call(self, call: Call) -> Call:
         return replace(call, headers=[(name, value) for name, value in call.headers if name != "accept-encoding"])

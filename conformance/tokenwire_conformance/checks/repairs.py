@@ -247,7 +247,7 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("caddy", "encode with a matcher that leaves text/event-stream out, or Cache-Control: no-transform"),
         Repair("nginx", "gzip_types without text/event-stream (its default has only text/html)"),
     ),
-    "hop.fields": (Repair("nginx", "proxy_pass_header NAME; for the few that it keeps back (X-Accel-…, Server, Date)"),),
+    "hop.fields": (Repair("nginx", "proxy_pass_header NAME; for those that it keeps back (Server, Date, X-Accel-…)"),),
     "wsh.upgrade-headers": (_NGINX_WEBSOCKET,),
     "wsh.no-plain-200": (_NGINX_WEBSOCKET,),
     "wsh.origin": (

@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["judged"]
 
-#: Seconds that are left of a run whose time is up: it ends before its first probe.
-_NONE_LEFT = 0.001
-
 
 def judged(args: argparse.Namespace, questions: Questions, access: Access) -> list[Report]:
     """The reports on the endpoint, and on each hop that `--via` names, from the origin towards the client."""
@@ -146,7 +143,7 @@ class _Judging:
             )
             for over, plan in zip(self._questions.overs, plans.values(), strict=True)
         ]
-        left = max(self._until - monotonic(), _NONE_LEFT)
+        left = max(self._until - monotonic(), 0.0)
         pace = Pace(args.delay, args.patience, left, self._budget)
         with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
             return make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
