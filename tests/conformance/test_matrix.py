@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from tokenwire.endpoint import Seams
 from tokenwire_conformance.faults import FAULTS, all_faults
 from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.judging.verdict import Verdict
@@ -20,7 +21,10 @@ CHECKS = [check.id for check in select()]
 
 @cache
 def clean(dialect: str, transport: Transport) -> dict[str, Verdict]:
-    return {result.id: result.verdict for result in examine(dialect=dialect, transport=transport)}
+    """The verdicts on the clean endpoint; of the checks that compare, those on it as a hop before another."""
+    alone = examine(dialect=dialect, transport=transport)
+    behind = examine(dialect=dialect, transport=transport, origin=Seams)
+    return {result.id: result.verdict for result in [*alone, *behind]}
 
 
 @pytest.mark.parametrize(("dialect", "transport"), EXAMINED)
@@ -29,8 +33,8 @@ def test_the_clean_endpoint_passes_everything_that_applies(dialect: str, transpo
     assert set(verdicts.values()) == {Verdict.PASS, Verdict.NOT_APPLICABLE}, verdicts
 
 
-#: What a sound endpoint has no need of: a compressed answer to GET, a stream for GET, ids, `retry`, a 429; a long
-#: silence before an answer, or within it.
+#: What a sound endpoint has no need of over HTTP: a compressed answer to GET, a stream for GET, ids, `retry`, a 429; a
+#: long silence before an answer, or within it; an answer that breaks off; a Close.
 UNSEEN = {
     "http.vary",
     "http.cache-control",
@@ -39,6 +43,8 @@ UNSEEN = {
     "err.retry-after",
     "time.headers-early",
     "time.keepalive",
+    "hop.cut",
+    "hop.close-code",
 }
 SILENT = {"wsk.long-prefill"}
 
