@@ -10,7 +10,7 @@ from test_vectors import stream as body_of
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End, Error, Other, StreamEvent
-from tokenwire.dialects.frames import MAX_UNREAD
+from tokenwire.dialects.strays import MAX_UNREAD
 
 PRETTY = b'{\n  "error": {\n    "code": 503,\n    "message": "Overloaded"\n  }\n}\n'
 PAGE = b"<html>\n<body>502 Bad Gateway</body>\n</html>\n"

@@ -25,8 +25,8 @@ from tokenwire.dialects.events import (
     ToolCallDelta,
     Usage,
 )
-from tokenwire.dialects.frames import MAX_STRAY_TEXT
 from tokenwire.dialects.openai_chat import MAX_WAITING, OPENAI_CHAT
+from tokenwire.dialects.strays import MAX_STRAY_TEXT
 from tokenwire.dialects.values import error_fields
 from tokenwire.errors import EventTooLarge
 
