@@ -352,6 +352,17 @@ def test_an_error_in_the_place_of_a_message_is_told(dialect: str, bare: dict[str
             assert events[-1] == End(clean=False) or not errors[0].fatal
 
 
+@pytest.mark.parametrize("dialect", DIALECTS_OF_JSON)
+@pytest.mark.parametrize("name", ["message", "detail", "error", "errors"])
+def test_words_that_are_all_of_a_body_are_told_once_and_are_no_answer(dialect: str, name: str) -> None:
+    for value in ({name: "(boom)"}, {name: "(boom)", "code": 7}, [{name: "(boom)"}]):
+        events, answer = read(dialect, [ServerSentEvent("", json.dumps(value), "")])
+        told = [event for event in events if isinstance(event, Error | Other) and "(boom)" in event.raw]
+        assert told, value
+        assert sum(isinstance(event, Error) for event in told) <= 1, value
+        assert (answer.text, events[-1]) == ("", End(clean=False))
+
+
 @pytest.mark.parametrize("dialect", [it for it in DIALECTS_OF_JSON if DIALECTS[it].framing == "sse"])
 def test_an_event_named_error_has_its_code_and_its_words(dialect: str) -> None:
     for fields, code in (({"type": "overloaded"}, "overloaded"), ({"code": 500}, "500")):
