@@ -64,6 +64,7 @@ class ChatDecoder:
         self._understood = False
         self._blocks = 0
         self._choices: dict[int, Choice] = {}
+        self._going: set[int] = set()  # the numbers of those that have not finished
         self._members = Members()
         self._speaking: Choice | None = None
 
@@ -87,7 +88,7 @@ class ChatDecoder:
         return [Other("not-a-chunk", data)]
 
     def finished(self) -> bool:
-        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+        return bool(self._choices) and not self._going
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished(), raw="")
@@ -194,6 +195,7 @@ class ChatDecoder:
             self._choices[number] = Choice(number, self._new_block)
         self._speaking = self._choices[number]
         events = self._speaking.receive(choice, raw)
+        (self._going.discard if self._speaking.finished else self._going.add)(number)
         fields = error_fields(choice) or error_fields(choice.get("delta"))
         return [*events, self._error(fields, raw)] if fields else events
 
