@@ -381,3 +381,25 @@ def test_messages_that_come_as_one_list_mean_what_they_mean_alone(dialect: str) 
         assert [event for event in events if not isinstance(event, Other)] == [
             event for event in alone if not isinstance(event, Other)
         ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS_OF_JSON)
+def test_what_is_no_message_in_a_list_takes_no_other_with_it(dialect: str) -> None:
+    for messages in of_vectors(dialect):
+        first, rest = messages[0], [it._replace(id="") for it in messages[1:]]
+        alone, _ = read(dialect, [first._replace(id=""), *rest])
+        for beside, told in ((None, 0), ({}, 0), (7, 1), ([1, 2], 1), ("words", 1)):
+            together = json.dumps([json.loads(first.data), beside])
+            events, _ = read(dialect, [ServerSentEvent(first.event, together, ""), *rest])
+            kinds = [event.type for event in events if isinstance(event, Other)]
+            assert sum(kind in ("not-an-object", "not-a-chunk") for kind in kinds) == told
+            assert [event for event in events if not isinstance(event, Other)] == [
+                event for event in alone if not isinstance(event, Other)
+            ]
+
+
+@pytest.mark.parametrize("dialect", [it for it in DIALECTS if "[DONE]" in DIALECTS[it].terminator])
+@pytest.mark.parametrize("done", ["[DONE]", " [DONE]", "[DONE] ", "\t[DONE]\t"])
+def test_blanks_around_the_terminator_are_none_of_it(dialect: str, done: str) -> None:
+    events, _ = read(dialect, [ServerSentEvent("message", done, "")])
+    assert [type(event) for event in events] == [End]

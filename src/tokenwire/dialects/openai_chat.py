@@ -72,20 +72,20 @@ class ChatDecoder:
         if self.ended:
             return []
         data = message.data
-        if is_done(data):
-            return self._end(clean=True, raw=data)
         try:
-            chunk = json.loads(data)
+            value = json.loads(data)
         except (ValueError, RecursionError) as error:
-            return self._not_json(message, error)
-        if isinstance(chunk, dict):
-            return self._chunk(chunk, message)
-        if chunk and isinstance(chunk, list) and all(isinstance(item, dict) for item in chunk):
-            return [event for item in chunk for event in self._chunk(item, message)]
-        if message.event == "error":
+            return self._end(clean=True, raw=data) if is_done(data) else self._not_json(message, error)
+        if isinstance(value, dict):
+            return self._chunk(value, message)
+        chunks = [object_of(item) for item in items_of(value)]
+        events = [event for chunk in filter(None, chunks) for event in self._chunk(chunk, message)]
+        if any(chunks) and None not in chunks:
+            return events
+        if message.event == "error" and not events:
             return [self._error({"message": data}, data)]
         self._strange = True
-        return [Other("not-a-chunk", data)]
+        return [*events, Other("not-a-chunk", data)]
 
     def finished(self) -> bool:
         return bool(self._choices) and not self._going
