@@ -786,6 +786,14 @@ def test_reading_them_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(calls) <= 2 * len(stream)
 
 
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_a_string_that_does_not_end_is_looked_at_once(end: str) -> None:
+    """Tried anew from every quotation mark, a line of this size would take longer than anybody waits."""
+    decoder = Decoder("openai-chat")
+    decoder.receive_data(chunk() + b'{"' + b'\\"' * 2_000_000 + end.encode() + b"\n")
+    assert decoder.receive_data(b'}\n{"error": "Overloaded"}\n')[-1] == Error("", "Overloaded", fatal=True)
+
+
 def test_an_error_outside_any_field_comes_before_the_limit_that_is_passed_after_it() -> None:
     stream = b"error: Overloaded\n" + b"x" * 200
     for pieces in every_way(stream):

@@ -25,8 +25,9 @@ MAX_BLANK = 1024
 
 BOM = b"\xef\xbb\xbf"
 
-#: A JSON string, which ends on the line where it began; braces in it do not count.
-_STRING = r'"(?:[^"\\]|\\.)*"'
+#: A JSON string on one line, or (the group) the rest of a line that it does not end on. Nothing is tried twice: of a
+#: string without its end every quotation mark would be, and the rest of the line with each.
+_STRING = r'"(?:[^"\\]|\\.?)*+(?:"|(\Z))'
 
 
 class Unread:
@@ -100,7 +101,7 @@ class Strays:
             return self._told(line, speaking) if is_torn(line) else []
         self._lines.append(line)
         self._size += len(line)
-        outside = re.sub(_STRING, "", line)
+        outside = re.sub(_STRING, _what_counts, line)
         self._depth += outside.count("{") - outside.count("}")
         if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
             return []
@@ -121,3 +122,8 @@ class Strays:
         if len(self._early) < MAX_EARLY:
             self._early.append(text[: MAX_STRAY_TEXT // MAX_EARLY])
         return []
+
+
+def _what_counts(string: re.Match[str]) -> str:
+    """Braces in a string do not count; where it does not end, it is none."""
+    return "" if string[1] is None else string[0]
