@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cutting import every_way
@@ -158,3 +160,21 @@ def test_messages_of_which_none_is_the_dialects_make_no_clean_answer() -> None:
     events, outcome = decoded("holysheep", [b'data: {"response": "Hi"}\n\n', b'data: {"type": "done"}\n\n'])
     assert isinstance(events[0], Other)
     assert (events[-1], outcome) == (End(False), "interrupted")
+
+
+OF_EVENTS = [
+    name
+    for name, vector in OF_DIALECTS.items()
+    if vector["framing"] == "sse" and not DIALECTS[vector["dialect"]].plain and "bytes" in vector
+]
+
+
+@pytest.mark.parametrize("name", OF_EVENTS)
+def test_a_proxy_that_names_the_field_twice_changes_nothing(name: str) -> None:
+    body = body_of(OF_DIALECTS[name])
+    if re.search(rb"(?m)^data:\s*(data:|[^{[\s])", body):
+        return  # what is no JSON stays what it is
+    twice = re.sub(rb"(?m)^data:", b"data: data:", body)
+    for dialect in (OF_DIALECTS[name]["dialect"], "auto"):
+        for reads in ([twice], [twice[at : at + 7] for at in range(0, len(twice), 7)]):
+            assert decoded(dialect, reads) == decoded(dialect, [body]), dialect

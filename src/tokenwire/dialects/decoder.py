@@ -342,8 +342,8 @@ class Decoder:
                 if not new:
                     continue
             given = self._decoder.receive_message(message)
-            if self._shortcut is not None:
-                self._shortcut.note(message, given)
+            if self._shortcut is not None:  # which learns nothing from a message that was read out of another
+                self._shortcut.note(message, given if given and given[0].raw is message.data else [])
             events += self._note(given)
             if self.ended:
                 self._final_id = message.id
