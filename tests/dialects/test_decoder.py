@@ -178,3 +178,23 @@ def test_a_proxy_that_names_the_field_twice_changes_nothing(name: str) -> None:
     for dialect in (OF_DIALECTS[name]["dialect"], "auto"):
         for reads in ([twice], [twice[at : at + 7] for at in range(0, len(twice), 7)]):
             assert decoded(dialect, reads) == decoded(dialect, [body]), dialect
+
+
+OF_LINES = [name for name, vector in OF_DIALECTS.items() if vector["framing"] == "jsonlines" and "dialect" in vector]
+
+
+@pytest.mark.parametrize("form", ["[%s]", "data: %s"])
+@pytest.mark.parametrize("name", OF_LINES)
+def test_a_line_that_was_read_is_not_told_once_more_in_place_of_a_stream(name: str, form: str) -> None:
+    dialect, lines = OF_DIALECTS[name]["dialect"], body_of(OF_DIALECTS[name]).splitlines()
+    for count in range(1, len(lines) + 1):
+        plain, formed = (said(dialect, it) for it in (lines[:count], in_form(form, lines[:count])))
+        assert formed == plain or plain == [End(False)], count
+
+
+def said(dialect: str, lines: list[bytes]) -> list[StreamEvent]:
+    return [event for event in decoded(dialect, [it + b"\n" for it in lines])[0] if not isinstance(event, Other)]
+
+
+def in_form(form: str, lines: list[bytes]) -> list[bytes]:
+    return [form.encode() % line if line.startswith(b"{") and line.endswith(b"}") else line for line in lines]

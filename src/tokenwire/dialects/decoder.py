@@ -19,7 +19,7 @@ from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
 from ..lazily import Lazily
 from . import dialect_named
 from .dialect import Dialect
-from .events import BlockStart, End, Error, Finish, StreamEvent
+from .events import BlockStart, End, Error, Finish, Other, StreamEvent
 from .frames import frames_for
 from .names import DialectName
 from .refusals import refusal_in
@@ -70,6 +70,7 @@ class Decoder:
         #: What terminated the framing, and what the next call raises; None once the stream has ended.
         self.error: RemoteProtocolError | None = None
         self._failure: Error | None = None
+        self._is_stream = False  # a message said something of an answer
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
@@ -210,7 +211,7 @@ class Decoder:
         events += self._read(None)
         if self.ended:
             return events
-        words = self._frames.words
+        words = "" if self._is_stream else self._frames.words
         whole = self._whole_answer(words) if words and self._failure is None else []
         if words and self._failure is None and not whole:  # the dialect may have known the error in them
             self.no_stream = True
@@ -363,4 +364,6 @@ class Decoder:
             elif isinstance(event, End):
                 self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
                 self.error = None
+            elif not isinstance(event, Other):
+                self._is_stream = True
         return events
