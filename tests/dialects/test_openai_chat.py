@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ from tokenwire.dialects.events import (
     ToolCallDelta,
     Usage,
 )
-from tokenwire.dialects.openai_chat import MAX_WAITING, OPENAI_CHAT
+from tokenwire.dialects.openai_chat import MAX_CHOICES, MAX_WAITING, OPENAI_CHAT
 from tokenwire.dialects.strays import MAX_STRAY_TEXT
 from tokenwire.dialects.values import error_fields
 from tokenwire.errors import EventTooLarge
@@ -774,6 +775,24 @@ def test_lines_outside_any_field_are_not_kept_without_end() -> None:
     decoder.receive_data(b"{\n" + b'"x": 1,\n' * (MAX_STRAY_TEXT // 4))
     events = decoder.receive_data(b'{"error": "Overloaded"}\n')
     assert events == [Error("", "Overloaded", fatal=True)]
+
+
+def test_answers_are_not_told_apart_without_end() -> None:
+    decoder = Decoder("openai-chat")
+    events = [event for number in range(MAX_CHOICES + 2) for event in decoder.receive_data(text("a", index=number))]
+    assert sum(isinstance(event, TextDelta) for event in events) == MAX_CHOICES
+    assert [event.type for event in events if isinstance(event, Other)] == ["choices"] * 2
+
+
+def test_a_member_that_is_told_is_not_kept() -> None:
+    decoder = Decoder("openai-chat")
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            decoder.receive_data(chunk(choice({"content": "a", f"member_{number}": "x" * 100_000})))
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_reading_them_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:

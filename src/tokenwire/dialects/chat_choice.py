@@ -118,7 +118,7 @@ class Members:
     """Tells of members that have no place among the events. One that stands in every chunk is told once."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._told: dict[str, int] = {}  # what was told, as a hash: it may be large
 
     def tell(
         self, members: Mapping[str, Any], known: frozenset[str], raw: str, *, once: bool = False
@@ -130,11 +130,11 @@ class Members:
         for name, value in members.items():
             if name in known or value in (None, False, "", [], {}):
                 continue
-            text = json_text(value)
-            if name in self._told and (text == self._told[name] or (once and name not in _TOLD_AT_EVERY_CHANGE)):
+            said = hash(json_text(value))
+            if name in self._told and (said == self._told[name] or (once and name not in _TOLD_AT_EVERY_CHANGE)):
                 continue
             if name in self._told or len(self._told) < _MAX_NAMES:
-                self._told[name] = text
+                self._told[name] = said
             yield Other(whole(name), raw)
 
 

@@ -122,7 +122,8 @@ class Decoder:
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes the next bytes of the body.
 
-        :raises RemoteProtocolError: when a limit of the framing is passed, after what came before it was given.
+        :raises RemoteProtocolError: when a limit of the framing is passed, or the framing is so broken that nobody can
+            tell where the next message begins; after what came before it was given.
         """
         if type(data) is not bytes:
             data = as_bytes(data)
@@ -196,6 +197,7 @@ class Decoder:
 
         :param cut: the transport knows that more should have come, so this end stands for no terminator. The same
             holds where the framing knows it.
+        :raises RemoteProtocolError: what the next `receive_data` would have raised.
         """
         if self.ended:
             return []

@@ -42,6 +42,9 @@ _CHUNK = frozenset(
     | {"obfuscation", "p", "provider", "type"}
 )
 
+#: Answers of a stream, told apart. OpenAI gives no more than 128, and each takes fifty times the room of its message.
+MAX_CHOICES = 1024
+
 #: Where a server's own format has text, outside of any choice. These hold a piece of it: Workers AI, llama.cpp. `text`
 #: and `output_text` hold a piece with one server, and with another (SGLang) all that has come: no text is made of them.
 _NATIVE = ("response", "content")
@@ -192,6 +195,8 @@ class ChatDecoder:
         index = index_of(choice.get("index"))
         number = position if index is None else index
         if number not in self._choices:
+            if len(self._choices) >= MAX_CHOICES:
+                return [Other("choices", raw)]
             self._choices[number] = Choice(number, self._new_block)
         self._speaking = self._choices[number]
         events = self._speaking.receive(choice, raw)
