@@ -10,6 +10,7 @@ import pytest
 
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.recording import Entry, Recording
+from tokenwire.secrecy.shown import harmless
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge_run
 from tokenwire_conformance.judging.judged import Run
@@ -109,6 +110,23 @@ def test_what_a_shell_would_obey_is_quoted() -> None:
     assert body.decode() in done.stdout.decode()
     assert "X-A: $HOME k" in done.stdout.decode()
     assert "http://host:8/$HOME;x" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'5\r\n{"a":\r\n3\r\n 1}\r\n0\r\n\r\n',
+        b"5\r\nGr\xc3\xbc\xc3\r\n1\r\n\x9f\r\n0\r\n\r\n",
+        rb"a \n \\ \0101 %s %% $HOME 'quoted'",
+        bytes(range(256)) + "\u2028\u202e\U0001f469\u200d\U0001f4bb".encode(),
+    ],
+)
+def test_odd_bytes_come_out_of_the_printed_command_as_they_were_sent(body: bytes) -> None:
+    request = b"POST /x HTTP/1.1\r\nHost: host:8\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    command = _asked(request)
+    assert harmless(command) == command
+    printed = command.replace("sleep 5; ", "").replace("curl -sN telnet://host:8", "cat")
+    assert subprocess.run(["sh", "-c", printed], capture_output=True, check=True, timeout=20).stdout == request
 
 
 def test_a_body_that_nobody_would_copy_is_named() -> None:

@@ -117,7 +117,7 @@ class _Command:
         """The bytes as they were sent, through curl's telnet, which adds nothing; or through openssl."""
         head, _, rest = self._first_write.partition(b"\r\n\r\n")
         lines = [self._line(line.decode("latin-1")) for line in head.split(b"\r\n")]
-        body = f"printf %s {shlex.quote(rest.decode('utf-8', 'replace'))}; " if rest else ""
+        body = f"printf %b {_printed(rest)}; " if rest else ""
         address = urlsplit(self._asked.origin)
         if address.scheme == "https":
             port = address.port or 443
@@ -143,6 +143,21 @@ class _Command:
             shown += [_escaped(value[at : masked.start()]), f"${{{variable}}}"]
             at = masked.end()
         return '"' + "".join([*shown, _escaped(value[at:])]) + '"'
+
+
+def _printed(data: bytes) -> str:
+    """A word from which `printf %b` makes these bytes. What a terminal would obey, or not show, is escaped in it: the
+    line ends of chunks, too.
+    """
+    return shlex.quote("".join(map(_visible, data.decode("utf-8", "surrogateescape"))))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    named = {"\\": r"\\", "\r": r"\r", "\n": r"\n"}
+    octal = (rf"\0{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))
+    return named.get(character) or "".join(octal)
 
 
 def _escaped(text: str) -> str:
