@@ -10,6 +10,8 @@ import pytest
 
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.recording import Entry, Recording
+from tokenwire.recording.redaction import Redactor
+from tokenwire.secrecy import Secrets
 from tokenwire.secrecy.shown import harmless
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge_run
@@ -18,7 +20,7 @@ from tokenwire_conformance.judging.registry import catalogue
 from tokenwire_conformance.judging.verdict import Evidence, Finding, Level, Result, Verdict
 from tokenwire_conformance.reading.transcript import Transcript
 from tokenwire_conformance.reading.usage import tokens_told
-from tokenwire_conformance.reports.asked import Asked
+from tokenwire_conformance.reports.asked import Asked, Variable
 from tokenwire_conformance.reports.report import Report, place
 from tokenwire_conformance.reports.text import as_text
 
@@ -88,7 +90,7 @@ def test_tokens_are_those_that_were_told(dialect: str, body: bytes, tokens: int 
     assert tokens_told(whole(dialect, body)) == tokens
 
 
-def _asked(request: bytes, **variables: str) -> str:
+def _asked(request: bytes, **variables: Variable) -> str:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     made = Transcript("stream", Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", answer)]))
     return Asked("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
@@ -96,10 +98,23 @@ def _asked(request: bytes, **variables: str) -> str:
 
 def test_a_secret_is_a_variable_wherever_it_stands() -> None:
     request = b"GET /v1/models?key=[redacted][re&alt=sse HTTP/1.1\r\nHost: host:8\r\nX-Key: [redacted]\r\n\r\n"
-    command = _asked(request, key="GEMINI_KEY")
+    command = _asked(request, key=Variable("GEMINI_KEY"))
     assert '"http://host:8/v1/models?key=${GEMINI_KEY}&alt=sse"' in command
     assert '-H "X-Key: ${X_KEY}"' in command
     assert "redacted" not in command
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+@pytest.mark.parametrize("key", ["x", "EMPTY", "a-longer-key", "a-key-that-is-long-enough"])
+@pytest.mark.parametrize("odd", ["", "Transfer-Encoding: chunked\r\n"])
+def test_the_scheme_of_the_key_is_sent_once(name: str, key: str, odd: str) -> None:
+    sent = f"GET /v1/models HTTP/1.1\r\nHost: host:8\r\n{odd}{name}: Bearer {key}\r\n\r\n".encode()
+    redactor = Redactor(Secrets.of_request(key=key, headers={name: f"Bearer {key}"}))
+    kept = b"".join(entry.data for entry in [*redactor.feed(Entry(0.0, ">", sent)), *redactor.flush()])
+    assert '"' + "authorization: bearer ${key}" + '"' in _asked(kept, authorization=Variable("key")).lower()
+    whole = _asked(kept, authorization=Variable("all", whole=True))
+    assert '"' + "authorization: ${all}" + '"' in whole.lower()
+    assert whole.startswith("{ printf" if odd else "curl -isN")
 
 
 def test_what_a_shell_would_obey_is_quoted() -> None:
@@ -147,7 +162,7 @@ def test_the_command_asks_again() -> None:
         made = run_probe(all_probes()["stream"], SocketWire(target), plan)
         run = judge_run(Case([made]), [catalogue()["sse.utf8"]])
         assert run.results[0].verdict is Verdict.PASS
-        asked = Asked(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": "MY_KEY"})
+        asked = Asked(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": Variable("MY_KEY")})
         command = asked.again(Evidence("stream", 0, None, b""))
         environment = {"PATH": os.environ["PATH"], "MY_KEY": "a-key-that-is-long-enough"}
         done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)
