@@ -31,6 +31,8 @@ _GROUPS: Mapping[str, str] = {
     "ollama": "The lines of Ollama's API.",
     "err": "What an endpoint says when something goes wrong. A failure that looks like an answer is taken for one.",
     "auth": "Keys: who is let in, and what is told about it.",
+    "time": "When the parts of an answer come. A stream that is held back is one in name only, and a silence is where"
+    " proxies cut.",
     "wsh": "The handshake of a WebSocket. A client must fail a connection whose handshake is wrong.",
     "wsf": "The frames of a WebSocket, both ways. What is invalid must end the connection, for nobody can tell what"
     " comes after it.",

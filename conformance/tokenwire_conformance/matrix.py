@@ -44,6 +44,9 @@ EXAMINED: tuple[tuple[str, Transport], ...] = (
 _MUST_BE_EMPTY = ("clean", "survivors", "missed", "collateral", "harness errors", "never passed", "not silent")
 
 _KEY = "kill-matrix-key-0123456789"
+
+#: Seconds between two pieces of a stream, so that its time can be judged. The clock is simulated: nobody waits.
+_PACE = 0.05
 _TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
 _BAD_WHEN_CLEAN = _TRIPPED | {Verdict.HARNESS_ERROR}
 
@@ -82,8 +85,8 @@ def examine(
     url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
     target = parse_url(url, websocket=transport == "websocket")
     plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
-    # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
-    endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
+    # The clock of the endpoint stands still, so that two runs give the same bytes.
+    endpoint = ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
     case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
     return judge_all(case, [check for check in select(only) if check.fits({dialect})])

@@ -66,6 +66,12 @@ _IDLE = (
     Repair("nginx", "proxy_read_timeout 1h; (60 s by default), or pings more often than that"),
     Repair("haproxy", "timeout tunnel 1h, which holds for a connection that became a WebSocket"),
 )
+_UNHELD = (
+    _NGINX_UNBUFFERED,
+    Repair("haproxy", "option http-no-delay: without it several events are sent together"),
+    _STREAM_FIELDS,
+    Repair("caddy", "flush_interval -1 in reverse_proxy"),
+)
 _ONE_EVENT = (
     Repair("Python", 'yield f"data: {json.dumps(chunk)}\\n\\n": one JSON text and one blank line an event'),
     Repair("node", "res.write(`data: ${JSON.stringify(chunk)}\\n\\n`)"),
@@ -216,6 +222,25 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("express", 'app.use(cors({origin: […]})), of the package cors'),
     ),
     "auth.scheme-case": (Repair("Python", 'compare scheme.lower() with "bearer", not the text before the blank'),),
+    "time.progressive": _UNHELD,
+    "time.coalescing": _UNHELD,
+    "time.headers-early": (
+        _NGINX_UNBUFFERED,
+        Repair("node", "res.flushHeaders() before the first event is there"),
+        Repair("aiohttp", "await response.prepare(request) before the first event is there: it sends the head"),
+    ),
+    "time.gzip-flush": (
+        Repair("nginx", "gzip_types without text/event-stream (its default has only text/html)"),
+        Repair("caddy", "encode with a matcher that leaves text/event-stream out"),
+        Repair("haproxy", "compression type without text/event-stream"),
+        Repair("Python", "compressor.flush(zlib.Z_SYNC_FLUSH) after each event"),
+        Repair("express", "res.flush() after each event, where the package compression is used"),
+    ),
+    "time.keepalive": (
+        Repair("Python", 'yield ": keep-alive\\n\\n" where nothing came from the model for 15 s'),
+        Repair("sse-starlette", "EventSourceResponse(parts(), ping=15)"),
+        Repair("llama-server", "--sse-ping-interval 15"),
+    ),
     "wsh.upgrade-headers": (_NGINX_WEBSOCKET,),
     "wsh.no-plain-200": (_NGINX_WEBSOCKET,),
     "wsh.origin": (

@@ -15,6 +15,7 @@ from tokenwire.recording.captures import Layer
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
+from ..reading.arrivals import Arrivals
 from ..reading.chat import ChatStream
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
@@ -128,6 +129,11 @@ class Case:
             for body in bodies
             if (dialect := dialect_of(body.response)) in PROMPTED and _asks_for_answer(body.response)
         ]
+
+    @cached_property
+    def arrivals(self) -> list[Arrivals]:
+        """When the parts of every streamed answer came, of which something did."""
+        return [Arrivals(generation) for generation in self.generations if generation.response.body]
 
     @cached_property
     def sockets(self) -> list[Socket]:

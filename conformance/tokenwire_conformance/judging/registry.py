@@ -26,7 +26,7 @@ from ..reading.http import Response
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "across", "active", "catalogue", "passive"]
 
 
 class Ground(Enum):
@@ -45,6 +45,7 @@ Subject = Literal[
     "message_streams",
     "gemini_streams",
     "ollama_streams",
+    "arrivals",
     "sockets",
 ]
 
@@ -59,6 +60,7 @@ GROUPS = (
     "ollama",
     "err",
     "auth",
+    "time",
     "wsh",
     "wsf",
     "wsz",
@@ -85,6 +87,7 @@ _ABSENT: dict[Subject, str] = {
     "message_streams": "no stream of Anthropic's Messages was seen",
     "gemini_streams": "no stream of Gemini's was seen",
     "ollama_streams": "no stream of Ollama's was seen",
+    "arrivals": "no streamed answer of a model was seen",
     "sockets": "no WebSocket was seen",
 }
 
@@ -93,6 +96,7 @@ _ABSENT: dict[Subject, str] = {
 _RESTS_ON: dict[Subject, frozenset[Layer]] = {
     **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
     "responses": frozenset(),
+    "arrivals": frozenset({Layer.BODY, Layer.TIMES}),
     "sockets": frozenset(),
 }
 
@@ -187,6 +191,39 @@ def passive(
         return judge_one
 
     return declare
+
+
+def across(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    on: Subject,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Sequence[Any]], Iterator[Finding]]], Callable[[Sequence[Any]], Iterator[Finding]]]:
+    """Declares a check that judges all subjects of one kind together, for it compares them."""
+
+    def declare(judge_all: Callable[[Sequence[Any]], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            yield from judge_all(_shown(getattr(case, on), _RESTS_ON[on], _ABSENT[on]))
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, subject=on, needs=_RESTS_ON[on]))
+        return judge_all
+
+    return declare
+
+
+def _shown(subjects: Sequence[Any], layers: Collection[Layer], absent: str) -> list[Any]:
+    """Those subjects of which the source shows these layers.
+
+    :raises NotApplicable: when there is none.
+    """
+    unshown = [_unshown(subject, layers) for subject in subjects]
+    shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
+    if not shown:
+        raise NotApplicable(unshown[0] if unshown else absent)
+    return shown
 
 
 def _unshown(subject: Any, needs: Collection[Layer]) -> str:

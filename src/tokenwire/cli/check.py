@@ -377,7 +377,7 @@ def _endpoint(url: str, key: str | None) -> Iterator[_Endpoint]:
         return
     own_key = secrets.token_urlsafe(24)
     with ExitStack() as stack:
-        port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.005).connection))
+        port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.02).connection))
         host = f"127.0.0.1:{port}"
         urls: dict[Transport, str] = {"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}
         yield _Endpoint(urls, own_key, stack.close, (MODELS[2], MODELS[3]))
