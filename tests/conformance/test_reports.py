@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,19 @@ def test_evidence_shows_the_member_that_the_words_name() -> None:
     assert '"finish_reason": 7' in shown
     assert len(shown) < 300
 
+
+def test_what_is_wrong_in_several_streams_is_told_once_however_often_in_each() -> None:
+    found = [Finding("no name", Evidence(name, 0, 0.1, b"data: 1\n\n"), times) for name, times in WRONG.items()]
+    check = replace(catalogue()["sse.utf8"], judge=lambda _: found)
+    run = judge_run(Case([]), [check])
+    lines = [text.strip() for text, _ in as_text(Report("http://host", run))]
+    assert [line for line in lines if "no name" in line] == ["FAIL          sse.utf8: no name (14 times)"]
+    assert "The same in: usage, tools" in lines
+    assert run.results[0].message == "no name (14 times)"
+
+
+#: How often something is wrong, by probe.
+WRONG = {"stream": 14, "usage": 15, "tools": 1}
 
 CHAT = (
     b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'

@@ -322,8 +322,7 @@ def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterat
     :param offsets: in the content; no finding where there are none.
     """
     if offsets:
-        count = f" ({len(offsets)} times in this stream)" if len(offsets) > 1 else ""
-        yield Finding(message + count, at(response, content=offsets[0]))
+        yield Finding(message, at(response, content=offsets[0]), len(offsets))
 
 
 def json_of(response: Response) -> Any:
