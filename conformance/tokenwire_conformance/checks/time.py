@@ -24,6 +24,9 @@ MANY = 8
 #: Seconds that a person notices. What comes sooner need not come in pieces.
 NOTICED = 0.5
 
+#: Seconds by which a head is early beyond doubt, however soon the answer begins.
+_EARLY = 0.1
+
 #: How much sooner a short answer begins than a long one that is held back.
 _SOONER = 0.5
 
@@ -46,10 +49,12 @@ PROMPT = 1.0
     on="arrivals",
 )
 def headers_early(answers: Sequence[Arrivals]) -> Iterator[Finding]:
+    if any(answer.first - answer.head >= _EARLY and _head_first(answer) for answer in answers):
+        return
     waited = [answer for answer in answers if answer.first - answer.asked >= NOTICED]
     if not waited:
         raise NotApplicable(f"every answer began within {NOTICED:g} s")
-    late = [answer for answer in waited if answer.head - answer.asked > _SOONER * (answer.first - answer.asked)]
+    late = [answer for answer in waited if not _head_first(answer)]
     if len(late) == len(waited):
         seconds = late[0].head - late[0].asked
         yield Finding(
@@ -57,6 +62,10 @@ def headers_early(answers: Sequence[Arrivals]) -> Iterator[Finding]:
             " from a server that is down",
             at(late[0].response),
         )
+
+
+def _head_first(answer: Arrivals) -> bool:
+    return answer.head - answer.asked <= _SOONER * (answer.first - answer.asked)
 
 
 @across(
