@@ -27,7 +27,7 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: 
         for check in checks
         if (not only or check.id.startswith(tuple(only)))
         and not (skip and check.id.startswith(tuple(skip)))
-        and not (passive_only and check.probes)
+        and not (passive_only and (check.probes or check.compares))
     ]
 
 
@@ -78,7 +78,11 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
 
 
 def _message(findings: Sequence[Finding]) -> str:
-    return "; ".join(dict.fromkeys(finding.message for finding in findings))
+    """The different words; how often something is so, is said of the first place alone."""
+    firsts: dict[str, Finding] = {}
+    for finding in findings:
+        firsts.setdefault(finding.message, finding)
+    return "; ".join(finding.counted for finding in firsts.values())
 
 
 def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:
