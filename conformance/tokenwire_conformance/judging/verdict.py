@@ -47,13 +47,21 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in words that an operator understands."""
+    """One thing that is wrong, in words that an operator understands.
+
+    :ivar times: how often it is so in that response, or on that connection; the evidence shows the first.
+    """
 
     message: str
     evidence: Evidence | None = None
+    times: int = 1
+
+    @property
+    def counted(self) -> str:
+        return f"{self.message} ({self.times} times)" if self.times > 1 else self.message
 
     def as_json(self) -> dict[str, Any]:
-        return {"message": self.message, "evidence": self.evidence.as_json() if self.evidence is not None else None}
+        return {"message": self.counted, "evidence": self.evidence.as_json() if self.evidence is not None else None}
 
 
 class NotApplicable(Exception):

@@ -84,7 +84,7 @@ def _details(report: Report, result: Result) -> Iterator[str]:
     """The rule in words, its clause, and each finding with its bytes and its question."""
     yield f"{result.level.value}: {result.says} [{result.clause}]"
     for told in gathered(result):
-        yield told.first.message
+        yield told.first.counted
         yield from filter(None, [place(told.first), report.again(told.first)])
         if told.also:
             yield f"The same in: {', '.join(told.also)}"

@@ -133,7 +133,7 @@ def _few(ids: Sequence[str]) -> str:
 def _finding(report: Report, result: Result) -> list[Line]:
     lines, head = [], f"{result.verdict.value:<13} {result.id}: "
     for told in gathered(result):
-        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(report, told)]
+        lines += [Line(head + told.first.counted, _STYLES[result.verdict]), *_proof(report, told)]
         head = _INDENT
     if not lines:
         lines = [Line(head + result.message, _STYLES[result.verdict])]
