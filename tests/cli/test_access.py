@@ -391,6 +391,7 @@ def test_who_stands_in_between_reaches_the_server_in_the_same_way(
         writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         line = await reader.readline()
         writer.close()
+        await writer.wait_closed()
         return line
 
     assert asyncio.run(status(Trust(str(tmp_path / "authority.pem")))).startswith(b"HTTP/1.1 200")
@@ -456,6 +457,7 @@ def test_who_stands_in_between_loads_the_authorities_once_for_all_connections(
         writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\n\r\n")
         answer = await reader.read()
         writer.close()
+        await writer.wait_closed()
         return answer.split(b" ", 2)[1]
 
     async def run() -> list[bytes]:
