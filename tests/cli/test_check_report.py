@@ -111,6 +111,23 @@ def test_each_finding_has_its_words_its_bytes_and_its_question(
     assert "tokenwire check --explain http.date" in told.splitlines()[-3]
 
 
+@pytest.mark.parametrize("pair", ["{}={}", " {} = {} "])
+def test_the_command_names_the_variables_of_fields_and_parameters(
+    pair: str, dateless: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_TENANT", "tenant-5d1f0e5b2d9a4836")
+    monkeypatch.setenv("CANARY_SIGNATURE", "signature-5d1f0e5b2d9a4836")
+    given = ["--key-env", "CANARY_KEY", "--header-env", pair.format("X-Tenant", "CANARY_TENANT")]
+    given += ["--query-env", pair.format("Signed", "CANARY_SIGNATURE"), "--only", "http.date"]
+    results = judged(capsys, f"{dateless}/v1/chat/completions", *given)["results"]
+    (result,) = [result for result in results if result["findings"]]
+    asked = {finding["evidence"]["transcript"]: finding["again"] for finding in result["findings"]}
+    assert "${CANARY_KEY}" in asked["stream"]
+    assert "x-tenant: ${CANARY_TENANT}" in asked["stream"]
+    assert "?Signed=${CANARY_SIGNATURE}" in asked["stream"]
+    assert "5d1f0e5b2d9a4836" not in json.dumps(asked)
+
+
 def test_a_request_that_is_wrong_on_purpose_is_given_byte_by_byte(capsys: pytest.CaptureFixture[str]) -> None:
     from tokenwire_conformance.faults.fault import all_faults
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from ..endpoint.story import MODELS
 from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
-from ..session import endpoint_url
+from ..session import checked_place, endpoint_url
 from .access import Access, access_of, add_access_options
 from .check_cost import add_cost_options, budget_of, prices_of, print_dry_run
 from .check_list import explain, list_checks, named
@@ -172,9 +173,7 @@ def chosen(args: argparse.Namespace, *, passive_only: bool = False) -> list[Chec
 
 
 def run(args: argparse.Namespace) -> int:
-    from tokenwire_conformance.judging.judge import judge_run
-    from tokenwire_conformance.probes.wire import SocketWire
-    from tokenwire_conformance.run import Pace, Round, asked_by, choose_probes, make_rounds
+    from tokenwire_conformance.run import asked_by
 
     if args.format == "junit":
         need("--format junit")
@@ -187,20 +186,34 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         return list_checks(checks, args.format)
     access = access_of(args)
-    key = access.key
+    probes = _probes(args, access, checks, asked)
+    if args.fast:
+        checks = asked_by(checks, chain.from_iterable(probes))
+    if args.dry_run:
+        print_dry_run(prices_of(_in_dialects(asked, probes)), len(checks), _listings(args, asked))
+        return 0
+    report = _judged(args, access, checks, asked, probes)
+    if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+        complain(report.run.headline)
+    return print_reports([report], args.format, verbose=args.verbose)
+
+
+def _probes(
+    args: argparse.Namespace, access: Access, checks: Sequence[Check], asked: Sequence[tuple[Transport, Dialect]]
+) -> list[list[Probe]]:
+    """The probes that the checks need, for each transport that is asked over."""
+    from tokenwire_conformance.run import choose_probes
 
     own = args.url is None
-    bearer = key is not None and access.key_header in ("", "authorization")
     options: dict[Given, Any] = {
-        "key": key,
-        "bearer": bearer,
+        "key": access.key,
+        "bearer": access.key is not None and access.key_header in ("", "authorization"),
         "failing-model": args.failing_model,
         "cut-model": args.cut_model,
     }
     given: list[Given] = [name for name, value in options.items() if own or value]
-
-    def probes_over(transport: Transport, dialect: Dialect) -> list[Probe]:
-        return choose_probes(
+    return [
+        choose_probes(
             dialect.name,
             checks,
             given=given,
@@ -209,48 +222,58 @@ def run(args: argparse.Namespace) -> int:
             costly=own or args.costly,
             fast=args.fast,
         )
+        for transport, dialect in asked
+    ]
 
-    if args.fast:
-        checks = asked_by(checks, [probe for over in asked for probe in probes_over(*over)])
 
-    def all_probes() -> list[tuple[Probe, Dialect]]:
-        return [(probe, dialect) for transport, dialect in asked for probe in probes_over(transport, dialect)]
+def _in_dialects(
+    asked: Sequence[tuple[Transport, Dialect]], probes: Sequence[Sequence[Probe]]
+) -> list[tuple[Probe, Dialect]]:
+    """Each probe, with the dialect that it is made in."""
+    return [(probe, dialect) for (_, dialect), some in zip(asked, probes, strict=True) for probe in some]
 
-    if args.dry_run:
-        print_dry_run(prices_of(all_probes()), len(checks), _listings(args, asked))
-        return 0
+
+def _judged(
+    args: argparse.Namespace,
+    access: Access,
+    checks: Sequence[Check],
+    asked: Sequence[tuple[Transport, Dialect]],
+    probes: Sequence[Sequence[Probe]],
+) -> Report:
+    """Makes the probes, keeps what came if that is wanted, and judges it."""
+    from tokenwire_conformance.judging.judge import judge_run
+    from tokenwire_conformance.probes.wire import SocketWire
+    from tokenwire_conformance.run import Pace, Round, make_rounds
+
     if args.record_dir is not None:
         make_folder(args.record_dir)
     began = Began(listings=_listings(args, asked))
-    with _endpoint(access.url, key) as endpoint:
+    with _endpoint(access.url, access.key) as endpoint:
         plans = [_plan(args, endpoint, access, transport, dialect) for transport, dialect in asked]
-        budget = budget_of(args.max_tokens_total, all_probes())
+        budget = budget_of(args.max_tokens_total, _in_dialects(asked, probes))
         rounds = [
             Round(
                 plan,
-                probes_over(*over),
+                some,
                 partial(SocketWire, plan.target, access.ssl_context, endpoint.stop, access.proxy, began.connected),
             )
-            for over, plan in zip(asked, plans, strict=True)
+            for plan, some in zip(plans, probes, strict=True)
         ]
         pace = Pace(args.delay, args.patience, args.timeout or inf, budget)
-        with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
+        with progress("judging", sum(map(len, probes)), lines=True) as tell:
             case = make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
     target = redact_url(plans[0].target.url, access.secrets.parameters) if args.url else "the reference endpoint"
     if args.record_dir is not None:
         keep(args.record_dir, case.transcripts.values(), {"url": target, "date": began.date})
-    report = make_report(
+    return make_report(
         target,
         case,
         judge_run(case, checks, strict=args.strict),
         checks,
         began=began,
         plans={transport: plan for (transport, _), plan in zip(asked, plans, strict=True)},
-        variables=variables_of(args, access, plans[0]),
+        variables=variables_of(args.key_env, access, plans[0]),
     )
-    if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-        complain(report.run.headline)
-    return print_reports([report], args.format, verbose=args.verbose)
 
 
 def _listings(args: argparse.Namespace, asked: Sequence[tuple[Transport, Dialect]]) -> int:
@@ -278,15 +301,18 @@ def _fitting(checks: Sequence[Check], asked: Sequence[tuple[Transport, Dialect]]
 def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -> Sequence[tuple[Transport, Dialect]]:
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
+
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: for a URL of a transport over which the dialect is not spoken.
     """
-    from tokenwire_conformance.probes.asking import ASKING, PROMPTED
+    from tokenwire_conformance.probes.asking import ASKING
     from tokenwire_conformance.run import transports_of
 
     if url is not None:
-        if url.lower().startswith(("ws:", "wss:")):
-            return [("websocket", dialect_named(dialect or _spoken_at(url)))]
-        guessed = guess_dialect(url).dialect
-        return [("http/1.1", dialect_named(dialect or (guessed if guessed in PROMPTED else "openai-chat")))]
+        transport: Transport = "websocket" if url.lower().startswith(("ws:", "wss:")) else "http/1.1"
+        named = dialect_named(dialect or _spoken_at(url, transport))
+        checked_place(url, named)
+        return [(transport, named)]
     if dialect is not None:
         named = dialect_named(dialect)
         return [("http/1.1" if named.name in ASKING or named.opening is None else "websocket", named)]
@@ -298,10 +324,14 @@ def _transports(url: str | None, dialect: str | None, checks: Sequence[Check]) -
     return [(transport, named) for transport, named in both if transport in needed]
 
 
-def _spoken_at(url: str) -> str:
-    """The dialect that a WebSocket's URL is taken for."""
+def _spoken_at(url: str, transport: Transport) -> str:
+    """The dialect that a URL is taken for."""
+    from tokenwire_conformance.probes.asking import PROMPTED
+
     guessed = guess_dialect(url).dialect
-    return guessed if dialect_named(guessed).opening is not None else "holysheep"
+    if transport == "websocket":
+        return guessed if dialect_named(guessed).opening is not None else "holysheep"
+    return guessed if guessed in PROMPTED else "openai-chat"
 
 
 def _takes_model(transport: Transport, dialect: Dialect) -> bool:

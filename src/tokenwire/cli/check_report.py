@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from .access import Access
 
 if TYPE_CHECKING:
-    import argparse
-
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
@@ -89,8 +87,9 @@ def _took(check: Check, case: Case) -> float:
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
 
-def variables_of(args: argparse.Namespace, access: Access, plan: Plan) -> dict[str, str]:
-    """The environment variables that hold what is secret, by the field or parameter that it goes in."""
-    key_field = access.key_header or plan.key_field
-    given = dict(pair.split("=", 1) for pair in [*args.header_env, *args.query_env])
-    return {key_field: args.key_env or _KEY, **{name.lower(): variable for name, variable in given.items()}}
+def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[str, str]:
+    """The environment variables that hold what is secret, by the field or parameter that it goes in.
+
+    :param key_variable: that of the key, where it came from one.
+    """
+    return {access.key_header or plan.key_field: key_variable or _KEY, **access.variables}
