@@ -78,8 +78,21 @@ def examine(
     only: Sequence[str] = (),
     transport: Transport = "http/1.1",
     asked: Collection[str] = (),
+    *,
+    origin: Callable[[], Seams] | None = None,
 ) -> list[Result]:
-    """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all."""
+    """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all.
+
+    :param origin: the seams of an endpoint behind it: it is judged as a hop, by what compares the two alone.
+    """
+    case = _case(seams, dialect, transport, asked)
+    if origin is not None:
+        case = case.behind(_case(origin, dialect, transport, asked))
+    checks = [check for check in select(only) if check.fits({dialect}) and (check.compares or origin is None)]
+    return judge_all(case, checks)
+
+
+def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
     chosen = dialect_named(dialect)
     scheme = "ws" if transport == "websocket" else "http"
     url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
@@ -88,8 +101,7 @@ def examine(
     # The clock of the endpoint stands still, so that two runs give the same bytes.
     endpoint = ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
-    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
-    return judge_all(case, [check for check in select(only) if check.fits({dialect})])
+    return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
 
 
 def tripped(results: Iterable[Result]) -> frozenset[str]:
@@ -98,7 +110,7 @@ def tripped(results: Iterable[Result]) -> frozenset[str]:
 
 def row(fault: Fault) -> Row:
     """Runs one fault against all checks."""
-    results = examine(fault.seams, fault.dialect, transport=fault.transport)
+    results = examine(fault.seams, fault.dialect, transport=fault.transport, origin=fault.origin)
     broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
     return Row(fault, tripped(results), broken)
 
@@ -111,13 +123,20 @@ def near_misses() -> dict[str, str]:
 def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     """The verdict of the check on its near miss, or on other seams in the same place."""
     fault = miss.fault
-    results = examine(seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes)
+    results = examine(
+        seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes, origin=fault.origin
+    )
     return str(next(result.verdict for result in results if result.id == miss.check))
 
 
 def kill_matrix() -> dict[str, Any]:
     """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
-    clean = [result for dialect, transport in EXAMINED for result in examine(dialect=dialect, transport=transport)]
+    clean = [
+        result
+        for dialect, transport in EXAMINED
+        for origin in (None, Seams)
+        for result in examine(dialect=dialect, transport=transport, origin=origin)
+    ]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}

@@ -241,6 +241,13 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("sse-starlette", "EventSourceResponse(parts(), ping=15)"),
         Repair("llama-server", "--sse-ping-interval 15"),
     ),
+    "hop.flush": _UNHELD,
+    "hop.cut": (_NGINX_1_1, _CADDY_CUT),
+    "hop.coding": (
+        Repair("caddy", "encode with a matcher that leaves text/event-stream out, or Cache-Control: no-transform"),
+        Repair("nginx", "gzip_types without text/event-stream (its default has only text/html)"),
+    ),
+    "hop.fields": (Repair("nginx", "proxy_pass_header NAME; for those that it keeps back (Server, Date, X-Accel-…)"),),
     "wsh.upgrade-headers": (_NGINX_WEBSOCKET,),
     "wsh.no-plain-200": (_NGINX_WEBSOCKET,),
     "wsh.origin": (

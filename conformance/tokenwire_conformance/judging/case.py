@@ -65,12 +65,19 @@ class Case:
         transcripts: Iterable[Transcript],
         failures: Mapping[str, str] | None = None,
         course: Course = Course(),  # noqa: B008 - it is frozen
+        origin: Case | None = None,
     ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
         #: How the run went in which they were made.
         self.course = course
+        #: Of a hop: what the same probes were answered by what stands behind it.
+        self.origin = origin
+
+    def behind(self, origin: Case) -> Case:
+        """The same, as that of a hop in front of this origin."""
+        return Case(self.transcripts.values(), self.failures, self.course, origin)
 
     @cached_property
     def responses(self) -> list[Response]:

@@ -24,9 +24,9 @@ from tokenwire.recording.captures import Layer
 from ..probes.talk import Probe
 from ..reading.http import Response
 from .case import Case
-from .verdict import Finding, Level, NotApplicable
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "across", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "across", "active", "catalogue", "compared", "passive"]
 
 
 class Ground(Enum):
@@ -61,6 +61,7 @@ GROUPS = (
     "err",
     "auth",
     "time",
+    "hop",
     "wsh",
     "wsf",
     "wsz",
@@ -113,6 +114,7 @@ class Check:
     :ivar rests_on: what must hold, so that it may judge.
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
+    :ivar compares: it judges a hop by what its origin says.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Check:
     rests_on: Ground = Ground.PLAIN_ANSWER
     subject: Subject | None = None
     needs: frozenset[Layer] = frozenset()
+    compares: bool = False
 
     @property
     def group(self) -> str:
@@ -260,6 +263,30 @@ def active(
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
         _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
         return judge
+
+    return declare
+
+
+def compared(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Case, Case], Iterator[Finding]]], Callable[[Case, Case], Iterator[Finding]]]:
+    """Declares a check that judges a hop: it is given what the origin said, and what came through the hop."""
+
+    def declare(judge_both: Callable[[Case, Case], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            if case.origin is None:
+                raise NotAsked("no hop was named (--via URL)")
+            if case.origin.course.shut:
+                raise Inconclusive("the origin did not answer the plain question")
+            yield from judge_both(case.origin, case)
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
+        return judge_both
 
     return declare
 

@@ -27,7 +27,7 @@ from ..judging.registry import Check, catalogue
 __all__ = ["NEAR_MISSES", "NearMiss", "Undo", "all_near_misses", "near_miss"]
 
 #: The modules that declare near misses, in the order of the catalogue.
-_MODULES = ("http", "requests", "sse", "chat", "resp", "anth", "gem", "ollama", "err", "auth", "time", "sockets")
+_MODULES = ("http", "requests", "sse", "chat", "resp", "anth", "gem", "ollama", "err", "auth", "time", "hop", "sockets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
 from .asked import Asked
 
-__all__ = ["About", "Report", "Told", "gathered", "place", "summary"]
+__all__ = ["About", "Report", "Told", "gathered", "overall", "place", "summary"]
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -76,6 +76,7 @@ class Report:
     :ivar about: the run in which an endpoint was asked; None for a file.
     :ivar asked: by which questions.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
+    :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
 
     target: str
@@ -84,6 +85,7 @@ class Report:
     about: About | None = None
     asked: Asked | None = None
     took: Mapping[str, float] = field(default_factory=dict)
+    decides: bool = True
 
     @property
     def results(self) -> Sequence[Result]:
@@ -96,6 +98,11 @@ class Report:
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
         return self.asked.again(finding.evidence) if self.asked is not None else ""
+
+
+def overall(reports: Sequence[Report]) -> Run:
+    """The run that decides the exit code."""
+    return Run.of_all([report.run for report in reports if report.decides])
 
 
 def summary(results: Sequence[Result]) -> dict[str, int]:
