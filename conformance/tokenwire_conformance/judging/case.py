@@ -16,14 +16,14 @@ from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
 from ..reading.arrivals import Arrivals
-from ..reading.chat import ChatStream
+from ..reading.chat import ChatStream, Choice
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
 from ..reading.http import Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
-from ..reading.stream import Stream
+from ..reading.stream import Payload, Stream
 from ..reading.transcript import Transcript
 from .judged import Course
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
@@ -33,17 +33,20 @@ __all__ = [
     "asked_for_stream",
     "at",
     "at_frame",
+    "brief",
     "excerpt",
     "gathered",
     "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "offsets_of",
     "unfinished",
 ]
 
-#: Bytes of a body in the words of a verdict.
+#: Bytes of a body, and characters of a value, in the words of a verdict.
 EXCERPT = 160
+BRIEF = 60
 
 #: Bytes kept as evidence: most events, and most heads, whole.
 EVIDENCE = 1024
@@ -329,8 +332,12 @@ def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterat
     :param offsets: in the content; no finding where there are none.
     """
     if offsets:
-        count = f" ({len(offsets)} times in this stream)" if len(offsets) > 1 else ""
-        yield Finding(message + count, at(response, content=offsets[0]))
+        yield Finding(message, at(response, content=offsets[0]), len(offsets))
+
+
+def offsets_of(items: Iterable[Payload | Choice]) -> list[int]:
+    """Where they stand in the content of their response."""
+    return [item.offset for item in items]
 
 
 def json_of(response: Response) -> Any:
@@ -347,16 +354,23 @@ def excerpt(data: bytes) -> str:
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
 
 
+def brief(value: Any) -> str:
+    """The beginning of a value, as JSON."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= BRIEF else text[:BRIEF] + "…"
+
+
 def asked_for_stream(response: Response) -> bool:
     """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
 
-    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    A path alone asks for nothing: a browser's preflight has it too. Where the request is not shown, an answer that
+    looks like a stream was asked to be one.
     """
     if response.transcript.misses(Layer.REQUEST):
         return _looks_like_events(response)
     request = response.request
-    if request.method == "GET":
-        return "text/event-stream" in request.header("accept")
+    if request.method != "POST":
+        return request.method == "GET" and "text/event-stream" in request.header("accept")
     path, _, query = request.target.partition("?")
     if path.endswith(":streamGenerateContent"):
         return "alt=sse" in query.split("&")
@@ -403,8 +417,9 @@ def _wants_lines(response: Response) -> bool:
 
 def _is_array(response: Response) -> bool:
     """Gemini was asked for a stream without `alt=sse`."""
-    path = response.request.target.partition("?")[0]
-    asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
+    request = response.request
+    path = request.target.partition("?")[0]
+    asked = request.method == "POST" and path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
 
 

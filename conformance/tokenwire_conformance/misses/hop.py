@@ -27,7 +27,7 @@ near_miss(
     of="clean-last-chunk",
     what="The hop resets the connection where the origin closes it.",
     seams=exchange(lambda told: replace(cut_off(told), ending="reset")),
-    undo=Undo(_CHECKS, "if behind.complete:", 'if behind.complete or behind.transcript.ending == "reset":'),
+    undo=Undo(_CHECKS, "if behind.complete:", 'if behind.transcript.ending != "eof":'),
 )
 
 

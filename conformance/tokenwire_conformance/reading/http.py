@@ -21,7 +21,7 @@ from tokenwire.recording.captures import Layer
 if TYPE_CHECKING:
     from .transcript import Transcript
 
-__all__ = ["Chunk", "Field", "Problem", "Request", "Requests", "Response", "ResponseReader", "is_request"]
+__all__ = ["Chunk", "Field", "Problem", "Request", "Requests", "Response", "ResponseReader"]
 
 _HTTP = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([0-9]{3}) [\t \x21-\x7e\x80-\xff]*")
@@ -430,11 +430,6 @@ def _text(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-def is_request(data: bytes) -> bool:
-    """The bytes begin with a request line."""
-    return _REQUEST_LINE.fullmatch(data.partition(b"\r\n")[0]) is not None
 
 
 class Requests:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.probes.talk import Plan, Transport
+    from tokenwire_conformance.reports.asked import Variable
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["Began", "make_report", "variables_of"]
@@ -51,7 +52,7 @@ def make_report(
     *,
     began: Began,
     plans: Mapping[Transport, Plan],
-    variables: Mapping[str, str],
+    variables: Mapping[str, Variable],
 ) -> Report:
     """The report of a run.
 
@@ -87,9 +88,12 @@ def _took(check: Check, case: Case) -> float:
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
 
-def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[str, str]:
+def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[str, Variable]:
     """The environment variables that hold what is secret, by the field or parameter that it goes in.
 
     :param key_variable: that of the key, where it came from one.
     """
-    return {access.key_header or plan.key_field: key_variable or _KEY, **access.variables}
+    from tokenwire_conformance.reports.asked import Variable
+
+    whole = {name: Variable(variable, whole=True) for name, variable in access.variables.items()}
+    return {access.key_header or plan.key_field: Variable(key_variable or _KEY), **whole}
