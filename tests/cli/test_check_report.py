@@ -123,7 +123,7 @@ def test_the_command_names_the_variables_of_fields_and_parameters(
     (result,) = [result for result in results if result["findings"]]
     asked = {finding["evidence"]["transcript"]: finding["again"] for finding in result["findings"]}
     assert "${CANARY_KEY}" in asked["stream"]
-    assert "x-tenant: ${CANARY_TENANT}" in asked["stream"]
+    assert "X-Tenant: ${CANARY_TENANT}" in asked["stream"]
     assert "?Signed=${CANARY_SIGNATURE}" in asked["stream"]
     assert "5d1f0e5b2d9a4836" not in json.dumps(asked)
 
