@@ -168,7 +168,12 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
     ),
     "http.te-and-cl-request": (
         Repair("nginx", "1.21.1 and later refuse it"),
+        Repair("caddy", "takes it, and keeps the connection open (2.6): put nginx in front"),
         Repair("node", "leave insecureHTTPParser off: the parser refuses it"),
+    ),
+    "http.te-not-final-400": (
+        Repair("nginx, caddy, haproxy", "refuse it themselves: put one in front"),
+        Repair("node", "takes it (20): put one of these in front"),
     ),
     "http.space-colon-400": (
         Repair("nginx", "1.21.1 and later refuse it"),
