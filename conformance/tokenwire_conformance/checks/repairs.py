@@ -274,7 +274,11 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("FastAPI", 'raise HTTPException(429, headers={"Retry-After": "1"})'),
     ),
     "err.request-id": (
-        Repair("nginx", "in the server", "add_header X-Request-Id $request_id always;"),
+        Repair(
+            "nginx",
+            "in the server, and again in each location that has an add_header of its own",
+            "add_header X-Request-Id $request_id always;",
+        ),
         Repair(
             "haproxy",
             "in the frontend",
