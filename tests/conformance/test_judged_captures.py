@@ -30,7 +30,7 @@ from tokenwire_conformance.judging.judge import judge_all, select
 from tokenwire_conformance.judging.verdict import Result, Verdict
 from tokenwire_conformance.probes.talk import Plan, probes_for, run_probe
 from tokenwire_conformance.probes.wire import MemoryWire, SocketWire, Wire
-from tokenwire_conformance.reading.http import Request
+from tokenwire_conformance.reading.requests import Request
 from tokenwire_conformance.reading.transcript import Transcript
 
 KEY = "capture-key-0123456789"

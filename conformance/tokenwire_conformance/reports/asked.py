@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ..judging.verdict import Evidence
-from ..reading.http import Request
+from ..reading.requests import Request
 from ..reading.transcript import Transcript
 
 __all__ = ["Asked"]

@@ -9,8 +9,9 @@ from tokenwire.recording.captures import Layer
 from ...judging.case import asked_for_stream, at
 from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
-from ...reading.http import Response, is_request
+from ...reading.http import Response
 from ...reading.lines import JSON_LINES
+from ...reading.requests import is_request
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
