@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from time import process_time
+from typing import Any
 
 
 def growth(work: Callable[[int], object], small: int, large: int) -> float:
@@ -27,3 +29,21 @@ def _once(work: Callable[[int], object], size: int) -> float:
     start = process_time()
     work(size)
     return process_time() - start
+
+
+def lines_run(run: Callable[[], None]) -> int:
+    """How many lines of Python it takes."""
+    count = 0
+
+    def trace(_: Any, event: str, __: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count

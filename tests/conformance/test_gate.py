@@ -64,7 +64,6 @@ class OneAnswerWire:
         return False
 
     def close(self) -> None: ...
-    def reset(self) -> None: ...
 
 
 class NoWire(OneAnswerWire):

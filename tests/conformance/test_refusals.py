@@ -8,7 +8,7 @@ from hand_made import answer, choice, chunk, events, verdict
 from tokenwire.dialects import dialect_named
 from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.probes.pace import MOST, MOST_OF_ALL, Pace
+from tokenwire_conformance.probes.limits import MOST_WAITED, MOST_WAITED_IN_ALL, Waits
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.reading.transcript import Transcript
 
@@ -188,12 +188,12 @@ def test_a_smuggled_request_is_one_finding() -> None:
 
 
 def test_a_pace_has_two_limits_and_a_floor() -> None:
-    pace = Pace()
+    pace = Waits()
     assert pace.wait(2.0) == 2.0
     pace.learn(SLOW)
     assert pace.needed == pytest.approx(7.0)
-    assert pace.wait(2.0) == MOST
-    pace.spend(MOST_OF_ALL - 3.0)
+    assert pace.wait(2.0) == MOST_WAITED
+    pace.spend(MOST_WAITED_IN_ALL - 3.0)
     assert pace.wait(2.0) == 3.0
     pace.spend(3.0)
     assert pace.wait(2.0) == 2.0
@@ -232,9 +232,6 @@ class LateWire:
         return False
 
     def close(self) -> None:
-        pass
-
-    def reset(self) -> None:
         pass
 
 

@@ -195,6 +195,8 @@ class Case:
         """
         response = self.response(probe)
         for socket in self.sockets:
+            if socket.response is response and socket.too_large:
+                raise Inconclusive(f"the WebSocket of the probe {probe!r} cannot be judged: {socket.too_large}")
             if socket.response is response:
                 return socket
         raise Inconclusive(f"the probe {probe!r} got no WebSocket, but {response.status}: {excerpt(response.content)}")

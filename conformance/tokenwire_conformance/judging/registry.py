@@ -23,6 +23,7 @@ from tokenwire.recording.captures import Layer
 
 from ..probes.talk import Probe
 from ..reading.http import Response
+from ..reading.sockets import Socket
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
@@ -190,7 +191,9 @@ def passive(
 
 
 def _unshown(subject: Any, needs: Collection[Layer]) -> str:
-    """Why a subject cannot be judged, for want of a layer; empty where it can."""
+    """Why a subject cannot be judged, for its size or for want of a layer; empty where it can."""
+    if isinstance(subject, Socket) and subject.too_large:
+        return f"the WebSocket cannot be judged: {subject.too_large}"
     capture = _response(subject).transcript.capture
     for layer, why in capture.missing.items():
         if layer in needs:

@@ -23,8 +23,9 @@ __all__ = [
 #: What a compressed message ends in, and leaves out (7.2.1).
 TAIL = b"\x00\x00\xff\xff"
 
-#: Bytes that the messages of one connection may inflate to while they are judged.
-MOST_INFLATED = 64 * 1024 * 1024
+#: Bytes that a coded body, or the messages of one connection together, may inflate to while they are judged. Read as
+#: JSON they may take twenty times as much.
+MOST_INFLATED = 32 * 1024 * 1024
 
 #: Bytes of these that are inflated once more, one by one, to see whether they keep to a small window.
 MOST_NARROW = 1024 * 1024

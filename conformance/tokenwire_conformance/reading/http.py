@@ -348,6 +348,9 @@ def _may_begin_status_line(data: bytes | bytearray) -> bool:
     return data.startswith(_HTTP[: len(data)])
 
 
+#: Lines of a coded body that are judged: a kilobyte is kept of an event.
+_MOST_LINES = 1_000_000
+
 #: Bytes of one read of a client.
 _READ = 64 * 1024
 
@@ -358,13 +361,16 @@ def _reads(body: bytes) -> Iterator[bytes]:
 
 
 def _joined(pieces: Iterable[bytes]) -> bytes:
-    """The content, which may be as large as that of all messages on a WebSocket.
+    """The content.
 
-    :raises DecodingError: when it is larger.
+    :raises DecodingError: when it is larger than what is judged.
     """
-    content = bytearray()
+    content, lines = bytearray(), 0
     for piece in pieces:
         content += piece
-        if len(content) > MOST_INFLATED:
-            raise DecodingError(f"it inflates to more than {MOST_INFLATED:,} bytes, which is more than is judged")
+        lines += piece.count(b"\n")
+        if len(content) > MOST_INFLATED or lines > _MOST_LINES:
+            raise DecodingError(
+                f"it inflates to more than is judged, which is {MOST_INFLATED:,} bytes, and {_MOST_LINES:,} lines"
+            )
     return bytes(content)

@@ -73,6 +73,7 @@ class MessageReader:
     :ivar messages: the server's messages, as far as they can be put together.
     :ivar problems: what is wrong with its complete frames, and with the messages.
     :ivar count: how many frames it has taken.
+    :ivar too_large: messages were left out, for they inflate to more than is judged.
     :param deflate: what was agreed about permessage-deflate.
     """
 
@@ -87,6 +88,7 @@ class MessageReader:
         self._broken = False
         self._closed = False
         self.count = 0
+        self.too_large = False
 
     def read(self, frame: Frame) -> None:
         """Takes the next complete frame."""
@@ -155,7 +157,7 @@ class MessageReader:
             message = inflated(payload, self._window, limit=self._left)
         except TooLarge:
             # What follows may refer to what is not kept.
-            self._broken = True
+            self._broken = self.too_large = True
             return None
         except zlib.error as error:
             # A client fails the connection here, and so nothing is said about what follows.

@@ -14,7 +14,7 @@ from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End
 
-from .deflate import Extension, parse_extensions
+from .deflate import MOST_INFLATED, Extension, parse_extensions
 from .frames import CLOSE, PING, PONG, Frame, Frames
 from .http import Problem, Response
 from .messages import Message, MessageReader
@@ -78,6 +78,17 @@ class Socket:
     def messages(self) -> list[Message]:
         """The server's messages, as far as they can be put together."""
         return self._reading.messages
+
+    @property
+    def too_large(self) -> str:
+        """Why not all messages were read: they inflate to more than is judged. Empty where they were."""
+        return f"its messages inflate to more than {MOST_INFLATED:,} bytes" if self._reading.too_large else ""
+
+    @property
+    def count(self) -> int:
+        """How many frames of the server's are complete."""
+        self._theirs.read()
+        return len(self._theirs.whole)
 
     @property
     def wrong(self) -> list[Problem]:
