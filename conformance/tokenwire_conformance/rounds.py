@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from tokenwire.cli.exits import HUNG_UP, Terminated
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
+from tokenwire.exit_codes import HUNG_UP, Terminated
 from tokenwire.recording import Entry, Recording
 from tokenwire.secrecy.shown import one_line
 from tokenwire.session.policy import retry_after

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 from tokenwire.dialects import DIALECTS
 from tokenwire.secrecy import redact_url
-from tokenwire.secrecy.shown import one_line
+from tokenwire.secrecy.shown import one_line, sentence
 
 from ..probes.asking import ASKING, SPOKEN
 from ..probes.talk import Plan, Transport
@@ -159,7 +159,7 @@ def _body_of(response: Response) -> Stream | Lines | None:
 def _another_type(response: Response, plan: Plan) -> Course:
     kind = response.media_type or "no Content-Type"
     said = f"The plain question is answered {response.status} ({kind}), and not with a stream: {_words(response, plan)}"
-    return _shut(f"{_sentence(said)} {_advice_on_words(response, plan) or _ADVICE_ON_TYPE}")
+    return _shut(f"{sentence(said)} {_advice_on_words(response, plan) or _ADVICE_ON_TYPE}")
 
 
 _ADVICE_ON_TYPE = "Is the path right, and does the endpoint stream in this dialect (--dialect)?"
@@ -168,7 +168,7 @@ _ADVICE_ON_TYPE = "Is the path right, and does the endpoint stream in this diale
 def _refused(response: Response, plan: Plan) -> Course:
     words = _words(response, plan)
     said = f"The plain question is refused with {response.status}" + (f": {words}" if words else "")
-    return _shut(f"{_sentence(said)} {_advice(response, plan)}")
+    return _shut(f"{sentence(said)} {_advice(response, plan)}")
 
 
 def _advice(response: Response, plan: Plan) -> str:
@@ -256,11 +256,11 @@ def _over_websocket(response: Response, plan: Plan) -> Course:
     error = next((answer.error for answer in socket.answers if answer.error is not None), None)
     if error is not None:
         said = f"{error.code} {error.message}".strip()
-        answered = _sentence(f"The plain question is answered by an error: {said}")
+        answered = sentence(f"The plain question is answered by an error: {said}")
         return _shut(f"{answered} {_advice_on_error(said, plan)}")
     if socket.close is not None and not socket.left:
         said = f"{socket.close.code} {socket.close.reason}".rstrip()
-        closed = _sentence(f"The WebSocket is granted, and closed before an answer, with {said}")
+        closed = sentence(f"The WebSocket is granted, and closed before an answer, with {said}")
         return _shut(f"{closed} {_advice_on_error(said, plan)}")
     if socket.transcript.ended_by_server:
         return _shut(f"The WebSocket is granted, and the connection ended before an answer. {_advice_on_dialect(plan)}")
@@ -304,10 +304,6 @@ def _words(response: Response, plan: Plan) -> str:
 
 def _shown(data: bytes) -> str:
     return repr(data.decode("utf-8", "backslashreplace"))
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _shut(headline: str) -> Course:
