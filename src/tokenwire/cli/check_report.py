@@ -58,10 +58,10 @@ def make_report(
     """The report of a run.
 
     :param plans: whom was asked, by transport.
-    :param variables: as `Asked` wants them.
+    :param variables: as `Questions` wants them.
     """
     from tokenwire_conformance.reading.usage import tokens_told
-    from tokenwire_conformance.reports.asked import Asked
+    from tokenwire_conformance.reports.questions import Questions
     from tokenwire_conformance.reports.report import About, Report
 
     transcripts = case.transcripts
@@ -80,7 +80,7 @@ def make_report(
     )
     origin = f"{'https' if plan.target.tls else 'http'}://{plan.target.authority}"
     took = {check.id: _took(check, case) for check in checks}
-    return Report(target, run, about=about, asked=Asked(origin, transcripts, variables), took=took)
+    return Report(target, run, about=about, questions=Questions(origin, transcripts, variables), took=took)
 
 
 def _took(check: Check, case: Case) -> float:
