@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from mortal import KEY, plan_for
+from mortal import KEY
 
 from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, background
@@ -20,6 +20,7 @@ from tokenwire_conformance.judging.judged import Run
 from tokenwire_conformance.judging.registry import catalogue
 from tokenwire_conformance.judging.verdict import Evidence, Finding, Level, Result, Verdict
 from tokenwire_conformance.probes.asking import PROMPTED
+from tokenwire_conformance.probes.reference import reference_plan
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.probes.wire import MemoryWire, SocketWire
 from tokenwire_conformance.reading.transcript import Transcript
@@ -120,7 +121,7 @@ ASKED += [
 
 @pytest.mark.parametrize(("dialect", "probe"), ASKED)
 def test_the_command_has_every_field_of_the_question(dialect: str, probe: str) -> None:
-    plan = plan_for(dialect, "http/1.1")
+    plan = reference_plan(dialect, "http/1.1", KEY)
     made = run_probe(all_probes()[probe], MemoryWire(ReferenceEndpoint(key=KEY)), plan)
     asked = made.requests[0]
     words = shlex.split(Questions(plan.target.url, {probe: made}).again(Evidence(probe, 0, None, b"")))

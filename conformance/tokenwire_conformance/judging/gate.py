@@ -14,7 +14,7 @@ from tokenwire.dialects import DIALECTS
 from tokenwire.secrecy import redact_url
 from tokenwire.secrecy.shown import one_line, sentence
 
-from ..probes.asking import ASKING, SPOKEN
+from ..probes.asking import ASKING, asks_model
 from ..probes.talk import Plan, Transport
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation
@@ -210,7 +210,7 @@ def _advice_on_words(response: Response, plan: Plan) -> str:
     words = _words(response, plan)
     if _EMBEDS.search(words) or "embed" in plan.model.lower():
         return f"The model {plan.model!r} seems to be an embedding model: name another with --model."
-    if not _asks_model(plan):
+    if not asks_model(plan.dialect):
         return ""
     names_model = _NAMES_MODEL.search(words) is not None
     if not plan.model and (names_model or response.status not in _NOTHING_THERE):
@@ -224,7 +224,7 @@ def _advice_on_path(response: Response, plan: Plan) -> str:
     if response.status not in _NOTHING_THERE:
         return _advice_on_dialect(plan)
     asked = f"{response.request.method} {plan.target.path} was asked: is the path right"
-    if _asks_model(plan):
+    if asks_model(plan.dialect):
         asked += f", and the model {plan.model!r} (--model)?" if plan.model else f"? {_NO_MODEL}"
     else:
         asked += "?"
@@ -233,11 +233,7 @@ def _advice_on_path(response: Response, plan: Plan) -> str:
 
 def _advice_on_dialect(plan: Plan) -> str:
     asked = f"Does the endpoint speak {plan.dialect.name} (--dialect)"
-    return f"{asked}, and is {plan.model!r} a model of it (--model)?" if _asks_model(plan) else f"{asked}?"
-
-
-def _asks_model(plan: Plan) -> bool:
-    return plan.dialect.method == "POST" or plan.dialect.name in SPOKEN
+    return f"{asked}, and is {plan.model!r} a model of it (--model)?" if asks_model(plan.dialect) else f"{asked}?"
 
 
 # Over WebSocket.

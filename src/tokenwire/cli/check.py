@@ -255,7 +255,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _listings(args: argparse.Namespace, asked: Sequence[tuple[Transport, Dialect]]) -> int:
     """How often the models are listed before the probes."""
-    return sum(args.model is None and _takes_model(*over) for over in asked)
+    from tokenwire_conformance.probes.asking import asks_model
+
+    return sum(args.model is None and asks_model(dialect) for _, dialect in asked)
 
 
 def _fitting(checks: Sequence[Check], asked: Sequence[tuple[Transport, Dialect]]) -> list[Check]:
@@ -304,16 +306,13 @@ def _spoken_at(url: str) -> str:
     return guessed if dialect_named(guessed).opening is not None else "holysheep"
 
 
-def _takes_model(transport: Transport, dialect: Dialect) -> bool:
-    return dialect.name != "raw" if transport == "websocket" else dialect.method == "POST"
-
-
 def _plan(
     args: argparse.Namespace, endpoint: _Endpoint, access: Access, transport: Transport, dialect: Dialect
 ) -> Plan:
     """Whom to ask, and as whom. Where no model can be found, none is named: it may be the only one, and if it is not,
     the answer to the plain question says so.
     """
+    from tokenwire_conformance.probes.asking import asks_model
     from tokenwire_conformance.probes.talk import Plan
 
     websocket = transport == "websocket"
@@ -327,7 +326,7 @@ def _plan(
         return Plan(target, asked, model, endpoint.key, fields, failing, cut, access.secrets)
 
     plan = plan_for(args.model or "")
-    if plan.model or not _takes_model(transport, dialect):
+    if plan.model or not asks_model(dialect):
         return plan
     try:
         return plan_for(first_model(replace(access, url=endpoint.urls[transport], key=endpoint.key), dialect))
