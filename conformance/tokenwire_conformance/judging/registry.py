@@ -13,7 +13,7 @@ answers to the probes that it names. Both are pure functions that yield what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -21,13 +21,13 @@ from typing import Any, Literal
 
 from tokenwire.recording.captures import Layer
 
-from ..probes.talk import Probe
+from ..probes.talk import Probe, Transport
 from ..reading.http import Response
 from ..reading.sockets import Socket
 from .case import Case
 from .verdict import Finding, Level, NotApplicable
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "active", "catalogue", "passive"]
+__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "Group", "active", "catalogue", "passive"]
 
 
 class Ground(Enum):
@@ -49,32 +49,36 @@ Subject = Literal[
     "sockets",
 ]
 
-#: The groups of checks, in the order of the catalogue.
-GROUPS = (
-    "http",
-    "sse",
-    "chat",
-    "resp",
-    "anth",
-    "gem",
-    "ollama",
-    "err",
-    "auth",
-    "wsh",
-    "wsf",
-    "wsz",
-    "wsc",
-    "wsk",
-    "wsl",
-)
 
-#: The groups that judge what one dialect says.
-_DIALECT_GROUPS = {
-    "chat": "openai-chat",
-    "resp": "openai-responses",
-    "anth": "anthropic-messages",
-    "gem": "gemini",
-    "ollama": "ollama",
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the checks of one group judge.
+
+    :ivar over: the transport over which it is said; None for both, as a WebSocket begins with a response too.
+    :ivar dialect: in which it is said; None for all.
+    """
+
+    over: Transport | None = None
+    dialect: str | None = None
+
+
+#: The groups of checks, in the order of the catalogue.
+GROUPS: Mapping[str, Group] = {
+    "http": Group(),
+    "sse": Group("http/1.1"),
+    "chat": Group("http/1.1", "openai-chat"),
+    "resp": Group("http/1.1", "openai-responses"),
+    "anth": Group("http/1.1", "anthropic-messages"),
+    "gem": Group("http/1.1", "gemini"),
+    "ollama": Group("http/1.1", "ollama"),
+    "err": Group(),
+    "auth": Group(),
+    "wsh": Group("websocket"),
+    "wsf": Group("websocket"),
+    "wsz": Group("websocket"),
+    "wsc": Group("websocket"),
+    "wsk": Group("websocket"),
+    "wsl": Group("websocket"),
 }
 
 _ABSENT: dict[Subject, str] = {
@@ -138,7 +142,7 @@ class Check:
 
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
-        return _DIALECT_GROUPS.get(self.group) in (None, *dialects)
+        return GROUPS[self.group].dialect in (None, *dialects)
 
 
 CATALOGUE: dict[str, Check] = {}

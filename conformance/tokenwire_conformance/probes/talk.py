@@ -366,6 +366,7 @@ class Probe:
     """One scripted exchange.
 
     :ivar dialects: for which it is made; over WebSocket none stands for all.
+    :ivar transport: of the probes among which it is made; `talk.transport` is the one over which it asks.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
     :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
