@@ -258,7 +258,7 @@ def given_up(transcript: Transcript) -> bool:
     responses = transcript.responses
     if responses and responses[0].status == 101:
         socket = socket_of(responses[0])
-        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+        return socket.asked and not socket.failed and not socket.complete_answers
     return not transcript.ended_by_server and not (responses and responses[-1].complete)
 
 

@@ -121,6 +121,11 @@ class Socket:
         return next(iter(self._ours.of(CLOSE)), None)
 
     @property
+    def asked(self) -> bool:
+        """The client has sent data, to which an answer may come; to control frames alone none does."""
+        return any(not frame.is_control for frame in self.sent)
+
+    @property
     def spoken_at(self) -> int:
         """How much had been received when the client sent its first frame."""
         first = self._ours.first
