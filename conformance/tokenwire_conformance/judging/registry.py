@@ -34,6 +34,7 @@ class Ground(Enum):
     """What a check's verdict rests on. Where it does not hold, the check does not judge."""
 
     PLAIN_ANSWER = "the plain question was answered"
+    KEY = "the plain question was answered, or refused for its key"
     RESPONSE = "one response was read, whatever was asked"
 
 
@@ -224,11 +225,15 @@ def active(
     *,
     probes: Sequence[str],
     breaks: str = "",
+    rests_on: Ground = Ground.PLAIN_ANSWER,
 ) -> Callable[[Callable[[Case], Iterator[Finding]]], Callable[[Case], Iterator[Finding]]]:
-    """Declares a check that needs answers to certain probes."""
+    """Declares a check that needs answers to certain probes.
+
+    :param rests_on: a rule of the key itself is judged also where the plain question is refused for it.
+    """
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, rests_on=rests_on))
         return judge
 
     return declare

@@ -352,7 +352,13 @@ def _wrong_key(talk: Talk) -> None:
     _exchange(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
 
 
-@probe("query-key", "none", "the list of models, with the key in the URL where it is refused in a field", *ASKING)
+@probe(
+    "query-key",
+    "none",
+    "the list of models, with the key in the URL where it is refused in a field",
+    *ASKING,
+    explains_refusal=True,
+)
 def _query_key(talk: Talk) -> None:
     """The key goes into a URL, where logs keep it, only when the endpoint does not take it from a field."""
     plan = talk.plan

@@ -370,6 +370,7 @@ class Probe:
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
     :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
+    :ivar explains_refusal: it is made also where the plain question is refused for its key, for it tells why.
     """
 
     name: str
@@ -382,6 +383,7 @@ class Probe:
     slow: bool = False
     costly: bool = False
     other_model: bool = False
+    explains_refusal: bool = False
 
 
 PROBES: dict[str, Probe] = {}
@@ -432,19 +434,29 @@ def probe(
     *dialects: str,
     beside: Transport = "http/1.1",
     other_model: bool = False,
+    explains_refusal: bool = False,
     costly: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
     :param other_model: it asks for another model than the plain question does.
+    :param explains_refusal: it is made also where the plain question is refused for its key.
     :param costly: it is made only when it is asked for.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
         made_for = dialects or PROMPTED
         PROBES[name] = Probe(
-            name, cost, about, script, made_for, transport=beside, other_model=other_model, costly=costly
+            name,
+            cost,
+            about,
+            script,
+            made_for,
+            transport=beside,
+            other_model=other_model,
+            explains_refusal=explains_refusal,
+            costly=costly,
         )
         return script
 
