@@ -10,7 +10,7 @@ from tokenwire.errors import LocalProtocolError
 from .judging.case import excerpt, json_of
 from .judging.gate import plain_probe
 from .judging.registry import GROUPS, Check
-from .probes.asking import ASKING
+from .probes.asking import ASKING, SPOKEN
 from .probes.talk import (
     SHORT_PATIENCE,
     Plan,
@@ -121,6 +121,8 @@ def choose_probes(
     :param fast: those alone that tell most.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
+    if transport == "http/1.1" and dialect in SPOKEN and dialect not in ASKING:
+        raise LocalProtocolError(f"{dialect} is spoken over WebSocket alone: use a ws or wss URL")
     if transport == "http/1.1" and dialect not in ASKING:
         raise LocalProtocolError(f"the suite has no probes for the dialect {dialect}; it has: {', '.join(ASKING)}")
     names = {plain_probe(dialect, transport)}

@@ -387,7 +387,7 @@ def test_who_stands_in_between_reaches_the_server_in_the_same_way(
     target = parse_url(secure, websocket=False)
 
     async def status(trust: Trust) -> bytes:
-        reader, writer = await Upstream(target, trust, proxy).connect()
+        reader, writer = await Upstream(target, trust, proxy).connect(trust.context())
         writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         line = await reader.readline()
         writer.close()
@@ -429,7 +429,47 @@ def test_who_stands_in_between_trusts_nobody_else(secure: str) -> None:
     from tokenwire.measure.proxy import Upstream
 
     with pytest.raises(ssl.SSLCertVerificationError):
-        asyncio.run(Upstream(parse_url(secure, websocket=False)).connect())
+        asyncio.run(Upstream(parse_url(secure, websocket=False)).connect(Trust().context()))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_stands_in_between_loads_the_authorities_once_for_all_connections(
+    tls: bool, url: str, secure: str, reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    from tokenwire.measure.proxy import Proxy, Upstream, serve_proxy
+
+    loaded: list[Trust] = []
+    context = Trust.context
+
+    def loading(trust: Trust) -> ssl.SSLContext:
+        loaded.append(trust)
+        return context(trust)
+
+    monkeypatch.setattr(Trust, "context", loading)
+    trust = Trust(str(tmp_path / "authority.pem"))
+    upstream = Upstream(parse_url(secure if tls else url), trust if tls else Trust())
+
+    async def asked(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer.split(b" ", 2)[1]
+
+    async def run() -> list[bytes]:
+        listens: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        serving = asyncio.create_task(serve_proxy(Proxy(), upstream, ready=listens.set_result))
+        port = await listens
+        statuses = [await asked(port) for _ in range(3)]
+        serving.cancel()
+        await asyncio.wait([serving])
+        return statuses
+
+    assert asyncio.run(run()) == [b"200"] * 3
+    assert len(reference.heads) == 3
+    assert loaded == ([trust] if tls else [])
 
 
 def test_the_message_about_a_file_names_no_option() -> None:

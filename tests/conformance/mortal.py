@@ -93,6 +93,7 @@ class MortalWire(MemoryWire):
         self._heard = 0
         self._read = b""
         self._fate = Fate.NONE
+        self._later = False
 
     def connect(self) -> None:
         world = self._world

@@ -53,7 +53,7 @@ _WRONG: Mapping[str, Collection[int]] = {
 
 #: Statuses by which a server that reads no further than the head refuses a body before it knows its length: an unknown
 #: path or method, another media type, another field (RFC 9110 15.5).
-_BEFORE_THE_BODY = UNAUTHORISED | {404, 405, 406, 411, 415, 417}
+_BEFORE_THE_BODY = frozenset({404, 405, 406, 411, 415, 417})
 
 #: A line that is no field of server-sent events and holds an error: bare JSON, or a field `error`.
 _STRAY_ERROR = re.compile(r'\s*(error:|\{.*"error"|\{\s*\Z)')

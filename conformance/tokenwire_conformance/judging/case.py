@@ -15,14 +15,15 @@ from tokenwire.recording.captures import Layer
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
-from ..reading.chat import ChatStream
+from ..reading.arrivals import Arrivals
+from ..reading.chat import ChatStream, Choice
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
 from ..reading.http import Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
-from ..reading.stream import Stream
+from ..reading.stream import Payload, Stream
 from ..reading.transcript import Transcript
 from .judged import Course
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
@@ -32,17 +33,20 @@ __all__ = [
     "asked_for_stream",
     "at",
     "at_frame",
+    "brief",
     "excerpt",
     "gathered",
     "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "offsets_of",
     "unfinished",
 ]
 
-#: Bytes of a body in the words of a verdict.
+#: Bytes of a body, and characters of a value, in the words of a verdict.
 EXCERPT = 160
+BRIEF = 60
 
 #: Bytes kept as evidence: most events, and most heads, whole.
 EVIDENCE = 1024
@@ -64,12 +68,19 @@ class Case:
         transcripts: Iterable[Transcript],
         failures: Mapping[str, str] | None = None,
         course: Course = Course(),  # noqa: B008 - it is frozen
+        origin: Case | None = None,
     ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
         #: How the run went in which they were made.
         self.course = course
+        #: Of a hop: what the same probes were answered by what stands behind it.
+        self.origin = origin
+
+    def behind(self, origin: Case) -> Case:
+        """The same, as that of a hop in front of this origin."""
+        return Case(self.transcripts.values(), self.failures, self.course, origin)
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -128,6 +139,11 @@ class Case:
             for body in bodies
             if (dialect := dialect_of(body.response)) in PROMPTED and _asks_for_answer(body.response)
         ]
+
+    @cached_property
+    def arrivals(self) -> list[Arrivals]:
+        """When the parts of every streamed answer came, of which something did."""
+        return [Arrivals(generation) for generation in self.generations if generation.response.body]
 
     @cached_property
     def sockets(self) -> list[Socket]:
@@ -322,6 +338,11 @@ def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterat
         yield Finding(message + count, at(response, content=offsets[0]))
 
 
+def offsets_of(items: Iterable[Payload | Choice]) -> list[int]:
+    """Where they stand in the content of their response."""
+    return [item.offset for item in items]
+
+
 def json_of(response: Response) -> Any:
     """The JSON of a whole response; None where it is none."""
     try:
@@ -334,6 +355,12 @@ def excerpt(data: bytes) -> str:
     """The beginning of a body, on one line."""
     text = " ".join(data.decode("utf-8", "replace").split())
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
+
+
+def brief(value: Any) -> str:
+    """The beginning of a value, as JSON."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= BRIEF else text[:BRIEF] + "…"
 
 
 def asked_for_stream(response: Response) -> bool:

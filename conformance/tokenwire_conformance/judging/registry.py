@@ -25,9 +25,20 @@ from ..probes.talk import Probe, Transport
 from ..reading.http import Response
 from ..reading.sockets import Socket
 from .case import Case
-from .verdict import Finding, Level, NotApplicable
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "Group", "active", "catalogue", "passive"]
+__all__ = [
+    "CATALOGUE",
+    "GROUPS",
+    "Check",
+    "Ground",
+    "Group",
+    "across",
+    "active",
+    "catalogue",
+    "compared",
+    "passive",
+]
 
 
 class Ground(Enum):
@@ -47,6 +58,7 @@ Subject = Literal[
     "message_streams",
     "gemini_streams",
     "ollama_streams",
+    "arrivals",
     "sockets",
 ]
 
@@ -74,6 +86,8 @@ GROUPS: Mapping[str, Group] = {
     "ollama": Group("http/1.1", "ollama"),
     "err": Group(),
     "auth": Group(),
+    "time": Group(),
+    "hop": Group(),
     "wsh": Group("websocket"),
     "wsf": Group("websocket"),
     "wsz": Group("websocket"),
@@ -91,6 +105,7 @@ _ABSENT: dict[Subject, str] = {
     "message_streams": "no stream of Anthropic's Messages was seen",
     "gemini_streams": "no stream of Gemini's was seen",
     "ollama_streams": "no stream of Ollama's was seen",
+    "arrivals": "no streamed answer of a model was seen",
     "sockets": "no WebSocket was seen",
 }
 
@@ -99,6 +114,7 @@ _ABSENT: dict[Subject, str] = {
 _RESTS_ON: dict[Subject, frozenset[Layer]] = {
     **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
     "responses": frozenset(),
+    "arrivals": frozenset({Layer.BODY, Layer.TIMES}),
     "sockets": frozenset(),
 }
 
@@ -115,6 +131,7 @@ class Check:
     :ivar rests_on: what must hold, so that it may judge.
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
+    :ivar compares: it judges a hop by what its origin says.
     """
 
     id: str
@@ -128,6 +145,7 @@ class Check:
     rests_on: Ground = Ground.PLAIN_ANSWER
     subject: Subject | None = None
     needs: frozenset[Layer] = frozenset()
+    compares: bool = False
 
     @property
     def group(self) -> str:
@@ -195,6 +213,39 @@ def passive(
     return declare
 
 
+def across(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    on: Subject,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Sequence[Any]], Iterator[Finding]]], Callable[[Sequence[Any]], Iterator[Finding]]]:
+    """Declares a check that judges all subjects of one kind together, for it compares them."""
+
+    def declare(judge_all: Callable[[Sequence[Any]], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            yield from judge_all(_shown(getattr(case, on), _RESTS_ON[on], _ABSENT[on]))
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, subject=on, needs=_RESTS_ON[on]))
+        return judge_all
+
+    return declare
+
+
+def _shown(subjects: Sequence[Any], layers: Collection[Layer], absent: str) -> list[Any]:
+    """Those subjects of which the source shows these layers.
+
+    :raises NotApplicable: when there is none.
+    """
+    unshown = [_unshown(subject, layers) for subject in subjects]
+    shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
+    if not shown:
+        raise NotApplicable(unshown[0] if unshown else absent)
+    return shown
+
+
 def _unshown(subject: Any, needs: Collection[Layer]) -> str:
     """Why a subject cannot be judged, for its size or for want of a layer; empty where it can."""
     if isinstance(subject, Socket) and subject.too_large:
@@ -235,6 +286,30 @@ def active(
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
         _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, rests_on=rests_on))
         return judge
+
+    return declare
+
+
+def compared(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Case, Case], Iterator[Finding]]], Callable[[Case, Case], Iterator[Finding]]]:
+    """Declares a check that judges a hop: it is given what the origin said, and what came through the hop."""
+
+    def declare(judge_both: Callable[[Case, Case], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            if case.origin is None:
+                raise NotAsked("no hop was named (--via URL)")
+            if case.origin.course.shut:
+                raise Inconclusive("the origin did not answer the plain question")
+            yield from judge_both(case.origin, case)
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
+        return judge_both
 
     return declare
 

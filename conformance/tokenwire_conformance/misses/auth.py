@@ -6,21 +6,42 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Reply, Seams
+from tokenwire.endpoint import Reply, Seams
 
-from .edits import head, reply
+from ..faults.editing import CLOSE, Editing, RawFrame
+from .edits import anything, code, head, reply
 from .miss import Undo, near_miss
 
 _AUTH = "checks.auth"
 
 
-def _anything(call: Call | None) -> bool:
-    return True
-
-
 def _refused(edit: Callable[[Reply], Reply]) -> type[Seams]:
     """Every 401 edited."""
-    return reply(lambda given: edit(given) if given.status == 401 else given, when=_anything)
+    return reply(lambda given: edit(given) if given.status == 401 else given, when=anything)
+
+
+class _GrantsAndCloses(Editing):
+    """Who has no key gets a WebSocket, and behind it a Close of the application's own."""
+
+    _keyless = False
+
+    def request(self, head: bytes) -> bytes:
+        self._keyless = b"\r\nAuthorization:" not in head
+        return re.sub(rb"\AGET \S+", b"GET /echo", head) if self._keyless else head
+
+    def answer(self, head: bytes) -> bytes:
+        return head + RawFrame(CLOSE, code(4401)).encode() if self._keyless else head
+
+
+class _FieldOnOneConnection(Seams):
+    """The key is taken from the URL, and on one connection from its field."""
+
+    def incoming(self, data: bytes) -> bytes | None:
+        if b"\r\nConnection: close\r\n" in data:
+            return data
+        bare = re.sub(rb"(?i)\r\nauthorization: bearer [^\r]*", b"", data)
+        token = re.search(rb"\AGET [^ ]+[?]access_token=([^ ]+) ", bare)
+        return bare if token is None else bare.replace(b"\r\n", b"\r\nAuthorization: Bearer " + token[1] + b"\r\n", 1)
 
 
 near_miss(
@@ -59,7 +80,46 @@ near_miss(
     what="The preflight is answered for the page that asked, and not for all.",
     seams=head(
         lambda head: re.sub(rb"(?i)(access-control-allow-origin:)[^\r]*", rb"\1 http://page.test", head),
-        when=_anything,
+        when=anything,
     ),
     undo=Undo(_AUTH, 'allowed not in ("*", "http://page.test")', 'allowed != "*"'),
+)
+near_miss(
+    "auth.ws-before-101",
+    of="101-then-ignore",
+    what="The WebSocket that is granted without a key is closed at once with 4401.",
+    seams=_GrantsAndCloses,
+    undo=Undo(_AUTH, " and close.code < _APPLICATION_CODES:", ":"),
+)
+near_miss(
+    "auth.scheme-case",
+    of="case-sensitive-bearer",
+    what="A request whose scheme is written `bearer` is refused for what it asks, with 422.",
+    seams=reply(
+        lambda given: replace(given, status=422), when=lambda call: call.header("authorization").startswith("bearer ")
+    ),
+    undo=Undo(
+        _AUTH,
+        'if response.status in (401, 403):\n        yield Finding(f"`Authorization',
+        'if not 200 <= response.status < 300:\n        yield Finding(f"`Authorization',
+    ),
+)
+near_miss(
+    "auth.key-not-echoed",
+    of="echo-key",
+    what="The answer sets a cookie, which is masked as the key is.",
+    seams=reply(lambda given: given.with_header("Set-Cookie", "session=" + "0123456789" * 6)),
+    undo=Undo(
+        _AUTH,
+        "_MASKED.sub(lambda line: bytes(len(line[0])), response.transcript.received)",
+        "response.transcript.received",
+    ),
+)
+near_miss(
+    "auth.no-query-token",
+    of="query-only",
+    what="On one connection the key is taken from its field.",
+    seams=_FieldOnOneConnection,
+    undo=Undo(_AUTH, "if not all(response.status in (401, 403)", "if not any(response.status in (401, 403)"),
+    seen_in="stream usage query-key",
 )

@@ -22,12 +22,13 @@ from importlib import import_module
 from tokenwire.endpoint import Seams
 
 from ..faults import Fault, all_faults
-from ..judging.registry import Check, catalogue
+from ..judging.registry import GROUPS, Check, catalogue
 
 __all__ = ["NEAR_MISSES", "NearMiss", "Undo", "all_near_misses", "near_miss"]
 
-#: The modules that declare near misses, in the order of the catalogue.
-_MODULES = ("http", "requests", "sse", "chat", "resp", "anth", "gem", "ollama", "err", "auth", "sockets")
+#: The modules that declare near misses: one for each group, one more for the many of HTTP, and one for what several
+#: checks of WebSockets find alike.
+_MODULES = (*GROUPS, "requests", "findings")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ def _no_arguments(told: list[Json]) -> list[Json]:
     return told
 
 
+def _done_in_words(told: list[Json]) -> list[Json]:
+    return [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]
+
+
 near_miss(
     "ollama.content-type",
     of="sse-content-type",
@@ -43,20 +47,20 @@ near_miss(
     of="no-final-lf",
     what="A blank stands before the last line feed.",
     seams=blocks(lambda told: [*told[:-1], told[-1].replace(b"\n", b" \n")]),
-    undo=Undo(_OLLAMA, "    if not last.ended:", '    if not last.ended or last.raw.endswith(b" "):'),
+    undo=Undo(_OLLAMA, "    if not last.ended:", "    if last.raw != last.raw.strip():"),
 )
 near_miss(
     "ollama.blank-lines",
     of="blank-lines",
     what="The lines end in CRLF.",
     seams=blocks(lambda told: [line.replace(b"\n", b"\r\n") for line in told]),
-    undo=Undo(_OLLAMA, "if not line.raw.strip()]", 'if not line.raw.strip() or line.raw.endswith(b"\\r")]'),
+    undo=Undo(_OLLAMA, "if not line.raw.strip()]", "if line.raw != line.raw.strip()]"),
 )
 near_miss(
     "ollama.done-once",
     of="done-twice",
     what="`done` of a line in the middle is the text true.",
-    seams=chunks(lambda told: [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]),
+    seams=chunks(_done_in_words),
     undo=Undo(
         _OLLAMA,
         'done = [line for line, value in _objects(lines) if value.get("done") is True]',
@@ -66,12 +70,12 @@ near_miss(
 near_miss(
     "ollama.done-stats",
     of="no-stats",
-    what="eval_count is 0.",
-    seams=chunks(lambda told: [*told[:-1], {**told[-1], "eval_count": 0}]),
+    what="`done` of a line in the middle, which has no counts, is the text true.",
+    seams=chunks(_done_in_words),
     undo=Undo(
         _OLLAMA,
-        "if not isinstance(value.get(name), kind)]",
-        'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]',
+        'if value.get("done") is True)\n    kinds',
+        'if value.get("done"))\n    kinds',
     ),
 )
 near_miss(
@@ -87,4 +91,11 @@ near_miss(
     what="The arguments are an empty object.",
     seams=chunks(_no_arguments, when=wants_tools),
     undo=Undo(_OLLAMA, "        if not isinstance(arguments, dict):", "        if not arguments:"),
+)
+near_miss(
+    "ollama.default-stream",
+    of="default-false",
+    what="The answer is a stream of one line.",
+    seams=chunks(lambda told: told[-1:], when=lambda call: b'"stream"' not in call.body),
+    undo=Undo(_OLLAMA, " or response.media_type in JSON_LINES:", ":"),
 )

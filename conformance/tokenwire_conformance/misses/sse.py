@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tokenwire.endpoint import Call, Exchange, Seams
 
 from ..faults import all_faults
 from ..faults.fault import closes, is_streamed_chat
-from .edits import blocks, reply
+from .edits import anything, blocks, reply
 from .miss import Undo, near_miss
 
 #: The event in which most of them are planted: some tokens after the first.
@@ -246,4 +248,12 @@ near_miss(
         "for event in _after_sentinel(stream) if not event.is_sentinel]",
         "for event in _after_sentinel(stream)]",
     ),
+)
+near_miss(
+    "sse.status-200",
+    of="status-201",
+    what="An answer that is no stream has the status 201.",
+    seams=reply(lambda given: replace(given, status=201) if given.pieces is None else given, when=anything),
+    undo=Undo("judging.case", "return asked_for_stream(response) and _looks_like_events(response)", "return True"),
+    seen_in="usage whole",
 )

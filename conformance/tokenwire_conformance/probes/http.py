@@ -80,8 +80,17 @@ def _usage(talk: Talk) -> None:
 
 @probe("gzip", "generation", "a stream, with gzip allowed", *ASKING)
 def _gzip(talk: Talk) -> None:
+    _ask_coded(talk, "gzip")
+
+
+@probe("coded", "generation", "a stream, with all codings allowed that browsers allow")
+def _coded(talk: Talk) -> None:
+    _ask_coded(talk, "gzip, deflate, br, zstd")
+
+
+def _ask_coded(talk: Talk, codings: str) -> None:
     plan = talk.plan
-    change = {"Accept-Encoding": "gzip"}
+    change = {"Accept-Encoding": codings}
     if plan.dialect.method == "GET":
         _exchange(talk, plan.request("GET", change=change), PATIENCE)
     else:

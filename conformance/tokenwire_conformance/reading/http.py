@@ -54,6 +54,7 @@ class Response:
     """A response as it was read, as far as it has come.
 
     :ivar delimited: what marks its end: "chunked", "content-length", "close", or "none" for one without a body.
+    :ivar head_end: where its head ends, when that is complete.
     :ivar complete: its end was seen.
     """
 
@@ -67,6 +68,7 @@ class Response:
     problems: list[Problem] = field(default_factory=list)
     delimited: str = "none"
     head_complete: bool = False
+    head_end: int = 0
     complete: bool = False
     chunks: list[Chunk] = field(default_factory=list)
     trailers: list[Field] = field(default_factory=list)
@@ -146,6 +148,12 @@ class Response:
         place = bisect_right(self._pieces, (content_offset, 1 << 62)) - 1
         start, wire = self._pieces[max(place, 0)]
         return wire + content_offset - start
+
+    @property
+    def body_span(self) -> tuple[int, int]:
+        """Where its body begins and ends on the wire, with the framing that lies between. It must have one."""
+        (_, first), (start, last) = self._pieces[0], self._pieces[-1]
+        return first, last + len(self._body) - start
 
     def add_body(self, data: bytes, wire_offset: int) -> None:
         if data:
@@ -237,6 +245,7 @@ class ResponseReader:
         response.status = int(loose[3])
         yield from self._fields(response.fields)
         response.head_complete = True
+        response.head_end = self._at
         return True
 
     def _fields(self, fields: list[Field]) -> Iterator[None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["CHUNK_LINE", "Field", "Request", "Requests", "field_of", "is_request", "why_no_field"]
+__all__ = ["CHUNK_LINE", "Field", "Request", "Requests", "field_of", "why_no_field"]
 
 #: The line before a chunk (RFC 9112, 7.1): its size, its extensions, blanks that should not be there.
 CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[^\r\n]*)?([ \t]*)")
@@ -103,11 +103,6 @@ def _text(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-def is_request(data: bytes) -> bool:
-    """The bytes begin with a request line."""
-    return _REQUEST_LINE.fullmatch(data.partition(b"\r\n")[0]) is not None
 
 
 class Requests:

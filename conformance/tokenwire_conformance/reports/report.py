@@ -14,7 +14,7 @@ from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
 from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "alike", "place", "summary"]
+__all__ = ["About", "Report", "Told", "alike", "overall", "place", "summary"]
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -76,6 +76,7 @@ class Report:
     :ivar about: the run in which an endpoint was asked; None for a file.
     :ivar questions: that were asked.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
+    :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
 
     target: str
@@ -84,6 +85,7 @@ class Report:
     about: About | None = None
     questions: Questions | None = None
     took: Mapping[str, float] = field(default_factory=dict)
+    decides: bool = True
 
     @property
     def results(self) -> Sequence[Result]:
@@ -96,6 +98,11 @@ class Report:
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
         return self.questions.again(finding.evidence) if self.questions is not None else ""
+
+
+def overall(reports: Sequence[Report]) -> Run:
+    """The run that decides the exit code."""
+    return Run.of_all([report.run for report in reports if report.decides])
 
 
 def summary(results: Sequence[Result]) -> dict[str, int]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
-from .check import add_format_options, chosen, print_reports
+from .check import add_format_options, print_reports
+from .check_questions import chosen
 from .extras import need
 from .guard import know
 

@@ -51,7 +51,7 @@ __all__ = [
 #: their rate limits and cookies there have been seen with 20 KiB.
 MAX_HEADER_SIZE = 64 * 1024
 
-#: Longest head of a request that is kept, so that a cache of 32 never holds more than 128 KiB.
+#: Characters of the longest head of a request that is kept, so that a cache of 32 stays small.
 _MAX_KEPT_HEAD = 4096
 
 #: CR, LF and NUL end a field or a string (RFC 9110, 5.5); h11 takes no other space character either, and would say
@@ -372,9 +372,10 @@ def _written(request: HTTPRequest) -> bytes:
     """
     body = request.body
     headers = tuple([(name, value) for name, value in request.headers])
-    path = request.target.path
-    small = len(path) + sum([len(name) + len(value) for name, value in headers]) <= _MAX_KEPT_HEAD
-    head, lengths = (_kept_head if small else _written_head)(request.method, path, request.target.authority, headers)
+    path, authority = request.target.path, request.target.authority
+    size = len(path) + len(authority) + sum([len(name) + len(value) for name, value in headers])
+    write = _kept_head if size <= _MAX_KEPT_HEAD else _written_head
+    head, lengths = write(request.method, path, authority, headers)
     for name, value in lengths:
         if value != str(len(body)):
             raise LocalProtocolError(

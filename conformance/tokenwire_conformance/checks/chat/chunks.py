@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...judging.case import gathered
+from ...judging.case import brief, gathered, offsets_of
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.chat import ChatStream
-from .common import DESCRIPTION, brief, has_choices, kind_of, offsets_of
+from .common import DESCRIPTION, has_choices, kind_of
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ...judging.case import gathered
+from ...judging.case import gathered, offsets_of
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import DELTAS, TERMINALS, ResponseStream, kind_of
 from ...reading.stream import Payload
-from .common import BOTH, OPEN, has_events, offsets_of, place_of
+from .common import BOTH, OPEN, has_events, place_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

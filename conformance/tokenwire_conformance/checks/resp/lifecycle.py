@@ -7,13 +7,13 @@ from typing import Any
 
 from tokenwire.recording.captures import Layer
 
-from ...judging.case import Case, gathered, not_whole
+from ...judging.case import Case, brief, gathered, not_whole, offsets_of
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
 from ...probes.asking import RESPONSES_LIMIT
 from ...reading.responses import ResponseStream, kind_of
 from ...reading.stream import SENTINEL
-from .common import BOTH, OPEN, brief, has_events, offsets_of, place_of
+from .common import BOTH, OPEN, has_events, place_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
