@@ -49,6 +49,17 @@ def test_a_response_that_lingers_until_we_leave_is_told() -> None:
     assert "had not ended" in message
 
 
+@pytest.mark.parametrize("pace", [0.008, 0.02, 0.05, 0.2])
+def test_a_stream_in_pieces_has_the_same_verdicts_however_quick_it_is(pace: float) -> None:
+    found = told(timed(body=lambda writes: [replace(write, delay=pace) for write in writes]))
+    assert (found["time.progressive"][0], found["time.coalescing"][0]) == ("PASS", "PASS")
+
+
+@pytest.mark.parametrize(("first", "wanted"), [(0.01, "NOT-APPLICABLE"), (0.2, "PASS"), (0.45, "PASS"), (2.0, "PASS")])
+def test_a_head_that_comes_early_is_seen_before_anybody_waits_for_long(first: float, wanted: str) -> None:
+    assert told(timed(head=0.0, first=first), check="time.headers-early")["time.headers-early"][0] == wanted
+
+
 def test_answers_that_are_made_in_a_moment_are_not_held_back() -> None:
     """A server that thinks for two seconds, and then says everything at once, whatever is asked."""
     verdict, message = told(timed(first=2.0, body=_hurried), check="time.progressive")["time.progressive"]

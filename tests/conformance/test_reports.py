@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from mortal import KEY
@@ -14,6 +15,9 @@ from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
+from tokenwire.recording.redaction import Redactor
+from tokenwire.secrecy import Secrets
+from tokenwire.secrecy.shown import harmless
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge_run
 from tokenwire_conformance.judging.judged import Run
@@ -25,7 +29,7 @@ from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.probes.wire import MemoryWire, SocketWire
 from tokenwire_conformance.reading.transcript import Transcript
 from tokenwire_conformance.reading.usage import tokens_told
-from tokenwire_conformance.reports.questions import Questions
+from tokenwire_conformance.reports.questions import Questions, Variable
 from tokenwire_conformance.reports.report import Report, place
 from tokenwire_conformance.reports.text import as_text
 
@@ -61,6 +65,19 @@ def test_evidence_shows_the_member_that_the_words_name() -> None:
     assert len(shown) < 300
 
 
+def test_what_is_wrong_in_several_streams_is_told_once_however_often_in_each() -> None:
+    found = [Finding("no name", Evidence(name, 0, 0.1, b"data: 1\n\n"), times) for name, times in WRONG.items()]
+    check = replace(catalogue()["sse.utf8"], judge=lambda _: found)
+    run = judge_run(Case([]), [check])
+    lines = [text.strip() for text, _ in as_text(Report("http://host", run))]
+    assert [line for line in lines if "no name" in line] == ["FAIL          sse.utf8: no name (14 times)"]
+    assert "The same in: usage, tools" in lines
+    assert run.results[0].message == "no name (14 times)"
+
+
+#: How often something is wrong, by probe.
+WRONG = {"stream": 14, "usage": 15, "tools": 1}
+
 CHAT = (
     b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'
     b'"finish_reason":"stop"}],"usage":%s}'
@@ -95,7 +112,7 @@ def test_tokens_are_those_that_were_told(dialect: str, body: bytes, tokens: int 
     assert tokens_told(whole(dialect, body)) == tokens
 
 
-def _asked(request: bytes, **variables: str) -> str:
+def _asked(request: bytes, **variables: Variable) -> str:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     made = Transcript("stream", Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", answer)]))
     return Questions("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
@@ -133,10 +150,23 @@ def test_the_command_has_every_field_of_the_question(dialect: str, probe: str) -
 
 def test_a_secret_is_a_variable_wherever_it_stands() -> None:
     request = b"GET /v1/models?key=[redacted][re&alt=sse HTTP/1.1\r\nHost: host:8\r\nX-Key: [redacted]\r\n\r\n"
-    command = _asked(request, key="GEMINI_KEY")
+    command = _asked(request, key=Variable("GEMINI_KEY"))
     assert '"http://host:8/v1/models?key=${GEMINI_KEY}&alt=sse"' in command
     assert '-H "X-Key: ${X_KEY}"' in command
     assert "redacted" not in command
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization"])
+@pytest.mark.parametrize("key", ["x", "EMPTY", "a-longer-key", "a-key-that-is-long-enough"])
+@pytest.mark.parametrize("odd", ["", "Transfer-Encoding: chunked\r\n"])
+def test_the_scheme_of_the_key_is_sent_once(name: str, key: str, odd: str) -> None:
+    sent = f"GET /v1/models HTTP/1.1\r\nHost: host:8\r\n{odd}{name}: Bearer {key}\r\n\r\n".encode()
+    redactor = Redactor(Secrets.of_request(key=key, headers={name: f"Bearer {key}"}))
+    kept = b"".join(entry.data for entry in [*redactor.feed(Entry(0.0, ">", sent)), *redactor.flush()])
+    assert '"' + "authorization: bearer ${key}" + '"' in _asked(kept, authorization=Variable("key")).lower()
+    whole = _asked(kept, authorization=Variable("all", whole=True))
+    assert '"' + "authorization: ${all}" + '"' in whole.lower()
+    assert whole.startswith("{ printf" if odd else "curl -isN")
 
 
 def test_what_a_shell_would_obey_is_quoted() -> None:
@@ -147,6 +177,23 @@ def test_what_a_shell_would_obey_is_quoted() -> None:
     assert body.decode() in done.stdout.decode()
     assert "X-A: $HOME k" in done.stdout.decode()
     assert "http://host:8/$HOME;x" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'5\r\n{"a":\r\n3\r\n 1}\r\n0\r\n\r\n',
+        b"5\r\nGr\xc3\xbc\xc3\r\n1\r\n\x9f\r\n0\r\n\r\n",
+        rb"a \n \\ \0101 %s %% $HOME 'quoted'",
+        bytes(range(256)) + "\u2028\u202e\U0001f469\u200d\U0001f4bb".encode(),
+    ],
+)
+def test_odd_bytes_come_out_of_the_printed_command_as_they_were_sent(body: bytes) -> None:
+    request = b"POST /x HTTP/1.1\r\nHost: host:8\r\nTransfer-Encoding: chunked\r\n\r\n" + body
+    command = _asked(request)
+    assert harmless(command) == command
+    printed = command.replace("sleep 5; ", "").replace("curl -sN telnet://host:8", "cat")
+    assert subprocess.run(["sh", "-c", printed], capture_output=True, check=True, timeout=20).stdout == request
 
 
 def test_a_body_that_nobody_would_copy_is_named() -> None:
@@ -162,7 +209,7 @@ def test_the_command_asks_again() -> None:
         made = run_probe(all_probes()["stream"], SocketWire(target), plan)
         run = judge_run(Case([made]), [catalogue()["sse.utf8"]])
         assert run.results[0].verdict is Verdict.PASS
-        asked = Questions(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": "MY_KEY"})
+        asked = Questions(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": Variable("MY_KEY")})
         command = asked.again(Evidence("stream", 0, None, b""))
         environment = {"PATH": os.environ["PATH"], "MY_KEY": "a-key-that-is-long-enough"}
         done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)

@@ -334,8 +334,7 @@ def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterat
     :param offsets: in the content; no finding where there are none.
     """
     if offsets:
-        count = f" ({len(offsets)} times in this stream)" if len(offsets) > 1 else ""
-        yield Finding(message + count, at(response, content=offsets[0]))
+        yield Finding(message, at(response, content=offsets[0]), len(offsets))
 
 
 def offsets_of(items: Iterable[Payload | Choice]) -> list[int]:
@@ -366,13 +365,14 @@ def brief(value: Any) -> str:
 def asked_for_stream(response: Response) -> bool:
     """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
 
-    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    A path alone asks for nothing: a browser's preflight has it too. Where the request is not shown, an answer that
+    looks like a stream was asked to be one.
     """
     if response.transcript.misses(Layer.REQUEST):
         return _looks_like_events(response)
     request = response.request
-    if request.method == "GET":
-        return "text/event-stream" in request.header("accept")
+    if request.method != "POST":
+        return request.method == "GET" and "text/event-stream" in request.header("accept")
     path, _, query = request.target.partition("?")
     if path.endswith(":streamGenerateContent"):
         return "alt=sse" in query.split("&")
@@ -419,8 +419,9 @@ def _wants_lines(response: Response) -> bool:
 
 def _is_array(response: Response) -> bool:
     """Gemini was asked for a stream without `alt=sse`."""
-    path = response.request.target.partition("?")[0]
-    asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
+    request = response.request
+    path = request.target.partition("?")[0]
+    asked = request.method == "POST" and path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
 
 

@@ -45,6 +45,11 @@ _EMBEDS = re.compile(r"embed|does not support (?:chat|generat|completion)", re.I
 #: Statuses of a path at which nothing is that takes the question.
 _NOTHING_THERE = (404, 405, 410)
 
+_AWAY = "A gateway answers so when what stands behind it is away."
+
+#: What else a status of the server's own fault may mean.
+_BEHIND = {502: _AWAY, 503: f"A server answers so while it starts or loads its model. {_AWAY}", 504: _AWAY}
+
 _NO_MODEL = "The endpoint lists no model, so none was named: name a model with --model."
 
 _NAMES_MODEL = re.compile(r"\bmodels?\b", re.IGNORECASE)
@@ -183,8 +188,7 @@ def _advice(response: Response, plan: Plan) -> str:
         case 429:
             return "It is a rate limit or a quota: come again later, or ask more slowly with --delay SECONDS."
         case status if status >= 500 and not _EMBEDS.search(_words(response, plan)):
-            behind = " A gateway answers so when what stands behind it is away." if status in (502, 503, 504) else ""
-            return f"The fault is the server's: its log may say more.{behind}"
+            return f"The fault is the server's: its log may say more. {_BEHIND.get(status, '')}".rstrip()
         case _:
             return _advice_on_words(response, plan) or _advice_on_path(response, plan)
 

@@ -78,7 +78,11 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
 
 
 def _message(findings: Sequence[Finding]) -> str:
-    return "; ".join(dict.fromkeys(finding.message for finding in findings))
+    """The different words; how often something is so, is said of the first place alone."""
+    firsts: dict[str, Finding] = {}
+    for finding in findings:
+        firsts.setdefault(finding.message, finding)
+    return "; ".join(finding.counted for finding in firsts.values())
 
 
 def _result(check: Check, verdict: Verdict, message: str, findings: Sequence[Finding] = ()) -> Result:

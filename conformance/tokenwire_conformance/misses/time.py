@@ -23,7 +23,7 @@ near_miss(
     of="headers-with-first-token",
     what="The head needs a while too, but is there long before the first event.",
     seams=timed(head=0.2, first=1.0),
-    undo=Undo(_CHECKS, "answer.asked > _SOONER * (answer.first", "answer.asked > 0 * (answer.first"),
+    undo=Undo(_CHECKS, "answer.asked <= _SOONER * (answer.first", "answer.asked <= 0 * (answer.first"),
 )
 near_miss(
     "time.progressive",

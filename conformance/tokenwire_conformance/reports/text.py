@@ -63,7 +63,7 @@ def as_text(report: Report, *, width: int | None = None, verbose: bool = False) 
     for verdict in _SHOWN:
         for result in _of(report, verdict):
             lines += _finding(report, result)
-    lines += [*_end(report), *headline]
+    lines += [*_beside_baseline(report), *_end(report), *headline]
     return [
         (piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))
     ]
@@ -80,7 +80,7 @@ def broken(text: str, width: int | None) -> list[str]:
 
 
 def _of(report: Report, verdict: Verdict) -> list[Result]:
-    return [result for result in report.results if result.verdict is verdict]
+    return [result for result in report.results if result.verdict is verdict and not result.expected]
 
 
 def _head(report: Report) -> list[Line]:
@@ -108,6 +108,15 @@ def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
     return lines
 
 
+def _beside_baseline(report: Report) -> list[Line]:
+    """What was expected, and what differs."""
+    expected = [
+        Line(f"expected: {result.id}: {result.expected}", "dim") for result in report.results if result.expected
+    ]
+    news = [Line(line, "bold red") for line in report.run.news or ()]
+    return [*expected, *([Line("")] if expected else []), *news]
+
+
 def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
     """What was not judged, by reason. Where there is one reason for most, their number is enough."""
     reasons: dict[str, list[str]] = {}
@@ -124,7 +133,7 @@ def _few(ids: Sequence[str]) -> str:
 def _finding(report: Report, result: Result) -> list[Line]:
     lines, head = [], f"{result.verdict.value:<13} {result.id}: "
     for told in alike(result):
-        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(report, told)]
+        lines += [Line(head + told.first.counted, _STYLES[result.verdict]), *_proof(report, told)]
         head = _INDENT
     if not lines:
         lines = [Line(head + result.message, _STYLES[result.verdict])]
@@ -146,7 +155,9 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
 
 
 def _end(report: Report) -> list[Line]:
+    expected = sum(bool(result.expected) for result in report.results)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
+    counts += f" ({expected} expected)" if expected else ""
     sound = Verdict.PASS in report.summary and set(report.summary) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
     failed = [result.id for result in _of(report, Verdict.FAIL)]
     named = [Line(f"FAIL: {', '.join(failed)}", "bold red")] if len(failed) > 1 else []

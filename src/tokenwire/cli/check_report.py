@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.probes.talk import Plan, Transport
+    from tokenwire_conformance.reports.questions import Variable
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["Began", "make_report", "variables_of"]
@@ -53,7 +54,7 @@ def make_report(
     *,
     began: Began,
     plans: Mapping[Transport, Plan],
-    variables: Mapping[str, str],
+    variables: Mapping[str, Variable],
 ) -> Report:
     """The report of a run.
 
@@ -89,8 +90,11 @@ def _took(check: Check, case: Case) -> float:
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
 
-def variables_of(args: argparse.Namespace, access: Access, plan: Plan) -> dict[str, str]:
+def variables_of(args: argparse.Namespace, access: Access, plan: Plan) -> dict[str, Variable]:
     """The environment variables that hold what is secret, by the field or parameter that it goes in."""
+    from tokenwire_conformance.reports.questions import Variable
+
     key_field = access.key_header or plan.key_field
     given = dict(pair.split("=", 1) for pair in [*args.header_env, *args.query_env])
-    return {key_field: args.key_env or _KEY, **{name.lower(): variable for name, variable in given.items()}}
+    whole = {name.lower(): Variable(variable, whole=True) for name, variable in given.items()}
+    return {key_field: Variable(args.key_env or _KEY), **whole}

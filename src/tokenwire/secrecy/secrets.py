@@ -25,6 +25,7 @@ else:
 __all__ = [
     "MAX_LOOKED_AT",
     "REDACTED_FIELDS",
+    "SCHEMES",
     "Secrets",
     "is_harmless_field",
     "is_opaque",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 _Error = TypeVar("_Error", bound=BaseException)
+
+#: Names of authentication schemes that stand before a secret and are none, in lower case.
+SCHEMES = ("bearer", "basic")
 
 #: Fields whose value is a secret, or is likely to hold one, in either direction and whoever has set them.
 REDACTED_FIELDS = frozenset(
@@ -404,8 +408,12 @@ def _secrets_in_field(name: str, value: str) -> Iterator[str]:
             if is_opaque(content):
                 yield content
     elif name in REDACTED_FIELDS or is_secret_name(name):
-        # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64.
-        yield from (value, value.partition(" ")[2].strip())
+        # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64. With a short key
+        # `Bearer ` would be more than half of the secret, and be masked wherever a server says it.
+        scheme, _, credentials = value.partition(" ")
+        yield credentials.strip()
+        if scheme.lower() not in SCHEMES:
+            yield value
     elif is_opaque(value):
         yield value
 

@@ -133,7 +133,7 @@ def finish_length(case: Case) -> Iterator[Finding]:
     elif pieces == _LIMIT and text != _other_text(case):
         yield Finding(f"{asked}, {pieces} came, and finish_reason is {reasons[0]!r}, as if that were all", last)
     else:
-        raise Inconclusive(f"the answer was too short to hit its limit: {brief(text)}")
+        raise Inconclusive(f"{asked}, and the answer is too short to tell whether the limit was met: {brief(text)}")
 
 
 def _completion_tokens(chat: ChatStream) -> int:
