@@ -5,8 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from time import process_time
+from types import FrameType
 from typing import Any
+
+import tokenwire
+import tokenwire_conformance
+
+#: Where the library and the suite stand.
+PACKAGES = tuple(str(Path(str(package.__file__)).parent) for package in (tokenwire, tokenwire_conformance))
 
 
 def growth(work: Callable[[int], object], small: int, large: int) -> float:
@@ -31,19 +39,22 @@ def _once(work: Callable[[int], object], size: int) -> float:
     return process_time() - start
 
 
-def lines_run(run: Callable[[], None]) -> int:
-    """How many lines of Python it takes."""
+def steps(work: Callable[[int], object], size: int) -> int:
+    """How many lines of tokenwire and of its suite an input of that size makes run, each as often as it does. It depends on no clock."""
     count = 0
 
-    def trace(_: Any, event: str, __: Any) -> Any:
+    def in_tokenwire(frame: FrameType, event: str, arg: Any) -> Any:
         nonlocal count
-        count += event == "line"
-        return trace
+        count += 1
+        return in_tokenwire
+
+    def anywhere(frame: FrameType, event: str, arg: Any) -> Any:
+        return in_tokenwire(frame, event, arg) if frame.f_code.co_filename.startswith(PACKAGES) else None
 
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(anywhere)
     try:
-        run()
+        work(size)
     finally:
         sys.settrace(before)
     return count

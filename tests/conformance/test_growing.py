@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from growth import lines_run
+from growth import steps
 from tokenwire.dialects import dialect_named
 from tokenwire.framing.websocket import FrameWriter
 from tokenwire.protocol.url import parse_url
@@ -161,5 +161,5 @@ def over_websocket(dialect: str, size: int) -> None:
     ids=["http", "websocket", "raw"],
 )
 def test_twice_as_much_is_twice_the_work(talk: Callable[[int], None]) -> None:
-    less, more = (lines_run(lambda size=size: talk(size)) for size in (100, 200))  # type: ignore[misc]
+    less, more = (steps(talk, size) for size in (100, 200))
     assert more <= 2.1 * less

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from hand_made import answer, events, named
 
-from growth import growth, lines_run
+from growth import growth, steps
 from tokenwire_conformance.reading.anthropic import MessageStream
 from tokenwire_conformance.reading.chat import ChatStream
 from tokenwire_conformance.reading.deflate import inflated, parse_extensions
@@ -98,7 +98,7 @@ MEASURED: list[tuple[Callable[[int], None], int]] = [
 
 @pytest.mark.parametrize("read", COUNTED)
 def test_twice_as_much_is_twice_the_work(read: Callable[[int], None]) -> None:
-    less, more = (lines_run(lambda size=size: read(size)) for size in (100, 200))  # type: ignore[misc]
+    less, more = (steps(read, size) for size in (100, 200))
     assert more <= 2.1 * less
 
 
