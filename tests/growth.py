@@ -40,7 +40,8 @@ def _once(work: Callable[[int], object], size: int) -> float:
 
 
 def steps(work: Callable[[int], object], size: int) -> int:
-    """How many lines of tokenwire and of its suite an input of that size makes run, each as often as it does. It depends on no clock."""
+    """How many lines of tokenwire and of its suite an input of that size makes run, each as often as it does. It
+    depends on no clock."""
     count = 0
 
     def in_tokenwire(frame: FrameType, event: str, arg: Any) -> Any:
