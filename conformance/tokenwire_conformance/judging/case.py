@@ -172,6 +172,12 @@ class Case:
         }
         return {**endless, **self.failures}
 
+    @cached_property
+    def cut(self) -> list[Transcript]:
+        """The recordings, not made by a probe, that end before the answer does."""
+        own = (made for name, made in self.transcripts.items() if name not in all_probes())
+        return [made for made in own if not made.misses(Layer.END) and given_up(made)]
+
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
         if probe.transport not in made:

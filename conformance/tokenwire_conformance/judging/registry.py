@@ -24,8 +24,9 @@ from tokenwire.recording.captures import Layer
 from ..probes.talk import Probe, Transport
 from ..reading.http import Response
 from ..reading.sockets import Socket
+from ..reading.transcript import Transcript
 from .case import Case
-from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown
 
 __all__ = [
     "CATALOGUE",
@@ -110,6 +111,9 @@ _ABSENT: dict[Subject, str] = {
 }
 
 
+#: What of a response comes after its head.
+_BEHIND_HEAD = frozenset({Layer.FRAMING, Layer.CODING, Layer.BODY, Layer.OCTETS, Layer.AFTER, Layer.END})
+
 #: What the subjects themselves rest on.
 _RESTS_ON: dict[Subject, frozenset[Layer]] = {
     **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
@@ -159,6 +163,15 @@ class Check:
             return probe.talk.transport == "websocket"
         return self.subject is not None and probe.talk.transport != "websocket" and probe.cost == "generation"
 
+    def may_follow_in(self, transcript: Transcript, case: Case) -> bool:
+        """What it judges may be in the part of the recording that is missing at its end."""
+        last = next(iter(transcript.responses[-1:]), None)
+        if self.subject is None or last is None or not last.head_complete:
+            return self.subject is not None
+        if self.subject == "responses":
+            return bool(self.needs & _BEHIND_HEAD)
+        return any(_response(subject).transcript is transcript for subject in getattr(case, self.subject))
+
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
         return GROUPS[self.group].dialect in (None, *dialects)
@@ -196,14 +209,14 @@ def passive(
             subjects = getattr(case, on)
             unshown = [_unshown(subject, layers - {Layer.END}) for subject in subjects]
             if subjects and all(unshown):
-                raise NotApplicable(unshown[0])
+                raise NotShown(unshown[0])
             shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
             judged = [subject for subject in shown if when is None or when(subject)]
             for subject in judged:
                 yield from judge_one(subject)
             for subject in shown:  # what is wrong is wrong; but that nothing is, is not known before the end
                 if Layer.END in layers and not _is_whole(subject) and (why := _unshown(subject, {Layer.END})):
-                    raise NotApplicable(why)
+                    raise NotShown(why)
             if not judged:
                 raise NotApplicable(absent or _ABSENT[on])
 
@@ -242,7 +255,7 @@ def _shown(subjects: Sequence[Any], layers: Collection[Layer], absent: str) -> l
     unshown = [_unshown(subject, layers) for subject in subjects]
     shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
     if not shown:
-        raise NotApplicable(unshown[0] if unshown else absent)
+        raise NotShown(unshown[0]) if unshown else NotApplicable(absent)
     return shown
 
 
