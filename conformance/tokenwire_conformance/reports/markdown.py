@@ -8,7 +8,7 @@ from tokenwire._version import __version__
 from tokenwire.secrecy import one_line
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, Told, counted, findings, gathered, place, unjudged
+from .report import Report, Told, alike, counted, findings, place, unjudged
 
 __all__ = ["as_markdown"]
 
@@ -54,7 +54,7 @@ def _details(report: Report, result: Result) -> Iterator[str]:
         yield f"Who is hurt: {_shown(result.breaks)}"
     if result.expected:
         yield f"Expected: {_shown(result.expected)}"
-    told = gathered(result)
+    told = alike(result)
     for each in told[:_TOLD]:
         yield from _proof(report, each)
     if len(told) > _TOLD:
