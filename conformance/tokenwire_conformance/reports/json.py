@@ -30,6 +30,7 @@ def as_json(reports: Sequence[Report]) -> str:
         "headline": everything.headline,
         "notes": {report.target: list(report.notes) for report in reports if report.notes},
         "about": [report.about.as_json() for report in reports if report.about is not None],
+        **({"baseline": {"news": list(everything.news)}} if everything.news is not None else {}),
         "results": results,
         "summary": summary(everything.results),
         "exit_code": overall(reports).exit_code,

@@ -63,7 +63,7 @@ def as_text(report: Report, *, width: int | None = None, verbose: bool = False) 
     for verdict in _SHOWN:
         for result in _of(report, verdict):
             lines += _finding(report, result)
-    lines += [*_end(report), *headline]
+    lines += [*_beside_baseline(report), *_end(report), *headline]
     return [
         (piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))
     ]
@@ -80,7 +80,7 @@ def broken(text: str, width: int | None) -> list[str]:
 
 
 def _of(report: Report, verdict: Verdict) -> list[Result]:
-    return [result for result in report.results if result.verdict is verdict]
+    return [result for result in report.results if result.verdict is verdict and not result.expected]
 
 
 def _head(report: Report) -> list[Line]:
@@ -106,6 +106,15 @@ def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
         counted = f"{len(skipped)} of {len(report.results)} checks do not apply here: -v lists them"
         return [Line(counted, "dim"), Line(""), *lines]
     return lines
+
+
+def _beside_baseline(report: Report) -> list[Line]:
+    """What was expected, and what differs."""
+    expected = [
+        Line(f"expected: {result.id}: {result.expected}", "dim") for result in report.results if result.expected
+    ]
+    news = [Line(line, "bold red") for line in report.run.news or ()]
+    return [*expected, *([Line("")] if expected else []), *news]
 
 
 def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
@@ -146,7 +155,9 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
 
 
 def _end(report: Report) -> list[Line]:
+    expected = sum(bool(result.expected) for result in report.results)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
+    counts += f" ({expected} expected)" if expected else ""
     sound = Verdict.PASS in report.summary and set(report.summary) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
     failed = [result.id for result in _of(report, Verdict.FAIL)]
     named = [Line(f"FAIL: {', '.join(failed)}", "bold red")] if len(failed) > 1 else []

@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         args = _parser(arguments).parse_args(arguments)
+        args.arguments = arguments[1:]
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
     _never_fail_on_a_character()

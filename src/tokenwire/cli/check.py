@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from ..errors import LocalProtocolError
 from ..protocol.url import parse_url
 from .access import access_of, add_access_options
+from .check_baseline import add_baseline_options, baseline_before, beside_baseline
 from .check_cost import add_cost_options, prices_of, print_dry_run
 from .check_judging import judged
 from .check_list import explain, list_checks
+from .check_named import with_named_endpoint
 from .check_questions import chosen, fitting, is_websocket, over_what, questions_of
 from .check_record import make_folder
 from .exits import complain
@@ -59,7 +61,11 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "url", metavar="URL", nargs="?", help="the endpoint; without it the reference endpoint is judged"
+        "url",
+        metavar="URL",
+        nargs="?",
+        help="the endpoint, or its name in a pyproject.toml ([tool.tokenwire.endpoints.NAME]); without it the "
+        "reference endpoint is judged",
     )
     parser.add_argument(
         "--dialect",
@@ -104,9 +110,11 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="keep what went over the wire for each probe, without secrets, in this new or empty folder: "
         "NN-probe.wire.jsonl, which lint judges and replay serves; with --via in a folder for each",
     )
+    add_baseline_options(parser)
     add_pace_options(parser)
     add_cost_options(parser)
     add_format_options(parser)
+    parser.set_defaults(parser=parser)
 
 
 def add_pace_options(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +158,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    args = with_named_endpoint(args.parser, args)
     if args.format == "junit":
         need("--format junit")
     if args.explain is not None:
@@ -162,13 +171,14 @@ def run(args: argparse.Namespace) -> int:
         return list_checks(checks, args.format)
     _hops_are_like(args.url, args.via)
     access = access_of(args)
+    before = baseline_before(args)
     questions = questions_of(args, checks, overs, access)
     if args.dry_run:
         print_dry_run(prices_of(questions.probes), len(questions.checks), questions.listings, hops=len(args.via))
         return 0
     if args.record_dir is not None:
         make_folder(args.record_dir)
-    reports = judged(args, questions, access)
+    reports = beside_baseline(args, judged(args, questions, access), before)
     for report in reports:
         if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
             complain(report.run.headline)
