@@ -17,11 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams
-from tokenwire.endpoint.story import MODELS
-from tokenwire.protocol.url import parse_url
-from tokenwire.session import endpoint_url
 
 from .faults import Fault, all_faults
 from .judging.case import Case
@@ -29,7 +25,8 @@ from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
-from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.reference import reference_plan
+from .probes.talk import Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
@@ -102,11 +99,7 @@ def examine(
 
 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
-    chosen = dialect_named(dialect)
-    scheme = "ws" if transport == "websocket" else "http"
-    url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
-    target = parse_url(url, websocket=transport == "websocket")
-    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
+    plan = reference_plan(dialect, transport, _KEY)
     # The clock of the endpoint stands still, so that two runs give the same bytes.
     endpoint = ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]

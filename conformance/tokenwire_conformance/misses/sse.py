@@ -172,8 +172,8 @@ near_miss(
     seams=_replaced(b'"finish_reason":null', b'"finish_reason":null,"Finish_Reason":null'),
     undo=Undo(
         "reading.stream",
-        "names = [name for name, _ in members]",
-        "names = [name.lower() for name, _ in members]",
+        "counts = Counter(name for name, _ in members)",
+        "counts = Counter(name.lower() for name, _ in members)",
     ),
 )
 near_miss(
@@ -223,7 +223,9 @@ near_miss(
     of="retry-float",
     what="The value of retry has leading zeros.",
     seams=_before(b"retry: 0150\n"),
-    undo=Undo(_FIELDS, "if not (value.isascii() and value.isdigit()):", "if value != str(int(value)):"),
+    undo=Undo(
+        _FIELDS, "if not (value.isascii() and value.isdigit()):", "if not (value.isdigit() and value[0] != '0'):"
+    ),
 )
 near_miss(
     "sse.event-size",

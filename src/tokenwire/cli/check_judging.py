@@ -21,7 +21,7 @@ from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access
 from .check_cost import budget_of
-from .check_questions import Over, Questions, takes_model
+from .check_questions import Over, Questions
 from .check_record import keep
 from .check_report import Began, make_report, variables_of
 from .models import first_model
@@ -122,7 +122,7 @@ class _Judging:
             checks=checks,
             began=began,
             plans=plans,
-            variables=variables_of(args, self._access, first),
+            variables=variables_of(args.key_env, self._access, first),
         )
         if origin is None or before is None:
             return report(case, judge_run(case, checks, strict=args.strict)), case
@@ -164,7 +164,7 @@ class _Judging:
         """
         known = self._args.model or self._models.get(over.transport) or ""
         plan = self._plan_for(endpoint, over, known)
-        if plan.model or not takes_model(over):
+        if plan.model or not over.asks_model:
             return plan
         place = replace(self._access, url=endpoint.urls[over.transport], key=endpoint.key)
         try:

@@ -11,6 +11,7 @@ from ..dialects import dialect_named
 from ..dialects.dialect import Dialect
 from ..dialects.guess import guess_dialect
 from ..errors import LocalProtocolError
+from ..session import checked_place
 from .access import Access
 from .check_list import named
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.probes.talk import Probe, Transport
     from tokenwire_conformance.run import Given
 
-__all__ = ["Over", "Questions", "chosen", "fitting", "is_websocket", "over_what", "questions_of", "takes_model"]
+__all__ = ["Over", "Questions", "chosen", "fitting", "is_websocket", "over_what", "questions_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,13 @@ class Over:
     transport: Transport
     dialect: Dialect
     probes: Sequence[Probe] = ()
+
+    @property
+    def asks_model(self) -> bool:
+        """A model is named in what is asked."""
+        from tokenwire_conformance.probes.asking import asks_model
+
+        return asks_model(self.dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ def questions_of(args: argparse.Namespace, checks: Sequence[Check], overs: Seque
     ]
     if args.fast:
         checks = asked_by(checks, [probe for over in probed for probe in over.probes])
-    return Questions(checks, probed, sum(args.model is None and takes_model(over) for over in overs))
+    return Questions(checks, probed, sum(args.model is None and over.asks_model for over in overs))
 
 
 def _given(args: argparse.Namespace, access: Access) -> list[Given]:
@@ -126,15 +134,17 @@ def fitting(checks: Sequence[Check], overs: Sequence[Over]) -> list[Check]:
 def over_what(url: str | None, dialect: str | None, checks: Sequence[Check]) -> list[Over]:
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
+
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: for a URL of a transport over which the dialect is not spoken.
     """
-    from tokenwire_conformance.probes.asking import ASKING, PROMPTED
+    from tokenwire_conformance.probes.asking import ASKING
     from tokenwire_conformance.run import transports_of
 
     if url is not None:
-        if is_websocket(url):
-            return [Over("websocket", dialect_named(dialect or _spoken_at(url)))]
-        guessed = guess_dialect(url).dialect
-        return [Over("http/1.1", dialect_named(dialect or (guessed if guessed in PROMPTED else "openai-chat")))]
+        named = dialect_named(dialect or _spoken_at(url))
+        checked_place(url, named)
+        return [Over("websocket" if is_websocket(url) else "http/1.1", named)]
     if dialect is not None:
         own = dialect_named(dialect)
         return [Over("http/1.1" if own.name in ASKING or own.opening is None else "websocket", own)]
@@ -149,11 +159,10 @@ def is_websocket(url: str) -> bool:
 
 
 def _spoken_at(url: str) -> str:
-    """The dialect that a WebSocket's URL is taken for."""
+    """The dialect that a URL is taken for."""
+    from tokenwire_conformance.probes.asking import PROMPTED
+
     guessed = guess_dialect(url).dialect
-    return guessed if dialect_named(guessed).opening is not None else "holysheep"
-
-
-def takes_model(over: Over) -> bool:
-    """A model is named in what is asked."""
-    return over.dialect.name != "raw" if over.transport == "websocket" else over.dialect.method == "POST"
+    if is_websocket(url):
+        return guessed if dialect_named(guessed).opening is not None else "holysheep"
+    return guessed if guessed in PROMPTED else "openai-chat"
