@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import indent
 from typing import Any
 
 from .checks.repairs import Repair, repairs_of
@@ -31,6 +32,9 @@ _GROUPS: Mapping[str, str] = {
     "ollama": "The lines of Ollama's API.",
     "err": "What an endpoint says when something goes wrong. A failure that looks like an answer is taken for one.",
     "auth": "Keys: who is let in, and what is told about it.",
+    "time": "When the parts of an answer come. A stream that is held back is one in name only, and a silence is where"
+    " proxies cut.",
+    "hop": "What a proxy or a gateway on the way adds and takes away: the same is asked before it and behind it.",
     "wsh": "The handshake of a WebSocket. A client must fail a connection whose handshake is wrong.",
     "wsf": "The frames of a WebSocket, both ways. What is invalid must end the connection, for nobody can tell what"
     " comes after it.",
@@ -94,7 +98,7 @@ def as_text(about: Explanation) -> list[tuple[str, str]]:
     """Lines with their styles, which `Screen` knows."""
     lines = [(about.check.id, "bold"), (about.check.says, "")]
     for title, words in _parts(about):
-        lines += [("", ""), (title, "bold"), *((f"  {line}", "") for line in words)]
+        lines += [("", ""), (title, "bold"), *((f"  {line}", "") for said in words for line in said.split("\n"))]
     return lines
 
 
@@ -102,7 +106,7 @@ def as_markdown(about: Explanation) -> str:
     """The same as a page."""
     parts = [f"# {about.check.id}\n\n{about.check.says}\n"]
     for title, words in _parts(about):
-        parts.append(f"## {title}\n\n" + "\n".join(f"- {line}" for line in words) + "\n")
+        parts.append(f"## {title}\n\n" + "\n".join(f"- {_in_item(said)}" for said in words) + "\n")
     return "\n".join(parts)
 
 
@@ -114,7 +118,19 @@ def _parts(about: Explanation) -> Iterable[tuple[str, list[str]]]:
     yield "How it is judged", list(about.shown_by) or [everywhere]
     yield "What proves it", [_planted(fault) for fault in about.faults]
     own = "In the program that answers: do as the rule says."
-    yield "How to repair it", [*(f"{repair.server}: {repair.how}" for repair in about.repairs)] or [own]
+    yield "How to repair it", [_told(repair) for repair in about.repairs] or [own]
+
+
+def _told(repair: Repair) -> str:
+    """In words, and below them the lines of a configuration."""
+    lines = [f"    {line}" for line in repair.config.splitlines()]
+    return "\n".join([f"{repair.server}: {repair.how}", *lines])
+
+
+def _in_item(said: str) -> str:
+    """An item of a list in Markdown; the lines of a configuration are code."""
+    words, _, config = said.partition("\n")
+    return f"{words}\n\n{indent(config, '  ')}\n" if config else words
 
 
 def _planted(fault: Fault) -> str:

@@ -4,8 +4,8 @@
 
 The clean endpoint must pass everything, and in one dialect at least every check has something to pass, unless its fault
 stages what it judges; every check must be tripped by at least one fault; every fault must trip the checks that it
-declares and no others; every check that has a near miss must judge it and stay silent. Exit code 0 when all that
-holds, 1 when it does not.
+declares and no others; every check must have a near miss, judge it and stay silent. Exit code 0 when all that holds,
+1 when it does not.
 """
 
 from __future__ import annotations
@@ -17,11 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams
-from tokenwire.endpoint.story import MODELS
-from tokenwire.protocol.url import parse_url
-from tokenwire.session import endpoint_url
 
 from .faults import Fault, all_faults
 from .judging.case import Case
@@ -29,7 +25,8 @@ from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
-from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.reference import reference_plan
+from .probes.talk import Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
@@ -41,9 +38,21 @@ EXAMINED: tuple[tuple[str, Transport], ...] = (
 )
 
 #: What the matrix lists and should not hold.
-_MUST_BE_EMPTY = ("clean", "survivors", "missed", "collateral", "harness errors", "never passed", "not silent")
+_MUST_BE_EMPTY = (
+    "clean",
+    "survivors",
+    "missed",
+    "collateral",
+    "harness errors",
+    "never passed",
+    "without a near miss",
+    "not silent",
+)
 
 _KEY = "kill-matrix-key-0123456789"
+
+#: Seconds between two pieces of a stream, so that its time can be judged. The clock is simulated: nobody waits.
+_PACE = 0.05
 _TRIPPED = {Verdict.FAIL, Verdict.WARN, Verdict.INFO}
 _BAD_WHEN_CLEAN = _TRIPPED | {Verdict.HARNESS_ERROR}
 
@@ -75,18 +84,26 @@ def examine(
     only: Sequence[str] = (),
     transport: Transport = "http/1.1",
     asked: Collection[str] = (),
+    *,
+    origin: Callable[[], Seams] | None = None,
 ) -> list[Result]:
-    """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all."""
-    chosen = dialect_named(dialect)
-    scheme = "ws" if transport == "websocket" else "http"
-    url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
-    target = parse_url(url, websocket=transport == "websocket")
-    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
-    # The clock of the endpoint stands still, so that two runs give the same bytes; and it does not dawdle.
-    endpoint = ReferenceEndpoint(key=_KEY, seams=seams, clock=lambda: 1_700_000_000.0)
+    """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all.
+
+    :param origin: the seams of an endpoint behind it: it is judged as a hop, by what compares the two alone.
+    """
+    case = _case(seams, dialect, transport, asked)
+    if origin is not None:
+        case = case.behind(_case(origin, dialect, transport, asked))
+    checks = [check for check in select(only) if check.fits({dialect}) and (check.compares or origin is None)]
+    return judge_all(case, checks)
+
+
+def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
+    plan = reference_plan(dialect, transport, _KEY)
+    # The clock of the endpoint stands still, so that two runs give the same bytes.
+    endpoint = ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
-    case = Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
-    return judge_all(case, [check for check in select(only) if check.fits({dialect})])
+    return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
 
 
 def tripped(results: Iterable[Result]) -> frozenset[str]:
@@ -95,7 +112,7 @@ def tripped(results: Iterable[Result]) -> frozenset[str]:
 
 def row(fault: Fault) -> Row:
     """Runs one fault against all checks."""
-    results = examine(fault.seams, fault.dialect, transport=fault.transport)
+    results = examine(fault.seams, fault.dialect, transport=fault.transport, origin=fault.origin)
     broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
     return Row(fault, tripped(results), broken)
 
@@ -108,13 +125,20 @@ def near_misses() -> dict[str, str]:
 def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     """The verdict of the check on its near miss, or on other seams in the same place."""
     fault = miss.fault
-    results = examine(seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes)
+    results = examine(
+        seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes, origin=fault.origin
+    )
     return str(next(result.verdict for result in results if result.id == miss.check))
 
 
 def kill_matrix() -> dict[str, Any]:
     """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
-    clean = [result for dialect, transport in EXAMINED for result in examine(dialect=dialect, transport=transport)]
+    clean = [
+        result
+        for dialect, transport in EXAMINED
+        for origin in (None, Seams)
+        for result in examine(dialect=dialect, transport=transport, origin=origin)
+    ]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}
@@ -130,6 +154,7 @@ def kill_matrix() -> dict[str, Any]:
         "harness errors": {r.fault.id: sorted(r.harness_errors) for r in rows if r.harness_errors},
         "clean": sorted(f"{r.id} {r.verdict}: {r.message}" for r in clean if r.verdict in _BAD_WHEN_CLEAN),
         "never passed": [check for check in checks if check not in passed | staged],
+        "without a near miss": [check for check in checks if check not in all_near_misses()],
         "near misses": {miss.check: f"{miss.of}: {miss.what}" for miss in all_near_misses().values()},
         "not silent": {check: verdict for check, verdict in near_misses().items() if verdict != Verdict.PASS},
     }

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from hand_made import answer, choice, chunk, events, named, tool, verdict
 
+from tokenwire.dialects import dialect_named
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.judging.judge import select
+from tokenwire_conformance.judging.case import Case
+from tokenwire_conformance.judging.judge import judge_all, select
+from tokenwire_conformance.probes.asking import PROMPTED
 from tokenwire_conformance.reading.transcript import Transcript
 
 DONE = "[DONE]"
@@ -47,6 +50,20 @@ def test_one_recording_with_a_flaw_is_found_among_sound_ones() -> None:
     assert (
         verdict("chat.tool-args-json", sound, answer(events(chunk(CUT), LAST, DONE), "b", ask=ASKED)).verdict == "WARN"
     )
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "DELETE"])
+@pytest.mark.parametrize("dialect", PROMPTED)
+def test_a_path_alone_asks_for_no_stream(method: str, dialect: str) -> None:
+    """A browser's preflight is answered with a few words, and in some dialects the path says that it is a stream's."""
+    path = dialect_named(dialect).path.replace("{model}", "m")
+    said = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n"
+    entries = [Entry(0.0, ">", f"{method} {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://page.test\r\n\r\n".encode())]
+    entries += [Entry(0.1, "<", said + b"OK" * (method != "HEAD")), Entry(0.2, "left open")]
+    case = Case([Transcript("preflight", Recording({"dialect": dialect}, entries))])
+    groups = ["sse.", "gem.", "ollama.", "err.", "http.no-cl-on-stream", "http.proxy-hints"]
+    found = {one.id: one.message for one in judge_all(case, select(groups)) if one.verdict in ("FAIL", "WARN")}
+    assert not found
 
 
 @pytest.mark.parametrize(

@@ -26,12 +26,17 @@ def test_what_is_no_document_has_no_place(clause: str) -> None:
     assert "" in [url for _, url in places_of(clause)]
 
 
-def test_the_longest_title_counts() -> None:
+def test_a_clause_names_one_document_in_each_part() -> None:
     assert places_of("RFC 9112 6.1, 6.3; Ollama API, errors; CWE-201") == [
         ("RFC 9112 6.1, 6.3", "https://www.rfc-editor.org/rfc/rfc9112"),
         ("Ollama API, errors", DOCUMENTS["Ollama API"]),
         ("CWE-201", DOCUMENTS["CWE-201"]),
     ]
+
+
+@pytest.mark.parametrize("title", DOCUMENTS)
+def test_no_title_stands_within_another(title: str) -> None:
+    assert [other for other in DOCUMENTS if re.match(rf"{re.escape(other)}(?=[ ,:]|\Z)", title)] == [title]
 
 
 @pytest.mark.parametrize("title", DOCUMENTS)

@@ -9,6 +9,7 @@ from functools import cache
 
 import pytest
 
+from tokenwire.endpoint import Seams
 from tokenwire_conformance.faults import FAULTS, all_faults
 from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.judging.verdict import Verdict
@@ -20,13 +21,63 @@ CHECKS = [check.id for check in select()]
 
 @cache
 def clean(dialect: str, transport: Transport) -> dict[str, Verdict]:
-    return {result.id: result.verdict for result in examine(dialect=dialect, transport=transport)}
+    """The verdicts on the clean endpoint; of the checks that compare, those on it as a hop before another."""
+    alone = examine(dialect=dialect, transport=transport)
+    behind = examine(dialect=dialect, transport=transport, origin=Seams)
+    return {result.id: result.verdict for result in [*alone, *behind]}
 
 
 @pytest.mark.parametrize(("dialect", "transport"), EXAMINED)
 def test_the_clean_endpoint_passes_everything_that_applies(dialect: str, transport: Transport) -> None:
     verdicts = clean(dialect, transport)
     assert set(verdicts.values()) == {Verdict.PASS, Verdict.NOT_APPLICABLE}, verdicts
+
+
+#: What a sound endpoint has no need of over HTTP: a compressed answer to GET, a stream for GET, ids, `retry`, a 429; a
+#: long silence before an answer, or within it; an answer that breaks off; a Close.
+UNSEEN = {
+    "http.vary",
+    "http.cache-control",
+    "sse.id-no-nul",
+    "sse.retry-digits",
+    "err.retry-after",
+    "time.headers-early",
+    "time.keepalive",
+    "hop.cut",
+    "hop.close-code",
+}
+SILENT = {"wsk.long-prefill"}
+
+#: What OpenAI's Responses alone have on a WebSocket.
+STATE = {
+    f"wsl.{name}"
+    for name in ("continuation", "prev-not-found", "evict", "lanes-fifo", "lanes-isolated", "no-multiplex")
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "transport", "idle", "passed"),
+    [
+        ("openai-chat", "http/1.1", UNSEEN, 105),
+        ("openai-responses", "http/1.1", {*UNSEEN, "sse.nothing-after-terminal"}, 100),
+        ("anthropic-messages", "http/1.1", {*UNSEEN, "sse.nothing-after-terminal", "auth.scheme-case"}, 90),
+        ("openai-responses", "websocket", SILENT, 80),
+        ("openai-realtime", "websocket", SILENT | STATE | {"wsl.parity"}, 70),
+        ("holysheep", "websocket", SILENT | STATE, 70),
+    ],
+)
+def test_the_clean_endpoint_leaves_few_checks_of_its_own_without_a_verdict(
+    dialect: str, transport: Transport, idle: set[str], passed: int
+) -> None:
+    over_websocket = transport == "websocket"
+    own = {
+        check.id
+        for check in select()
+        if check.fits({dialect}) and check.id.startswith(("ws", "auth.ws-")) == over_websocket
+    }
+    verdicts = {check: verdict for check, verdict in clean(dialect, transport).items() if check in own}
+    assert {check for check, verdict in verdicts.items() if verdict is Verdict.NOT_APPLICABLE} == idle
+    assert sum(verdict is Verdict.PASS for verdict in verdicts.values()) >= passed
 
 
 def test_every_check_has_something_to_pass_unless_its_fault_stages_it() -> None:

@@ -8,7 +8,9 @@ from hand_made import answer, choice, chunk, events, verdict
 from tokenwire.dialects import dialect_named
 from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
-from tokenwire_conformance.probes.pace import MOST, MOST_OF_ALL, Pace
+from tokenwire.recording.captures import Capture, Layer
+from tokenwire_conformance.judging.verdict import Verdict
+from tokenwire_conformance.probes.limits import MOST_WAITED, MOST_WAITED_IN_ALL, Waits
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.reading.transcript import Transcript
 
@@ -70,7 +72,7 @@ def test_a_server_that_is_busy_says_nothing_of_keys(check: str, probe: str) -> N
     assert verdict(check, keyed("stream"), keyed("whole"), refused(probe, 429)).verdict == "INCONCLUSIVE"
 
 
-@pytest.mark.parametrize("status", [404, 405, 411, 415])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 406, 407, 411, 415, 417])
 def test_a_body_that_is_refused_before_its_length_is_looked_at_needs_no_413(status: int) -> None:
     assert verdict("err.body-limit-413", SOUND, refused("huge-body", status)).verdict == "INCONCLUSIVE"
     assert verdict("err.body-limit-413", SOUND, refused("huge-body", 400)).verdict == "WARN"
@@ -101,7 +103,8 @@ GET = "GET /v1/models HTTP/1.1\r\nHost: x\r\n"
     "name",
     ["x-request-id", "request-id", "X-Amzn-RequestId", "CF-RAY", "x-goog-request-id", "openai-request-id",
      "anthropic-request-id", "apim-request-id", "x-ms-request-id", "X-Correlation-ID", "x-cloud-trace-context",
-     "traceparent", "x-trace-id", "x-vercel-id", "X-Amz-Cf-Id", "x-litellm-request-id"],
+     "traceparent", "x-trace-id", "x-vercel-id", "X-Amz-Cf-Id", "x-litellm-request-id",
+     "x-litellm-call-id"],
 )  # fmt: skip
 def test_a_request_id_has_many_names(name: str) -> None:
     told = exchange("stream", GET + "\r\n", f"HTTP/1.1 200 OK\r\n{name}: abc\r\nContent-Length: 0\r\n\r\n")
@@ -131,6 +134,21 @@ def test_the_date_of_a_parsers_own_400_is_a_check_of_its_own(request_: str) -> N
     told = exchange("any", request_, BARE_400)
     assert verdict("http.date", told).verdict == "NOT-APPLICABLE"
     assert verdict("http.date-on-malformed", told).verdict == "WARN"
+
+
+@pytest.mark.parametrize("status", [400, 404, 408])
+def test_the_date_of_a_refusal_is_not_judged_where_its_request_is_not_known(status: int) -> None:
+    recording = Recording({}, [Entry(0.2, "<", f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())])
+    capture = Capture("curl -i", recording, {Layer.REQUEST: "it was not kept"})
+    told = Transcript.of("any", capture)
+    assert verdict("http.date", told).verdict == "NOT-APPLICABLE"
+    assert verdict("http.date-on-malformed", told).verdict == "NOT-APPLICABLE"
+
+
+def test_the_date_of_an_answer_must_be_there_also_where_its_request_is_not_known() -> None:
+    recording = Recording({}, [Entry(0.2, "<", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")])
+    told = Transcript.of("any", Capture("curl -i", recording, {Layer.REQUEST: "it was not kept"}))
+    assert verdict("http.date", told).verdict == "FAIL"
 
 
 @pytest.mark.parametrize("host", ["x", "x:80", "[::1]:8080", "a.b-c.example"])
@@ -187,13 +205,28 @@ def test_a_smuggled_request_is_one_finding() -> None:
     assert verdict("http.bytes-after-message", told).verdict == "PASS"
 
 
+@pytest.mark.parametrize("name", ["stream", "a-recording.wire.jsonl", "unread-body.wire.jsonl"])
+def test_an_answer_to_a_request_that_was_smuggled_in_is_told_in_any_recording(name: str) -> None:
+    told = exchange(name, REFUSED_BODY, NOT_FOUND, NOT_FOUND)
+    assert verdict("http.bytes-after-message", told).verdict == "FAIL"
+
+
+@pytest.mark.parametrize("follows", ["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP", "oh no", "\r\n"])
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_follows_an_answer_is_told_by_one_check(status: int, follows: str) -> None:
+    first = f"HTTP/1.1 {status} Any\r\nContent-Length: 0\r\n\r\n"
+    told = exchange("unread-body", REFUSED_BODY, first, follows)
+    verdicts = [verdict(check, told).verdict for check in ("http.unread-body", "http.bytes-after-message")]
+    assert verdicts.count(Verdict.FAIL) == 1
+
+
 def test_a_pace_has_two_limits_and_a_floor() -> None:
-    pace = Pace()
+    pace = Waits()
     assert pace.wait(2.0) == 2.0
     pace.learn(SLOW)
     assert pace.needed == pytest.approx(7.0)
-    assert pace.wait(2.0) == MOST
-    pace.spend(MOST_OF_ALL - 3.0)
+    assert pace.wait(2.0) == MOST_WAITED
+    pace.spend(MOST_WAITED_IN_ALL - 3.0)
     assert pace.wait(2.0) == 3.0
     pace.spend(3.0)
     assert pace.wait(2.0) == 2.0
@@ -234,9 +267,6 @@ class LateWire:
     def close(self) -> None:
         pass
 
-    def reset(self) -> None:
-        pass
-
 
 @pytest.mark.parametrize("delay", [0.0, 0.5, 1.5, 4.5])
 def test_a_smuggled_request_is_seen_however_slow_the_endpoint_is(delay: float) -> None:
@@ -272,7 +302,10 @@ def test_a_wrong_key_that_a_probe_sent_is_known_again_where_it_comes_back(line: 
 @pytest.mark.parametrize(
     "asked",
     ["GET /x?key=0123456789abcdef HTTP/1.1\r\nHost: x\r\n\r\n", GET + "Api-Key: 0123456789abcdef\r\n\r\n",
-     GET + "X-Auth-Token: 0123456789abcdef\r\n\r\n"],
+     GET + "X-Auth-Token: 0123456789abcdef\r\n\r\n",
+     GET + "Authorization: Bearer the-token-of-a-gateway\r\nX-Api-Key: 0123456789abcdef\r\n\r\n",
+     GET + "Authorization: Bearer the-first-of-two\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n",
+     GET + "Api-Key: short\r\nX-Auth-Token: 0123456789abcdef\r\n\r\n"],
 )  # fmt: skip
 def test_a_key_is_looked_for_wherever_it_was_sent(asked: str) -> None:
     said = "HTTP/1.1 400 No\r\nContent-Length: 16\r\n\r\n0123456789abcdef"
@@ -283,9 +316,14 @@ def test_a_key_that_is_refused_in_a_field_may_be_wrong() -> None:
     asked = GET + "Accept: text/event-stream\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n"
     refused_ = exchange("stream", asked, "HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
     by_url = "GET /v1/models?access_token=0123456789abcdef HTTP/1.1\r\nHost: x\r\n\r\n"
-    taken, not_taken = (
-        exchange("query-key", by_url, f"HTTP/1.1 {status} Any\r\nContent-Length: 0\r\n\r\n") for status in (200, 401)
-    )
     assert verdict("auth.no-query-token", refused_).verdict == "INCONCLUSIVE"
-    assert verdict("auth.no-query-token", refused_, not_taken).verdict == "INCONCLUSIVE"
-    assert verdict("auth.no-query-token", refused_, taken).verdict == "WARN"
+    for said, wanted in (
+        ("HTTP/1.1 200 OK", "WARN"),
+        ("HTTP/1.1 204 OK", "WARN"),
+        ("HTTP/1.1 302 Found", "INCONCLUSIVE"),
+        ("HTTP/1.1 401 No", "INCONCLUSIVE"),
+        ("HTTP/1.1 500 Oh", "INCONCLUSIVE"),
+        ("garbage", "INCONCLUSIVE"),
+    ):
+        asked_by_url = exchange("query-key", by_url, f"{said}\r\nContent-Length: 0\r\n\r\n")
+        assert verdict("auth.no-query-token", refused_, asked_by_url).verdict == wanted, said

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import tokenwire
+from tokenwire.dialects import DIALECTS
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
 from tokenwire.framing.websocket import Ping
@@ -49,7 +52,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 def blocking(url: str, say: dict[int, object] | None = None, **options: object) -> tuple[Stream, Events]:
     """Streams with the blocking driver; `say`: what is sent after so many events."""
     events: Events = []
-    with tokenwire.stream(url, dialect="holysheep", key_env="WS_KEY", **options) as stream:  # type: ignore[arg-type]
+    with tokenwire.stream(url, **{"dialect": "holysheep", "key_env": "WS_KEY", **options}) as stream:  # type: ignore[arg-type]
         for event in stream:
             events.append(event)
             if say and len(events) in say:
@@ -62,7 +65,7 @@ def with_asyncio(url: str, say: dict[int, object] | None = None, **options: obje
 
     async def run() -> tuple[Stream, Events]:
         events: Events = []
-        async with tokenwire.astream(url, dialect="holysheep", key_env="WS_KEY", **options) as stream:  # type: ignore[arg-type]
+        async with tokenwire.astream(url, **{"dialect": "holysheep", "key_env": "WS_KEY", **options}) as stream:  # type: ignore[arg-type]
             async for event in stream:
                 events.append(event)
                 if say and len(events) in say:
@@ -180,6 +183,28 @@ def until_gone(connection: WebSocketConnection, accepted: socket.socket) -> None
     while data := accepted.recv(65536):
         connection.receive_data(data)
         accepted.sendall(connection.data_to_send())
+
+
+@drivers
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_each_opening_message_follows_on_the_answer_to_the_last(drive: Drive, count: int) -> None:
+    opening = [{"number": number} for number in range(count)]
+    heard: list[object] = []
+
+    def script(connection: WebSocketConnection, accepted: socket.socket) -> None:
+        for number in range(count):
+            while len(heard) <= number:
+                heard.extend(json.loads(str(said)) for said in connection.receive_data(accepted.recv(65536)))
+            connection.send(f'{{"type": "content_delta", "content": "{number}"}}')
+            accepted.sendall(connection.data_to_send())
+        connection.send('{"type": "done"}')
+        accepted.sendall(connection.data_to_send())
+        until_gone(connection, accepted)
+
+    with peer(script) as url:
+        stream, _ = drive(url, json=ASK, dialect=replace(DIALECTS["holysheep"], opening=lambda _: opening))
+    assert heard == opening
+    assert stream.text == "01234"[:count]
 
 
 @drivers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,7 @@ from tokenwire.errors import (
     RemoteProtocolError,
     TokenwireError,
 )
+from tokenwire.protocol import http
 from tokenwire.protocol.http import (
     MAX_HEADER_SIZE,
     Body,
@@ -320,6 +321,67 @@ def test_a_field_is_sent_as_it_is_or_refused(name: str, value: str) -> None:
         return
     lines = sent.split(b"\r\n")
     assert lines[2:] == [f"x-{name}: {value.strip(' ' + chr(9))}".encode(), b"", b""], sent
+
+
+LIMIT = http._MAX_KEPT_HEAD
+SMALL = HTTPRequest("POST", TARGET, [("x-key", "k")], b"{}")
+
+
+def written(request: HTTPRequest) -> bytes | str:
+    try:
+        return HTTPExchange(request).data_to_send()
+    except LocalProtocolError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        replace(SMALL, headers=[("x-key", "k" * LIMIT)]),
+        replace(SMALL, headers=[("x" * LIMIT, "k")]),
+        replace(SMALL, headers=[(f"x-{number}", "k") for number in range(LIMIT)]),
+        replace(SMALL, target=replace(TARGET, path="/" * LIMIT)),
+        replace(SMALL, target=replace(TARGET, host="h" * LIMIT)),
+    ],
+    ids=["a value", "a name", "fields", "a path", "a host"],
+)
+def test_a_small_head_is_kept_and_a_large_one_is_not(large: HTTPRequest) -> None:
+    http._kept_head.cache_clear()
+    assert written(large) == written(large)
+    assert http._kept_head.cache_info().currsize == 0
+    assert written(SMALL) == written(SMALL)
+    assert http._kept_head.cache_info()[:4] == (1, 1, 32, 1)
+
+
+def test_no_more_than_so_many_heads_are_kept() -> None:
+    for number in range(100):
+        written(replace(SMALL, headers=[("x-key", f"{number}")]))
+        read([OK], exchange=HTTPExchange(HTTPRequest(f"METHOD{number}", TARGET, [])))
+    assert http._kept_head.cache_info().currsize == 32
+    assert http._asked.cache_info().currsize == 8
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        SMALL,
+        GET,
+        replace(SMALL, body=b"another"),
+        replace(SMALL, headers=[("content-length", "2")]),
+        replace(SMALL, headers=[("content-length", "3")]),
+        replace(SMALL, headers=[("transfer-encoding", "chunked")]),
+        replace(SMALL, headers=[("host", "b"), ("x", "  y\t")]),
+        replace(SMALL, headers=[("x", "a\nb")]),
+        replace(SMALL, method="P ST"),
+        replace(SMALL, target=replace(TARGET, host="::1")),
+    ],
+)
+def test_a_head_is_written_alike_whether_it_is_kept_or_not(
+    request_: HTTPRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [written(request_), written(request_)]
+    monkeypatch.setattr(http, "_MAX_KEPT_HEAD", 0)
+    assert kept == [written(request_)] * 2
 
 
 # Whatever comes.

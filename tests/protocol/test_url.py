@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenwire.errors import InvalidURL
+from tokenwire.protocol import url as module
 from tokenwire.protocol.url import Target, parse_url
 
 # (URL, target, authority)
@@ -98,3 +99,31 @@ def test_any_text_is_a_target_or_an_invalid_url(text: str, start: str) -> None:
     assert target.path.isascii()
     assert target.path.startswith("/")
     assert not any(character <= " " for character in target.url)
+
+
+def test_a_short_url_is_kept_parsed_and_a_long_one_is_not() -> None:
+    module._kept.cache_clear()
+    for number in range(100):
+        long = f"http://h{number}/".ljust(module._MAX_KEPT_URL + 1, "a")
+        assert parse_url(long) == parse_url(long)
+    assert module._kept.cache_info().currsize == 0
+    for number in range(100):
+        short = f"http://h{number}/".ljust(module._MAX_KEPT_URL, "a")
+        assert parse_url(short) is parse_url(short)
+    assert module._kept.cache_info().currsize == 64
+
+
+@pytest.mark.parametrize("url", [*(url for url, *_ in URLS), *(url for url, _ in REFUSED), "ws://h/a", "http://u:p@h"])
+@pytest.mark.parametrize("websocket", [False, True])
+def test_a_url_is_parsed_alike_whether_it_is_kept_or_not(
+    url: str, websocket: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parsed() -> Target | str:
+        try:
+            return parse_url(url, websocket=websocket)
+        except InvalidURL as error:
+            return str(error)
+
+    kept = [parsed(), parsed()]
+    monkeypatch.setattr(module, "_MAX_KEPT_URL", -1)
+    assert kept == [parsed()] * 2

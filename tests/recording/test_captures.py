@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from math import isfinite
+from operator import getitem
 from typing import Any
 
 import pytest
 
 from capturing import FORMS, bare, chrome_har, curl_i, curl_raw, mitmproxy_har, response_of, trace
+from growth import growth
 from tokenwire.errors import InvalidRecording, LocalProtocolError
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Form, Layer, read_captures
@@ -94,6 +100,47 @@ def test_heads_before_the_last_are_part_of_it_or_responses_of_their_own() -> Non
     assert (first.label, first.recording.received) == ("response 1, 307", moved)
     assert (second.label, second.recording.received) == ("response 2, 200", hint + HEAD + BODY)
     assert second.offset == -len(moved)
+
+
+TUNNEL = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 p\r\n\r\n"
+
+
+@pytest.mark.parametrize(("make", "source"), [(curl_i, "curl -i"), (curl_raw, "curl --raw -i")])
+@pytest.mark.parametrize("status", [b"200", b"204", b"299"])
+def test_what_a_proxy_says_of_its_tunnel_is_no_response(make: Any, source: str, status: bytes) -> None:
+    tunnel = TUNNEL.replace(b"200", status)
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    capture = one(tunnel + hint + make(recording()))
+    assert (capture.source, capture.label) == (source, "")
+    assert capture.recording.received == hint + make(recording())
+    assert capture.offset == -len(tunnel)
+
+
+@pytest.mark.parametrize("make", [curl_i, curl_raw])
+def test_refusals_without_credentials_are_responses_of_their_own(make: Any) -> None:
+    proxys = b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\n"
+    servers = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Digest\r\nContent-Length: 4\r\n\r\n"
+    first, second, third = read_captures(proxys + TUNNEL + servers + make(recording()), "FILE")
+    assert (first.label, first.recording.received) == ("response 1, 407", proxys)
+    assert (second.label, second.recording.received) == ("response 2, 401", servers)
+    assert (third.label, third.recording.received) == ("response 3, 200", make(recording()))
+
+
+@pytest.mark.parametrize(
+    "body", [b"HTTP/ is a protocol", curl_i(recording())], ids=["that begins with HTTP/", "that is a response"]
+)
+@pytest.mark.parametrize("field", [b"", b"Content-Type: message/http\r\n", b"content-length: 9\r\n"])
+def test_a_response_with_a_body_is_no_proxys(field: bytes, body: bytes) -> None:
+    response = b"HTTP/1.1 200 OK\r\n" + field + b"\r\n" + body
+    is_a_tunnel = not field and body == curl_i(recording())
+    assert one(response, "curl-i").recording.received == (body if is_a_tunnel else response)
+
+
+def test_the_work_on_many_heads_grows_with_their_number() -> None:
+    def read(size: int) -> object:
+        return read_captures(b"HTTP/1.1 200 OK\r\n\r\n" * size + HEAD + BODY * 20, "FILE", "curl-i")
+
+    assert growth(read, 10_000, 80_000) < 24  # 8 is linear, 64 quadratic
 
 
 @pytest.mark.parametrize("make", [curl_i, trace])
@@ -321,7 +368,61 @@ def test_messages_of_a_websocket_come_in_frames_that_are_made_up(sent: str) -> N
     ],
 )
 def test_members_of_other_types_break_nothing(entry: Any) -> None:
-    assert read_captures(har(entry, changed()), "FILE")
+    assert read_captures(har(entry, changed()), "FILE")[-1].recording.received.endswith(BODY)
+
+
+MESSAGES = [
+    {"type": "send", "time": 1700000000.5, "opcode": 1, "data": "a"},
+    {"type": "receive", "time": 1700000001.0, "opcode": 2, "data": "/w=="},
+]
+ODD = [
+    *(None, True, False, 0, 1, 5, -1, 1000, 1.0, 1.5, 10**400, float("nan"), float("inf"), -float("inf")),
+    *("", "a", "http://[", "http://me:canary@[/?key=canary", "http://h:x/", "\r\n", "\ud800", "é", "base64", "101"),
+    *([], [200], [[]], [None, 5, {}], {}, {"a": 1}, {"text": 5}, {"name": "a", "value": 5}),
+]
+
+
+def places(value: Any, above: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where each value in it stands."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in items:
+        yield (*above, name)
+        yield from places(member, (*above, name))
+
+
+SOUND = {
+    "events": changed(response__content__encoding="base64", response__content__size=5),
+    "messages": changed(_webSocketMessages=MESSAGES),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [(kind, place) for kind, sound in SOUND.items() for place in places(sound)], ids=str
+)
+def test_any_value_at_any_place_leaves_the_other_entries_readable(kind: str, place: tuple[str | int, ...]) -> None:
+    *above, last = place
+    for odd in ODD:
+        entry = copy.deepcopy(SOUND[kind])
+        reduce(getitem, above, entry)[last] = odd
+        captures = read_captures(har(entry, changed()), "FILE")
+        assert captures[-1].recording.received.endswith(BODY)
+        assert last != "url" or not any("canary" in capture.label for capture in captures)
+        assert all(re.match(rb"(?:HTTP/1.1 \d{3}[ \r]|\Z)", capture.recording.received) for capture in captures)
+        assert all(isfinite(each.seconds) for capture in captures for each in capture.recording.entries)
+
+
+@pytest.mark.parametrize("form", ["har", None])
+@pytest.mark.parametrize("odd", ODD)
+def test_a_har_without_a_list_of_entries_is_none(odd: Any, form: Form | None) -> None:
+    for value in ({"log": {"entries": odd}}, {"log": odd}, odd):
+        with pytest.raises(InvalidRecording):
+            read_captures(json.dumps(value).encode(), "FILE", form)
+
+
+@pytest.mark.parametrize("form", ["har", None])
+@pytest.mark.parametrize("blank", [b"", b" \n"])
+def test_a_har_may_begin_with_a_bom(blank: bytes, form: Form | None) -> None:
+    assert one(b"\xef\xbb\xbf" + blank + har(changed()), form).recording.received.endswith(BODY)
 
 
 # What is none of them.

@@ -77,7 +77,8 @@ def event_eq_type(message: MessageStream) -> Iterator[Finding]:
     wrong = [payload for payload in message.events if payload.event.name != kind_of(payload)]
     if wrong:
         name, kind = wrong[0].event.name, kind_of(wrong[0]) or "none"
-        said = f"an event of the type {kind} has {'no name' if name == 'message' else f'the name {name}'}"
+        other = f"an event has another name than its type: {kind} has the name {name}"
+        said = "an event has no name" if name == "message" else other
         yield from gathered(message.response, _offsets(wrong), said)
 
 

@@ -9,7 +9,7 @@ from tokenwire.recording.captures import Layer
 from tokenwire.secrecy import REDACTED_FIELDS, Secrets
 
 from ..judging.case import Case, asked_for_stream, at, excerpt
-from ..judging.registry import active, passive
+from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.http import Response
 from .refusals import not_busy, refused_alike
@@ -17,7 +17,7 @@ from .refusals import not_busy, refused_alike
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
 #: The fields that carry a key: that of RFC 9110, Anthropic's, Google's, Azure's, those of gateways. A cookie is none.
-_KEY_FIELDS = tuple(sorted(REDACTED_FIELDS - {"cookie", "set-cookie"}))
+_KEY_FIELDS = REDACTED_FIELDS - {"cookie", "set-cookie"}
 
 #: A line whose value is masked by its name, whatever it was: the mark in it does not say that it was the key.
 _MASKED = re.compile(rb"(?im)^(?:" + "|".join(sorted(REDACTED_FIELDS)).encode() + rb")[ \t]*:[^\r\n]*")
@@ -32,15 +32,15 @@ _UNAUTHORISED = (1008, 3000, 3003)
 _APPLICATION_CODES = 4000
 
 
-def _key_of(response: Response) -> str:
-    """The key in a field of the request; in a redacted transcript its mark, which stands wherever the key stood."""
-    value = next(filter(None, map(response.request.header, _KEY_FIELDS)), "")
-    return value.partition(" ")[2].strip() or value
+def _keys_in_fields(response: Response) -> list[str]:
+    """The keys in the fields of the request; in a redacted transcript their marks, which stand wherever they stood."""
+    values = [line.value for line in response.request.fields if line.name in _KEY_FIELDS and line.value]
+    return [value.partition(" ")[2].strip() or value for value in values]
 
 
 def _keys_of(response: Response) -> list[str]:
     """All keys of a request, those of its URL too, that are long enough not to be found by chance."""
-    keys = [_key_of(response), *Secrets.of_request(path=response.request.target).values]
+    keys = [*_keys_in_fields(response), *Secrets.of_request(path=response.request.target).values]
     return sorted({key for key in keys if len(key) >= _MIN_KEY}, key=len, reverse=True)
 
 
@@ -50,11 +50,11 @@ def _asks(response: Response) -> bool:
 
 
 def _asked_with_key(case: Case) -> list[Response]:
-    return [response for response in case.responses if _key_of(response) and _asks(response)]
+    return [response for response in case.responses if _keys_in_fields(response) and _asks(response)]
 
 
 def _require_key(case: Case) -> None:
-    if not any(_key_of(response) for response in case.responses):
+    if not any(_keys_in_fields(response) for response in case.responses):
         raise NotApplicable("no key was given, so the endpoint cannot be asked to want one")
 
 
@@ -175,15 +175,18 @@ def _echo_of(key: bytes, response: Response) -> Iterator[Finding]:
     "RFC 6750 2.3, 5.3",
     "The key is taken from a field of the request; it need not stand in the URL, where logs would keep it.",
     probes=("stream", "ws-answer", "query-key"),
+    rests_on=Ground.KEY,
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
     _require_key(case)
     asked = _asked_with_key(case)
     if not asked:
         raise Inconclusive("no stream and no WebSocket was asked for with a key")
-    if not all(response.status in (401, 403) for response in asked):
+    if any(response.status < 400 for response in asked):
         return
     response = asked[0]
+    if response.status not in (401, 403):
+        raise Inconclusive(f"the plain question is refused with {response.status}, which says nothing of the key")
     said = f"the key in a field of the request is refused with {response.status} ({excerpt(response.content)})"
     if not any(_let_in_by_url(other) for other in case.responses):
         raise Inconclusive(f"{said}: it is wrong, or the endpoint wants it elsewhere")
@@ -191,7 +194,7 @@ def no_query_token(case: Case) -> Iterator[Finding]:
 
 
 def _let_in_by_url(response: Response) -> bool:
-    return response.status < 400 and bool(_keys_of(response)) and not _key_of(response)
+    return 200 <= response.status < 300 and bool(_keys_of(response)) and not _keys_in_fields(response)
 
 
 @active(

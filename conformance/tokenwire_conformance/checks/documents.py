@@ -12,10 +12,10 @@ __all__ = ["DOCUMENTS", "END_OF_ANSWER", "ERRORS", "places_of"]
 
 #: The documents, by the title that a clause begins with, and where each can be opened.
 DOCUMENTS: Mapping[str, str] = {
-    "Anthropic, errors": "https://docs.claude.com/en/api/errors",
-    "Anthropic, stop reasons": "https://docs.claude.com/en/api/handling-stop-reasons",
-    "Anthropic, streaming": "https://docs.claude.com/en/docs/build-with-claude/streaming",
-    "Anthropic, versions": "https://docs.claude.com/en/api/versioning",
+    "Anthropic, errors": "https://platform.claude.com/docs/en/api/errors",
+    "Anthropic, stop reasons": "https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons",
+    "Anthropic, streaming": "https://platform.claude.com/docs/en/build-with-claude/streaming",
+    "Anthropic, versions": "https://platform.claude.com/docs/en/api/versioning",
     "CWE-201": "https://cwe.mitre.org/data/definitions/201.html",
     "CWE-209": "https://cwe.mitre.org/data/definitions/209.html",
     "Fetch standard": "https://fetch.spec.whatwg.org/",
@@ -23,14 +23,14 @@ DOCUMENTS: Mapping[str, str] = {
     "Gemini API, streamGenerateContent": "https://ai.google.dev/api/generate-content",
     "Gemini API, troubleshooting": "https://ai.google.dev/gemini-api/docs/troubleshooting",
     "ndjson": "https://github.com/ndjson/ndjson-spec",
-    "Ollama API": "https://docs.ollama.com/api",
+    "Ollama API": "https://docs.ollama.com/api/introduction",
     "Ollama server": "https://github.com/ollama/ollama/blob/main/server/routes.go",
     "Open Responses": "https://www.openresponses.org/specification",
     "OpenAI API description": "https://github.com/openai/openai-openapi",
-    "OpenAI, error codes": "https://platform.openai.com/docs/guides/error-codes",
-    "OpenAI, function calling": "https://platform.openai.com/docs/guides/function-calling",
-    "OpenAI, Realtime server events": "https://platform.openai.com/docs/api-reference/realtime-server-events",
-    "OpenAI, Responses over WebSocket": "https://platform.openai.com/docs/guides/websocket-mode",
+    "OpenAI, error codes": "https://developers.openai.com/api/docs/guides/error-codes",
+    "OpenAI, function calling": "https://developers.openai.com/api/docs/guides/function-calling",
+    "OpenAI, Realtime server events": "https://developers.openai.com/api/reference/resources/realtime/server-events",
+    "OpenAI, Responses over WebSocket": "https://developers.openai.com/api/docs/guides/websocket-mode",
     "WHATWG HTML": "https://html.spec.whatwg.org/multipage/server-sent-events.html",
 }
 
@@ -55,5 +55,5 @@ def _where(part: str) -> str:
     rfc = _RFC.match(part)
     if rfc is not None:
         return f"https://www.rfc-editor.org/rfc/rfc{rfc[1]}"
-    titles = [title for title in DOCUMENTS if part == title or part.startswith((title + " ", title + ",", title + ":"))]
-    return DOCUMENTS[max(titles, key=len)] if titles else ""
+    named = (title for title in DOCUMENTS if part == title or part.startswith((title + " ", title + ",", title + ":")))
+    return DOCUMENTS.get(next(named, ""), "")

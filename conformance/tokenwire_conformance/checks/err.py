@@ -23,7 +23,7 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 #: A field by which a request can be found again in the logs of its server, or of the cloud before it: whatever the
 #: prefix (`x-`, `x-ms-`, `apim-`, `openai-`, `anthropic-`, `x-goog-`), an id of a request, a trace or a correlation.
 _REQUEST_ID = re.compile(
-    r"(?:[a-z0-9]+-)*(?:request-?id|req-id|correlation-?id|trace-?id|trace-context|invocation-id)"
+    r"(?:[a-z0-9]+-)*(?:request-?id|req-id|call-id|correlation-?id|trace-?id|trace-context|invocation-id)"
     r"|cf-ray|traceparent|x-amz-(?:cf-id|id-2)|x-vercel-id|x-guploader-uploadid"
 )
 
@@ -53,7 +53,7 @@ _WRONG: Mapping[str, Collection[int]] = {
 
 #: Statuses by which a server that reads no further than the head refuses a body before it knows its length: an unknown
 #: path or method, another media type, another field (RFC 9110 15.5).
-_BEFORE_THE_BODY = UNAUTHORISED | {404, 405, 406, 411, 415, 417}
+_BEFORE_THE_BODY = frozenset({404, 405, 406, 411, 415, 417})
 
 #: A line that is no field of server-sent events and holds an error: bare JSON, or a field `error`.
 _STRAY_ERROR = re.compile(r'\s*(error:|\{.*"error"|\{\s*\Z)')

@@ -19,8 +19,7 @@ def noted(socket: Socket, rule: str) -> Iterator[Finding]:
     """
     problems = [problem for problem in socket.wrong if problem.rule == rule]
     if problems:
-        count = f" ({len(problems)} times on this connection)" if len(problems) > 1 else ""
-        yield Finding(problems[0].message + count, at_frame(socket, problems[0].offset))
+        yield Finding(problems[0].message, at_frame(socket, problems[0].offset), len(problems))
 
 
 def answered(case: Case, probe: str, how: str) -> Iterator[Finding]:

@@ -126,10 +126,10 @@ class TalkAfterError(_Failure):
 @fault("empty-success", trips="err.no-fake-success")
 class EmptySuccess(_Failure):
     def edit_chunks(self, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return _as_if_whole(chunks)
+        return as_if_whole(chunks)
 
 
-def _as_if_whole(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def as_if_whole(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With a reason to stop in the place of the error."""
     last = chunks[-2]["choices"][0]
     return [*chunks[:-1], {**chunks[-2], "choices": [{**last, "delta": {}, "finish_reason": "stop"}]}]
@@ -138,7 +138,7 @@ def _as_if_whole(chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @fault("swallow-upstream-eof", trips="err.upstream-cut-visible")
 class SwallowUpstreamEof(Seams):
     def chunks(self, call: Call, chunks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return _as_if_whole(chunks) if MODELS[3].encode() in call.body else chunks
+        return as_if_whole(chunks) if MODELS[3].encode() in call.body else chunks
 
 
 @fault("done-only", trips="err.no-fake-success err.error-never-empty")

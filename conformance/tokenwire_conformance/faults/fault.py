@@ -43,6 +43,8 @@ class Fault:
     :ivar dialect: the dialect under which it shows.
     :ivar stages: those of the checks that judge what a sound endpoint need not do at all, so that the clean one gives
         them nothing to pass: the fault does it, and does it wrong.
+    :ivar origin: the seams of an endpoint behind it: the fault is what a hop does, and what compares the two has to
+        find it. None for an endpoint by itself.
     """
 
     id: str
@@ -51,9 +53,13 @@ class Fault:
     dialect: str = "openai-chat"
     transport: Transport = "http/1.1"
     stages: frozenset[str] = frozenset()
+    origin: Callable[[], Seams] | None = None
 
 
 FAULTS: dict[str, Fault] = {}
+
+#: A character of the built-in endpoint's story that takes two UTF-16 units.
+EMOJI = "😀".encode()
 
 
 def fault(
@@ -63,13 +69,14 @@ def fault(
     dialect: str = "openai-chat",
     stages: str = "",
     transport: Transport = "http/1.1",
+    origin: Callable[[], Seams] | None = None,
 ) -> Callable[[type[Seams]], type[Seams]]:
     """Declares a fault. `trips` and `stages`: check ids, separated by blanks."""
 
     def declare(seams: type[Seams]) -> type[Seams]:
         if id in FAULTS:
             raise ValueError(f"the fault id {id} is taken")
-        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()))
+        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()), origin)
         return seams
 
     return declare
@@ -84,6 +91,14 @@ def all_faults() -> dict[str, Fault]:
     for group in GROUPS:
         import_module(f".{group}", __package__)
     return FAULTS
+
+
+def split_surrogate(told: list[bytes]) -> list[bytes]:
+    """The text is cut into pieces of so many UTF-16 units, as in JavaScript."""
+    place = next(place for place, message in enumerate(told) if EMOJI in message)
+    first = told[place].replace(EMOJI, rb"\ud83d")
+    second = told[place].replace(b" " + EMOJI, rb"\ude00")
+    return [*told[:place], first, second, *told[place + 1 :]]
 
 
 def is_stream(call: Call | None) -> bool:

@@ -227,12 +227,21 @@ class CaseSensitiveNames(Seams):
         return data.replace(b"\r\ncONTENT-tYPE:", b"\r\nX-Not-Understood:")
 
 
+def _status(exchange: Exchange) -> bytes:
+    """The digits of its status; empty where there is no answer."""
+    return exchange.writes[0].data[len("HTTP/1.1 ") :][:3] if exchange.writes else b""
+
+
+def _dateless(exchange: Exchange) -> Exchange:
+    return edit_head(exchange, lambda head: _without_field(head, b"date"))
+
+
 @fault("no-date", trips="http.date")
 class NoDate(Seams):
+    """Not where a request may have been malformed: that is for another check."""
+
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
-        # Without the 400s, which may refuse a malformed request: those are another check's.
-        refused = call is None or b" 400 " in exchange.writes[0].data[:16]
-        return exchange if refused else edit_head(exchange, lambda head: _without_field(head, b"date"))
+        return exchange if call is None or _status(exchange) == b"400" else _dateless(exchange)
 
 
 @fault("no-date-on-400", trips="http.date-on-malformed")
@@ -240,8 +249,8 @@ class NoDateOn400(Seams):
     """The parser refuses by itself, and its answer has nothing but what it must have."""
 
     def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
-        refused = call is None and any(b" 413 " not in write.data[:16] for write in exchange.writes[:1])
-        return edit_head(exchange, lambda head: _without_field(head, b"date")) if refused else exchange
+        # A body that is too large is refused without a call, too, and its request is well-formed.
+        return _dateless(exchange) if call is None and _status(exchange) != b"413" else exchange
 
 
 @fault("gzip-uninvited", trips="http.coding-negotiated")

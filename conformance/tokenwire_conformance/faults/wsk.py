@@ -25,7 +25,7 @@ class WrongPayload(Editing):
         yield frame.with_payload(frame.payload[:100]) if frame.opcode == PONG else frame
 
 
-@socket_fault("pong-after-answer", trips="wsk.pong-latency", stages="wsk.pong-latency")
+@socket_fault("pong-after-answer", trips="wsk.pong-latency")
 class PongAfterAnswer(Editing):
     """Nothing is read while an answer runs, and this one takes its time before its last word."""
 

@@ -15,14 +15,15 @@ from tokenwire.recording.captures import Layer
 from ..probes.asking import PROMPTED
 from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
-from ..reading.chat import ChatStream
+from ..reading.arrivals import Arrivals
+from ..reading.chat import ChatStream, Choice
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation, dialect_of
 from ..reading.http import Response
 from ..reading.lines import JSON_LINES, Lines
 from ..reading.responses import ResponseStream
 from ..reading.sockets import Socket
-from ..reading.stream import Stream
+from ..reading.stream import Payload, Stream
 from ..reading.transcript import Transcript
 from .judged import Course
 from .verdict import Evidence, Finding, Inconclusive, NotApplicable, NotAsked
@@ -32,17 +33,20 @@ __all__ = [
     "asked_for_stream",
     "at",
     "at_frame",
+    "brief",
     "excerpt",
     "gathered",
     "given_up",
     "is_dialects_own",
     "json_of",
     "not_whole",
+    "offsets_of",
     "unfinished",
 ]
 
-#: Bytes of a body in the words of a verdict.
+#: Bytes of a body, and characters of a value, in the words of a verdict.
 EXCERPT = 160
+BRIEF = 60
 
 #: Bytes kept as evidence: most events, and most heads, whole.
 EVIDENCE = 1024
@@ -64,12 +68,19 @@ class Case:
         transcripts: Iterable[Transcript],
         failures: Mapping[str, str] | None = None,
         course: Course = Course(),  # noqa: B008 - it is frozen
+        origin: Case | None = None,
     ) -> None:
         self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
         #: How the run went in which they were made.
         self.course = course
+        #: Of a hop: what the same probes were answered by what stands behind it.
+        self.origin = origin
+
+    def behind(self, origin: Case) -> Case:
+        """The same, as that of a hop in front of this origin."""
+        return Case(self.transcripts.values(), self.failures, self.course, origin)
 
     @cached_property
     def responses(self) -> list[Response]:
@@ -130,6 +141,11 @@ class Case:
         ]
 
     @cached_property
+    def arrivals(self) -> list[Arrivals]:
+        """When the parts of every streamed answer came, of which something did."""
+        return [Arrivals(generation) for generation in self.generations if generation.response.body]
+
+    @cached_property
     def sockets(self) -> list[Socket]:
         """Every WebSocket that was granted."""
         return [socket_of(response) for response in self.responses if response.status == 101 and response.head_complete]
@@ -155,6 +171,12 @@ class Case:
             if name in all_probes() and given_up(transcript)
         }
         return {**endless, **self.failures}
+
+    @cached_property
+    def cut(self) -> list[Transcript]:
+        """The recordings, not made by a probe, that end before the answer does."""
+        own = (made for name, made in self.transcripts.items() if name not in all_probes())
+        return [made for made in own if not made.misses(Layer.END) and given_up(made)]
 
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
@@ -195,6 +217,8 @@ class Case:
         """
         response = self.response(probe)
         for socket in self.sockets:
+            if socket.response is response and socket.too_large:
+                raise Inconclusive(f"the WebSocket of the probe {probe!r} cannot be judged: {socket.too_large}")
             if socket.response is response:
                 return socket
         raise Inconclusive(f"the probe {probe!r} got no WebSocket, but {response.status}: {excerpt(response.content)}")
@@ -256,7 +280,7 @@ def given_up(transcript: Transcript) -> bool:
     responses = transcript.responses
     if responses and responses[0].status == 101:
         socket = socket_of(responses[0])
-        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+        return socket.asked and not socket.failed and not socket.complete_answers
     return not transcript.ended_by_server and not (responses and responses[-1].complete)
 
 
@@ -316,8 +340,12 @@ def gathered(response: Response, offsets: Sequence[int], message: str) -> Iterat
     :param offsets: in the content; no finding where there are none.
     """
     if offsets:
-        count = f" ({len(offsets)} times in this stream)" if len(offsets) > 1 else ""
-        yield Finding(message + count, at(response, content=offsets[0]))
+        yield Finding(message, at(response, content=offsets[0]), len(offsets))
+
+
+def offsets_of(items: Iterable[Payload | Choice]) -> list[int]:
+    """Where they stand in the content of their response."""
+    return [item.offset for item in items]
 
 
 def json_of(response: Response) -> Any:
@@ -334,16 +362,23 @@ def excerpt(data: bytes) -> str:
     return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
 
 
+def brief(value: Any) -> str:
+    """The beginning of a value, as JSON."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= BRIEF else text[:BRIEF] + "…"
+
+
 def asked_for_stream(response: Response) -> bool:
     """The request said that it wants a stream: in its body, in its path, or as a GET for server-sent events.
 
-    Where the request is not shown, an answer that looks like a stream was asked to be one.
+    A path alone asks for nothing: a browser's preflight has it too. Where the request is not shown, an answer that
+    looks like a stream was asked to be one.
     """
     if response.transcript.misses(Layer.REQUEST):
         return _looks_like_events(response)
     request = response.request
-    if request.method == "GET":
-        return "text/event-stream" in request.header("accept")
+    if request.method != "POST":
+        return request.method == "GET" and "text/event-stream" in request.header("accept")
     path, _, query = request.target.partition("?")
     if path.endswith(":streamGenerateContent"):
         return "alt=sse" in query.split("&")
@@ -390,8 +425,9 @@ def _wants_lines(response: Response) -> bool:
 
 def _is_array(response: Response) -> bool:
     """Gemini was asked for a stream without `alt=sse`."""
-    path = response.request.target.partition("?")[0]
-    asked = path.endswith(":streamGenerateContent") and not asked_for_stream(response)
+    request = response.request
+    path = request.target.partition("?")[0]
+    asked = request.method == "POST" and path.endswith(":streamGenerateContent") and not asked_for_stream(response)
     return asked and response.head_complete and response.status == 200 and dialect_of(response) == "gemini"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tokenwire import exit_codes
+
 from .verdict import Level, Result, Verdict
 
 __all__ = ["Course", "Ended", "Run"]
@@ -31,13 +33,13 @@ _SHUT = frozenset({Ended.REFUSED, Ended.SILENT, Ended.BROKEN})
 
 #: Ways to end that say the exit code, whatever was judged.
 _CODES = {
-    Ended.REFUSED: 5,
-    Ended.SILENT: 3,
-    Ended.BROKEN: 6,
-    Ended.INTERRUPTED: 130,
-    Ended.TERMINATED: 143,
-    Ended.HUNG_UP: 129,
-    Ended.CRASHED: 3,
+    Ended.REFUSED: exit_codes.REFUSED,
+    Ended.SILENT: exit_codes.UNREACHABLE,
+    Ended.BROKEN: exit_codes.PROTOCOL_BROKEN,
+    Ended.INTERRUPTED: exit_codes.INTERRUPTED,
+    Ended.TERMINATED: exit_codes.TERMINATED,
+    Ended.HUNG_UP: exit_codes.HUNG_UP,
+    Ended.CRASHED: exit_codes.UNREACHABLE,
 }
 
 
@@ -62,17 +64,20 @@ class Run:
     """The verdicts of one run, and how it went.
 
     :ivar results: one for each check, in the order of the catalogue.
+    :ivar news: what differs from the baseline, in lines; None where there is no baseline.
     """
 
     results: Sequence[Result]
     course: Course = field(default_factory=Course)
+    news: Sequence[str] | None = None
 
     @classmethod
     def of_all(cls, runs: Sequence[Run]) -> Run:
         """One run of several, as of several files: the first that did not go well says how it went."""
         courses = [run.course for run in runs if run.course.headline]
         results = [result for run in runs for result in run.results]
-        return cls(results, courses[0] if courses else Course())
+        news = [line for run in runs for line in run.news or ()] if any(run.news is not None for run in runs) else None
+        return cls(results, courses[0] if courses else Course(), news)
 
     @property
     def headline(self) -> str | None:
@@ -81,18 +86,19 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """0 sound, 1 findings, 3 nobody answered or the suite failed, 4 nothing was judged, 5 the plain question was
-        refused, 6 no HTTP, 7 a MUST was left open because an answer did not come, more than 128 stopped by a signal.
+        """0 sound, 1 findings (with a baseline: what is new or stale), 3 nobody answered or the suite failed, 4 nothing
+        was judged, 5 the plain question was refused, 6 no HTTP, 7 a MUST was left open because an answer did not come,
+        more than 128 stopped by a signal.
         """
         if self.course.ended in _CODES:
             return _CODES[self.course.ended]
         verdicts = {result.verdict for result in self.results}
-        if Verdict.FAIL in verdicts:
-            return 1
+        if Verdict.FAIL in verdicts if self.news is None else self.news:
+            return exit_codes.FINDINGS
         if Verdict.HARNESS_ERROR in verdicts:
-            return 3
+            return exit_codes.UNREACHABLE
         if any(result.incomplete and result.level is Level.MUST for result in self.results):
-            return 7
-        if not verdicts & {Verdict.PASS, Verdict.WARN, Verdict.INFO}:
-            return 4
-        return 0
+            return exit_codes.INCOMPLETE
+        if not verdicts & {Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO}:
+            return exit_codes.NOTHING_JUDGED
+        return exit_codes.FINE

@@ -13,7 +13,7 @@ answers to the probes that it names. Both are pure functions that yield what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -21,18 +21,32 @@ from typing import Any, Literal
 
 from tokenwire.recording.captures import Layer
 
-from ..probes.talk import Probe
+from ..probes.talk import Probe, Transport
 from ..reading.http import Response
+from ..reading.sockets import Socket
+from ..reading.transcript import Transcript
 from .case import Case
-from .verdict import Finding, Level, NotApplicable
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown
 
-__all__ = ["CATALOGUE", "GROUPS", "Check", "Ground", "active", "catalogue", "passive"]
+__all__ = [
+    "CATALOGUE",
+    "GROUPS",
+    "Check",
+    "Ground",
+    "Group",
+    "across",
+    "active",
+    "catalogue",
+    "compared",
+    "passive",
+]
 
 
 class Ground(Enum):
     """What a check's verdict rests on. Where it does not hold, the check does not judge."""
 
     PLAIN_ANSWER = "the plain question was answered"
+    KEY = "the plain question was answered, or refused for its key"
     RESPONSE = "one response was read, whatever was asked"
 
 
@@ -45,35 +59,42 @@ Subject = Literal[
     "message_streams",
     "gemini_streams",
     "ollama_streams",
+    "arrivals",
     "sockets",
 ]
 
-#: The groups of checks, in the order of the catalogue.
-GROUPS = (
-    "http",
-    "sse",
-    "chat",
-    "resp",
-    "anth",
-    "gem",
-    "ollama",
-    "err",
-    "auth",
-    "wsh",
-    "wsf",
-    "wsz",
-    "wsc",
-    "wsk",
-    "wsl",
-)
 
-#: The groups that judge what one dialect says.
-_DIALECT_GROUPS = {
-    "chat": "openai-chat",
-    "resp": "openai-responses",
-    "anth": "anthropic-messages",
-    "gem": "gemini",
-    "ollama": "ollama",
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the checks of one group judge.
+
+    :ivar over: the transport over which it is said; None for both, as a WebSocket begins with a response too.
+    :ivar dialect: in which it is said; None for all.
+    """
+
+    over: Transport | None = None
+    dialect: str | None = None
+
+
+#: The groups of checks, in the order of the catalogue.
+GROUPS: Mapping[str, Group] = {
+    "http": Group(),
+    "sse": Group("http/1.1"),
+    "chat": Group("http/1.1", "openai-chat"),
+    "resp": Group("http/1.1", "openai-responses"),
+    "anth": Group("http/1.1", "anthropic-messages"),
+    "gem": Group("http/1.1", "gemini"),
+    "ollama": Group("http/1.1", "ollama"),
+    "err": Group(),
+    "auth": Group(),
+    "time": Group(),
+    "hop": Group(),
+    "wsh": Group("websocket"),
+    "wsf": Group("websocket"),
+    "wsz": Group("websocket"),
+    "wsc": Group("websocket"),
+    "wsk": Group("websocket"),
+    "wsl": Group("websocket"),
 }
 
 _ABSENT: dict[Subject, str] = {
@@ -85,14 +106,19 @@ _ABSENT: dict[Subject, str] = {
     "message_streams": "no stream of Anthropic's Messages was seen",
     "gemini_streams": "no stream of Gemini's was seen",
     "ollama_streams": "no stream of Ollama's was seen",
+    "arrivals": "no streamed answer of a model was seen",
     "sockets": "no WebSocket was seen",
 }
 
+
+#: What of a response comes after its head.
+_BEHIND_HEAD = frozenset({Layer.FRAMING, Layer.CODING, Layer.BODY, Layer.OCTETS, Layer.AFTER, Layer.END})
 
 #: What the subjects themselves rest on.
 _RESTS_ON: dict[Subject, frozenset[Layer]] = {
     **dict.fromkeys(_ABSENT, frozenset({Layer.BODY})),
     "responses": frozenset(),
+    "arrivals": frozenset({Layer.BODY, Layer.TIMES}),
     "sockets": frozenset(),
 }
 
@@ -109,6 +135,7 @@ class Check:
     :ivar rests_on: what must hold, so that it may judge.
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
+    :ivar compares: it judges a hop by what its origin says.
     """
 
     id: str
@@ -122,6 +149,7 @@ class Check:
     rests_on: Ground = Ground.PLAIN_ANSWER
     subject: Subject | None = None
     needs: frozenset[Layer] = frozenset()
+    compares: bool = False
 
     @property
     def group(self) -> str:
@@ -135,9 +163,18 @@ class Check:
             return probe.talk.transport == "websocket"
         return self.subject is not None and probe.talk.transport != "websocket" and probe.cost == "generation"
 
+    def may_follow_in(self, transcript: Transcript, case: Case) -> bool:
+        """What it judges may be in the part of the recording that is missing at its end."""
+        last = next(iter(transcript.responses[-1:]), None)
+        if self.subject is None or last is None or not last.head_complete:
+            return self.subject is not None
+        if self.subject == "responses":
+            return bool(self.needs & _BEHIND_HEAD)
+        return any(_response(subject).transcript is transcript for subject in getattr(case, self.subject))
+
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
-        return _DIALECT_GROUPS.get(self.group) in (None, *dialects)
+        return GROUPS[self.group].dialect in (None, *dialects)
 
 
 CATALOGUE: dict[str, Check] = {}
@@ -172,14 +209,14 @@ def passive(
             subjects = getattr(case, on)
             unshown = [_unshown(subject, layers - {Layer.END}) for subject in subjects]
             if subjects and all(unshown):
-                raise NotApplicable(unshown[0])
+                raise NotShown(unshown[0])
             shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
             judged = [subject for subject in shown if when is None or when(subject)]
             for subject in judged:
                 yield from judge_one(subject)
             for subject in shown:  # what is wrong is wrong; but that nothing is, is not known before the end
                 if Layer.END in layers and not _is_whole(subject) and (why := _unshown(subject, {Layer.END})):
-                    raise NotApplicable(why)
+                    raise NotShown(why)
             if not judged:
                 raise NotApplicable(absent or _ABSENT[on])
 
@@ -189,8 +226,43 @@ def passive(
     return declare
 
 
+def across(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    on: Subject,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Sequence[Any]], Iterator[Finding]]], Callable[[Sequence[Any]], Iterator[Finding]]]:
+    """Declares a check that judges all subjects of one kind together, for it compares them."""
+
+    def declare(judge_all: Callable[[Sequence[Any]], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            yield from judge_all(_shown(getattr(case, on), _RESTS_ON[on], _ABSENT[on]))
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, subject=on, needs=_RESTS_ON[on]))
+        return judge_all
+
+    return declare
+
+
+def _shown(subjects: Sequence[Any], layers: Collection[Layer], absent: str) -> list[Any]:
+    """Those subjects of which the source shows these layers.
+
+    :raises NotApplicable: when there is none.
+    """
+    unshown = [_unshown(subject, layers) for subject in subjects]
+    shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
+    if not shown:
+        raise NotShown(unshown[0]) if unshown else NotApplicable(absent)
+    return shown
+
+
 def _unshown(subject: Any, needs: Collection[Layer]) -> str:
-    """Why a subject cannot be judged, for want of a layer; empty where it can."""
+    """Why a subject cannot be judged, for its size or for want of a layer; empty where it can."""
+    if isinstance(subject, Socket) and subject.too_large:
+        return f"the WebSocket cannot be judged: {subject.too_large}"
     capture = _response(subject).transcript.capture
     for layer, why in capture.missing.items():
         if layer in needs:
@@ -217,12 +289,40 @@ def active(
     *,
     probes: Sequence[str],
     breaks: str = "",
+    rests_on: Ground = Ground.PLAIN_ANSWER,
 ) -> Callable[[Callable[[Case], Iterator[Finding]]], Callable[[Case], Iterator[Finding]]]:
-    """Declares a check that needs answers to certain probes."""
+    """Declares a check that needs answers to certain probes.
+
+    :param rests_on: a rule of the key itself is judged also where the plain question is refused for it.
+    """
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, rests_on=rests_on))
         return judge
+
+    return declare
+
+
+def compared(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+    *,
+    shown_by: Sequence[str] = (),
+) -> Callable[[Callable[[Case, Case], Iterator[Finding]]], Callable[[Case, Case], Iterator[Finding]]]:
+    """Declares a check that judges a hop: it is given what the origin said, and what came through the hop."""
+
+    def declare(judge_both: Callable[[Case, Case], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            if case.origin is None:
+                raise NotAsked("no hop was named (--via URL)")
+            if case.origin.course.shut:
+                raise Inconclusive("the origin did not answer the plain question")
+            yield from judge_both(case.origin, case)
+
+        _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
+        return judge_both
 
     return declare
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "Result", "Verdict"]
+__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "NotShown", "Result", "Verdict"]
 
 
 class Level(StrEnum):
@@ -47,13 +47,21 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in words that an operator understands."""
+    """One thing that is wrong, in words that an operator understands.
+
+    :ivar times: how often it is so in that response, or on that connection; the evidence shows the first.
+    """
 
     message: str
     evidence: Evidence | None = None
+    times: int = 1
+
+    @property
+    def counted(self) -> str:
+        return f"{self.message} ({self.times} times)" if self.times > 1 else self.message
 
     def as_json(self) -> dict[str, Any]:
-        return {"message": self.message, "evidence": self.evidence.as_json() if self.evidence is not None else None}
+        return {"message": self.counted, "evidence": self.evidence.as_json() if self.evidence is not None else None}
 
 
 class NotApplicable(Exception):
@@ -62,6 +70,10 @@ class NotApplicable(Exception):
 
 class NotAsked(NotApplicable):
     """What it judges is not asked for this transport or dialect, or without what the operator did not give."""
+
+
+class NotShown(NotApplicable):
+    """What it judges is in a layer of the wire that the source does not show."""
 
 
 class Inconclusive(Exception):
@@ -75,6 +87,7 @@ class Result:
     :ivar message: why it is this verdict; of findings their different words, joined.
     :ivar findings: all that the check found.
     :ivar incomplete: it is INCONCLUSIVE because an answer did not come, or not to its end.
+    :ivar expected: why the finding is borne, as the baseline has it; empty where it is not expected.
     """
 
     id: str
@@ -86,6 +99,7 @@ class Result:
     breaks: str = ""
     findings: Sequence[Finding] = field(default_factory=tuple)
     incomplete: bool = False
+    expected: str = ""
 
     @property
     def evidence(self) -> list[Evidence]:
@@ -101,6 +115,7 @@ class Result:
             "clause": self.clause,
             "says": self.says,
             "breaks": self.breaks,
+            **({"expected": self.expected} if self.expected else {}),
             "evidence": [evidence.as_json() for evidence in self.evidence],
             "findings": [finding.as_json() for finding in self.findings],
         }

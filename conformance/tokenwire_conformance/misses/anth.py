@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from tokenwire.endpoint import Call, Seams
+from tokenwire.endpoint import Call, Exchange, Seams
 
 from ..faults.err import fails
 from ..faults.fault import closes, wants_tools
-from .edits import Json, blocks, chunks
+from ..faults.hop import cut_off
+from .edits import Json, blocks, chunks, name_after_data, reply
 from .miss import Undo, near_miss
 
 _ANTH = "checks.anth"
@@ -49,19 +51,45 @@ def _empty_block(told: list[Json]) -> list[Json]:
     return [*told[:place], start, {"type": "content_block_stop", "index": 1}, *told[place:]]
 
 
+class _CutInBlock(Seams):
+    def blocks(self, call: Call, blocks: list[bytes]) -> list[bytes]:
+        return blocks[: len(blocks) // 2] if closes(call) else blocks
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        return cut_off(exchange) if closes(call) else exchange
+
+
 def _signature_twice(told: list[Json]) -> list[Json]:
     """The signature comes in two deltas."""
     place = next(n for n, event in enumerate(told) if event.get("delta", {}).get("type") == "signature_delta")
     return [*told[:place], told[place], *told[place:]]
 
 
+def _first_left_open(told: list[Json]) -> list[Json]:
+    place = _place(told, "content_block_stop")
+    return [*told[:place], *told[place + 1 :]]
+
+
+def _null_text(told: list[Json]) -> list[Json]:
+    place = _place(told, "content_block_start")
+    begun = {**told[place], "content_block": {**told[place]["content_block"], "text": None}}
+    return [*told[:place], begun, *told[place + 1 :]]
+
+
+def _server_tool(told: list[Json]) -> list[Json]:
+    """A block more, of a tool that the server itself uses, which begins with its input."""
+    used = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "weather"}}
+    place = _place(told, "message_delta")
+    index = sum(event["type"] == "content_block_start" for event in told)
+    start = {"type": "content_block_start", "index": index, "content_block": used}
+    return [*told[:place], start, {"type": "content_block_stop", "index": index}, *told[place:]]
+
+
 near_miss(
     "anth.event-eq-type",
     of="anth-no-event-name",
     what="The name of the event stands after its data.",
-    seams=blocks(
-        lambda told: [b"%s\n%s\n\n" % (data.rstrip(), name) for name, _, data in (b.partition(b"\n") for b in told)]
-    ),
+    seams=name_after_data(),
     undo=Undo(
         _ANTH,
         "if payload.event.name != kind_of(payload)]",
@@ -89,9 +117,11 @@ near_miss(
 near_miss(
     "anth.blocks-bracketed",
     of="no-block-stop",
-    what="A block is closed without a delta.",
-    seams=chunks(_empty_block),
-    undo=Undo(_ANTH, "if block.stop is None:\n                where", "if not block.deltas:\n                where"),
+    what="The connection is cut within a block.",
+    seams=_CutInBlock,
+    undo=Undo(
+        _ANTH, "    if message.judged_to_the_end and message.response.complete:", "    if message.judged_to_the_end:"
+    ),
 )
 near_miss(
     "anth.block-index",
@@ -141,7 +171,7 @@ near_miss(
     seams=_with(
         {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 999}}, "message_stop"
     ),
-    undo=Undo(_ANTH, "if not any(reasons):", "if not all(reasons):"),
+    undo=Undo(_ANTH, "if not any(reasons):", "if not (reasons and reasons[-1]):"),
 )
 near_miss(
     "anth.message-stop",
@@ -165,10 +195,14 @@ near_miss(
 )
 near_miss(
     "anth.usage",
-    of="usage-zero",
-    what="Two counts are the same.",
-    seams=_with({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 1}}, "content_block_stop"),
-    undo=Undo(_ANTH, "if count < before:", 'if count < before or 1 == count and kind_of(payload) == "message_delta":'),
+    of="delta-without-usage",
+    what="message_start has no count of tokens yet.",
+    seams=_in_start({"usage": {"input_tokens": 9}}),
+    undo=Undo(
+        _ANTH,
+        '            if kind_of(payload) == "message_delta":\n                yield',
+        "            if True:\n                yield",
+    ),
 )
 near_miss(
     "anth.error-shape",
@@ -187,11 +221,39 @@ near_miss(
 near_miss(
     "anth.ping",
     of="ping-as-comment",
-    what="A colon stands at the beginning of a value, and not of a line.",
-    seams=blocks(lambda told: [*told[:3], b"id::ping\n" + told[3], *told[4:]]),
+    what="A blank stands before the colon: the line is no comment, and another check's.",
+    seams=blocks(lambda told: [*told[:3], b" : ping\n" + told[3], *told[4:]]),
+    undo=Undo(_ANTH, "if line.is_comment]", 'if line.raw.strip().startswith(b":")]'),
+)
+near_miss(
+    "anth.no-overlap",
+    of="overlap-blocks",
+    what="The first of two blocks is never closed, which is for anth.blocks-bracketed to tell.",
+    seams=chunks(_first_left_open, when=wants_tools),
+    undo=Undo(_ANTH, "if block.stop and later.start.offset < end]", "if later.start.offset < end]"),
+)
+near_miss(
+    "anth.text-start-empty",
+    of="start-repeats-text",
+    what="The text of a block that begins is null.",
+    seams=chunks(_null_text),
     undo=Undo(
         _ANTH,
-        "for line in message.stream.lines if line.is_comment]",
-        'for line in message.stream.lines if b":" == line.raw[:1] or b"::" in line.raw]',
+        "if not begun or not isinstance(begun, str):\n            continue\n",
+        'if begun == "":\n            continue\n        begun = str(begun)\n',
     ),
+)
+near_miss(
+    "anth.tool-input-empty",
+    of="no-input",
+    what="A block of a tool that the server itself uses begins with its input.",
+    seams=chunks(_server_tool, when=wants_tools),
+    undo=Undo(_ANTH, 'if block.kind == "tool_use" and block', 'if block.kind.endswith("tool_use") and block'),
+)
+near_miss(
+    "anth.version-header",
+    of="ignore-version",
+    what="A request without anthropic-version is refused with 422.",
+    seams=reply(lambda given: replace(given, status=422), when=lambda call: not call.header("anthropic-version")),
+    undo=Undo(_ANTH, "if not 400 <= response.status < 500:", "if response.status != 400:"),
 )

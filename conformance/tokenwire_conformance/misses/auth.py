@@ -6,21 +6,40 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Reply, Seams
+from tokenwire.endpoint import Reply, Seams
 
-from .edits import head, reply
+from ..faults.auth import GrantedThenIgnored, QueryOnly
+from ..faults.editing import CLOSE, RawFrame
+from .edits import anything, code, head, reply
 from .miss import Undo, near_miss
 
 _AUTH = "checks.auth"
 
 
-def _anything(call: Call | None) -> bool:
-    return True
-
-
 def _refused(edit: Callable[[Reply], Reply]) -> type[Seams]:
     """Every 401 edited."""
-    return reply(lambda given: edit(given) if given.status == 401 else given, when=_anything)
+    return reply(lambda given: edit(given) if given.status == 401 else given, when=anything)
+
+
+class _GrantsAndCloses(GrantedThenIgnored):
+    """Behind the WebSocket that who has no key gets stands a Close of the application's own."""
+
+    _keyless = False
+
+    def request(self, head: bytes) -> bytes:
+        granted = super().request(head)
+        self._keyless = granted != head
+        return granted
+
+    def answer(self, head: bytes) -> bytes:
+        return head + RawFrame(CLOSE, code(4401)).encode() if self._keyless else head
+
+
+class _FieldOnOneConnection(QueryOnly):
+    """The key is taken from the URL, and on one connection from its field."""
+
+    def incoming(self, data: bytes) -> bytes | None:
+        return data if b"\r\nConnection: close\r\n" in data else super().incoming(data)
 
 
 near_miss(
@@ -59,7 +78,46 @@ near_miss(
     what="The preflight is answered for the page that asked, and not for all.",
     seams=head(
         lambda head: re.sub(rb"(?i)(access-control-allow-origin:)[^\r]*", rb"\1 http://page.test", head),
-        when=_anything,
+        when=anything,
     ),
     undo=Undo(_AUTH, 'allowed not in ("*", "http://page.test")', 'allowed != "*"'),
+)
+near_miss(
+    "auth.ws-before-101",
+    of="101-then-ignore",
+    what="The WebSocket that is granted without a key is closed at once with 4401.",
+    seams=_GrantsAndCloses,
+    undo=Undo(_AUTH, " and close.code < _APPLICATION_CODES:", ":"),
+)
+near_miss(
+    "auth.scheme-case",
+    of="case-sensitive-bearer",
+    what="A request whose scheme is written `bearer` is refused for what it asks, with 422.",
+    seams=reply(
+        lambda given: replace(given, status=422), when=lambda call: call.header("authorization").startswith("bearer ")
+    ),
+    undo=Undo(
+        _AUTH,
+        'if response.status in (401, 403):\n        yield Finding(f"`Authorization',
+        'if not 200 <= response.status < 300:\n        yield Finding(f"`Authorization',
+    ),
+)
+near_miss(
+    "auth.key-not-echoed",
+    of="echo-key",
+    what="The answer sets a cookie, which is masked as the key is.",
+    seams=reply(lambda given: given.with_header("Set-Cookie", "session=" + "0123456789" * 6)),
+    undo=Undo(
+        _AUTH,
+        "_MASKED.sub(lambda line: bytes(len(line[0])), response.transcript.received)",
+        "response.transcript.received",
+    ),
+)
+near_miss(
+    "auth.no-query-token",
+    of="query-only",
+    what="On one connection the key is taken from its field.",
+    seams=_FieldOnOneConnection,
+    undo=Undo(_AUTH, "if any(response.status < 400 for", "if all(response.status < 400 for"),
+    seen_in="stream usage query-key",
 )

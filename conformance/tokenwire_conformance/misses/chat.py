@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from operator import itemgetter
 
 from tokenwire.endpoint import Seams
 
@@ -29,36 +31,28 @@ def _finish(told: list[Json]) -> int:
     return next(place for place, chunk in enumerate(told) if chunk["choices"] and _choice(chunk)["finish_reason"])
 
 
-def _in_chunk(place: int, members: Json) -> type[Seams]:
-    """Members of one chunk."""
-    return chunks(lambda told: [*told[:place], {**told[place], **members}, *told[place + 1 :]])
+def _a_chunk(told: list[Json]) -> Json:
+    return told[_PLACE]
 
 
-def _in_choice(members: Json) -> type[Seams]:
-    """Members of one choice."""
-
-    def edit(told: list[Json]) -> list[Json]:
-        _choice(told[_PLACE]).update(members)
-        return told
-
-    return chunks(edit)
+def _a_choice(told: list[Json]) -> Json:
+    return _choice(told[_PLACE])
 
 
-def _in_delta(members: Json) -> type[Seams]:
-    """Members of one delta."""
-
-    def edit(told: list[Json]) -> list[Json]:
-        _choice(told[_PLACE])["delta"].update(members)
-        return told
-
-    return chunks(edit)
+def _a_delta(told: list[Json]) -> Json:
+    delta: Json = _a_choice(told)["delta"]
+    return delta
 
 
-def _in_finish(members: Json) -> type[Seams]:
-    """Members of the choice that is finished."""
+def _the_finish(told: list[Json]) -> Json:
+    return _choice(told[_finish(told)])
+
+
+def _with(members: Json, of: Callable[[list[Json]], Json]) -> type[Seams]:
+    """Members of one object of the stream."""
 
     def edit(told: list[Json]) -> list[Json]:
-        _choice(told[_finish(told)]).update(members)
+        of(told).update(members)
         return told
 
     return chunks(edit)
@@ -102,6 +96,12 @@ def _tools(edit: Callable[[int, Json], None]) -> type[Seams]:
     return chunks(edited, when=wants_tools)
 
 
+def _is_custom(number: int, delta: Json) -> None:
+    if "type" in delta:
+        delta["type"] = "custom"
+    delta["custom"] = delta.pop("function")
+
+
 def _id_each_time() -> Seams:
     ids: dict[int, str] = {}
 
@@ -109,6 +109,32 @@ def _id_each_time() -> Seams:
         delta["id"] = ids.setdefault(delta["index"], delta.get("id", ""))
 
     return _tools(edit)()
+
+
+def _finished_twice(first: str, second: str, *, numbered: bool = True) -> Callable[[list[Json]], list[Json]]:
+    """The reason to stop comes twice, the first time in the chunk before."""
+
+    def edit(told: list[Json]) -> list[Json]:
+        place = _finish(told)
+        again = copy.deepcopy(told[place])
+        _choice(told[place])["finish_reason"] = first
+        _choice(again)["finish_reason"] = second
+        if not numbered:
+            del _choice(again)["index"]
+        return [*told[: place + 1], again, *told[place + 1 :]]
+
+    return edit
+
+
+def _third_choice(told: list[Json]) -> list[Json]:
+    more = copy.deepcopy(told[_PLACE])
+    _choice(more)["index"] = 2
+    return [*told[:_PLACE], more, *told[_PLACE:]]
+
+
+def _one_call(told: list[Json]) -> list[Json]:
+    """Of two calls the first alone."""
+    return [chunk for chunk in told if all(not call["index"] for call in _choice(chunk)["delta"].get("tool_calls", []))]
 
 
 near_miss(
@@ -126,7 +152,7 @@ near_miss(
     "chat.id-constant",
     of="new-id-per-chunk",
     what="The first chunk has an empty id, as Azure's has.",
-    seams=_in_chunk(0, {"id": ""}),
+    seams=_with({"id": ""}, itemgetter(0)),
     undo=Undo(
         _CHUNKS,
         "for payload in chat.chunks if payload.value.get(name)]",
@@ -137,7 +163,7 @@ near_miss(
     "chat.created-model-constant",
     of="drift-created",
     what="The first chunk has an empty model, as Azure's has.",
-    seams=_in_chunk(0, {"model": ""}),
+    seams=_with({"model": ""}, itemgetter(0)),
     undo=Undo(
         _CHUNKS,
         "for payload in chat.chunks if payload.value.get(name)]",
@@ -148,7 +174,7 @@ near_miss(
     "chat.choices-array",
     of="usage-without-choices",
     what="The first chunk has no choice in its array, as Azure's has.",
-    seams=_in_chunk(0, {"choices": []}),
+    seams=_with({"choices": []}, itemgetter(0)),
     undo=Undo(
         _CHUNKS,
         'if not isinstance(payload.value["choices"], list)]',
@@ -159,14 +185,14 @@ near_miss(
     "chat.choice-index",
     of="no-choice-index",
     what="The index of a choice is 1, and there is no choice 0 in its chunk.",
-    seams=_in_choice({"index": 1}),
+    seams=_with({"index": 1}, _a_choice),
     undo=Undo(_CHUNKS, 'type(choice.value.get("index")) is not int', 'choice.value.get("index") != 0'),
 )
 near_miss(
     "chat.delta-object",
     of="choice-without-delta",
     what="A delta in the middle is empty.",
-    seams=_in_choice({"delta": {}}),
+    seams=_with({"delta": {}}, _a_choice),
     undo=Undo(
         _CHUNKS,
         'if not isinstance(choice.value.get("delta"), dict)]',
@@ -177,21 +203,21 @@ near_miss(
     "chat.role-once",
     of="role-each-chunk",
     what="The role of a later delta is null.",
-    seams=_in_delta({"role": None}),
+    seams=_with({"role": None}, _a_delta),
     undo=Undo(_CHUNKS, 'if choice.delta.get("role") is not None]', 'if "role" in choice.delta]'),
 )
 near_miss(
     "chat.required",
     of="no-created",
     what="`created` is 0.",
-    seams=_in_chunk(_PLACE, {"created": 0}),
+    seams=_with({"created": 0}, _a_chunk),
     undo=Undo(_CONTENT, "if payload.value.get(name) is None]", "if not payload.value.get(name)]"),
 )
 near_miss(
     "chat.finish-key",
     of="empty-finish",
     what="The reason is function_call, which is documented and deprecated.",
-    seams=_in_finish({"finish_reason": "function_call"}),
+    seams=_with({"finish_reason": "function_call"}, _the_finish),
     undo=Undo(_ENDING, '"content_filter", "function_call"}', '"content_filter"}'),
 )
 near_miss(
@@ -209,7 +235,7 @@ near_miss(
     "chat.finish-chunk-empty",
     of="finish-with-content",
     what="The delta of the chunk with the reason has an empty content.",
-    seams=_in_finish({"delta": {"content": ""}}),
+    seams=_with({"delta": {"content": ""}}, _the_finish),
     undo=Undo(_ENDING, "if choice.finish and choice.says_something]", "if choice.finish and choice.delta]"),
 )
 near_miss(
@@ -221,7 +247,7 @@ near_miss(
 )
 near_miss(
     "chat.usage-chunk",
-    of="usage-on-finish",
+    of="usage-ignored",
     what="The chunk with the reason has usage too, besides the one of its own.",
     seams=chunks(_usage_twice),
     undo=Undo(
@@ -266,9 +292,9 @@ near_miss(
 near_miss(
     "chat.tool-first-delta",
     of="late-tool-name",
-    what="The first delta has no arguments.",
-    seams=_tools(lambda number, delta: delta["function"].pop("arguments") if "id" in delta else None),
-    undo=Undo(_TOOLS, '"name": _function(delta).get("name")}', '"name": "arguments" in _function(delta) and "given"}'),
+    what="The tool is one of the client's own, whose name stands in `custom`.",
+    seams=_tools(_is_custom),
+    undo=Undo(_TOOLS, 'delta.get("function") or delta.get("custom")', 'delta.get("function")'),
 )
 near_miss(
     "chat.tool-args-json",
@@ -281,7 +307,7 @@ near_miss(
     "chat.content-type-string",
     of="content-list",
     what="The content of a delta in the middle is null.",
-    seams=_in_delta({"content": None}),
+    seams=_with({"content": None}, _a_delta),
     undo=Undo(
         _CONTENT,
         'if not isinstance(choice.delta.get("content"), str | None)]',
@@ -306,6 +332,54 @@ near_miss(
     "chat.reasoning-field",
     of="rename-reasoning",
     what="The field for reasoning is there, and empty.",
-    seams=_in_delta({"reasoning_content": ""}),
+    seams=_with({"reasoning_content": ""}, _a_delta),
     undo=Undo(_CONTENT, "if choice.delta.get(name)]", "if name in choice.delta]"),
+)
+near_miss(
+    "chat.finish-once",
+    of="two-finish",
+    what="Of two reasons to stop one has no index: it may be that of another choice.",
+    seams=chunks(_finished_twice("stop", "stop", numbered=False)),
+    undo=Undo(
+        _ENDING, "if len(reasons) > 1 and all(choice.is_numbered for choice in chat.choices):", "if len(reasons) > 1:"
+    ),
+)
+near_miss(
+    "chat.finish-length",
+    of="always-stop",
+    what="The limit is the second of two reasons to stop.",
+    seams=chunks(_finished_twice("stop", "length"), when=lambda call: b'"max_tokens": 3,' in call.body),
+    undo=Undo(_ENDING, 'if "length" in reasons:', 'if reasons[0] == "length":'),
+)
+near_miss(
+    "chat.finish-tools",
+    of="stop-on-tools",
+    what="tool_calls is the second of two reasons to stop.",
+    seams=chunks(_finished_twice("stop", "tool_calls"), when=wants_tools),
+    undo=Undo(_ENDING, 'if "tool_calls" not in reasons:', 'if reasons[0] != "tool_calls":'),
+)
+near_miss(
+    "chat.tools-same-as-nonstream",
+    of="tools-only-nonstream",
+    what="When streaming one tool is called, otherwise two.",
+    seams=chunks(_one_call, when=wants_tools),
+    undo=Undo(
+        _TOOLS,
+        'bool(calls_of(chat)), bool(message.get("tool_calls"))',
+        'len(calls_of(chat)), len(message.get("tool_calls") or [])',
+    ),
+)
+near_miss(
+    "chat.n-choices",
+    of="one-choice-lost",
+    what="A third choice comes.",
+    seams=chunks(_third_choice, when=lambda call: b'"n": 2' in call.body),
+    undo=Undo(_CONTENT, "sorted({0, 1} - said)", "sorted({0, 1} ^ said)"),
+)
+near_miss(
+    "chat.stream-equals-nonstream",
+    of="drop-chunk",
+    what="A second choice says something else.",
+    seams=chunks(_third_choice, when=lambda call: b'"logprobs"' in call.body),
+    undo=Undo("reading.chat", "for choice in self.choices if choice.number == number)", "for choice in self.choices)"),
 )

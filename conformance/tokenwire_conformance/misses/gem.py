@@ -6,7 +6,7 @@ from tokenwire.endpoint import Seams
 
 from ..faults.err import fails
 from ..faults.fault import wants_tools
-from .edits import Json, blocks, chunks, reply
+from .edits import Json, anything, blocks, chunks, reply
 from .miss import Undo, near_miss
 
 _GEM = "checks.gem"
@@ -52,7 +52,7 @@ near_miss(
     "gem.alt-sse",
     of="ignore-alt",
     what="The type of the event stream is written in capitals.",
-    seams=reply(lambda given: given.with_header("Content-Type", "TEXT/event-stream"), when=lambda call: True),
+    seams=reply(lambda given: given.with_header("Content-Type", "TEXT/event-stream"), when=anything),
     undo=Undo("reading.http", '.partition(";")[0].strip().lower()', '.partition(";")[0].strip()'),
 )
 near_miss(
@@ -129,7 +129,14 @@ near_miss(
     undo=Undo(
         _GEM,
         "if not isinstance(error.get(name), kind):",
-        'if not isinstance(error.get(name), kind) or error[name] == "":',
+        "if not error.get(name):",
     ),
     seen_in="failure",
+)
+near_miss(
+    "gem.json-array",
+    of="unclosed-array",
+    what="Blanks follow the array.",
+    seams=blocks(lambda told: [*told, b" \r\n"], when=lambda call: "alt" not in call.query),
+    undo=Undo("reading.gemini", "elif text[place + 1 :].strip(_BLANKS):", "elif text[place + 1 :]:"),
 )

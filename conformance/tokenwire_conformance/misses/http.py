@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Exchange, Write
+from tokenwire.endpoint import Call, Exchange, Reply, Seams, Write
 
 from ..faults import all_faults
-from ..faults.fault import closes, edit_writes
-from .edits import exchange, head, reply
+from ..faults.fault import closes, edit_head, edit_writes
+from .edits import anything, exchange, head, reply
 from .miss import Undo, near_miss
 
-_READING, _ANSWERS = "reading.http", "checks.http.answers"
+_READING, _REQUESTS, _ANSWERS = "reading.http", "reading.requests", "checks.http.answers"
 
 _CHUNK = re.compile(rb"\A([0-9a-f]+)\r\n(.*)\r\n\Z", re.DOTALL)
 
@@ -49,7 +49,33 @@ def _cut(told: Exchange) -> Exchange:
 
 def _failed_without_date(head: bytes) -> bytes:
     without = re.sub(rb"(?im)^date:[^\r\n]*\r\n", b"", head)
-    return re.sub(rb"\A(HTTP/1\.1) 200 ", rb"\1 500 ", without)
+    return re.sub(rb"\A(HTTP/1\.1) [24]00 ", rb"\1 500 ", without)
+
+
+def _asks_in_1_0(call: Call) -> bool:
+    return call.http_version == "1.0"
+
+
+def _held_back(given: Reply) -> Reply:
+    """The stream as one body, with its length."""
+    return replace(given, body=b"".join(piece.data for piece in given.pieces or ()), pieces=None)
+
+
+def _expects(call: Call | None) -> bool:
+    return call is not None and bool(call.header("expect"))
+
+
+class _FailsAtLength(Seams):
+    """A length that is no number is answered 500, without a Date."""
+
+    _is_wrong = False
+
+    def incoming(self, data: bytes) -> bytes | None:
+        self._is_wrong = b"12abc" in data
+        return data
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        return edit_head(exchange, _failed_without_date) if self._is_wrong else exchange
 
 
 near_miss(
@@ -64,7 +90,7 @@ near_miss(
     of="space-before-colon",
     what="No blank stands after the colon.",
     seams=head(_with_field(b"X-Served-By:tokenwire")),
-    undo=Undo(_READING, r"]+):[ \t]*([^\x00", r"]+):[ \t]+([^\x00"),
+    undo=Undo(_REQUESTS, 'name, colon, value = line.partition(b":")', 'name, colon, value = line.partition(b": ")'),
 )
 near_miss(
     "http.framing-unambiguous",
@@ -89,7 +115,7 @@ near_miss(
     of="chunk-off-by-one",
     what="The sizes of the chunks are in capitals.",
     seams=exchange(_capital_sizes),
-    undo=Undo(_READING, "([0-9A-Fa-f]{1,16})", "([0-9a-f]{1,16})"),
+    undo=Undo(_REQUESTS, "([0-9A-Fa-f]{1,16})", "([0-9a-f]{1,16})"),
 )
 near_miss(
     "http.chunk-terminator",
@@ -110,9 +136,7 @@ near_miss(
     "http.coding-negotiated",
     of="gzip-uninvited",
     what="The coding is said to be identity, which is none.",
-    seams=head(
-        lambda head: head.replace(b"Content-Encoding: gzip", b"Content-Encoding: identity"), when=lambda call: True
-    ),
+    seams=head(lambda head: head.replace(b"Content-Encoding: gzip", b"Content-Encoding: identity"), when=anything),
     undo=Undo(_ANSWERS, ' and coding != "identity":', ":"),
     seen_in="gzip",
 )
@@ -128,9 +152,7 @@ near_miss(
     "http.vary",
     of="no-vary",
     what="Vary is an asterisk.",
-    seams=reply(
-        lambda given: given.with_header("Vary", "*").with_header("Cache-Control", "no-cache"), when=lambda call: True
-    ),
+    seams=reply(lambda given: given.with_header("Vary", "*").with_header("Cache-Control", "no-cache"), when=anything),
     undo=Undo(_ANSWERS, '{"accept-encoding", "*"} & set(', '{"accept-encoding"} & set('),
     seen_in="gzip",
 )
@@ -138,7 +160,7 @@ near_miss(
     "http.cache-control",
     of="cacheable-stream",
     what="A stream may be stored, and not be used without asking.",
-    seams=reply(lambda given: given.with_header("Cache-Control", "no-cache"), when=lambda call: True),
+    seams=reply(lambda given: given.with_header("Cache-Control", "no-cache"), when=anything),
     undo=Undo(_ANSWERS, '{"no-store", "no-cache"} & set(', '{"no-store"} & set('),
     seen_in="stream events",
 )
@@ -178,8 +200,60 @@ near_miss(
     what="A refusal without content has no Content-Type.",
     seams=reply(
         lambda given: replace(given, body=b"").with_header("Content-Type", None) if given.status == 404 else given,
-        when=lambda call: True,
+        when=anything,
     ),
     undo=Undo(_ANSWERS, "response.head_complete and bool(response.body),", "response.head_complete,"),
     seen_in="usage unknown-model",
+)
+near_miss(
+    "http.chunk-ext-trailers",
+    of="huge-chunk-ext",
+    what="A trailer field is announced, and none is sent.",
+    seams=head(_with_field(b"Trailer: Server-Timing")),
+    undo=Undo(
+        _ANSWERS,
+        """    if response.trailers:
+        names = ", ".join(field.name for field in response.trailers)
+        yield Finding(f"trailer fields are sent: {names}", at(response, response.trailers[0].offset))
+""",
+        """    if response.header("trailer"):
+        yield Finding("trailer fields are announced", at(response))
+""",
+    ),
+)
+near_miss(
+    "http.bytes-after-message",
+    of="stray-tail-bytes",
+    what="The body of a refused request is answered like a request, which is for http.unread-body to say.",
+    seams=all_faults()["body-as-request"].seams,
+    undo=Undo(_ANSWERS, "if stray_answer(response) is not None:", "if False:"),
+    seen_in="usage unread-body",
+)
+near_miss(
+    "http.date-on-malformed",
+    of="no-date-on-400",
+    what="A malformed request is answered 500 without a Date, which may be so.",
+    seams=_FailsAtLength,
+    undo=Undo(_ANSWERS, "200 <= response.status < 500", "200 <= response.status < 600"),
+)
+near_miss(
+    "http.no-body-1xx-204",
+    of="cl-on-204",
+    what="A 200 without a body, behind a 100, has Content-Length: 0.",
+    seams=reply(lambda given: replace(given, body=b""), when=_expects),
+    undo=Undo(
+        _ANSWERS, "([response] if response.status in (101, 204) else [])", "([response] if not response.body else [])"
+    ),
+    seen_in="expect",
+)
+near_miss(
+    "http.te-to-http10",
+    of="chunk-to-1.0",
+    what="A stream for HTTP/1.0 has a Content-Length.",
+    seams=reply(_held_back, when=_asks_in_1_0),
+    undo=Undo(
+        "checks.http.requests",
+        '    if response.header("transfer-encoding"):\n        yield Finding(\n            "an HTTP/1.0',
+        '    if response.delimited != "close":\n        yield Finding(\n            "an HTTP/1.0',
+    ),
 )

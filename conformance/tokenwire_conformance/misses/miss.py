@@ -9,8 +9,9 @@
     )
 
 A near miss is nearly the fault that it names, and what its rule allows: the check must judge it and pass. `undo` takes
-out of the check's condition what makes the difference. The check that is left passes the clean endpoint, and must trip
-over the near miss: so the near miss touches what the check looks at, and is no sound answer picked at random.
+out of the check's condition what makes the difference. The check that is left passes the clean endpoint and finds the
+fault, and must trip over the near miss: so the near miss touches what the check looks at, and is no sound answer picked
+at random.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from importlib import import_module
 from tokenwire.endpoint import Seams
 
 from ..faults import Fault, all_faults
-from ..judging.registry import Check, catalogue
+from ..judging.registry import GROUPS, Check, catalogue
 
 __all__ = ["NEAR_MISSES", "NearMiss", "Undo", "all_near_misses", "near_miss"]
 
-#: The modules that declare near misses, in the order of the catalogue.
-_MODULES = ("http", "requests", "sse", "chat", "resp", "anth", "gem", "ollama", "err", "auth", "sockets")
+#: The modules that declare near misses: one for each group, one more for the many of HTTP, and one for what several
+#: checks of WebSockets find alike.
+_MODULES = (*GROUPS, "requests", "findings")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..faults.err import fails
-from ..faults.fault import wants_tools
+from ..faults.fault import EMOJI, wants_tools
 from .edits import Json, blocks, chunks, reply
 from .miss import Undo, near_miss
 
@@ -20,6 +20,10 @@ def _no_arguments(told: list[Json]) -> list[Json]:
     return told
 
 
+def _done_in_words(told: list[Json]) -> list[Json]:
+    return [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]
+
+
 near_miss(
     "ollama.content-type",
     of="sse-content-type",
@@ -29,6 +33,17 @@ near_miss(
         _OLLAMA,
         'if response.media_type != "application/x-ndjson":',
         'if response.header("content-type") != "application/x-ndjson":',
+    ),
+)
+near_miss(
+    "ollama.surrogates",
+    of="ollama-split-surrogate",
+    what="The two escapes of a pair stand together.",
+    seams=blocks(lambda told: [line.replace(EMOJI, rb"\ud83d\ude00") for line in told]),
+    undo=Undo(
+        "reading.surrogates",
+        "paired = high is not None and match.start() == end and",
+        "paired = match.end() == end and",
     ),
 )
 near_miss(
@@ -43,20 +58,20 @@ near_miss(
     of="no-final-lf",
     what="A blank stands before the last line feed.",
     seams=blocks(lambda told: [*told[:-1], told[-1].replace(b"\n", b" \n")]),
-    undo=Undo(_OLLAMA, "    if not last.ended:", '    if not last.ended or last.raw.endswith(b" "):'),
+    undo=Undo(_OLLAMA, "    if not last.ended:", "    if not lines.response.content.endswith(b'}\\n'):"),
 )
 near_miss(
     "ollama.blank-lines",
     of="blank-lines",
     what="The lines end in CRLF.",
     seams=blocks(lambda told: [line.replace(b"\n", b"\r\n") for line in told]),
-    undo=Undo(_OLLAMA, "if not line.raw.strip()]", 'if not line.raw.strip() or line.raw.endswith(b"\\r")]'),
+    undo=Undo(_OLLAMA, "if not line.raw.strip()]", "if not line.raw.endswith(b'}')]"),
 )
 near_miss(
     "ollama.done-once",
     of="done-twice",
     what="`done` of a line in the middle is the text true.",
-    seams=chunks(lambda told: [*told[:_PLACE], {**told[_PLACE], "done": "true"}, *told[_PLACE + 1 :]]),
+    seams=chunks(_done_in_words),
     undo=Undo(
         _OLLAMA,
         'done = [line for line, value in _objects(lines) if value.get("done") is True]',
@@ -66,12 +81,12 @@ near_miss(
 near_miss(
     "ollama.done-stats",
     of="no-stats",
-    what="eval_count is 0.",
-    seams=chunks(lambda told: [*told[:-1], {**told[-1], "eval_count": 0}]),
+    what="`done` of a line in the middle, which has no counts, is the text true.",
+    seams=chunks(_done_in_words),
     undo=Undo(
         _OLLAMA,
-        "if not isinstance(value.get(name), kind)]",
-        'if not isinstance(value.get(name), kind) or (name == "eval_count" and not value[name])]',
+        'if value.get("done") is True)\n    kinds',
+        'if value.get("done"))\n    kinds',
     ),
 )
 near_miss(
@@ -86,5 +101,16 @@ near_miss(
     of="args-string",
     what="The arguments are an empty object.",
     seams=chunks(_no_arguments, when=wants_tools),
-    undo=Undo(_OLLAMA, "        if not isinstance(arguments, dict):", "        if not arguments:"),
+    undo=Undo(
+        _OLLAMA,
+        "        if not isinstance(arguments, dict):",
+        "        if not (isinstance(arguments, dict) and arguments):",
+    ),
+)
+near_miss(
+    "ollama.default-stream",
+    of="default-false",
+    what="The answer is a stream of one line.",
+    seams=chunks(lambda told: told[-1:], when=lambda call: b'"stream"' not in call.body),
+    undo=Undo(_OLLAMA, " or response.media_type in JSON_LINES:", ":"),
 )

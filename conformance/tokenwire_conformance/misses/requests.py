@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from tokenwire.endpoint import Call, Exchange, Reply, Seams, Write
 
 from ..faults.fault import closes, edit_head, is_stream
-from .edits import exchange, head, incoming, reply
+from .edits import anything, exchange, head, incoming, reply
 from .miss import Undo, near_miss
 
 _REQUESTS = "checks.http.requests"
 
-#: A request that gets no answer but the end of its connection is refused; undone, it is taken for accepted.
-_REFUSED_BY_ITS_END = Undo(
-    _REQUESTS,
-    "        return\n    response = refused_for_itself(case, probe, own",
-    "        yield Finding(what)\n    response = refused_for_itself(case, probe, own",
-)
 
-#: Who ends the connection need not announce it.
-_ENDED = Undo(_REQUESTS, "return response.transcript.ended_by_server or ", "return ")
+def _has_no_host(data: bytes) -> bool:
+    return data.startswith(b"GET") and not re.search(rb"(?im)^host:", data)
 
 
-def _resets_without_host(data: bytes) -> bytes | None:
-    without = data.startswith(b"GET") and not re.search(rb"(?im)^host:", data)
-    return None if without else data
+def _has_blank_before_colon(data: bytes) -> bool:
+    return b"\r\nX-Probe :" in data
 
 
-def _resets_blank_before_colon(data: bytes) -> bytes | None:
-    return None if b"\r\nX-Probe :" in data else data
+def _reset_where(is_wrong: Callable[[bytes], bool]) -> type[Seams]:
+    return incoming(lambda data: None if is_wrong(data) else data)
 
 
 def _unannounced(head: bytes) -> bytes:
@@ -61,6 +55,13 @@ def _is_accepted(given: Reply) -> bool:
 
 def _taken(given: Reply) -> Reply:
     return replace(given, status=202) if _is_accepted(given) else given
+
+
+def _refused_at_once(told: Exchange) -> Exchange:
+    """A request that waits for 100 Continue is refused instead."""
+    refusal = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n"
+    waited_for = any(write.part == "informational" for write in told.writes)
+    return Exchange([Write(0.0, refusal, "head")], "close") if waited_for else told
 
 
 near_miss(
@@ -95,24 +96,25 @@ near_miss(
     what="A wrong method is answered 404, without Allow.",
     seams=reply(
         lambda given: replace(given.with_header("Allow", None), status=404) if given.status == 405 else given,
-        when=lambda call: True,
+        when=anything,
     ),
     undo=Undo(_REQUESTS, "if response.status == 405 and not", "if response.status >= 400 and not"),
 )
-near_miss(
-    "http.host-missing",
-    of="accept-no-host",
-    what="A request without Host gets no answer but the end of its connection.",
-    seams=incoming(_resets_without_host),
-    undo=_REFUSED_BY_ITS_END,
-)
-near_miss(
-    "http.space-colon-400",
-    of="accept-space-colon",
-    what="A request with a blank before a colon gets no answer but the end of its connection.",
-    seams=incoming(_resets_blank_before_colon),
-    undo=_REFUSED_BY_ITS_END,
-)
+for _check, _fault, _what, _is_wrong in (
+    ("http.host-missing", "accept-no-host", "A request without Host", _has_no_host),
+    ("http.space-colon-400", "accept-space-colon", "A request with a blank before a colon", _has_blank_before_colon),
+):
+    near_miss(
+        _check,
+        of=_fault,
+        what=f"{_what} gets no answer but the end of its connection.",
+        seams=_reset_where(_is_wrong),
+        undo=Undo(
+            _REQUESTS,
+            "        return\n    response = refused_for_itself(case, probe, own",
+            "        yield Finding(what)\n    response = refused_for_itself(case, probe, own",
+        ),
+    )
 near_miss(
     "http.chunked-request",
     of="hang-on-chunked",
@@ -123,48 +125,35 @@ near_miss(
     ),
     undo=Undo(_REQUESTS, "transcript.responses[0].status == 411", "transcript.responses[0].status == 499"),
 )
-near_miss(
-    "http.dribbled-request",
-    of="reset-partial-header",
-    what="The request is answered 202.",
-    seams=reply(_taken, when=lambda call: True),
-    undo=Undo(
-        _REQUESTS,
-        '    if not 200 <= response.status < 300:\n        yield Finding(f"{failed}',
-        '    if response.status != 200:\n        yield Finding(f"{failed}',
-    ),
-)
-near_miss(
-    "http.header-case",
-    of="case-sensitive-names",
-    what="The request is answered 202.",
-    seams=reply(_taken, when=lambda call: True),
-    undo=Undo(
-        _REQUESTS,
-        '    if not 200 <= response.status < 300:\n        yield Finding(f"{failed}',
-        '    if response.status != 200:\n        yield Finding(f"{failed}',
-    ),
-)
-near_miss(
-    "http.te-and-cl-request",
-    of="keep-open-te-cl",
-    what="The connection is closed, and the answer has not announced it.",
-    seams=head(_unannounced, when=lambda call: True),
-    undo=_ENDED,
-)
+for _check, _fault in (
+    ("http.dribbled-request", "reset-partial-header"),
+    ("http.header-case", "case-sensitive-names"),
+):
+    near_miss(
+        _check,
+        of=_fault,
+        what="The request is answered 202.",
+        seams=reply(_taken, when=anything),
+        undo=Undo(
+            _REQUESTS,
+            '    if not 200 <= response.status < 300:\n        yield Finding(f"{failed}',
+            '    if response.status != 200:\n        yield Finding(f"{failed}',
+        ),
+    )
+for _check, _fault in (("http.te-and-cl-request", "keep-open-te-cl"), ("http.bad-cl-400", "lenient-cl")):
+    near_miss(
+        _check,
+        of=_fault,
+        what="The connection is closed, and the answer has not announced it.",
+        seams=head(_unannounced, when=anything),
+        undo=Undo(_REQUESTS, "return response.transcript.ended_by_server or ", "return "),
+    )
 near_miss(
     "http.te-not-final-400",
     of="accept-te-gzip",
     what="A coding that is not known is answered 501, as 6.1 asks.",
-    seams=head(lambda head: re.sub(rb"\A(HTTP/1\.1) 400 ", rb"\1 501 ", head), when=lambda call: True),
+    seams=head(lambda head: re.sub(rb"\A(HTTP/1\.1) 400 ", rb"\1 501 ", head), when=anything),
     undo=Undo(_REQUESTS, '"te-not-final", {400, 501}', '"te-not-final", {400}'),
-)
-near_miss(
-    "http.bad-cl-400",
-    of="lenient-cl",
-    what="The connection is closed, and the answer has not announced it.",
-    seams=head(_unannounced, when=lambda call: True),
-    undo=_ENDED,
 )
 near_miss(
     "http.unread-body",
@@ -174,5 +163,16 @@ near_miss(
         lambda told: replace(told, writes=[*told.writes, Write(0.0, b"late\r\n", "end")]),
         when=lambda call: call is not None and call.path == "/v1/no-such-path",
     ),
-    undo=Undo(_REQUESTS, 'transcript.received[transcript.stray :].startswith(b"HTTP/")', "transcript.stray > 0"),
+    undo=Undo(
+        "checks.http.common",
+        'return stray if transcript.received[stray:].startswith(b"HTTP/") else None',
+        "return stray",
+    ),
+)
+near_miss(
+    "http.expect-continue",
+    of="ignore-expect",
+    what="A request that waits for 100 Continue is refused at once.",
+    seams=exchange(_refused_at_once, when=anything),
+    undo=Undo(_REQUESTS, 'if kinds[1:2] != ["<"]:', "if not transcript.responses[0].informational:"),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tokenwire.endpoint import Call, Exchange, Seams
 
 from ..faults import all_faults
 from ..faults.fault import closes, is_streamed_chat
-from .edits import blocks, reply
+from .edits import anything, blocks, reply
 from .miss import Undo, near_miss
 
 #: The event in which most of them are planted: some tokens after the first.
@@ -18,6 +20,7 @@ _EMOJI = "😀".encode()
 _BUFFER = 64 * 1024
 
 _LINES, _FIELDS, _PAYLOADS = "checks.sse.lines", "checks.sse.fields", "checks.sse.payloads"
+_SURROGATES = "reading.surrogates"
 
 
 def _with(block: bytes) -> type[Seams]:
@@ -169,8 +172,8 @@ near_miss(
     seams=_replaced(b'"finish_reason":null', b'"finish_reason":null,"Finish_Reason":null'),
     undo=Undo(
         "reading.stream",
-        "names = [name for name, _ in members]",
-        "names = [name.lower() for name, _ in members]",
+        "counts = Counter(name for name, _ in members)",
+        "counts = Counter(name.lower() for name, _ in members)",
     ),
 )
 near_miss(
@@ -178,7 +181,7 @@ near_miss(
     of="split-surrogate",
     what="The two escapes of a pair stand together.",
     seams=blocks(lambda told: [block.replace(_EMOJI, rb"\ud83d\ude00") for block in told]),
-    undo=Undo(_PAYLOADS, "paired = high is not None and match.start() == end and", "paired = match.end() == end and"),
+    undo=Undo(_SURROGATES, "paired = high is not None and match.start() == end and", "paired = match.end() == end and"),
 )
 near_miss(
     "sse.no-fffd",
@@ -220,7 +223,9 @@ near_miss(
     of="retry-float",
     what="The value of retry has leading zeros.",
     seams=_before(b"retry: 0150\n"),
-    undo=Undo(_FIELDS, "if not (value.isascii() and value.isdigit()):", "if value != str(int(value)):"),
+    undo=Undo(
+        _FIELDS, "if not (value.isascii() and value.isdigit()):", "if not (value.isdigit() and value[0] != '0'):"
+    ),
 )
 near_miss(
     "sse.event-size",
@@ -246,4 +251,12 @@ near_miss(
         "for event in _after_sentinel(stream) if not event.is_sentinel]",
         "for event in _after_sentinel(stream)]",
     ),
+)
+near_miss(
+    "sse.status-200",
+    of="status-201",
+    what="An answer that is no stream has the status 201.",
+    seams=reply(lambda given: replace(given, status=201) if given.pieces is None else given, when=anything),
+    undo=Undo("judging.case", "return asked_for_stream(response) and _looks_like_events(response)", "return True"),
+    seen_in="usage whole",
 )

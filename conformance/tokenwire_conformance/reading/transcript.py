@@ -9,7 +9,8 @@ from functools import cached_property
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Layer
 
-from .http import Request, Requests, Response, ResponseReader
+from .http import Response, ResponseReader
+from .requests import Request, Requests
 
 __all__ = ["Transcript"]
 
@@ -25,7 +26,7 @@ class Transcript:
         self.name = name
         self.recording = recording
         self.capture: Capture = capture or Capture("a recording", recording)
-        self._events: list[str] = []
+        self._ending = ""
         self._in = _Side()
         self._out = _Side()
         self._received_before: list[int] = []
@@ -56,7 +57,7 @@ class Transcript:
             self._received_before.append(self._in.size)
             self._out.add(entry)
         elif entry.kind != "connected":
-            self._events.append(entry.kind)
+            self._ending = self._ending or entry.kind
 
     @property
     def received(self) -> bytes:
@@ -81,7 +82,7 @@ class Transcript:
     @property
     def ending(self) -> str:
         """How the connection ended: "eof", "reset", "closed by us", "left open", "timeout", ...; or empty."""
-        return self._events[0] if self._events else ""
+        return self._ending
 
     @property
     def ended_by_server(self) -> bool:
@@ -95,9 +96,10 @@ class Transcript:
     @property
     def delays(self) -> list[float]:
         """Seconds that each response needed until its first byte, since we last wrote before it."""
-        return [self._delay_of(response.offset) for response in self.responses if response.head_complete]
+        return [self.delay_of(response.offset) for response in self.responses if response.head_complete]
 
-    def _delay_of(self, offset: int) -> float:
+    def delay_of(self, offset: int) -> float:
+        """Seconds until the byte at this offset came, since we last wrote before it."""
         came = self.seconds_at(offset)
         wrote = [entry.seconds for entry in self.recording.entries if entry.kind == ">" and entry.seconds <= came]
         return came - wrote[-1] if wrote else 0.0
@@ -105,6 +107,10 @@ class Transcript:
     def seconds_at(self, offset: int) -> float:
         """When the byte at this offset was read."""
         return self._in.seconds_at(offset)
+
+    def reads(self, start: int, end: int) -> list[tuple[float, int]]:
+        """The time of each read that brought bytes from `start` to `end`, and how many of them."""
+        return self._in.parts(start, end)
 
     def sent_when(self, offset: int) -> float:
         """When the byte at this offset was sent."""
@@ -186,6 +192,16 @@ class _Side:
     def place(self, offset: int) -> int:
         """Which read or write had the byte at this offset; one beyond the last where it has not come."""
         return bisect_right(self._ends, offset)
+
+    def parts(self, start: int, end: int) -> list[tuple[float, int]]:
+        found = []
+        for number in range(self.place(start), len(self._ends)):
+            begin = self._ends[number - 1] if number else 0
+            size = min(self._ends[number], end) - max(begin, start)
+            if size <= 0:
+                break
+            found.append((self._times[number], size))
+        return found
 
     def seconds_at(self, offset: int) -> float:
         return self._times[min(self.place(offset), len(self._times) - 1)] if self._times else 0.0

@@ -11,7 +11,7 @@ from tokenwire.secrecy import escaped
 
 from ..judging.judged import Run
 from ..judging.verdict import Result
-from .report import Report, summary
+from .report import Report, overall, summary
 
 __all__ = ["as_json"]
 
@@ -30,9 +30,10 @@ def as_json(reports: Sequence[Report]) -> str:
         "headline": everything.headline,
         "notes": {report.target: list(report.notes) for report in reports if report.notes},
         "about": [report.about.as_json() for report in reports if report.about is not None],
+        **({"baseline": {"news": list(everything.news)}} if everything.news is not None else {}),
         "results": results,
         "summary": summary(everything.results),
-        "exit_code": everything.exit_code,
+        "exit_code": overall(reports).exit_code,
     }
     return escaped(json.dumps(document, indent=2, ensure_ascii=False)) + "\n"
 

@@ -9,7 +9,7 @@ from typing import Any
 from tokenwire.secrecy import harmless
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, gathered, place
+from .report import Report, alike, place
 
 __all__ = ["as_junit"]
 
@@ -24,7 +24,7 @@ def as_junit(reports: Sequence[Report]) -> str:
     that found nothing. JUnit knows no warnings, and CI servers hide the output of what has passed: WARN and INFO are
     skipped cases, whose message they show.
     """
-    from junitparser import Error, JUnitXml, TestCase, TestSuite
+    from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
     document = JUnitXml("tokenwire")
     for report in reports:
@@ -33,6 +33,10 @@ def as_junit(reports: Sequence[Report]) -> str:
             stopped = TestCase("run", "tokenwire")
             stopped.result = [Error(_printable(report.run.headline))]
             suite.add_testcase(stopped)
+        for line in report.run.news or ():
+            differing = TestCase("baseline", "tokenwire")
+            differing.result = [Failure(_printable(line))]
+            suite.add_testcase(differing)
         for result in report.results:
             case = TestCase(
                 result.id, f"tokenwire.{result.id.partition('.')[0]}", round(report.took.get(result.id, 0.0), 3)
@@ -60,6 +64,8 @@ def _fill(case: Any, report: Report, result: Result) -> None:
 
     message, details = _printable(result.message), _printable("\n".join(_details(report, result)))
     match result.verdict:
+        case _ if result.expected:
+            case.result = [Skipped(f"expected: {_printable(result.expected)}", result.verdict.value)]
         case Verdict.FAIL:
             case.result = [Failure(message, result.level.value)]
         case Verdict.HARNESS_ERROR:
@@ -77,8 +83,8 @@ def _fill(case: Any, report: Report, result: Result) -> None:
 def _details(report: Report, result: Result) -> Iterator[str]:
     """The rule in words, its clause, and each finding with its bytes and its question."""
     yield f"{result.level.value}: {result.says} [{result.clause}]"
-    for told in gathered(result):
-        yield told.first.message
+    for told in alike(result):
+        yield told.first.counted
         yield from filter(None, [place(told.first), report.again(told.first)])
         if told.also:
             yield f"The same in: {', '.join(told.also)}"

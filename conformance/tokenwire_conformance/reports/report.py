@@ -12,9 +12,12 @@ from tokenwire._version import __version__
 
 from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
-from .asked import Asked
+from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "gathered", "place", "summary"]
+__all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall", "place", "summary", "unjudged"]
+
+#: Verdicts that are told one by one, the gravest first.
+_FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -74,16 +77,18 @@ class Report:
 
     :ivar notes: what holds for all of them, in lines.
     :ivar about: the run in which an endpoint was asked; None for a file.
-    :ivar asked: by which questions.
+    :ivar questions: that were asked.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
+    :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
 
     target: str
     run: Run
     notes: Sequence[str] = ()
     about: About | None = None
-    asked: Asked | None = None
+    questions: Questions | None = None
     took: Mapping[str, float] = field(default_factory=dict)
+    decides: bool = True
 
     @property
     def results(self) -> Sequence[Result]:
@@ -95,13 +100,41 @@ class Report:
 
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
-        return self.asked.again(finding.evidence) if self.asked is not None else ""
+        return self.questions.again(finding.evidence) if self.questions is not None else ""
+
+
+def overall(reports: Sequence[Report]) -> Run:
+    """The run that decides the exit code."""
+    return Run.of_all([report.run for report in reports if report.decides])
 
 
 def summary(results: Sequence[Result]) -> dict[str, int]:
     """How many of each verdict, in the order of their declaration."""
     counts = Counter(result.verdict for result in results)
     return {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
+
+
+def findings(report: Report) -> list[Result]:
+    """What was found, the gravest first; what the baseline expects comes last."""
+    found = [result for result in report.results if result.verdict in _FOUND]
+    return sorted(found, key=lambda result: (bool(result.expected), _FOUND.index(result.verdict)))
+
+
+def unjudged(report: Report, verdict: Verdict) -> dict[str, list[str]]:
+    """The checks of a verdict that judges nothing, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.verdict is verdict:
+            reasons.setdefault(result.message, []).append(result.id)
+    return reasons
+
+
+def counted(report: Report) -> str:
+    """How many checks of each verdict, in words."""
+    expected = sum(bool(result.expected) for result in report.results)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
+    counts += f" ({expected} expected)" if expected else ""
+    return f"{len(report.results)} checks: {counts or 'nothing was judged'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +149,12 @@ class Told:
     also: Sequence[str]
 
 
-def gathered(result: Result) -> list[Told]:
+def alike(result: Result) -> list[Told]:
     """The findings of a check, those of the same words together."""
-    alike: dict[str, list[Finding]] = {}
+    same: dict[str, list[Finding]] = {}
     for finding in result.findings:
-        alike.setdefault(finding.message, []).append(finding)
-    return [Told(findings[0], _others(findings)) for findings in alike.values()]
+        same.setdefault(finding.message, []).append(finding)
+    return [Told(findings[0], _others(findings)) for findings in same.values()]
 
 
 def _others(findings: Sequence[Finding]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tokenwire._version import __version__
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, Told, gathered, place
+from .report import Report, Told, alike, counted, place, unjudged
 
 __all__ = ["as_text", "broken"]
 
@@ -63,7 +63,7 @@ def as_text(report: Report, *, width: int | None = None, verbose: bool = False) 
     for verdict in _SHOWN:
         for result in _of(report, verdict):
             lines += _finding(report, result)
-    lines += [*_end(report), *headline]
+    lines += [*_beside_baseline(report), *_end(report), *headline]
     return [
         (piece, line.style) for line in lines for piece in ([line.text] if line.whole else broken(line.text, width))
     ]
@@ -80,7 +80,7 @@ def broken(text: str, width: int | None) -> list[str]:
 
 
 def _of(report: Report, verdict: Verdict) -> list[Result]:
-    return [result for result in report.results if result.verdict is verdict]
+    return [result for result in report.results if result.verdict is verdict and not result.expected]
 
 
 def _head(report: Report) -> list[Line]:
@@ -98,22 +98,29 @@ def _head(report: Report) -> list[Line]:
 
 
 def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
-    lines = _reasons(Verdict.INCONCLUSIVE, _of(report, Verdict.INCONCLUSIVE))
+    lines = _reasons(report, Verdict.INCONCLUSIVE)
     skipped = _of(report, Verdict.NOT_APPLICABLE)
     if verbose:
-        return _reasons(Verdict.NOT_APPLICABLE, skipped) + lines
+        return _reasons(report, Verdict.NOT_APPLICABLE) + lines
     if skipped:
         counted = f"{len(skipped)} of {len(report.results)} checks do not apply here: -v lists them"
         return [Line(counted, "dim"), Line(""), *lines]
     return lines
 
 
-def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
+def _beside_baseline(report: Report) -> list[Line]:
+    """What was expected, and what differs."""
+    expected = [
+        Line(f"expected: {result.id}: {result.expected}", "dim") for result in report.results if result.expected
+    ]
+    news = [Line(line, "bold red") for line in report.run.news or ()]
+    return [*expected, *([Line("")] if expected else []), *news]
+
+
+def _reasons(report: Report, verdict: Verdict) -> list[Line]:
     """What was not judged, by reason. Where there is one reason for most, their number is enough."""
-    reasons: dict[str, list[str]] = {}
-    for result in results:
-        reasons.setdefault(result.message, []).append(result.id)
-    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons.items()]
+    reasons = unjudged(report, verdict).items()
+    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons]
     return [*lines, Line("")] if lines else []
 
 
@@ -123,8 +130,8 @@ def _few(ids: Sequence[str]) -> str:
 
 def _finding(report: Report, result: Result) -> list[Line]:
     lines, head = [], f"{result.verdict.value:<13} {result.id}: "
-    for told in gathered(result):
-        lines += [Line(head + told.first.message, _STYLES[result.verdict]), *_proof(report, told)]
+    for told in alike(result):
+        lines += [Line(head + told.first.counted, _STYLES[result.verdict]), *_proof(report, told)]
         head = _INDENT
     if not lines:
         lines = [Line(head + result.message, _STYLES[result.verdict])]
@@ -146,9 +153,7 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
 
 
 def _end(report: Report) -> list[Line]:
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
     sound = Verdict.PASS in report.summary and set(report.summary) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
     failed = [result.id for result in _of(report, Verdict.FAIL)]
     named = [Line(f"FAIL: {', '.join(failed)}", "bold red")] if len(failed) > 1 else []
-    counted = f"{len(report.results)} checks: {counts or 'nothing was judged'}"
-    return [*named, Line(counted, "bold green" if sound else "bold")]
+    return [*named, Line(counted(report), "bold green" if sound else "bold")]

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from .._version import __version__
-from .exits import EXIT_CODES, USAGE, Terminated, exit_code_of, forget_output
+from ..exit_codes import USAGE, Terminated
+from .exits import EXIT_CODES, exit_code_of, forget_output
 from .guard import end_output, guarded
 
 __all__ = ["main"]
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         args = _parser(arguments).parse_args(arguments)
+        args.arguments = arguments[1:]
     except SystemExit as stop:  # argparse has said why
         return stop.code if isinstance(stop.code, int) else USAGE
     _never_fail_on_a_character()

@@ -13,12 +13,12 @@ from time import monotonic
 from typing import Any
 
 from ..errors import LocalProtocolError, StreamFailed, StreamInterrupted
+from ..exit_codes import FINDINGS, FINE
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
 from ..recording.beside import FileBeside
 from ..secrecy import redact_url
-from .exits import FINDINGS, FINE
 from .extras import need
 from .guard import clean
 from .progress import progress
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
-    runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
+    runs = [each for file in args.merge for each in runs_of(file.read_bytes(), str(file))]
     if args.url is not None:
         runs.append(asyncio.run(_measured(args)))
     if not runs:

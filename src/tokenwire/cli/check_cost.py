@@ -39,7 +39,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fast",
         action="store_true",
-        help="only the ten most telling requests, and the checks that judge them: "
+        help="about ten requests for each transport, the most telling, and the checks that judge them: "
         + "; ".join(f"{name} ({why})" for name, why in FAST.items()),
     )
     parser.add_argument(
@@ -81,10 +81,11 @@ def budget_of(limit: int | None, probes: Sequence[tuple[Probe, Dialect]]) -> Bud
     return budget
 
 
-def print_dry_run(prices: Mapping[Probe, Price], checks: int, listing: int) -> None:
+def print_dry_run(prices: Mapping[Probe, Price], checks: int, listing: int, *, hops: int = 0) -> None:
     """Prints what the checks cost.
 
     :param listing: how often the models are listed.
+    :param hops: in front of the endpoint, which are asked the same.
     """
     from tokenwire_conformance.run import by_cost
 
@@ -93,6 +94,8 @@ def print_dry_run(prices: Mapping[Probe, Price], checks: int, listing: int) -> N
     tokens = sum(price.tokens for price in prices.values())
     screen = Screen(sys.stdout)
     screen.write(f"{checks} checks need {requests} requests, {sent:,} bytes sent, at most {tokens:,} tokens.\n", "bold")
+    if hops:
+        screen.write(f"As many once more for each hop ({hops}).\n")
     screen.write("Where an answer leaves a doubt, the plain question is asked again.\n")
     for cost, probes in by_cost(prices).items():
         extra = listing if cost == "none" else 0

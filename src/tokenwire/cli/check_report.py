@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from .access import Access
 
 if TYPE_CHECKING:
-    import argparse
-
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.probes.talk import Plan, Transport
+    from tokenwire_conformance.reports.questions import Variable
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["Began", "make_report", "variables_of"]
@@ -53,15 +52,15 @@ def make_report(
     *,
     began: Began,
     plans: Mapping[Transport, Plan],
-    variables: Mapping[str, str],
+    variables: Mapping[str, Variable],
 ) -> Report:
     """The report of a run.
 
     :param plans: whom was asked, by transport.
-    :param variables: as `Asked` wants them.
+    :param variables: as `Questions` wants them.
     """
     from tokenwire_conformance.reading.usage import tokens_told
-    from tokenwire_conformance.reports.asked import Asked
+    from tokenwire_conformance.reports.questions import Questions
     from tokenwire_conformance.reports.report import About, Report
 
     transcripts = case.transcripts
@@ -80,7 +79,7 @@ def make_report(
     )
     origin = f"{'https' if plan.target.tls else 'http'}://{plan.target.authority}"
     took = {check.id: _took(check, case) for check in checks}
-    return Report(target, run, about=about, asked=Asked(origin, transcripts, variables), took=took)
+    return Report(target, run, about=about, questions=Questions(origin, transcripts, variables), took=took)
 
 
 def _took(check: Check, case: Case) -> float:
@@ -89,8 +88,12 @@ def _took(check: Check, case: Case) -> float:
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
 
-def variables_of(args: argparse.Namespace, access: Access, plan: Plan) -> dict[str, str]:
-    """The environment variables that hold what is secret, by the field or parameter that it goes in."""
-    key_field = access.key_header or plan.key_field
-    given = dict(pair.split("=", 1) for pair in [*args.header_env, *args.query_env])
-    return {key_field: args.key_env or _KEY, **{name.lower(): variable for name, variable in given.items()}}
+def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[str, Variable]:
+    """The environment variables that hold what is secret, by the field or parameter that it goes in.
+
+    :param key_variable: that of the key, where it came from one.
+    """
+    from tokenwire_conformance.reports.questions import Variable
+
+    whole = {name: Variable(variable, whole=True) for name, variable in access.variables.items()}
+    return {access.key_header or plan.key_field: Variable(key_variable or _KEY), **whole}

@@ -51,7 +51,7 @@ __all__ = [
 #: their rate limits and cookies there have been seen with 20 KiB.
 MAX_HEADER_SIZE = 64 * 1024
 
-#: Longest head of a request that is kept, so that a cache of 32 never holds more than 128 KiB.
+#: Characters of the longest head of a request that is kept, so that a cache of 32 stays small.
 _MAX_KEPT_HEAD = 4096
 
 #: CR, LF and NUL end a field or a string (RFC 9110, 5.5); h11 takes no other space character either, and would say
@@ -60,7 +60,8 @@ _FORBIDDEN_IN_FIELDS = re.compile(r"[\0\r\n\v\f]")
 #: The status by which h11 tells that a line or a head is over the limit.
 TOO_LONG = 431
 
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+#: A token, as the names of fields are (RFC 9110 5.6.2).
+TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 Headers = Sequence[tuple[str, str]]
 _Fields = Sequence[tuple[bytes, bytes]]
@@ -372,9 +373,10 @@ def _written(request: HTTPRequest) -> bytes:
     """
     body = request.body
     headers = tuple([(name, value) for name, value in request.headers])
-    path = request.target.path
-    small = len(path) + sum([len(name) + len(value) for name, value in headers]) <= _MAX_KEPT_HEAD
-    head, lengths = (_kept_head if small else _written_head)(request.method, path, request.target.authority, headers)
+    path, authority = request.target.path, request.target.authority
+    size = len(path) + len(authority) + sum([len(name) + len(value) for name, value in headers])
+    write = _kept_head if size <= _MAX_KEPT_HEAD else _written_head
+    head, lengths = write(request.method, path, authority, headers)
     for name, value in lengths:
         if value != str(len(body)):
             raise LocalProtocolError(
@@ -443,8 +445,8 @@ def checked_fields(headers: Headers) -> Headers:
     :raises LocalProtocolError: when one cannot be sent: its name is no token, or its value holds CR, LF or NUL.
     """
     for name, value in headers:
-        if not _TOKEN.fullmatch(name):
-            token = _TOKEN.match(name)  # what follows it may be the value, and that a key
+        if not TOKEN.fullmatch(name):
+            token = TOKEN.match(name)  # what follows it may be the value, and that a key
             begins = f" that begins with {token[0]!r}" if token else ""
             raise LocalProtocolError(f"a field name{begins} is not a token (RFC 9110 5.1)")
         if _FORBIDDEN_IN_FIELDS.search(value):

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import Literal
 
 from ..secrecy.search import MARK
+from ..secrecy.secrets import SCHEMES
 
 __all__ = ["FieldMask"]
 
-#: Names of authentication schemes that stand before a secret and are none.
-_SCHEMES = (b"bearer", b"basic")
+_SCHEMES = tuple(scheme.encode() for scheme in SCHEMES)
 
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]*")
 _BLANKS = re.compile(rb"[ \t]*")

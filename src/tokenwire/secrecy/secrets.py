@@ -25,6 +25,7 @@ else:
 __all__ = [
     "MAX_LOOKED_AT",
     "REDACTED_FIELDS",
+    "SCHEMES",
     "Secrets",
     "is_harmless_field",
     "is_opaque",
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 _Error = TypeVar("_Error", bound=BaseException)
+
+#: Names of authentication schemes that stand before a secret and are none, in lower case.
+SCHEMES = ("bearer", "basic")
 
 #: Fields whose value is a secret, or is likely to hold one, in either direction and whoever has set them.
 REDACTED_FIELDS = frozenset(
@@ -122,10 +126,11 @@ _WORDS = r"(?:[^A-Za-z0-9]*(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20}|[0-9]{1,4})(?![A-Za-
 
 _PLAIN_NAME = r"[A-Z]{1,20}(?:_[A-Z]{1,20}|_?[0-9]{1,2}){0,5}_?"
 
-#: A string of JSON, and whether it names a member.
-_STRING = r'("(?:[^"\\]|\\.)*")(\s*:\s*)?'
+#: A string of JSON without its quotes, and whether it names a member. The last one may be cut.
+_STRING = r'(?s)"((?:[^"\\]|\\.)*+)(?:"(\s*+:\s*+)?|\\?\Z)'
 
-_PARAMETER = r"(?<=[?&;])([^=&;#]*)=([^&;#]*)"
+#: A parameter. Its name has no "?", or the work on a row of them would grow with its square.
+_PARAMETER = r"(?<=[?&;])([^?=&;#]*)=([^&;#]*)"
 
 
 class Secrets:
@@ -314,7 +319,7 @@ def secrets_in_json(value: object) -> Iterator[str]:
 
 
 def secrets_in_message(message: str | bytes) -> Iterator[str]:
-    """The same of a message, if it is JSON and no longer than `MAX_LOOKED_AT`."""
+    """The same of a message of JSON that is no longer than `MAX_LOOKED_AT`."""
     if len(message) <= MAX_LOOKED_AT:
         yield from _secrets_in_json_text(message)
 
@@ -322,22 +327,20 @@ def secrets_in_message(message: str | bytes) -> Iterator[str]:
 def _secrets_in_json_text(text: str | bytes) -> Iterator[str]:
     try:
         value = json.loads(text)
-    except ValueError:
-        return
-    except RecursionError:  # it was made with fewer functions on the stack than there are now
+    except (ValueError, RecursionError):  # broken, of several values, with a number too long to read, nested too deep
         value = _named_strings(text)
     yield from secrets_in_json(value)
 
 
 def _named_strings(text: str | bytes) -> list[dict[str, str]]:
-    """The members of JSON that are strings, however deep it is nested."""
+    """The members that are strings, in what may be no JSON as a whole."""
     found: list[dict[str, str]] = []
     name, value_at = "", -1
     for match in re.finditer(_STRING, text if isinstance(text, str) else text.decode("utf-8", "replace")):
         try:
-            string = json.loads(match[1], strict=False)
-        except ValueError:  # what nests too deep may be no JSON either
-            string = match[1][1:-1]
+            string = json.loads(f'"{match[1]}"', strict=False)
+        except ValueError:
+            string = match[1]
         if match.start() == value_at:
             found.append({name: string})
         name, value_at = (string, match.end()) if match[2] else ("", -1)
@@ -405,8 +408,12 @@ def _secrets_in_field(name: str, value: str) -> Iterator[str]:
             if is_opaque(content):
                 yield content
     elif name in REDACTED_FIELDS or is_secret_name(name):
-        # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64.
-        yield from (value, value.partition(" ")[2].strip())
+        # What follows the name of a scheme; the name and the key of Basic (RFC 7617) are in base64. With a short key
+        # `Bearer ` would be more than half of the secret, and be masked wherever a server says it.
+        scheme, _, credentials = value.partition(" ")
+        yield credentials.strip()
+        if scheme.lower() not in SCHEMES:
+            yield value
     elif is_opaque(value):
         yield value
 

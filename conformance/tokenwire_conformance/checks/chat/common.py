@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +10,8 @@ from ...judging.case import Case, at, json_of, not_whole
 from ...judging.verdict import Evidence, Inconclusive
 from ...reading.chat import ChatStream, Choice
 from ...reading.http import Response
-from ...reading.stream import Payload
 
 DESCRIPTION = "OpenAI API description, chat streaming"
-
-
-def offsets_of(items: Sequence[Payload] | Sequence[Choice]) -> list[int]:
-    return [item.offset for item in items]
 
 
 def has_choices(chat: ChatStream) -> bool:
@@ -30,11 +24,6 @@ def kind_of(value: Any) -> str:
         return json.dumps(value)
     kinds: dict[type, str] = {int: "a number", float: "a number", str: "a string", list: "an array", dict: "an object"}
     return kinds.get(type(value), type(value).__name__)
-
-
-def brief(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= 60 else text[:60] + "…"
 
 
 def whole_chat(case: Case, probe: str) -> ChatStream:

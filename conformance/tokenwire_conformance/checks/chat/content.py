@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from ...judging.case import Case, at, gathered
+from ...judging.case import Case, at, brief, gathered, offsets_of
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ...reading.chat import ChatStream, Choice
-from .common import DESCRIPTION, at_end, brief, has_choices, kind_of, message_of, offsets_of, text_of, whole_chat
+from .common import DESCRIPTION, at_end, has_choices, kind_of, message_of, text_of, whole_chat
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from tokenwire.recording.captures import Layer
 
-from ...judging.case import Case, at, gathered
+from ...judging.case import Case, at, brief, gathered, offsets_of
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
 from ...reading.chat import ChatStream
 from ...reading.stream import SENTINEL
-from .common import DESCRIPTION, at_end, brief, calls_of, has_choices, offsets_of, whole_chat
+from .common import DESCRIPTION, at_end, calls_of, has_choices, whole_chat
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -133,7 +133,7 @@ def finish_length(case: Case) -> Iterator[Finding]:
     elif pieces == _LIMIT and text != _other_text(case):
         yield Finding(f"{asked}, {pieces} came, and finish_reason is {reasons[0]!r}, as if that were all", last)
     else:
-        raise Inconclusive(f"the answer was too short to hit its limit: {brief(text)}")
+        raise Inconclusive(f"{asked}, and the answer is too short to tell whether the limit was met: {brief(text)}")
 
 
 def _completion_tokens(chat: ChatStream) -> int:

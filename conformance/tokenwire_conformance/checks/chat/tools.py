@@ -6,22 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ...judging.case import Case, at, gathered
+from ...judging.case import Case, at, brief, gathered, offsets_of
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Level, NotApplicable
 from ...reading.chat import ChatStream
-from .common import (
-    DESCRIPTION,
-    Call,
-    at_end,
-    brief,
-    calls_of,
-    kind_of,
-    message_of,
-    offsets_of,
-    text_of,
-    whole_chat,
-)
+from .common import DESCRIPTION, Call, at_end, calls_of, kind_of, message_of, text_of, whole_chat
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

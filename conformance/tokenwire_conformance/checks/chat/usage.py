@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from tokenwire.recording.captures import Layer
 
-from ...judging.case import at, gathered
+from ...judging.case import at, brief, gathered, offsets_of
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.chat import ChatStream
 from ...reading.stream import SENTINEL
-from .common import DESCRIPTION, at_end, brief, offsets_of
+from .common import DESCRIPTION, at_end
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

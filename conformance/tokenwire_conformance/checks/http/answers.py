@@ -9,8 +9,9 @@ from tokenwire.recording.captures import Layer
 from ...judging.case import asked_for_stream, at
 from ...judging.registry import Ground, passive
 from ...judging.verdict import Finding, Level
-from ...reading.http import Response, is_request
+from ...reading.http import Response
 from ...reading.lines import JSON_LINES
+from .common import stray_answer
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -171,15 +172,10 @@ def bytes_after_message(response: Response) -> Iterator[Finding]:
     transcript = response.transcript
     stray = transcript.stray
     if stray is not None and response is transcript.responses[-1]:
-        if _is_answer_to_content(response, transcript.received[stray:]):
+        if stray_answer(response) is not None:
             return  # that is for http.unread-body to say
         extra = len(transcript.received) - stray
         yield Finding(f"{extra} bytes follow the end of the response", at(response, stray))
-
-
-def _is_answer_to_content(response: Response, follows: bytes) -> bool:
-    """The content of the request was itself a request, and what follows is a response to it."""
-    return follows.startswith(b"HTTP/") and is_request(response.request.body)
 
 
 def _may_lack_date(response: Response) -> bool:
@@ -187,8 +183,11 @@ def _may_lack_date(response: Response) -> bool:
 
 
 def _is_parsers_own(response: Response) -> bool:
-    """A refusal of a request that is malformed as HTTP: the parser gives it, and nothing behind it is asked."""
-    return response.status >= 400 and response.request.malformed
+    """A refusal of a request that is malformed as HTTP, or whose request line is not known: the parser may have given
+    it, and nothing behind it was asked.
+    """
+    request = response.request
+    return response.status >= 400 and (request.malformed or not request.method)
 
 
 @passive(

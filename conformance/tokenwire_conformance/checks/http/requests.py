@@ -14,6 +14,7 @@ from ...reading.http import Response
 from ...reading.lines import JSON_LINES
 from ..refusals import not_busy, refused_for_itself
 from ..waiting import waited_enough
+from .common import stray_answer
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
@@ -84,7 +85,7 @@ def close_honoured(case: Case) -> Iterator[Finding]:
         raise Inconclusive("the response did not come to its end")
     if not response.transcript.ended_by_server:
         waited_enough(case, response)
-        yield Finding("the connection stays open two seconds after the response", at(response))
+        yield Finding("the connection stays open after the response", at(response))
 
 
 @active(
@@ -296,12 +297,10 @@ def space_colon_400(case: Case) -> Iterator[Finding]:
 )
 def unread_body(case: Case) -> Iterator[Finding]:
     response = case.response("unread-body")
-    transcript = response.transcript
     if 200 <= response.status < 300:
         raise NotApplicable("the endpoint takes a request for a path that should not exist")
-    if transcript.stray is not None and transcript.received[transcript.stray :].startswith(b"HTTP/"):
-        yield Finding(
-            "the body of a refused request was answered as if it were a request", at(response, transcript.stray)
-        )
+    stray = stray_answer(response)
+    if stray is not None:
+        yield Finding("the body of a refused request was answered as if it were a request", at(response, stray))
         return
     waited_enough(case, response)

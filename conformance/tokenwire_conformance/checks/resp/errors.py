@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tokenwire.recording.captures import Layer
 
+from ...judging.case import brief
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import ResponseStream, kind_of
-from .common import BOTH, OPEN, brief, place_of
+from .common import BOTH, OPEN, place_of
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 

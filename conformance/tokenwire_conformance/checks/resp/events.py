@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ...judging.case import gathered
+from ...judging.case import gathered, offsets_of
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import DELTAS, TERMINALS, ResponseStream, kind_of
 from ...reading.stream import Payload
-from .common import BOTH, OPEN, has_events, offsets_of, place_of
+from .common import BOTH, OPEN, has_events, place_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -51,7 +51,8 @@ def event_eq_type(response: ResponseStream) -> Iterator[Finding]:
     wrong = [payload for payload in response.events if payload.event.name != kind_of(payload)]
     if wrong:
         name, kind = wrong[0].event.name, kind_of(wrong[0]) or "none"
-        said = f"an event of the type {kind} has {'no name' if name == 'message' else f'the name {name}'}"
+        other = f"an event has another name than its type: {kind} has the name {name}"
+        said = "an event has no name" if name == "message" else other
         yield from gathered(response.response, offsets_of(wrong), said)
 
 

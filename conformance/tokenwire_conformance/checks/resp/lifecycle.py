@@ -7,13 +7,13 @@ from typing import Any
 
 from tokenwire.recording.captures import Layer
 
-from ...judging.case import Case, gathered, not_whole
+from ...judging.case import Case, brief, gathered, not_whole, offsets_of
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level
 from ...probes.asking import RESPONSES_LIMIT
 from ...reading.responses import ResponseStream, kind_of
 from ...reading.stream import SENTINEL
-from .common import BOTH, OPEN, brief, has_events, offsets_of, place_of
+from .common import BOTH, OPEN, has_events, place_of
 
 MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 
@@ -172,13 +172,14 @@ def incomplete_last(case: Case) -> Iterator[Finding]:
     usage = response.final.get("usage")
     counted = usage.get("output_tokens") if isinstance(usage, dict) else None
     words = len(_text(response).split())
+    asked = f"{RESPONSES_LIMIT} tokens were allowed"
     if words > _WORDS_BEYOND_LIMIT:
         said = f"{words} words came, and the end is {ended}: the limit was ignored"
     elif type(counted) is int and counted >= RESPONSES_LIMIT and _text(response) != _other_text(case):
         said = f"usage counts {counted}, and the end is {ended}, as if that were all"
     else:
-        raise Inconclusive("the answer was too short to hit its limit")
-    yield Finding(f"{RESPONSES_LIMIT} tokens were allowed, {said}", where)
+        raise Inconclusive(f"{asked}, and the answer is too short to tell whether the limit was met")
+    yield Finding(f"{asked}, {said}", where)
 
 
 def _text(response: ResponseStream) -> str:

@@ -8,10 +8,11 @@ from typing import Any
 
 from tokenwire.recording.captures import Layer
 
+from ...judging.case import brief
 from ...judging.registry import passive
 from ...judging.verdict import Finding, Level
 from ...reading.responses import DELTAS, Item, Part, ResponseStream
-from .common import BOTH, brief, place_of
+from .common import BOTH, place_of
 
 MUST = Level.MUST
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from ...errors import InvalidRecording
 from ...framing.websocket import FrameWriter
@@ -39,7 +39,7 @@ def read_har(data: bytes) -> list[Capture]:
     :raises InvalidRecording: when it is no HAR, or has none of them.
     """
     try:
-        value = json.loads(data.removeprefix(b"\xef\xbb\xbf"))
+        value = json.loads(data)
         entries = value["log"]["entries"]
     except (ValueError, RecursionError, LookupError, TypeError):
         entries = None
@@ -54,7 +54,7 @@ def read_har(data: bytes) -> list[Capture]:
 
 def _is_stream(entry: Mapping[str, Any]) -> bool:
     response = _mapping(entry, "response")
-    media_type = str(_mapping(response, "content").get("mimeType") or _header(response, "content-type")).lower()
+    media_type = (_text(_mapping(response, "content"), "mimeType") or _header(response, "content-type")).lower()
     if entry.get("_webSocketMessages") is not None or any(kind in media_type for kind in _STREAMS):
         return True
     return _asks_for_stream(entry)
@@ -63,7 +63,7 @@ def _is_stream(entry: Mapping[str, Any]) -> bool:
 def _asks_for_stream(entry: Mapping[str, Any]) -> bool:
     """By a member of the body, by the path, or as a browser's EventSource does."""
     request = _mapping(entry, "request")
-    path = str(request.get("url") or "").partition("?")[0]
+    path = _text(request, "url").partition("?")[0]
     if path.endswith(_STREAMING) or "text/event-stream" in _header(request, "accept"):
         return True
     try:
@@ -75,10 +75,10 @@ def _asks_for_stream(entry: Mapping[str, Any]) -> bool:
 
 def _capture(entry: Mapping[str, Any], number: int) -> Capture:
     request, response = _mapping(entry, "request"), _mapping(entry, "response")
-    method, url = str(request.get("method") or ""), str(request.get("url") or "")
-    place = _place(url)
-    label = f"entry {number}, {method} {place.scheme}://{place.hostname or ''}{place.path}" if number else ""
-    asked = _request(method, url, _headers(request), _asked(entry))
+    method, place = _text(request, "method"), _place(_text(request, "url"))
+    shown = urlunsplit((place.scheme, place.hostname or "", place.path, "", ""))
+    label = f"entry {number}, {method} {shown}" if number else ""
+    asked = _request(method, place, _headers(request), _asked(entry))
     head = _head(response)
     missing = {
         Layer.HEAD: f"{_SOURCE} keeps its fields, and not its bytes",
@@ -99,7 +99,7 @@ def _capture(entry: Mapping[str, Any], number: int) -> Capture:
     body, lost = _body(response)
     missing |= lost
     entries = [Entry(0.0, ">", asked), *([Entry(0.0, "<", head + body)] if _status(response) else [])]
-    if any(word in str(response.get("_error")) for word in _BROKEN):
+    if any(word in _text(response, "_error") for word in _BROKEN):
         del missing[Layer.END]
         entries.append(Entry(0.0, "reset"))
     return Capture(_SOURCE, Recording({}, entries), missing, label, len(head))
@@ -120,7 +120,7 @@ def _body(response: Mapping[str, Any]) -> tuple[bytes, dict[Layer, str]]:
         try:
             return base64.b64decode(text), {}
         except ValueError:
-            raise InvalidRecording("is a HAR with a body that says it is base64, and is not") from None
+            return b"", {Layer.BODY: "the HAR says that it is base64, and it is not"}
     return _encoded(text), {}
 
 
@@ -134,16 +134,15 @@ def _socket(asked: bytes, head: bytes, messages: Sequence[Any]) -> Recording:
             continue
         seconds = _seconds(message.get("time"))
         zero = seconds if zero is None else zero
-        data = str(message.get("data") or "")
-        payload = _encoded(data) if message["opcode"] == _TEXT else _decoded(data)
-        sent = str(message.get("type")).startswith("sen")  # Firefox says "sent"
-        frame = (client if sent else server).frame(message["opcode"], payload)
+        opcode, data = int(message["opcode"]), _text(message, "data")
+        payload = _encoded(data) if opcode == _TEXT else _decoded(data)
+        sent = _text(message, "type").startswith("sen")  # Firefox says "sent"
+        frame = (client if sent else server).frame(opcode, payload)
         entries.append(Entry(max(seconds - zero, 0.0), ">" if sent else "<", frame))
     return Recording({"transport": "websocket"}, entries)
 
 
-def _request(method: str, url: str, headers: Sequence[tuple[str, str]], body: str) -> bytes:
-    place = _place(url)
+def _request(method: str, place: SplitResult, headers: Sequence[tuple[str, str]], body: str) -> bytes:
     target = (place.path or "/") + (f"?{place.query}" if place.query else "")
     given = [(name, value) for name, value in headers if name.lower() not in ("content-length", "transfer-encoding")]
     if body:
@@ -152,7 +151,7 @@ def _request(method: str, url: str, headers: Sequence[tuple[str, str]], body: st
 
 
 def _head(response: Mapping[str, Any]) -> bytes:
-    line = f"HTTP/1.1 {_status(response):03} {response.get('statusText') or ''}"
+    line = f"HTTP/1.1 {_status(response):03} {_text(response, 'statusText')}"
     return _lines([line, *(f"{name}: {value}" for name, value in _headers(response))])
 
 
@@ -172,10 +171,11 @@ def _seconds(time: object) -> float:
 
 
 def _place(url: str) -> SplitResult:
+    """Where a URL leads; nowhere, if it is none."""
     try:
         return urlsplit(url)
     except ValueError:
-        raise InvalidRecording(f"is a HAR with a URL that cannot be read: {url[:80]!r}") from None
+        return urlsplit("")
 
 
 def _lines(lines: Sequence[str]) -> bytes:
@@ -191,7 +191,7 @@ def _pairs(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for header in headers if isinstance(headers, list) else []:
         if isinstance(header, dict) and isinstance(header.get("name"), str):
             # Chrome joins what came in several fields by line ends.
-            for value in str(header.get("value") or "").split("\n"):
+            for value in _text(header, "value").split("\n"):
                 yield header["name"], value
 
 
@@ -200,13 +200,18 @@ def _header(message: Mapping[str, Any], name: str) -> str:
 
 
 def _asked(entry: Mapping[str, Any]) -> str:
-    text = _mapping(_mapping(entry, "request"), "postData").get("text")
-    return text if isinstance(text, str) else ""
+    return _text(_mapping(_mapping(entry, "request"), "postData"), "text")
 
 
 def _mapping(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     member = value.get(name)
     return member if isinstance(member, dict) else {}
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    """A member that should be text, and of which some make a number."""
+    member = value.get(name)
+    return str(member) if isinstance(member, str | int) else ""
 
 
 def _encoded(text: str) -> bytes:

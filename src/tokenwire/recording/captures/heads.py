@@ -50,9 +50,9 @@ def head_of(data: bytes, start: int = 0) -> Head | None:
     return Head(start, end, int(status[1]), int(status[2]), fields_of(data[start:end]))
 
 
-def final_head(data: bytes) -> Head | None:
-    """The head of the final response with which the bytes begin; None where they begin with none."""
-    head = head_of(data)
+def final_head(data: bytes, start: int = 0) -> Head | None:
+    """The head of the final response that begins there; None where none does."""
+    head = head_of(data, start)
     while head is not None and 100 <= head.status < 200 and head.status != 101:
         head = head_of(data, head.end)
     return head

@@ -74,7 +74,7 @@ def _of_json(data: bytes) -> Form:
     first = _json(data.partition(b"\n")[0])
     if isinstance(first, dict) and first.get("format") == FORMAT:
         return "wire"
-    whole = _json(data.removeprefix(b"\xef\xbb\xbf"))
+    whole = _json(data)
     if isinstance(whole, dict) and isinstance(whole.get("log"), dict):
         return "har"
     if whole is None and begins_lines(data):
@@ -95,6 +95,7 @@ def _is_line_of_a_stream(value: dict[str, Any]) -> bool:
 
 
 def _json(data: bytes) -> Any:
+    """The value, behind a BOM if there is one; None where there is none."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -6,22 +6,26 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..judging.verdict import Evidence
-from ..reading.http import Request
+from ..reading.requests import Request
 from ..reading.transcript import Transcript
 
-__all__ = ["Asked"]
+__all__ = ["Questions", "Variable"]
 
 #: Bytes of a request that a person would copy from a report.
 _COPIED = 2000
 
-#: What curl sends of itself, or sends as well without it.
-_OWN_FIELDS = frozenset({"host", "user-agent", "accept", "accept-encoding", "content-length"})
+#: What curl sends of itself, or asks for by an option.
+_OWN_FIELDS = frozenset({"host", "user-agent", "accept-encoding", "content-length"})
+
+#: What curl accepts when it is told nothing.
+_ANYTHING = "*/*"
 
 #: What redaction leaves of a secret: the mark, as often as fits (see `tokenwire.secrecy`).
-_MASKED = re.compile(r"(?:\[redacted\])+(?:\[[redact]*)?|\[r[edact]+\Z")
+_MASKED = re.compile(r"(?:\[redacted\])+(?:\[[redact]*)?|\[(?:r[edact]*)?\Z")
 
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
@@ -29,8 +33,18 @@ _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _WRONG = ("wrong-key", "ws-wrong-key")
 
 
+class Variable(NamedTuple):
+    """An environment variable that holds what is secret.
+
+    :ivar whole: it holds all of the value of its field: the scheme before the key, too.
+    """
+
+    name: str
+    whole: bool = False
+
+
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Questions:
     """All that was asked of an endpoint, to be asked again.
 
     :ivar origin: scheme, host and port of the endpoint.
@@ -40,7 +54,7 @@ class Asked:
 
     origin: str
     transcripts: Mapping[str, Transcript] = field(repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, Variable] = field(default_factory=dict)
 
     def again(self, evidence: Evidence | None) -> str:
         """The command that asks the same again, for a shell, with `$VARIABLE` for what is secret; empty where the
@@ -59,8 +73,8 @@ class Asked:
 class _Command:
     """One request as a command."""
 
-    def __init__(self, asked: Asked, transcript: Transcript, request: Request) -> None:
-        self._asked = asked
+    def __init__(self, questions: Questions, transcript: Transcript, request: Request) -> None:
+        self._questions = questions
         self._transcript = transcript
         self._request = request
 
@@ -78,13 +92,13 @@ class _Command:
         if request.method != ("POST" if request.body else "GET"):
             words += ["-X", request.method]
         for line in request.fields:
-            if line.name not in _OWN_FIELDS:
+            if line.name not in _OWN_FIELDS and (line.name, line.value) != ("accept", _ANYTHING):
                 words += ["-H", self._word(f"{line.name.title()}: ", line.value, line.name)]
         if "gzip" in request.header("accept-encoding"):
             words.append("--compressed")
         if request.body:
             words += ["--data-raw", shlex.quote(request.body.decode("utf-8", "replace"))]
-        words.append(self._word(self._asked.origin.rstrip("/"), request.target))
+        words.append(self._word(self._questions.origin.rstrip("/"), request.target))
         if request.is_handshake:
             words.append("  # and then, on the WebSocket, what --record-dir DIR keeps")
         return " ".join(words)
@@ -102,7 +116,7 @@ class _Command:
             or " " in hosts[0]
             or bool(self._request.header("transfer-encoding"))
             or self._first_write.count(b" HTTP/1.") > 1
-            or not all(name.istitle() and _TOKEN.fullmatch(name) for name in names)
+            or not all((name.istitle() or name.islower()) and _TOKEN.fullmatch(name) for name in names)
         )
 
     @property
@@ -117,8 +131,8 @@ class _Command:
         """The bytes as they were sent, through curl's telnet, which adds nothing; or through openssl."""
         head, _, rest = self._first_write.partition(b"\r\n\r\n")
         lines = [self._line(line.decode("latin-1")) for line in head.split(b"\r\n")]
-        body = f"printf %s {shlex.quote(rest.decode('utf-8', 'replace'))}; " if rest else ""
-        address = urlsplit(self._asked.origin)
+        body = f"printf %b {_printed(rest)}; " if rest else ""
+        address = urlsplit(self._questions.origin)
         if address.scheme == "https":
             port = address.port or 443
             through = f"openssl s_client -quiet -servername {address.hostname} -connect {address.hostname}:{port}"
@@ -127,8 +141,11 @@ class _Command:
         return f"{{ printf '%s\\r\\n' {' '.join(lines)} ''; {body}sleep 5; }} | {through}"
 
     def _line(self, line: str) -> str:
-        name, colon, _ = line.partition(":")
-        return self._word("", line, name.strip().lower() if colon else "")
+        name, colon, value = line.partition(":")
+        if not colon:
+            return self._word("", line)
+        value = value.lstrip()
+        return self._word(line.removesuffix(value), value, name.strip().lower())
 
     def _word(self, before: str, value: str, name: str = "") -> str:
         """A word for the shell, with a variable in place of what was masked: that of the field, or of the parameter."""
@@ -139,10 +156,27 @@ class _Command:
         shown, at = [_escaped(before)], 0
         for masked in _MASKED.finditer(value):
             known = name or re.split(r"[?&]", value[: masked.start()])[-1].rstrip("=")
-            variable = self._asked.variables.get(known.lower()) or re.sub(r"\W", "_", known).upper()
-            shown += [_escaped(value[at : masked.start()]), f"${{{variable}}}"]
+            variable = self._questions.variables.get(known.lower()) or Variable(re.sub(r"\W", "_", known).upper())
+            if name and variable.whole:
+                return f'"{_escaped(before)}${{{variable.name}}}"'
+            shown += [_escaped(value[at : masked.start()]), f"${{{variable.name}}}"]
             at = masked.end()
         return '"' + "".join([*shown, _escaped(value[at:])]) + '"'
+
+
+def _printed(data: bytes) -> str:
+    """A word from which `printf %b` makes these bytes. What a terminal would obey, or not show, is escaped in it: the
+    line ends of chunks, too.
+    """
+    return shlex.quote("".join(map(_visible, data.decode("utf-8", "surrogateescape"))))
+
+
+def _visible(character: str) -> str:
+    if character.isprintable() and character != "\\":
+        return character
+    named = {"\\": r"\\", "\r": r"\r", "\n": r"\n"}
+    octal = (rf"\0{byte:03o}" for byte in character.encode("utf-8", "surrogateescape"))
+    return named.get(character) or "".join(octal)
 
 
 def _escaped(text: str) -> str:
