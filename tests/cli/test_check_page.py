@@ -212,6 +212,17 @@ def test_no_secret_of_a_recording_is_in_its_page(way: str, tmp_path: Path) -> No
     assert not sings(page.hexadecimal)
 
 
+def test_a_key_that_comes_back_is_not_in_the_page(
+    stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_KEY", CANARY)
+    arguments = [url(stack, "echo-key", CANARY), "--key-env", "CANARY_KEY", "--only", "auth.key-not-echoed"]
+    code, page = checked(tmp_path / "page.html", *arguments)
+    assert code == 1
+    assert b"[redacted]" in page.hexadecimal
+    assert not sings(page.text.encode() + page.hexadecimal)
+
+
 def test_files_stand_in_one_page(tmp_path: Path) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: \xff\n\n"
     recording = Recording({}, [Entry(0, ">", REQUEST), Entry(1, "<", answer), Entry(2, "eof")])
