@@ -27,7 +27,7 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: 
         for check in checks
         if (not only or check.id.startswith(tuple(only)))
         and not (skip and check.id.startswith(tuple(skip)))
-        and not (passive_only and (check.probes or check.compares))
+        and not (passive_only and (check.probes or check.compares or check.counts))
     ]
 
 

@@ -57,6 +57,12 @@ def _stream(talk: Talk) -> None:
         talk.read_answers(2, SHORT_PATIENCE)
 
 
+@probe("once", "generation", "a plain stream, and nothing else")
+def _once(talk: Talk) -> None:
+    talk.send(talk.plan.request(asked=talk.plan.ask(stream=True)))
+    talk.read_answers()
+
+
 @probe("events", "generation", "a plain stream over GET", "eventsource")
 def _events(talk: Talk) -> None:
     talk.send(talk.plan.request("GET"))
