@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from time import process_time
+from types import FrameType
+from typing import Any
+
+import tokenwire
+
+PACKAGE = str(Path(tokenwire.__file__).parent)
 
 
 def growth(work: Callable[[int], object], small: int, large: int) -> float:
@@ -27,3 +35,24 @@ def _once(work: Callable[[int], object], size: int) -> float:
     start = process_time()
     work(size)
     return process_time() - start
+
+
+def steps(work: Callable[[int], object], size: int) -> int:
+    """How many lines of tokenwire an input of that size makes run, each as often as it does. It depends on no clock."""
+    count = 0
+
+    def in_tokenwire(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        count += 1
+        return in_tokenwire
+
+    def anywhere(frame: FrameType, event: str, arg: Any) -> Any:
+        return in_tokenwire(frame, event, arg) if PACKAGE in frame.f_code.co_filename else None
+
+    before = sys.gettrace()
+    sys.settrace(anywhere)
+    try:
+        work(size)
+    finally:
+        sys.settrace(before)
+    return count

@@ -67,7 +67,8 @@ def decode(
         piece that is no bytes.
     :raises StreamFailed: after the `End`, when the server said a fatal error.
     :raises StreamInterrupted: after the `End`, when the body ends without the dialect's terminator.
-    :raises RemoteProtocolError: when an event passes `max_event_size`.
+    :raises RemoteProtocolError: when an event passes `max_event_size`, and when the framing is so broken that nobody
+        can tell where the next message begins.
     """
     if not isinstance(chunks, Iterable) or _is_mistaken(chunks):
         _refuse(chunks, "decode")

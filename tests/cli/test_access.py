@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tokenwire.cli import main
+from tokenwire.cli import guard, main
 from tokenwire.drivers.trust import Trust
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.errors import LocalProtocolError
@@ -220,13 +220,55 @@ def test_what_cannot_be_is_a_usage_error(
     assert words in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--header-env", "--query-env", "--key-header"])
-@pytest.mark.parametrize("form", ["X-Name={}", "{}"])
-def test_a_secret_in_place_of_a_name_is_not_repeated(option: str, form: str, capfd: pytest.CaptureFixture[str]) -> None:
-    secret = "hf_AbCdEfGhIjKlMnOp"
-    for given in ([option, form.format(secret)], [f"{option}={form.format(secret)}"]):
-        assert main(["stream", "http://127.0.0.1:1", *ASK, *given]) == 2
-        assert secret not in "".join(capfd.readouterr())
+SECRET = "hf_AbCdEfGhIjKlMnOp"
+
+#: Options, and the ways in which a secret comes to stand in what follows them.
+MISTAKEN: Mapping[str, Sequence[str]] = {
+    **dict.fromkeys(("--key", "--api-key", "--token", "--key-env", "--key-file"), ("{}",)),
+    **dict.fromkeys(("--key-header", "--header-env", "--query-env"), ("X-Name={}", "{}")),
+    "--header": ["X-Api-Key={}", "X-Api-Key: {}", "Authorization: Bearer {}", "Authorization=Basic {}"],
+    "--proxy": ["me:{}@127.0.0.1:1", "http://me:{}@127.0.0.1:1", "{}@127.0.0.1:1", "socks5://me:{}@127.0.0.1:1"],
+}
+
+
+def test_every_option_that_may_be_followed_by_a_secret_is_guarded() -> None:
+    assert set(guard._SECRETS_IN) == {*MISTAKEN, "-H"}
+
+
+@pytest.mark.parametrize("option", MISTAKEN)
+def test_a_secret_in_place_of_a_name_is_not_repeated(option: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither behind the whole option nor behind any beginning of it, for which argparse has words of its own."""
+    for begun in (option[:size] for size in range(3, len(option) + 1)):
+        for value in (form.format(SECRET) for form in MISTAKEN[option]):
+            for given in ([begun, value], [f"{begun}={value}"]):
+                assert main(["stream", "http://127.0.0.1:1", *ASK, *given]) in (2, 3)
+                told = "".join(capfd.readouterr())
+                assert SECRET not in told, given
+                assert told
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["-H", f"Authorization: Bearer {SECRET}"],
+        [f"-H=X-Api-Key: {SECRET}"],
+        ["--openai-key", SECRET],
+        [f"--password={SECRET}"],
+        [f"-key={SECRET}"],
+        ["-api-key", SECRET],
+    ],
+)
+@pytest.mark.parametrize("verb", ["stream", "check", "serve", "lint"])
+def test_nor_behind_an_option_that_does_not_exist(
+    verb: str, given: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "http://127.0.0.1:1", *given]) == 2
+    assert SECRET not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("given", [["-p", SECRET], [f"--prompt={SECRET}"], ["--model", SECRET], ["--", SECRET]])
+def test_what_follows_another_option_is_no_secret(given: list[str]) -> None:
+    assert not any(guard.secrets_in_arguments(["stream", "http://127.0.0.1:1/v1", *given, "--timing"]))
 
 
 # Certificates.
@@ -376,6 +418,14 @@ def test_a_password_for_the_proxy_is_not_shown(tmp_path: Path, capfd: pytest.Cap
             assert "s3cr3t" not in "".join(capfd.readouterr())
 
 
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "All_Proxy", "ftp_proxy"])
+@pytest.mark.parametrize("url", ["me:s3cr3t-pass@h:1", "http://me:s3cr3t-pass@h", "socks5://me:s3cr3t-pass@h"])
+def test_a_password_in_any_variable_of_a_proxy_is_known(name: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, url)
+    with guard.guarded([]):
+        assert "s3cr3t-pass" in guard.known().values
+
+
 def test_who_stands_in_between_reaches_the_server_in_the_same_way(
     secure: str, proxied: tuple[str, list[bytes]], tmp_path: Path
 ) -> None:
@@ -391,6 +441,7 @@ def test_who_stands_in_between_reaches_the_server_in_the_same_way(
         writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
         line = await reader.readline()
         writer.close()
+        await writer.wait_closed()
         return line
 
     assert asyncio.run(status(Trust(str(tmp_path / "authority.pem")))).startswith(b"HTTP/1.1 200")
@@ -456,6 +507,7 @@ def test_who_stands_in_between_loads_the_authorities_once_for_all_connections(
         writer.write(b"GET /v1/models HTTP/1.1\r\nHost: h\r\n\r\n")
         answer = await reader.read()
         writer.close()
+        await writer.wait_closed()
         return answer.split(b" ", 2)[1]
 
     async def run() -> list[bytes]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from tokenwire.cli import main
 from tokenwire.endpoint import Call, ReferenceEndpoint, Reply, Seams, background
 from tokenwire.recording import Entry, Recording, dump
+from tokenwire_conformance import run
 
 CANARY = "canary-key-7c1f0e5b2d9a4836"
 
@@ -237,14 +239,28 @@ def _closed_port() -> int:
         (["lint", "no-such-file.wire.jsonl"], 2, "no-such-file"),
     ],
 )
+@pytest.mark.parametrize("only", [[], ["--fast"], ["--dry-run"]])
 def test_wrong_usage_is_one_clear_line(
-    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, words: str, only: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments) == code
+    assert main([*arguments, *(only if arguments[0] == "check" else [])]) == code
     captured = capsys.readouterr()
     assert words in captured.err
     assert captured.err.count("\n") == 1
     assert captured.out == ""
+
+
+def test_what_is_asked_is_chosen_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[str] = []
+    choose = run.choose_probes
+
+    def choosing(dialect: str, *arguments: Any, **options: Any) -> Any:
+        chosen.append(dialect)
+        return choose(dialect, *arguments, **options)
+
+    monkeypatch.setattr(run, "choose_probes", choosing)
+    assert main(["check", "--only", "sse.utf8", "--only", "wsf.rsv-sent", "--fast"]) == 0
+    assert chosen == ["openai-chat", "holysheep"]
 
 
 def test_an_endpoint_that_is_not_there_is_exit_3(capsys: pytest.CaptureFixture[str]) -> None:

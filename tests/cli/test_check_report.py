@@ -111,6 +111,23 @@ def test_each_finding_has_its_words_its_bytes_and_its_question(
     assert "tokenwire check --explain http.date" in told.splitlines()[-3]
 
 
+@pytest.mark.parametrize("pair", ["{}={}", " {} = {} "])
+def test_the_command_names_the_variables_of_fields_and_parameters(
+    pair: str, dateless: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_TENANT", "tenant-5d1f0e5b2d9a4836")
+    monkeypatch.setenv("CANARY_SIGNATURE", "signature-5d1f0e5b2d9a4836")
+    given = ["--key-env", "CANARY_KEY", "--header-env", pair.format("X-Tenant", "CANARY_TENANT")]
+    given += ["--query-env", pair.format("Signed", "CANARY_SIGNATURE"), "--only", "http.date"]
+    results = judged(capsys, f"{dateless}/v1/chat/completions", *given)["results"]
+    (result,) = [result for result in results if result["findings"]]
+    asked = {finding["evidence"]["transcript"]: finding["again"] for finding in result["findings"]}
+    assert "${CANARY_KEY}" in asked["stream"]
+    assert "X-Tenant: ${CANARY_TENANT}" in asked["stream"]
+    assert "?Signed=${CANARY_SIGNATURE}" in asked["stream"]
+    assert "5d1f0e5b2d9a4836" not in json.dumps(asked)
+
+
 def test_a_request_that_is_wrong_on_purpose_is_given_byte_by_byte(capsys: pytest.CaptureFixture[str]) -> None:
     from tokenwire_conformance.faults.fault import all_faults
 
@@ -199,12 +216,17 @@ def test_no_more_tokens_are_used_than_were_allowed(sound: str, capsys: pytest.Ca
     assert "does not reach for the plain question" in capsys.readouterr().err
 
 
-def test_what_is_fast_is_ten_requests(capsys: pytest.CaptureFixture[str]) -> None:
-    for url in ("http://127.0.0.1:1", "ws://127.0.0.1:1"):
-        assert main(["check", url, "--key-env", "CANARY_KEY", "--dry-run", "--fast"]) == 0
-        told = re.search(r"need (\d+) requests", capsys.readouterr().out)
-        assert told is not None
-        assert 9 <= int(told[1]) <= 11
+@pytest.mark.parametrize(
+    "asked", [[f"{scheme}://127.0.0.1:1", "--key-env", "CANARY_KEY"] for scheme in ("http", "ws")] + [[]]
+)
+def test_what_is_fast_is_about_ten_requests_for_each_transport(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *asked, "--dry-run", "--fast"]) == 0
+    told = re.search(r"need (\d+) requests", capsys.readouterr().out)
+    assert told is not None
+    transports = 1 if asked else 2
+    assert 9 * transports <= int(told[1]) <= 11 * transports
 
 
 def test_what_is_costly_is_asked_on_demand_alone(sound: str, capsys: pytest.CaptureFixture[str]) -> None:

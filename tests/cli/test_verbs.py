@@ -364,3 +364,15 @@ def test_a_websocket_is_recorded_up_to_its_close_judged_and_replayed(
         assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/v1/chat/stream", url)
         assert main(["stream", url, *ask]) == 0
     assert capfd.readouterr().out == "".join(STORY)
+
+
+@pytest.mark.parametrize("host", ["a..b", "é..b", "a" * 64, "a b"])
+def test_an_address_that_cannot_be_one_is_a_usage_error(host: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", host]) == 2
+    assert "is no host" in capfd.readouterr().err
+
+
+def test_a_file_to_merge_that_is_no_text_is_a_usage_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "report.json").write_bytes(b"\x80")
+    assert main(["bench", "--merge", str(tmp_path / "report.json")]) == 2
+    assert "is no report" in capfd.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import ModuleType
 
 import pytest
 from mutants import mutated, source_of
@@ -10,10 +11,11 @@ from mutants import mutated, source_of
 from tokenwire.endpoint import Seams
 from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.matrix import verdict_on
-from tokenwire_conformance.misses import NEAR_MISSES, all_near_misses
+from tokenwire_conformance.misses import NEAR_MISSES, NearMiss, all_near_misses
 
 CHECKS = [check.id for check in select()]
 MISSES = list(all_near_misses())
+TRIPPED = ("FAIL", "WARN", "INFO")
 
 
 def test_every_check_has_a_near_miss() -> None:
@@ -38,11 +40,24 @@ def test_the_check_judges_its_near_miss_and_stays_silent(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", MISSES)
-def test_without_the_condition_the_check_trips_over_the_near_miss_and_still_passes_the_clean_endpoint(
+def test_without_the_condition_the_check_trips_over_the_near_miss_too_and_not_over_the_clean_endpoint(
     check: str,
 ) -> None:
     miss = NEAR_MISSES[check]
     assert source_of(miss.undo)[1].count(miss.undo.condition) == 1, "the condition is written otherwise by now"
     with mutated(miss.undo) as matrix:
         assert matrix.verdict_on(miss, miss.fault.origin or Seams) in ("PASS", "NOT-APPLICABLE")
-        assert matrix.verdict_on(miss) in ("FAIL", "WARN", "INFO")
+        assert matrix.verdict_on(miss) in TRIPPED
+        assert _trips_over_its_fault(matrix, miss), "what is left is not the check without a distinction"
+
+
+def _trips_over_its_fault(matrix: ModuleType, miss: NearMiss) -> bool:
+    """By the probes in which the near miss is seen, or else by all."""
+    fault = miss.fault
+    return any(
+        miss.check
+        in matrix.tripped(
+            matrix.examine(fault.seams, fault.dialect, [miss.check], fault.transport, asked, origin=fault.origin)
+        )
+        for asked in (miss.probes, ())
+    )

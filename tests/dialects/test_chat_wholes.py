@@ -37,6 +37,10 @@ def m(text: str | None = None, reason: str | None = None, **more: Any) -> dict[s
     return chunk(message={"role": "assistant", "content": text, **more}, reason=reason)
 
 
+def ragflow(text: str) -> dict[str, Any]:
+    return chunk({"role": "assistant", "content": None, "final_content": text}, reason="stop")
+
+
 def call(arguments: Any = None, name: str | None = None, tool_id: str = "", index: int | None = None) -> dict[str, Any]:
     function = {key: it for key, it in (("name", name), ("arguments", arguments)) if it is not None}
     named = {key: it for key, it in (("id", tool_id), ("index", index)) if it not in ("", None)}
@@ -94,6 +98,10 @@ WIRES: list[tuple[str, list[dict[str, Any]], str, str, list[Call], bool]] = [
     ("more of reasoning and of text", [chunk({"reasoning": "h"}), d("A"), m("AB", "stop", reasoning="hm")], "AB", "hm",
      [], False),
     ("a pair that was cut", [d("a\ud83d"), m("a😀b", "stop")], "a😀b", "", [], False),
+    ("RAGFlow's whole", [d("Hel"), d("lo"), ragflow("Hello")], "Hello", "", [], False),
+    ("RAGFlow's whole after a delta that repeats all", [d("Hel"), d("lo"), d("Hello"), ragflow("Hello")], "HelloHello",
+     "", [], True),
+    ("RAGFlow's whole alone", [ragflow("Hello")], "Hello", "", [], False),
     ("a call that no delta told", [d("Hi"), m("Hi", "tool_calls", tool_calls=[call(A1, "f", "t")])], "Hi", "",
      [("t", "f", A1)], False),
     ("the rest of arguments", [dc(call('{"a"', "f", "t", 0)), mc(call(A1, "f", "t"), reason="tool_calls")], "", "",

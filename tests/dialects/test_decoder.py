@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cutting import every_way
@@ -10,7 +12,7 @@ from test_vectors import stream as body_of
 from tokenwire.dialects import DIALECTS
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End, Error, Other, StreamEvent
-from tokenwire.dialects.frames import MAX_UNREAD
+from tokenwire.dialects.strays import MAX_UNREAD
 
 PRETTY = b'{\n  "error": {\n    "code": 503,\n    "message": "Overloaded"\n  }\n}\n'
 PAGE = b"<html>\n<body>502 Bad Gateway</body>\n</html>\n"
@@ -158,3 +160,41 @@ def test_messages_of_which_none_is_the_dialects_make_no_clean_answer() -> None:
     events, outcome = decoded("holysheep", [b'data: {"response": "Hi"}\n\n', b'data: {"type": "done"}\n\n'])
     assert isinstance(events[0], Other)
     assert (events[-1], outcome) == (End(False), "interrupted")
+
+
+OF_EVENTS = [
+    name
+    for name, vector in OF_DIALECTS.items()
+    if vector["framing"] == "sse" and not DIALECTS[vector["dialect"]].plain and "bytes" in vector
+]
+
+
+@pytest.mark.parametrize("name", OF_EVENTS)
+def test_a_proxy_that_names_the_field_twice_changes_nothing(name: str) -> None:
+    body = body_of(OF_DIALECTS[name])
+    if re.search(rb"(?m)^data:\s*(data:|[^{[\s])", body):
+        return  # what is no JSON stays what it is
+    twice = re.sub(rb"(?m)^data:", b"data: data:", body)
+    for dialect in (OF_DIALECTS[name]["dialect"], "auto"):
+        for reads in ([twice], [twice[at : at + 7] for at in range(0, len(twice), 7)]):
+            assert decoded(dialect, reads) == decoded(dialect, [body]), dialect
+
+
+OF_LINES = [name for name, vector in OF_DIALECTS.items() if vector["framing"] == "jsonlines" and "dialect" in vector]
+
+
+@pytest.mark.parametrize("form", ["[%s]", "data: %s"])
+@pytest.mark.parametrize("name", OF_LINES)
+def test_a_line_that_was_read_is_not_told_once_more_in_place_of_a_stream(name: str, form: str) -> None:
+    dialect, lines = OF_DIALECTS[name]["dialect"], body_of(OF_DIALECTS[name]).splitlines()
+    for count in range(1, len(lines) + 1):
+        plain, formed = (said(dialect, it) for it in (lines[:count], in_form(form, lines[:count])))
+        assert formed == plain or plain == [End(False)], count
+
+
+def said(dialect: str, lines: list[bytes]) -> list[StreamEvent]:
+    return [event for event in decoded(dialect, [it + b"\n" for it in lines])[0] if not isinstance(event, Other)]
+
+
+def in_form(form: str, lines: list[bytes]) -> list[bytes]:
+    return [form.encode() % line if line.startswith(b"{") and line.endswith(b"}") else line for line in lines]

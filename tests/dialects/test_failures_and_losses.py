@@ -242,6 +242,25 @@ def test_a_line_of_what_is_left_of_a_message(dialect: Any, line: str, clean: boo
             assert (decoder.outcome == "clean") == clean, (place, pieces)
 
 
+OF_EVENTS = [name for name, it in DIALECTS.items() if it.framing in ("sse", "sse-or-json") and not it.plain]
+
+
+@pytest.mark.parametrize("dialect", OF_EVENTS)
+def test_a_last_line_outside_of_any_field_needs_no_line_end(dialect: str) -> None:
+    messages = sound(dialect)
+    for place in range(1, len(messages)):
+        before = b"".join(f"event: {it.event}\ndata: {it.data}\n\n".encode() for it in messages[:place])
+        for line in (*LINES, *KEEPALIVES, messages[place].data):
+            ended, open_ended = (read_bytes(dialect, before + line.encode() + end) for end in (b"\n", b""))
+            assert open_ended == ended, (place, line)
+            assert line not in LINES or open_ended[-1] == End(False), (place, line)
+
+
+def read_bytes(dialect: str, stream: bytes) -> list[StreamEvent]:
+    decoder = Decoder(DIALECTS[dialect])
+    return decoder.receive_data(stream) + decoder.receive_eof()
+
+
 def test_a_page_in_place_of_a_stream_is_no_torn_message() -> None:
     page = b'<html>\n<body class="x">\n{oops}\n</html>\n'
     decoder = Decoder("openai-chat")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from cutting import bytewise, cut_at, cuts, every_way
 from tokenwire.dialects import dialect_named
 from tokenwire.dialects.dialect import Framing
-from tokenwire.dialects.frames import MAX_BLANK, Frames, frames_for
+from tokenwire.dialects.frames import Frames, frames_for
+from tokenwire.dialects.strays import MAX_BLANK
 from tokenwire.errors import EventTooLarge, RemoteProtocolError
 
 CHAT = dialect_named("openai-chat")
@@ -81,10 +82,16 @@ def test_an_error_after_the_events_is_a_message_with_and_without_a_last_line_end
 
 @pytest.mark.parametrize(
     ("rest", "cut"),
-    [(PRETTY[:-1], True), (PRETTY[:-1] + b"\n", True), (b"{", True), (b"}", False), (b'{"a":1}', False)],
+    [(PRETTY[:-1], True), (PRETTY[:-1] + b"\n", True), (b"{", True), (b"dat", True), (b"[DON", False)],
 )
 def test_what_is_no_whole_error_at_the_end_is_none_but_may_have_been_one(rest: bytes, cut: bool) -> None:
     same_always("sse", b"data: 1\n\n" + rest, [("message", "1")], cut=cut)
+
+
+@pytest.mark.parametrize("line", ["}", '{"a":1}', 'Data: {"a":1}'])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_message_without_its_field_is_one_with_and_without_a_last_line_end(line: str, end: str) -> None:
+    same_always("sse", f"data: 1\n\n{line}{end}".encode(), [("message", "1"), ("", line)], cut=False)
 
 
 def test_a_dialect_that_is_no_more_than_the_standard_ignores_and_discards() -> None:

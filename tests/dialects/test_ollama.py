@@ -238,5 +238,12 @@ def test_a_request_goes_to_the_chat_and_needs_no_key(url: str) -> None:
     assert dict(behind_a_proxy.headers)["authorization"] == "Bearer k"
 
 
+@pytest.mark.parametrize("more", [{"message": " b"}, {"done": True}, "words", [{"message": " b"}]])
+def test_words_before_another_message_are_text(more: Any) -> None:
+    for pieces in every_way(lines({"message": "a"}, more)):
+        texts = [event.text for event in decode(*pieces) if isinstance(event, TextDelta)]
+        assert texts[0] == "a"
+
+
 def test_a_refusal_is_in_words() -> None:
     assert OLLAMA.error_fields({"error": "model 'x' not found"}) == {"message": "model 'x' not found"}

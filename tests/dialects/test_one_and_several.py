@@ -352,6 +352,17 @@ def test_an_error_in_the_place_of_a_message_is_told(dialect: str, bare: dict[str
             assert events[-1] == End(clean=False) or not errors[0].fatal
 
 
+@pytest.mark.parametrize("dialect", DIALECTS_OF_JSON)
+@pytest.mark.parametrize("name", ["message", "detail", "error", "errors"])
+def test_words_that_are_all_of_a_body_are_told_once_and_are_no_answer(dialect: str, name: str) -> None:
+    for value in ({name: "(boom)"}, {name: "(boom)", "code": 7}, [{name: "(boom)"}]):
+        events, answer = read(dialect, [ServerSentEvent("", json.dumps(value), "")])
+        told = [event for event in events if isinstance(event, Error | Other) and "(boom)" in event.raw]
+        assert told, value
+        assert sum(isinstance(event, Error) for event in told) <= 1, value
+        assert (answer.text, events[-1]) == ("", End(clean=False))
+
+
 @pytest.mark.parametrize("dialect", [it for it in DIALECTS_OF_JSON if DIALECTS[it].framing == "sse"])
 def test_an_event_named_error_has_its_code_and_its_words(dialect: str) -> None:
     for fields, code in (({"type": "overloaded"}, "overloaded"), ({"code": 500}, "500")):
@@ -370,3 +381,25 @@ def test_messages_that_come_as_one_list_mean_what_they_mean_alone(dialect: str) 
         assert [event for event in events if not isinstance(event, Other)] == [
             event for event in alone if not isinstance(event, Other)
         ]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS_OF_JSON)
+def test_what_is_no_message_in_a_list_takes_no_other_with_it(dialect: str) -> None:
+    for messages in of_vectors(dialect):
+        first, rest = messages[0], [it._replace(id="") for it in messages[1:]]
+        alone, _ = read(dialect, [first._replace(id=""), *rest])
+        for beside, told in ((None, 0), ({}, 0), (7, 1), ([1, 2], 1), ("words", 1)):
+            together = json.dumps([json.loads(first.data), beside])
+            events, _ = read(dialect, [ServerSentEvent(first.event, together, ""), *rest])
+            kinds = [event.type for event in events if isinstance(event, Other)]
+            assert sum(kind in ("not-an-object", "not-a-chunk") for kind in kinds) == told
+            assert [event for event in events if not isinstance(event, Other)] == [
+                event for event in alone if not isinstance(event, Other)
+            ]
+
+
+@pytest.mark.parametrize("dialect", [it for it in DIALECTS if "[DONE]" in DIALECTS[it].terminator])
+@pytest.mark.parametrize("done", ["[DONE]", " [DONE]", "[DONE] ", "\t[DONE]\t"])
+def test_blanks_around_the_terminator_are_none_of_it(dialect: str, done: str) -> None:
+    events, _ = read(dialect, [ServerSentEvent("message", done, "")])
+    assert [type(event) for event in events] == [End]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,8 +26,8 @@ from tokenwire.dialects.events import (
     ToolCallDelta,
     Usage,
 )
-from tokenwire.dialects.frames import MAX_STRAY_TEXT
-from tokenwire.dialects.openai_chat import MAX_WAITING, OPENAI_CHAT
+from tokenwire.dialects.openai_chat import MAX_CHOICES, MAX_WAITING, OPENAI_CHAT
+from tokenwire.dialects.strays import MAX_STRAY_TEXT
 from tokenwire.dialects.values import error_fields
 from tokenwire.errors import EventTooLarge
 
@@ -776,6 +777,24 @@ def test_lines_outside_any_field_are_not_kept_without_end() -> None:
     assert events == [Error("", "Overloaded", fatal=True)]
 
 
+def test_answers_are_not_told_apart_without_end() -> None:
+    decoder = Decoder("openai-chat")
+    events = [event for number in range(MAX_CHOICES + 2) for event in decoder.receive_data(text("a", index=number))]
+    assert sum(isinstance(event, TextDelta) for event in events) == MAX_CHOICES
+    assert [event.type for event in events if isinstance(event, Other)] == ["choices"] * 2
+
+
+def test_a_member_that_is_told_is_not_kept() -> None:
+    decoder = Decoder("openai-chat")
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            decoder.receive_data(chunk(choice({"content": "a", f"member_{number}": "x" * 100_000})))
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_reading_them_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     """A parser that tries the JSON at every closing brace reads it thousands of times."""
     calls: list[int] = []
@@ -784,6 +803,14 @@ def test_reading_them_is_linear(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = b'{"a":[\n' + b"{}\n,{}\n" * 10_000
     Decoder("openai-chat").receive_data(stream)
     assert sum(calls) <= 2 * len(stream)
+
+
+@pytest.mark.parametrize("end", ["", "\\"])
+def test_a_string_that_does_not_end_is_looked_at_once(end: str) -> None:
+    """Tried anew from every quotation mark, a line of this size would take longer than anybody waits."""
+    decoder = Decoder("openai-chat")
+    decoder.receive_data(chunk() + b'{"' + b'\\"' * 2_000_000 + end.encode() + b"\n")
+    assert decoder.receive_data(b'}\n{"error": "Overloaded"}\n')[-1] == Error("", "Overloaded", fatal=True)
 
 
 def test_an_error_outside_any_field_comes_before_the_limit_that_is_passed_after_it() -> None:

@@ -95,8 +95,11 @@ def test_runs_are_merged_as_if_they_had_been_one() -> None:
     assert as_json(merged) == as_json([ONE, TWO])
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"kind": "compare"}', '{"kind": "bench", "runs": [{}]}', "[" * 9999])
-def test_what_is_no_report_is_not_merged(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"kind": "compare"}', '{"kind": "bench", "runs": [{}]}', "[" * 9999, b"\xff\xfe{}", b"\x80"],
+)
+def test_what_is_no_report_is_not_merged(text: str | bytes) -> None:
     with pytest.raises(LocalProtocolError, match="no report"):
         runs_of(text, "x.json")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tokenwire.endpoint import Call, Seams
+from tokenwire.endpoint import Call, Exchange, Seams
 
 from ..faults.err import fails
 from ..faults.fault import closes, wants_tools
+from ..faults.hop import cut_off
 from .edits import Json, blocks, chunks, name_after_data, reply
 from .miss import Undo, near_miss
 
@@ -48,6 +49,14 @@ def _empty_block(told: list[Json]) -> list[Json]:
     start = {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}
     place = _place(told, "message_delta")
     return [*told[:place], start, {"type": "content_block_stop", "index": 1}, *told[place:]]
+
+
+class _CutInBlock(Seams):
+    def blocks(self, call: Call, blocks: list[bytes]) -> list[bytes]:
+        return blocks[: len(blocks) // 2] if closes(call) else blocks
+
+    def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+        return cut_off(exchange) if closes(call) else exchange
 
 
 def _signature_twice(told: list[Json]) -> list[Json]:
@@ -108,9 +117,11 @@ near_miss(
 near_miss(
     "anth.blocks-bracketed",
     of="no-block-stop",
-    what="A block is closed without a delta.",
-    seams=chunks(_empty_block),
-    undo=Undo(_ANTH, "if block.stop is None:\n                where", "if not block.deltas:\n                where"),
+    what="The connection is cut within a block.",
+    seams=_CutInBlock,
+    undo=Undo(
+        _ANTH, "    if message.judged_to_the_end and message.response.complete:", "    if message.judged_to_the_end:"
+    ),
 )
 near_miss(
     "anth.block-index",
@@ -160,7 +171,7 @@ near_miss(
     seams=_with(
         {"type": "message_delta", "delta": {"stop_reason": None}, "usage": {"output_tokens": 999}}, "message_stop"
     ),
-    undo=Undo(_ANTH, "if not any(reasons):", "if not all(reasons):"),
+    undo=Undo(_ANTH, "if not any(reasons):", "if not (reasons and reasons[-1]):"),
 )
 near_miss(
     "anth.message-stop",
@@ -210,13 +221,9 @@ near_miss(
 near_miss(
     "anth.ping",
     of="ping-as-comment",
-    what="A colon stands at the beginning of a value, and not of a line.",
-    seams=blocks(lambda told: [*told[:3], b"id::ping\n" + told[3], *told[4:]]),
-    undo=Undo(
-        _ANTH,
-        "for line in message.stream.lines if line.is_comment]",
-        'for line in message.stream.lines if b":ping" in line.raw]',
-    ),
+    what="A blank stands before the colon: the line is no comment, and another check's.",
+    seams=blocks(lambda told: [*told[:3], b" : ping\n" + told[3], *told[4:]]),
+    undo=Undo(_ANTH, "if line.is_comment]", 'if line.raw.strip().startswith(b":")]'),
 )
 near_miss(
     "anth.no-overlap",
@@ -241,11 +248,7 @@ near_miss(
     of="no-input",
     what="A block of a tool that the server itself uses begins with its input.",
     seams=chunks(_server_tool, when=wants_tools),
-    undo=Undo(
-        _ANTH,
-        'if block.kind == "tool_use" and block.content.get("input") != {}:',
-        'if block.content.get("input", {}) != {}:',
-    ),
+    undo=Undo(_ANTH, 'if block.kind == "tool_use" and block', 'if block.kind.endswith("tool_use") and block'),
 )
 near_miss(
     "anth.version-header",

@@ -96,6 +96,12 @@ def _tools(edit: Callable[[int, Json], None]) -> type[Seams]:
     return chunks(edited, when=wants_tools)
 
 
+def _is_custom(number: int, delta: Json) -> None:
+    if "type" in delta:
+        delta["type"] = "custom"
+    delta["custom"] = delta.pop("function")
+
+
 def _id_each_time() -> Seams:
     ids: dict[int, str] = {}
 
@@ -241,7 +247,7 @@ near_miss(
 )
 near_miss(
     "chat.usage-chunk",
-    of="usage-on-finish",
+    of="usage-ignored",
     what="The chunk with the reason has usage too, besides the one of its own.",
     seams=chunks(_usage_twice),
     undo=Undo(
@@ -286,9 +292,9 @@ near_miss(
 near_miss(
     "chat.tool-first-delta",
     of="late-tool-name",
-    what="The first delta has no arguments.",
-    seams=_tools(lambda number, delta: delta["function"].pop("arguments") if "id" in delta else None),
-    undo=Undo(_TOOLS, '"name": _function(delta).get("name")}', '"name": "arguments" in _function(delta) and "given"}'),
+    what="The tool is one of the client's own, whose name stands in `custom`.",
+    seams=_tools(_is_custom),
+    undo=Undo(_TOOLS, 'delta.get("function") or delta.get("custom")', 'delta.get("function")'),
 )
 near_miss(
     "chat.tool-args-json",

@@ -132,7 +132,7 @@ near_miss(
     of="no-retry-after",
     what="A 429 says that one may come again at once.",
     seams=_refused("model_not_found", lambda given: replace(given, status=429).with_header("Retry-After", "0")),
-    undo=Undo(_ERR, 'if not response.header("retry-after"):', 'if not int(response.header("retry-after")):'),
+    undo=Undo(_ERR, 'if not response.header("retry-after"):', 'if not response.header("retry-after").strip("0"):'),
     seen_in="unknown-model",
 )
 near_miss(

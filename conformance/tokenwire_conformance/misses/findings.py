@@ -32,7 +32,7 @@ for _check, _fault in (
         of=_fault,
         what="The question is answered, and then the server fails.",
         seams=turn(_fails_behind),
-        undo=Undo(_FINDINGS, "    if not socket.answered:", "    if socket.failed and not socket.left:"),
+        undo=Undo(_FINDINGS, "    if not socket.answered:", "    if not (socket.answered and socket.left):"),
     )
 for _check, _fault in (
     ("wsf.need-mask", "accept-unmasked"),

@@ -27,7 +27,11 @@ near_miss(
     of="clean-last-chunk",
     what="The hop resets the connection where the origin closes it.",
     seams=exchange(lambda told: replace(cut_off(told), ending="reset")),
-    undo=Undo(_CHECKS, "if behind.complete:", 'if behind.transcript.ending != "eof":'),
+    undo=Undo(
+        _CHECKS,
+        "if behind.complete:",
+        "if (behind.complete, behind.transcript.ending) != (_.complete, _.transcript.ending):",
+    ),
 )
 
 

@@ -9,8 +9,9 @@
     )
 
 A near miss is nearly the fault that it names, and what its rule allows: the check must judge it and pass. `undo` takes
-out of the check's condition what makes the difference. The check that is left passes the clean endpoint, and must trip
-over the near miss: so the near miss touches what the check looks at, and is no sound answer picked at random.
+out of the check's condition what makes the difference. The check that is left passes the clean endpoint and finds the
+fault, and must trip over the near miss: so the near miss touches what the check looks at, and is no sound answer picked
+at random.
 """
 
 from __future__ import annotations

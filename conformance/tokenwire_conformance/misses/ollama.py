@@ -47,14 +47,14 @@ near_miss(
     of="no-final-lf",
     what="A blank stands before the last line feed.",
     seams=blocks(lambda told: [*told[:-1], told[-1].replace(b"\n", b" \n")]),
-    undo=Undo(_OLLAMA, "    if not last.ended:", "    if last.raw != last.raw.strip():"),
+    undo=Undo(_OLLAMA, "    if not last.ended:", "    if not lines.response.content.endswith(b'}\\n'):"),
 )
 near_miss(
     "ollama.blank-lines",
     of="blank-lines",
     what="The lines end in CRLF.",
     seams=blocks(lambda told: [line.replace(b"\n", b"\r\n") for line in told]),
-    undo=Undo(_OLLAMA, "if not line.raw.strip()]", "if line.raw != line.raw.strip()]"),
+    undo=Undo(_OLLAMA, "if not line.raw.strip()]", "if not line.raw.endswith(b'}')]"),
 )
 near_miss(
     "ollama.done-once",
@@ -90,7 +90,11 @@ near_miss(
     of="args-string",
     what="The arguments are an empty object.",
     seams=chunks(_no_arguments, when=wants_tools),
-    undo=Undo(_OLLAMA, "        if not isinstance(arguments, dict):", "        if not arguments:"),
+    undo=Undo(
+        _OLLAMA,
+        "        if not isinstance(arguments, dict):",
+        "        if not (isinstance(arguments, dict) and arguments):",
+    ),
 )
 near_miss(
     "ollama.default-stream",

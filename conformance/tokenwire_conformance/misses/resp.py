@@ -329,6 +329,6 @@ near_miss(
     undo=Undo(
         _ERRORS,
         'if not any(payload.offset > error.offset for payload in response.of_kind("response.failed")):',
-        'if kind_of(response.events[response.events.index(error) + 1]) != "response.failed":',
+        'if "response.failed" not in map(kind_of, response.events[response.events.index(error) + 1 :][:1]):',
     ),
 )

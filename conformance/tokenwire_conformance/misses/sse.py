@@ -222,7 +222,9 @@ near_miss(
     of="retry-float",
     what="The value of retry has leading zeros.",
     seams=_before(b"retry: 0150\n"),
-    undo=Undo(_FIELDS, "if not (value.isascii() and value.isdigit()):", "if value != str(int(value)):"),
+    undo=Undo(
+        _FIELDS, "if not (value.isascii() and value.isdigit()):", "if not (value.isdigit() and value[0] != '0'):"
+    ),
 )
 near_miss(
     "sse.event-size",

@@ -91,7 +91,7 @@ near_miss(
     undo=Undo(
         _KEEPALIVE,
         "    if bye is not None and socket.left:\n        seconds = bye.seconds",
-        "    if socket.close is None:\n        seconds = socket.transcript.ending_time",
+        "    if bye is None or socket.left:\n        seconds = socket.transcript.ending_time",
     ),
 )
 near_miss(

@@ -161,7 +161,7 @@ near_miss(
     of="reset-inflater",
     what="The first question is answered, and then the server fails.",
     seams=_FailsBehindFirst,
-    undo=Undo("checks.findings", "    if not socket.answered:", "    if socket.failed and not socket.left:"),
+    undo=Undo("checks.findings", "    if not socket.answered:", "    if not (socket.answered and socket.left):"),
 )
 near_miss(
     "wsz.bomb",

@@ -18,6 +18,7 @@ from ..dialects.dialect import Dialect
 from ..drivers.opening import key_from_environment, value_from_environment
 from ..drivers.trust import Trust
 from ..errors import LocalProtocolError
+from ..protocol.http import TOKEN
 from ..recording import REDACTED_FIELDS
 from ..secrecy import Secrets, redact_url
 from ..secrecy.secrets import is_harmless_field, is_path, is_secret_name
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Access", "access_of", "add_access_options", "add_key_options", "is_secure", "key_of"]
 
-#: The name of a field (RFC 9110, 5.6.2).
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
-
 #: What may stand in a field that we write (RFC 9110, 5.5).
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
@@ -44,6 +42,7 @@ class Access:
     :ivar url: with the parameters that were given beside it; empty where no endpoint was named.
     :ivar key_header: the field that carries the key, in lower case; empty for that of the dialect.
     :ivar fields: more fields, names in lower case.
+    :ivar variables: of the environment, by the field or parameter whose value they hold; names in lower case.
     :ivar secrets: what must not be shown of all this, beside what is known by its name.
     :ivar ssl_context: that goes with `trust`; None for what is usual.
     :ivar proxy: as `tokenwire.stream` takes it.
@@ -53,6 +52,7 @@ class Access:
     key: str | None = field(repr=False)
     key_header: str
     fields: Mapping[str, str] = field(repr=False)
+    variables: Mapping[str, str]
     secrets: Secrets
     trust: Trust
     ssl_context: ssl.SSLContext | None
@@ -131,11 +131,12 @@ def access_of(args: argparse.Namespace) -> Access:
         if key is None:
             raise LocalProtocolError("--key-header is the field of a key: give the key too, by --key-env or --key-file")
         checked_key(key)
-    fields = _values_of("--header-env", args.header_env)
-    parameters = _values_of("--query-env", args.query_env)
+    held_fields = _values_of("--header-env", args.header_env)
+    held_parameters = _values_of("--query-env", args.query_env)
+    fields = {name.lower(): value for name, (_, value) in held_fields.items()}
+    parameters = {name: value for name, (_, value) in held_parameters.items()}
     key_header = (args.key_header or "").lower()
-    names = [*fields, key_header]
-    secrets = Secrets((), frozenset(name.lower() for name in names if name), frozenset(parameters))
+    secrets = Secrets((), frozenset(filter(None, [*fields, key_header])), frozenset(parameters))
     secrets |= [key or "", *fields.values(), *parameters.values()]
     know(secrets.values)
     trust = Trust(args.ca_file, args.insecure)
@@ -143,7 +144,8 @@ def access_of(args: argparse.Namespace) -> Access:
         _with_parameters(args.url or "", parameters),
         key,
         key_header,
-        {**_header_fields(args.header), **{name.lower(): value for name, value in fields.items()}},
+        {**_header_fields(args.header), **fields},
+        {name.lower(): variable for name, (variable, _) in [*held_fields.items(), *held_parameters.items()]},
         secrets,
         trust,
         trust.context() if trust != Trust() else None,
@@ -211,7 +213,7 @@ def _field_name(text: str) -> str:
 
     :raises ArgumentTypeError: for what is none.
     """
-    if _TOKEN.fullmatch(text) is None:
+    if TOKEN.fullmatch(text) is None:
         raise argparse.ArgumentTypeError("the name of a field alone is wanted, such as X-Api-Key, without its value")
     return text
 
@@ -235,8 +237,8 @@ def _header_fields(given: Sequence[str]) -> dict[str, str]:
     return headers
 
 
-def _values_of(option: str, given: Sequence[str]) -> dict[str, str]:
-    """The names of an option, each with what its variable holds.
+def _values_of(option: str, given: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The names of an option, each with its variable and what that holds.
 
     :raises LocalProtocolError: for one that is not NAME=VAR, and for a variable that is not set. Nothing is repeated
         that may be a secret.
@@ -244,14 +246,15 @@ def _values_of(option: str, given: Sequence[str]) -> dict[str, str]:
     values = {}
     for text in given:
         name, equals, variable = (part.strip() for part in text.partition("="))
-        if not equals or not name or (option == "--header-env" and _TOKEN.fullmatch(name) is None):
+        if not equals or not name or (option == "--header-env" and TOKEN.fullmatch(name) is None):
             raise LocalProtocolError(f"{option} takes NAME=VAR: a name, and the variable that holds the value")
-        values[name] = value_from_environment(variable, f"the value of {option} {name}")
-        if _VALUE.fullmatch(values[name]) is None:
+        value = value_from_environment(variable, f"the value of {option} {name}")
+        if _VALUE.fullmatch(value) is None:
             raise LocalProtocolError(
                 f"the value for {option} {name} holds a line end, a control or a character beyond ASCII: "
                 "was it copied with something around it?"
             )
+        values[name] = (variable, value)
     return values
 
 

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
-    runs = [each for file in args.merge for each in runs_of(file.read_text(encoding="utf-8"), str(file))]
+    runs = [each for file in args.merge for each in runs_of(file.read_bytes(), str(file))]
     if args.url is not None:
         runs.append(asyncio.run(_measured(args)))
     if not runs:

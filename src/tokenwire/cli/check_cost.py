@@ -39,7 +39,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fast",
         action="store_true",
-        help="only the ten most telling requests, and the checks that judge them: "
+        help="about ten requests for each transport, the most telling, and the checks that judge them: "
         + "; ".join(f"{name} ({why})" for name, why in FAST.items()),
     )
     parser.add_argument(

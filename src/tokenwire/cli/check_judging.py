@@ -122,7 +122,7 @@ class _Judging:
             checks=checks,
             began=began,
             plans=plans,
-            variables=variables_of(args, self._access, first),
+            variables=variables_of(args.key_env, self._access, first),
         )
         if origin is None or before is None:
             return report(case, judge_run(case, checks, strict=args.strict)), case

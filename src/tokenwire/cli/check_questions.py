@@ -11,6 +11,7 @@ from ..dialects import dialect_named
 from ..dialects.dialect import Dialect
 from ..dialects.guess import guess_dialect
 from ..errors import LocalProtocolError
+from ..session import checked_place
 from .access import Access
 from .check_list import named
 
@@ -126,15 +127,17 @@ def fitting(checks: Sequence[Check], overs: Sequence[Over]) -> list[Check]:
 def over_what(url: str | None, dialect: str | None, checks: Sequence[Check]) -> list[Over]:
     """Over what to ask, and in which dialect. The reference endpoint is asked over both transports, unless none of
     the checks needs one of them.
+
+    :raises InvalidURL: for a URL that names no server.
+    :raises LocalProtocolError: for a URL of a transport over which the dialect is not spoken.
     """
-    from tokenwire_conformance.probes.asking import ASKING, PROMPTED
+    from tokenwire_conformance.probes.asking import ASKING
     from tokenwire_conformance.run import transports_of
 
     if url is not None:
-        if is_websocket(url):
-            return [Over("websocket", dialect_named(dialect or _spoken_at(url)))]
-        guessed = guess_dialect(url).dialect
-        return [Over("http/1.1", dialect_named(dialect or (guessed if guessed in PROMPTED else "openai-chat")))]
+        named = dialect_named(dialect or _spoken_at(url))
+        checked_place(url, named)
+        return [Over("websocket" if is_websocket(url) else "http/1.1", named)]
     if dialect is not None:
         own = dialect_named(dialect)
         return [Over("http/1.1" if own.name in ASKING or own.opening is None else "websocket", own)]
@@ -149,9 +152,13 @@ def is_websocket(url: str) -> bool:
 
 
 def _spoken_at(url: str) -> str:
-    """The dialect that a WebSocket's URL is taken for."""
+    """The dialect that a URL is taken for."""
+    from tokenwire_conformance.probes.asking import PROMPTED
+
     guessed = guess_dialect(url).dialect
-    return guessed if dialect_named(guessed).opening is not None else "holysheep"
+    if is_websocket(url):
+        return guessed if dialect_named(guessed).opening is not None else "holysheep"
+    return guessed if guessed in PROMPTED else "openai-chat"
 
 
 def takes_model(over: Over) -> bool:

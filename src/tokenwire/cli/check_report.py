@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from .access import Access
 
 if TYPE_CHECKING:
-    import argparse
-
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
@@ -90,11 +88,12 @@ def _took(check: Check, case: Case) -> float:
     return sum(case.transcripts[name].ending_time for name in probes if name in case.transcripts)
 
 
-def variables_of(args: argparse.Namespace, access: Access, plan: Plan) -> dict[str, Variable]:
-    """The environment variables that hold what is secret, by the field or parameter that it goes in."""
+def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[str, Variable]:
+    """The environment variables that hold what is secret, by the field or parameter that it goes in.
+
+    :param key_variable: that of the key, where it came from one.
+    """
     from tokenwire_conformance.reports.asked import Variable
 
-    key_field = access.key_header or plan.key_field
-    given = dict(pair.split("=", 1) for pair in [*args.header_env, *args.query_env])
-    whole = {name.lower(): Variable(variable, whole=True) for name, variable in given.items()}
-    return {key_field: Variable(args.key_env or _KEY), **whole}
+    whole = {name: Variable(variable, whole=True) for name, variable in access.variables.items()}
+    return {access.key_header or plan.key_field: Variable(key_variable or _KEY), **whole}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from ..drivers.route import secrets_in_proxy, secrets_of_proxies
 from ..secrecy.search import Search
-from ..secrecy.secrets import Secrets, is_opaque, is_path, is_plain_name, is_secret_name, secrets_in_url
+from ..secrecy.secrets import Secrets, is_opaque, is_path, is_plain_name, is_secret_name
 
 __all__ = ["GuardedStream", "clean", "end_output", "guarded", "know", "known"]
 
@@ -59,9 +60,7 @@ class GuardedStream:
 def guarded(arguments: Sequence[str]) -> Iterator[None]:
     """Both streams are guarded, and what the command line has that may be a key is known."""
     streams = sys.stdout, sys.stderr
-    values = [value for name, value in os.environ.items() if name.lower().endswith("_proxy")]
-    proxies = [value if "//" in value else f"//{value}" for value in values]
-    secrets = Secrets() | secrets_in_arguments([*arguments, *proxies])
+    secrets = Secrets() | secrets_in_arguments(arguments) | secrets_of_proxies()
     guards = [GuardedStream(stream, secrets) for stream in streams]
     sys.stdout, sys.stderr = (cast(TextIO, guard) for guard in guards)
     try:
@@ -107,24 +106,46 @@ def secrets_in_arguments(arguments: Sequence[str]) -> Iterator[str]:
     """What may be a key among them: in a URL, in a field, and in place of the name of a variable or a file."""
     for option, argument in zip(["", *arguments], arguments, strict=False):
         name, equals, value = argument.partition("=")
-        if argument.startswith("--") and equals:
+        if argument.startswith("-") and equals:
             option, argument = name, value
-        if option.startswith("--key-h"):
-            if is_opaque(argument):  # a key in place of the name of its field
-                yield argument
-            continue
-        names_a_key = option.startswith("--key") or is_secret_name(option.lstrip("-"))
-        if option.startswith(("--header-", "--query")):
-            names_a_key, argument = True, argument.rpartition("=")[2]
-        if names_a_key and not argument.startswith("-"):
-            if not (argument in os.environ or is_plain_name(argument) or is_path(argument) or _is_file(argument)):
-                yield argument
-        elif option.startswith("--head"):
-            for separator in "=:":
-                field, _, content = argument.partition(separator)
-                yield from Secrets.of_request(headers=[(field.strip(), content.strip())]).values
-        elif "//" in argument or option.startswith("--prox"):
-            yield from secrets_in_url(argument if "//" in argument else f"//{argument}")
+        if "//" in argument:
+            yield from secrets_in_proxy(argument)
+        for meant in _meant(option):
+            yield from _SECRETS_IN[meant](argument)
+
+
+def _meant(option: str) -> Sequence[str]:
+    """The options of `_SECRETS_IN` that it may be: argparse takes a beginning for the whole, and repeats what it cannot
+    take. An option that does not exist, and names a key, is taken for `--key`."""
+    if option in _SECRETS_IN:
+        return [option]
+    begun = [each for each in _SECRETS_IN if len(option) > 2 and each.startswith(option)]
+    return begun or (["--key"] if option.startswith("-") and is_secret_name(option.lstrip("-")) else [])
+
+
+def _in_place_of_a_name(argument: str) -> Iterator[str]:
+    """A key where a variable or a file is to be named."""
+    names = is_plain_name(argument) or is_path(argument) or argument in os.environ or _is_file(argument)
+    if not names and not argument.startswith("-"):
+        yield argument
+
+
+def _in_place_of_a_field(argument: str) -> Iterator[str]:
+    """A key where the name of its field is wanted."""
+    if is_opaque(argument):
+        yield argument
+
+
+def _behind_a_name(argument: str) -> Iterator[str]:
+    """A key in NAME=VAR."""
+    return _in_place_of_a_name(argument.rpartition("=")[2])
+
+
+def _in_a_field(argument: str) -> Iterator[str]:
+    """A key in NAME=VALUE, or NAME: VALUE."""
+    for separator in "=:":
+        field, _, content = argument.partition(separator)
+        yield from Secrets.of_request(headers=[(field.strip(), content.strip())]).values
 
 
 def _is_file(name: str) -> bool:
@@ -132,3 +153,19 @@ def _is_file(name: str) -> bool:
         return Path(name).exists()
     except (OSError, ValueError):
         return False
+
+
+#: Where a key may be in the value of an option. `-H` is none of ours; who knows curl writes it.
+_SECRETS_IN: Mapping[str, Callable[[str], Iterable[str]]] = {
+    "--key": _in_place_of_a_name,
+    "--api-key": _in_place_of_a_name,
+    "--token": _in_place_of_a_name,
+    "--key-env": _in_place_of_a_name,
+    "--key-file": _in_place_of_a_name,
+    "--key-header": _in_place_of_a_field,
+    "--header": _in_a_field,
+    "-H": _in_a_field,
+    "--header-env": _behind_a_name,
+    "--query-env": _behind_a_name,
+    "--proxy": secrets_in_proxy,
+}

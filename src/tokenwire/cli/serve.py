@@ -13,6 +13,7 @@ from ..endpoint import ReferenceEndpoint, serve
 from ..endpoint.reference import services
 from ..endpoint.replay_buffer import DropOnCommand
 from ..endpoint.seams import Seams
+from ..protocol.url import ascii_host
 from .access import add_key_options, key_of
 from .exits import FINE
 from .request import port_number, positive_seconds
@@ -35,7 +36,9 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on; default: %(default)s")
+    parser.add_argument(
+        "--host", type=_address, default="127.0.0.1", help="the address to listen on; default: %(default)s"
+    )
     parser.add_argument("--port", type=port_number, default=0, help="default: a free one")
     parser.add_argument(
         "--pace", type=positive_seconds, metavar="SECONDS", default=0.0, help="between two pieces; default: %(default)g"
@@ -53,6 +56,16 @@ def add_parser(subparsers: Any) -> None:
         help="end a response after so many bytes as its request says in a field: X-Drop-After: 500, or 500 reset",
     )
     add_key_options(parser, "the key to demand")
+
+
+def _address(text: str) -> str:
+    """Where to listen, for argparse; empty for everywhere.
+
+    :raises ArgumentTypeError: for what is no name and no address.
+    """
+    if text and ascii_host(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no host: name one of this machine's addresses")
+    return text
 
 
 def _spoken() -> str:

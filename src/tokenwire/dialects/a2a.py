@@ -166,7 +166,10 @@ class A2AReader:
         return [] if self.ended else self._read(self._reply.receive_data(data))
 
     def receive_eof(self) -> list[Update]:
-        """The body ended. Unless `ended`, the task goes on without us."""
+        """The body ended. Unless `ended`, the task goes on without us.
+
+        :raises EventTooLarge: when the reply had been terminated by it.
+        """
         updates = [] if self.ended else self._read(self._reply.receive_eof())
         self.ended = self.ended or self._state.may_end
         return updates

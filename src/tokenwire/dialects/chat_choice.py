@@ -64,11 +64,15 @@ _GIVEN_UP = ("insufficient_system_resource", "abort")
 #: Where servers put what a model thinks. Those with several say the same in each.
 _REASONING = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
 
-#: Members of a delta that are read, and those that say nothing to a user.
-_DELTA = frozenset(
+#: Where the last delta of RAGFlow has all of the text. Some of its versions have it in a delta before that as well.
+_WHOLE_TEXT = "final_content"
+
+#: Members of a message and of a delta that are read, and those that say nothing to a user.
+_MESSAGE = frozenset(
     {"role", "content", "refusal", "tool_calls", "function_call", "reasoning_details", "token_id", "error"}
     | set(_REASONING)
 )
+_DELTA = _MESSAGE | {_WHOLE_TEXT}
 
 #: Members of a delta that some servers put beside it, into the choice; `text` is what completions call it.
 BESIDE = frozenset({"text", "content", "refusal", "tool_calls", "function_call", "reasoning_details", *_REASONING})
@@ -114,7 +118,7 @@ class Members:
     """Tells of members that have no place among the events. One that stands in every chunk is told once."""
 
     def __init__(self) -> None:
-        self._told: dict[str, str] = {}
+        self._told: dict[str, int] = {}  # what was told, as a hash: it may be large
 
     def tell(
         self, members: Mapping[str, Any], known: frozenset[str], raw: str, *, once: bool = False
@@ -126,11 +130,11 @@ class Members:
         for name, value in members.items():
             if name in known or value in (None, False, "", [], {}):
                 continue
-            text = json_text(value)
-            if name in self._told and (text == self._told[name] or (once and name not in _TOLD_AT_EVERY_CHANGE)):
+            said = hash(json_text(value))
+            if name in self._told and (said == self._told[name] or (once and name not in _TOLD_AT_EVERY_CHANGE)):
                 continue
             if name in self._told or len(self._told) < _MAX_NAMES:
-                self._told[name] = text
+                self._told[name] = said
             yield Other(whole(name), raw)
 
 
@@ -188,7 +192,7 @@ class Choice:
             self._has_deltas = True
             if self._state == "finished":
                 self._state = "speaking again"
-        message = choice.get("message")
+        message = choice.get("message") or delta.get(_WHOLE_TEXT)
         if message:
             events += self._message(_object_or_text(message), delta, raw)
         if not choice.keys() <= _CHOICE:
@@ -246,8 +250,8 @@ class Choice:
         if message.get("function_call"):
             calls = [*calls, {"index": 0, "function": message["function_call"]}]
         yield from self.tools.receive_whole(calls, raw, by_deltas=self._has_deltas)
-        if not message.keys() <= _DELTA:
-            yield from self._in_delta.tell(message, _DELTA, raw)
+        if not message.keys() <= _MESSAGE:
+            yield from self._in_delta.tell(message, _MESSAGE, raw)
 
     def _whole(self, kind: BlockKind, text: str, raw: str) -> Iterator[StreamEvent]:
         """All of the text of a kind, as a message says."""

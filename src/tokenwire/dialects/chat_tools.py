@@ -26,6 +26,10 @@ __all__ = ["MAX_WAITING", "ToolCalls"]
 #: the one after; a call that still has none then opens without. Longer arguments are not looked at for a repetition.
 MAX_WAITING = 64 * 1024
 
+#: The last calls of a choice, where a whole message looks for its own by place and by name. An answer has a dozen;
+#: earlier ones are known by their ids.
+MAX_MATCHED = 1024
+
 #: Pieces of arguments that are kept until they are looked at.
 _MANY = 256
 
@@ -64,7 +68,8 @@ class ToolCalls:
         self._choice = choice
         self._new_block = new_block
         self._all: list[_Tool] = []
-        self._open: list[_Tool] = []
+        self._open: dict[_Tool, None] = {}  # in the order in which they began
+        self._grown: dict[_Tool, None] = {}  # those of which more has come since the choice finished, if it has
         self._by_index: dict[int, _Tool] = {}
         self._by_id: dict[str, _Tool] = {}
         self._last: _Tool | None = None
@@ -99,7 +104,9 @@ class ToolCalls:
             one more.
         """
         reads = [_read(call) if isinstance(call, dict) else (None, True) for call in calls]
-        told = _Unmatched(self._all, [self._by_id.get(read.tool_id) for read, _ in reads if read is not None])
+        told = _Unmatched(
+            self._all[-MAX_MATCHED:], [self._by_id.get(read.tool_id) for read, _ in reads if read is not None]
+        )
         for position, (read, is_odd) in enumerate(reads):
             if is_odd:
                 yield Other("tool_calls", raw)
@@ -128,7 +135,8 @@ class ToolCalls:
             yield differs(words, raw)
             tool, last = self._begin(tool.index), tool
             tool.replaces = last.block
-            self._all[self._all.index(last)] = self._all.pop()
+            self._all[last.place] = self._all.pop()
+            tool.place = last.place
             if tool.index is not None:
                 self._by_index[tool.index] = tool
             named = call._replace(tool_id=call.tool_id or last.tool_id, name=call.name or last.name)
@@ -153,9 +161,9 @@ class ToolCalls:
         yield from self._take(tool, call, raw)
 
     def _begin(self, index: int | None) -> _Tool:
-        tool = _Tool(index, self._choice, self._new_block)
+        tool = _Tool(index, len(self._all), self._choice, self._new_block)
         self._all.append(tool)
-        self._open.append(tool)
+        self._open[tool] = None
         return tool
 
     def _take(self, tool: _Tool, call: _Call, raw: str) -> Iterator[StreamEvent]:
@@ -163,6 +171,7 @@ class ToolCalls:
         if self._last is not None and self._last is not tool:
             yield from self._last.open(raw)
         self._last = tool
+        self._grown[tool] = None
         if call.place is not None:
             self._by_index[call.place] = tool
         if call.tool_id:
@@ -178,9 +187,10 @@ class ToolCalls:
 
     def settle(self, raw: str) -> Iterator[StreamEvent]:
         """The choice is finished: what is whole closes. The rest of the others may still come."""
-        for tool in self._open:
+        grown, self._grown = self._grown, {} if self._last is None else {self._last: None}
+        for tool in grown:
             yield from tool.open(raw)
-        yield from self._close([tool for tool in self._open if tool.settled], raw)
+        yield from self._close([tool for tool in grown if tool.settled], raw)
 
     def close(self, raw: str) -> Iterator[StreamEvent]:
         """The stream is over: everything closes."""
@@ -189,7 +199,7 @@ class ToolCalls:
     def _close(self, tools: list[_Tool], raw: str) -> Iterator[StreamEvent]:
         for tool in tools:
             yield from tool.close(raw)
-        self._open = [tool for tool in self._open if not tool.closed]
+            self._open.pop(tool, None)
 
     def _known(self, index: int | None, tool_id: str, name: str, raw: str) -> _Tool | None:
         by_id = self._by_id.get(tool_id)
@@ -226,8 +236,8 @@ class _Unmatched:
         self._free = set(told).difference(named)
         self._at: dict[int, _Tool] = {}
         self._by_name: dict[str, list[_Tool]] = {}
-        for position, tool in enumerate(told):
-            self._at.setdefault(position if tool.index is None else tool.index, tool)
+        for tool in told:
+            self._at.setdefault(tool.place if tool.index is None else tool.index, tool)
         for tool in reversed(told):
             self._by_name.setdefault(tool.name, []).append(tool)
 
@@ -248,11 +258,13 @@ class _Unmatched:
 class _Tool:
     """A tool call. It opens when its name is whole: that is known when its arguments begin, or anything else does.
 
+    :ivar place: among the calls of its choice.
     :ivar replaces: the number of the block that it gives anew.
     """
 
-    def __init__(self, index: int | None, choice: int, new_block: Callable[[], int]) -> None:
+    def __init__(self, index: int | None, place: int, choice: int, new_block: Callable[[], int]) -> None:
         self.index = index
+        self.place = place
         self.name = ""
         self.block: int | None = None
         self.arguments = _Arguments()

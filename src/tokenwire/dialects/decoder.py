@@ -19,7 +19,7 @@ from ..framing.sse import MAX_EVENT_SIZE, ServerSentEvent, as_bytes
 from ..lazily import Lazily
 from . import dialect_named
 from .dialect import Dialect
-from .events import BlockStart, End, Error, Finish, StreamEvent
+from .events import BlockStart, End, Error, Finish, Other, StreamEvent
 from .frames import frames_for
 from .names import DialectName
 from .refusals import refusal_in
@@ -70,6 +70,7 @@ class Decoder:
         #: What terminated the framing, and what the next call raises; None once the stream has ended.
         self.error: RemoteProtocolError | None = None
         self._failure: Error | None = None
+        self._is_stream = False  # a message said something of an answer
         self._final_id: str | None = None  # the last event ID at the message that ended the stream
         self._last_event_id = last_event_id
         self._max_event_size = max_event_size
@@ -121,7 +122,8 @@ class Decoder:
     def receive_data(self, data: bytes | bytearray | memoryview) -> list[StreamEvent]:
         """Takes the next bytes of the body.
 
-        :raises RemoteProtocolError: when a limit of the framing is passed, after what came before it was given.
+        :raises RemoteProtocolError: when a limit of the framing is passed, or the framing is so broken that nobody can
+            tell where the next message begins; after what came before it was given.
         """
         if type(data) is not bytes:
             data = as_bytes(data)
@@ -195,6 +197,7 @@ class Decoder:
 
         :param cut: the transport knows that more should have come, so this end stands for no terminator. The same
             holds where the framing knows it.
+        :raises RemoteProtocolError: what the next `receive_data` would have raised.
         """
         if self.ended:
             return []
@@ -210,7 +213,7 @@ class Decoder:
         events += self._read(None)
         if self.ended:
             return events
-        words = self._frames.words
+        words = "" if self._is_stream else self._frames.words
         whole = self._whole_answer(words) if words and self._failure is None else []
         if words and self._failure is None and not whole:  # the dialect may have known the error in them
             self.no_stream = True
@@ -342,8 +345,8 @@ class Decoder:
                 if not new:
                     continue
             given = self._decoder.receive_message(message)
-            if self._shortcut is not None:
-                self._shortcut.note(message, given)
+            if self._shortcut is not None:  # which learns nothing from a message that was read out of another
+                self._shortcut.note(message, given if given and given[0].raw is message.data else [])
             events += self._note(given)
             if self.ended:
                 self._final_id = message.id
@@ -363,4 +366,6 @@ class Decoder:
             elif isinstance(event, End):
                 self.outcome = "clean" if event.clean else "interrupted" if self._failure is None else "error"
                 self.error = None
+            elif not isinstance(event, Other):
+                self._is_stream = True
         return events

@@ -103,7 +103,7 @@ class Prompt:
 
 def is_done(data: str) -> bool:
     """Whether the data of a message is `[DONE]`, which ends the streams of OpenAI and of many others."""
-    return data.startswith("[DONE]")
+    return data.lstrip().startswith("[DONE]")
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import RemoteProtocolError
 from ..framing.sse import Note, ServerSentEvent, SSEParser
 from ..lazily import Lazily
 from .dialect import Dialect, Framing
-from .json_decoder import is_torn
-from .refusals import refusal_in
+from .strays import BOM, MAX_BLANK, MAX_UNREAD, Strays, Unread
 from .surrogates import whole
 from .values import json_text, value_of
 
@@ -25,15 +24,6 @@ else:
 
 __all__ = ["Frames", "frames_for"]
 
-#: Characters of lines outside any field that are kept: errors that servers write into a stream are a few kilobytes.
-MAX_STRAY_TEXT = 64 * 1024
-
-#: Such lines before the first event that are kept until it comes. A frame that was cut leaves one or two.
-MAX_EARLY = 16
-
-#: Bytes at the beginning of a body that are kept while no message has come; of a JSON value, the limit of a message.
-MAX_UNREAD = 64 * 1024
-
 #: How a body of server-sent events begins: with a comment or a field, which may be cut in its name.
 _FIELD = r"(?m)\ufeff?(:|(data|event|id|retry)(:|$)|(d|da|dat|e|ev|eve|even|i|r|re|ret|retr)\Z)"
 
@@ -44,14 +34,6 @@ _BEGUN_DONE = r"\[D(O(N(E\]?)?)?)?"
 #: message is as large as four letters say.
 _PRELUDE_SIZE = 12
 _CONTROL = rb"[^\t\r\n\x20-\xff]"
-
-#: Bytes before the first that tells JSON from server-sent events. What servers send there is nothing, or a line end.
-MAX_BLANK = 1024
-
-_BOM = b"\xef\xbb\xbf"
-
-#: A JSON string, which ends on the line where it began; braces in it do not count.
-_STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 class Frames(Protocol):
@@ -96,52 +78,15 @@ def frames_for(dialect: Dialect, last_event_id: str, max_event_size: int) -> Fra
     return _FRAMES[dialect.framing](dialect, last_event_id, max_event_size)
 
 
-class _Unread:
-    """The beginning of a body, as long as no message has come in it."""
-
-    def __init__(self, max_size: int) -> None:
-        self._bytes: bytearray | None = bytearray()  # None once a message has come
-        self._max_size = max_size
-
-    def receive_data(self, data: bytes) -> None:
-        if self._bytes is not None:
-            beginning = bytes(self._bytes[:MAX_BLANK]) or data[:MAX_BLANK]
-            limit = self._max_size if _begins_with(beginning, b"{", b"[") else MAX_UNREAD
-            self._bytes += data[: max(0, limit - len(self._bytes))]
-
-    @property
-    def is_page(self) -> bool:
-        """It begins as HTML and XML do. No event stream does, whatever its later lines look like."""
-        return _begins_with(bytes((self._bytes or b"")[:MAX_BLANK]), b"<")
-
-    def read(self, messages: Sequence[object]) -> None:
-        """Takes the messages that came; with the first there is nothing to keep any more."""
-        if messages:
-            self._bytes = None
-
-    @property
-    def pending(self) -> bool:
-        return self._bytes is not None
-
-    @property
-    def text(self) -> str:
-        return (self._bytes or b"").decode("utf-8", "replace").strip()
-
-
-def _begins_with(beginning: bytes, *letters: bytes) -> bool:
-    """Whether the first byte that is no blank is one of these."""
-    return beginning.removeprefix(_BOM).lstrip().startswith(letters)
-
-
 class _SSEFrames:
     """Server-sent events, and the errors that servers write between them outside of any field."""
 
     def __init__(self, dialect: Dialect, last_event_id: str, max_event_size: int) -> None:
         self._notes: list[Note] = []
         self._plain = dialect.plain
-        self._strays = _Strays()
+        self._strays = Strays()
         self._speaking = False  # an event has come: what stands outside of events is no page in place of a stream
-        self._unread = _Unread(max_event_size)
+        self._unread = Unread(max_event_size)
         self._parser = SSEParser(
             last_event_id=last_event_id,
             max_event_size=max_event_size,
@@ -203,13 +148,19 @@ class _SSEFrames:
         return told
 
     def receive_eof(self) -> list[ServerSentEvent]:
-        """An error that ends with the stream ends there too, without a line end."""
+        """What stands outside of any field ends with the stream, without a line end."""
         events = self._parser.receive_eof()
         if not self._plain:
-            strays = self._strays.receive_line(self._parser.unfinished_line, speaking=False)
-            events = [*events, *_messages(strays, self.last_event_id)]
+            events = [*events, *_messages(self._last_line(), self.last_event_id)]
         self._unread.read(events)
         return events
+
+    def _last_line(self) -> list[tuple[str, str]]:
+        """What the last line says that has no line end. A field that was cut is a loss: see `cut`."""
+        line = self._parser.unfinished_line
+        if re.match(_FIELD, line) or re.fullmatch(_BEGUN_DONE, line.strip()):
+            return []
+        return self._strays.receive_line(line, self._speaking)
 
     def _with_strays(self, events: list[ServerSentEvent], last_event_id: str) -> list[ServerSentEvent]:
         """The events of a read with the errors between them, each with the last event ID as it was there.
@@ -242,63 +193,6 @@ def _messages(strays: list[tuple[str, str]], last_event_id: str) -> list[ServerS
     return [ServerSentEvent(name, text, last_event_id) for name, text in strays]
 
 
-class _Strays:
-    """Lines outside any field, and the messages in them, each with its name: "error" for an error, which Gemini and
-    several gateways send as bare JSON, on one line or many, and llama.cpp as a field named `error`; no name for what is
-    another message without its field, or what is left of one that was cut."""
-
-    def __init__(self) -> None:
-        self._early: list[str] = []  # what came before the first event, and may be a page in place of a stream
-        self._reset()
-
-    @property
-    def pending(self) -> bool:
-        return bool(self._lines or self._early)
-
-    def _reset(self) -> None:
-        self._lines: list[str] = []
-        self._size = 0
-        self._depth = 0
-
-    @property
-    def unfinished(self) -> bool:
-        """An object was begun and not closed, which may have been an error."""
-        return bool(self._lines)
-
-    def receive_line(self, line: str, speaking: bool) -> list[tuple[str, str]]:
-        """Takes the next line, returns the message that it completes.
-
-        :param speaking: an event has come, so that this is a stream.
-        """
-        if line.startswith("error:"):
-            return [("error", line.removeprefix("error:").strip())]
-        if not self._lines and not line.startswith("{"):
-            return self._told(line, speaking) if is_torn(line) else []
-        self._lines.append(line)
-        self._size += len(line)
-        outside = re.sub(_STRING, "", line)
-        self._depth += outside.count("{") - outside.count("}")
-        if self._depth > 0 and self._size <= MAX_STRAY_TEXT:
-            return []
-        text = "\n".join(self._lines)
-        self._reset()
-        return [("error", text)] if refusal_in(value_of(text)) else self._told(text, speaking)
-
-    def before_event(self) -> list[tuple[str, str]]:
-        """An event comes: what was held back is of its stream, and the rest of what is unfinished does not come."""
-        texts = [*self._early, "\n".join(self._lines)]
-        self._early = []
-        self._reset()
-        return [("", text) for text in texts if text]
-
-    def _told(self, text: str, speaking: bool) -> list[tuple[str, str]]:
-        if speaking:
-            return [("", text)]
-        if len(self._early) < MAX_EARLY:
-            self._early.append(text[: MAX_STRAY_TEXT // MAX_EARLY])
-        return []
-
-
 class _JSONFrames:
     """Values of JSON, a message each. One that was cut off is handed on too, for all to see that it is none."""
 
@@ -307,7 +201,7 @@ class _JSONFrames:
 
     def __init__(self, parser: jsonlines.JSONLinesParser | jsonlines.JSONArrayParser, max_value_size: int) -> None:
         self._parser = parser
-        self._unread = _Unread(max_value_size)
+        self._unread = Unread(max_value_size)
 
     @property
     def error(self) -> RemoteProtocolError | None:
@@ -385,9 +279,9 @@ class _EitherFrames:
     def receive_data(self, data: bytes) -> list[ServerSentEvent]:
         if self._head is not None:
             data = self._head + data
-            text = data.removeprefix(_BOM).lstrip(b" \t\r\n")
+            text = data.removeprefix(BOM).lstrip(b" \t\r\n")
             near = len(data) - len(text) <= MAX_BLANK
-            if near and (not text or _BOM.startswith(data)):
+            if near and (not text or BOM.startswith(data)):
                 self._head = data
                 return []
             self._head = None

@@ -68,6 +68,7 @@ class GeminiDecoder(JSONDecoder):
         super().__init__()
         self._started = False
         self._candidates: dict[int, _Candidate] = {}
+        self._going: set[int] = set()  # the numbers of those that have not finished
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, value = message.data, _unwrapped(value)
@@ -75,10 +76,11 @@ class GeminiDecoder(JSONDecoder):
         feedback = self._odd.object(value.get("promptFeedback"), "promptFeedback")
         events = self._start(value, raw)
         for position, candidate in enumerate(candidates):
-            events += self._candidate(_number(candidate, position)).receive(candidate, raw)
+            events += self._receive_candidate(candidate, position, raw)
         blocked = _enum(feedback.get("blockReason"))
         if blocked:
             self._candidate(0).finish = Finish("content_filter", blocked, raw=raw)
+            self._going.discard(0)
         counts = self._odd.object(value.get("usageMetadata"), "usageMetadata")
         if counts or value.get("usageMetadata") == {}:
             events.append(Usage(counts, self.finished(), raw))
@@ -92,7 +94,7 @@ class GeminiDecoder(JSONDecoder):
 
     def finished(self) -> bool:
         """All candidates, or the prompt was blocked and there are none."""
-        return bool(self._candidates) and all(candidate.finish for candidate in self._candidates.values())
+        return bool(self._candidates) and not self._going
 
     def receive_eof(self) -> list[StreamEvent]:
         if self.ended:
@@ -105,6 +107,13 @@ class GeminiDecoder(JSONDecoder):
             return []
         self._started = True
         return [Start(word(value.get("responseId")), word(value.get("modelVersion")), raw)]
+
+    def _receive_candidate(self, said: dict[str, Any], position: int, raw: str) -> list[StreamEvent]:
+        number = _number(said, position)
+        candidate = self._candidate(number)
+        events = candidate.receive(said, raw)
+        (self._going.discard if candidate.finish else self._going.add)(number)
+        return events
 
     def _candidate(self, number: int) -> _Candidate:
         if number not in self._candidates:

@@ -43,7 +43,7 @@ class Content:
         self._blocks = blocks
         self._odd = odd
         self._choice = choice
-        self._coming: list[_Call] = []  # those whose arguments are still coming
+        self._coming: dict[str, _Call] = {}  # by their ids, those whose arguments are still coming
         self._known: dict[str, _Call] = {}  # those that are whole, by their ids
 
     def receive(self, content: Any, raw: str) -> list[StreamEvent]:
@@ -93,10 +93,10 @@ class Content:
 
     def settle(self, raw: str) -> list[StreamEvent]:
         """Calls whose arguments were still coming have all that they will get."""
-        return [event for call in list(self._coming) for event in self._settle(call, raw)]
+        return [event for call in list(self._coming.values()) for event in self._settle(call, raw)]
 
     def _settle(self, call: _Call, raw: str) -> list[StreamEvent]:
-        self._coming.remove(call)
+        del self._coming[call.tool_id]
         arguments = call.arguments()
         self._blocks.call_cut = self._blocks.call_cut or call.cut
         if call.tool_id:
@@ -110,18 +110,17 @@ class Content:
 
     def _more_of(self, call: dict[str, Any]) -> _Call | None:
         """The call that this is more of: the one with its id, or else the last one."""
-        known_by = name_of(call.get("id"))
-        by_id = next((it for it in self._coming if known_by and it.tool_id == known_by), None)
-        last = by_id or (self._coming[-1] if self._coming else None)
+        by_id = self._coming.get(name_of(call.get("id")) or "")
+        last = by_id or next(reversed(self._coming.values()), None)
         return None if last is None or last.is_another(call) else last
 
     def _open(self, call: _Call, raw: str) -> list[StreamEvent]:
         """Text before a call has ended, and so have other calls, unless they are told apart by their ids."""
         self.called = True
-        together = call.tool_id and all(it.tool_id for it in self._coming)
+        together = call.tool_id and "" not in self._coming
         events = [] if together else self.settle(raw)
         events += self._blocks.close(self._choice, raw)
-        self._coming.append(call)
+        self._coming[call.tool_id] = call
         return events + self._blocks.open(call, "tool", raw, tool_id=call.tool_id, name=call.name, choice=self._choice)
 
 

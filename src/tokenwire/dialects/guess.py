@@ -27,9 +27,10 @@ from ..checking import must_be
 from ..errors import RemoteProtocolError
 from ..framing.sse import ServerSentEvent, as_bytes
 from ..records import record
-from .dialect import Framing, is_done
+from .dialect import Framing, Message, is_done
 from .eventsource import EVENTSOURCE
 from .frames import Frames, frames_for
+from .json_decoder import prefixed_twice
 from .names import DialectName
 from .refusals import refusal_in
 from .values import error_fields, error_in_words, listed, mapping, parse, word
@@ -137,8 +138,9 @@ class Guesser:
             if self.guess is not None:
                 return
 
-    def _consider(self, message: ServerSentEvent) -> None:
+    def _consider(self, message: Message) -> None:
         self._messages += 1
+        message = prefixed_twice(message) or message
         says, guess = _from_event(message) if self._framing == "eventstream" else _from_message(message)
         if guess is not None and says == "which":
             self.guess = self._of_its_family(guess)
@@ -312,14 +314,14 @@ def _framing_of(data: bytes) -> Framing | None:
     return "eventstream" if is_prelude else "sse-or-json"
 
 
-def _from_event(message: ServerSentEvent) -> tuple[_Says, Guess]:
+def _from_event(message: Message) -> tuple[_Says, Guess]:
     """What the name of an AWS event tells."""
     name: DialectName = "bedrock-invoke" if message.event == "chunk" else "bedrock-converse"
     guess = Guess(name, f"it is an AWS event stream, of {message.event}")
     return "enough" if message.event == "error" else "which", guess
 
 
-def _from_message(message: ServerSentEvent) -> tuple[_Says, Guess | None]:
+def _from_message(message: Message) -> tuple[_Says, Guess | None]:
     """What a message tells."""
     try:
         value = parse(message.data)

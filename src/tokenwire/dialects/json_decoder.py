@@ -140,13 +140,13 @@ class JSONDecoder(ABC):
         if isinstance(value, dict):
             return self._receive(value, message)
         objects = [object_of(item) for item in items_of(value)]
-        if not all(objects) or not objects:
-            self._heard.add(False)
-            return [Other("not-an-object", raw, message.id or None)]
         events: list[StreamEvent] = []
-        for each in objects:
-            events += [] if self.ended or each is None else self._receive(each, message)
-        return events
+        for each in filter(None, objects):
+            events += [] if self.ended else self._receive(each, message)
+        if any(objects) and None not in objects:
+            return events
+        self._heard.add(any(objects))
+        return self._with(events, [Other("not-an-object", raw, message.id or None)])
 
     def _receive(self, value: dict[str, Any], message: Message) -> list[StreamEvent]:
         """What one object says. There may be several in a message."""

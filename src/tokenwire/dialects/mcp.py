@@ -99,7 +99,10 @@ class MCPReader:
         return [] if self.ended else self._read(self._reply.receive_data(data))
 
     def receive_eof(self) -> list[Envelope | Primed]:
-        """The body ended. Unless `ended`, the response has not come."""
+        """The body ended. Unless `ended`, the response has not come.
+
+        :raises EventTooLarge: when the reply had been terminated by it.
+        """
         return [] if self.ended else self._read(self._reply.receive_eof())
 
     def _read(self, events: list[ServerSentEvent]) -> list[Envelope | Primed]:

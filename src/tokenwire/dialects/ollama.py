@@ -17,7 +17,7 @@ from .dialect import Dialect, Message, Prompt, chat_body, prefilled
 from .events import Finish, FinishReason, Other, Start, StreamEvent, Usage
 from .json_decoder import JSONDecoder
 from .refusals import refusal_in
-from .values import error_fields, is_true
+from .values import error_fields, is_true, object_of, value_of
 
 __all__ = ["OLLAMA", "OllamaDecoder"]
 
@@ -57,18 +57,32 @@ class OllamaDecoder(JSONDecoder):
         super().__init__()
         self._started = False
         self._called = False
-        self._words: tuple[dict[str, Any], str] | None = None  # all that was said may be an error, and its message
+        self._begun = False
+        self._alone: Message | None = None  # the first message, where it may be an error that is all of the body
+
+    def receive_message(self, message: Message) -> list[StreamEvent]:
+        """`{"message": "words"}` is text where more follows, and the error of a gateway where nothing does. So as the
+        first message it waits for the next one."""
+        if not self._begun:
+            self._begun = True
+            if _words_alone(message):
+                self._alone = message
+                return []
+        alone, self._alone = self._alone, None
+        before = [] if alone is None else super().receive_message(alone)
+        return before + super().receive_message(message)
+
+    def receive_eof(self) -> list[StreamEvent]:
+        if self._alone is None:
+            return super().receive_eof()
+        return [self._error(_words_alone(self._alone), self._alone.data), *self._end(clean=False)]
 
     def _object(self, value: dict[str, Any], message: Message) -> list[StreamEvent] | None:
         raw, fields = message.data, error_fields(value)
         done = is_true(value.get("done"))
         is_said = done or "message" in value or "response" in value
-        is_foreign = not fields and "model" not in value and "done" not in value
-        if not (is_said or fields) or (is_foreign and refusal_in(value)):
+        if not (is_said or fields) or (_is_foreign(value) and refusal_in(value)):
             return None  # the progress of a download, or of an image; an error
-        self._words = None
-        if is_foreign and not self._started and (refused := refusal_in(value, alone=True)):
-            self._words = refused, raw
         events: list[StreamEvent] = []
         for said in self._odd.objects(value.get("message"), "message", "content"):
             self._odd.members(said, _MESSAGE)
@@ -79,11 +93,6 @@ class OllamaDecoder(JSONDecoder):
         self._odd.members(value, _TOP)
         events = self._start(value, raw) + events
         return (events + self._done(value, raw) if done else events) or None
-
-    def receive_eof(self) -> list[StreamEvent]:
-        """`{"message": "words"}` is text where more follows, and an error where nothing does: that of a gateway."""
-        events = super().receive_eof()
-        return self._with(events, [self._error(*self._words)]) if events and self._words else events
 
     def _start(self, value: dict[str, Any], raw: str) -> list[StreamEvent]:
         if self._started:
@@ -121,6 +130,17 @@ class OllamaDecoder(JSONDecoder):
         reason = "tool_calls" if reason == "stop" and self._called else reason
         events.append(self._noted(Finish(reason, word_for_it, raw=raw)))
         return events + self._end(raw, clean=True)
+
+
+def _is_foreign(value: dict[str, Any]) -> bool:
+    """Whether it lacks what all of Ollama's own lines have."""
+    return not error_fields(value) and "model" not in value and "done" not in value
+
+
+def _words_alone(message: Message) -> dict[str, Any]:
+    """The error object of a message that says nothing but words; empty for any other."""
+    value = object_of(value_of(message.data)) or {}
+    return refusal_in(value, alone=True) if _is_foreign(value) and not refusal_in(value) else {}
 
 
 def _ask(prompt: Prompt) -> dict[str, Any]:

@@ -42,6 +42,9 @@ _CHUNK = frozenset(
     | {"obfuscation", "p", "provider", "type"}
 )
 
+#: Answers of a stream, told apart. OpenAI gives no more than 128, and each takes fifty times the room of its message.
+MAX_CHOICES = 1024
+
 #: Where a server's own format has text, outside of any choice. These hold a piece of it: Workers AI, llama.cpp. `text`
 #: and `output_text` hold a piece with one server, and with another (SGLang) all that has come: no text is made of them.
 _NATIVE = ("response", "content")
@@ -64,6 +67,7 @@ class ChatDecoder:
         self._understood = False
         self._blocks = 0
         self._choices: dict[int, Choice] = {}
+        self._going: set[int] = set()  # the numbers of those that have not finished
         self._members = Members()
         self._speaking: Choice | None = None
 
@@ -71,23 +75,23 @@ class ChatDecoder:
         if self.ended:
             return []
         data = message.data
-        if is_done(data):
-            return self._end(clean=True, raw=data)
         try:
-            chunk = json.loads(data)
+            value = json.loads(data)
         except (ValueError, RecursionError) as error:
-            return self._not_json(message, error)
-        if isinstance(chunk, dict):
-            return self._chunk(chunk, message)
-        if chunk and isinstance(chunk, list) and all(isinstance(item, dict) for item in chunk):
-            return [event for item in chunk for event in self._chunk(item, message)]
-        if message.event == "error":
+            return self._end(clean=True, raw=data) if is_done(data) else self._not_json(message, error)
+        if isinstance(value, dict):
+            return self._chunk(value, message)
+        chunks = [object_of(item) for item in items_of(value)]
+        events = [event for chunk in filter(None, chunks) for event in self._chunk(chunk, message)]
+        if any(chunks) and None not in chunks:
+            return events
+        if message.event == "error" and not events:
             return [self._error({"message": data}, data)]
         self._strange = True
-        return [Other("not-a-chunk", data)]
+        return [*events, Other("not-a-chunk", data)]
 
     def finished(self) -> bool:
-        return bool(self._choices) and all(choice.finished for choice in self._choices.values())
+        return bool(self._choices) and not self._going
 
     def receive_eof(self) -> list[StreamEvent]:
         return [] if self.ended else self._end(clean=self.finished(), raw="")
@@ -191,9 +195,12 @@ class ChatDecoder:
         index = index_of(choice.get("index"))
         number = position if index is None else index
         if number not in self._choices:
+            if len(self._choices) >= MAX_CHOICES:
+                return [Other("choices", raw)]
             self._choices[number] = Choice(number, self._new_block)
         self._speaking = self._choices[number]
         events = self._speaking.receive(choice, raw)
+        (self._going.discard if self._speaking.finished else self._going.add)(number)
         fields = error_fields(choice) or error_fields(choice.get("delta"))
         return [*events, self._error(fields, raw)] if fields else events
 

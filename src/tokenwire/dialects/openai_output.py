@@ -42,6 +42,9 @@ __all__ = ["OutputDecoder", "function_tools"]
 _Sort = tuple[BlockKind, int]
 
 
+#: Parts of an item that are looked at together, for its whole may be cut and numbered otherwise. A message has a dozen.
+MAX_RUNS = 256
+
 _SAYS_NOTHING = frozenset({"id", "object", "role", "status", "type"})
 
 
@@ -148,7 +151,7 @@ class OutputDecoder(JSONDecoder):
         return self._blocks.run(address, kind, text, raw, cursor, agent=item.agent, phase=item.phase)
 
     def _opens(self, item: Item, address: Address, kind: BlockKind) -> None:
-        if self._blocks.told(address) is None:
+        if self._blocks.told(address) is None and len(item.runs) < MAX_RUNS:
             item.runs.append(address)
         self._furthest[_reader(kind)] = max(self._furthest.get(_reader(kind), ()), (*item.order, *address))
 

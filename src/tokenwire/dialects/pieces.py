@@ -7,11 +7,14 @@ a text of more than `HELD` characters only their number and a digest are kept, w
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from .surrogates import whole as repaired
 from .surrogates import without_half
+
+if TYPE_CHECKING:
+    from hashlib import blake2b
 
 __all__ = ["HELD", "LARGE", "MANY", "DigestedPieces", "Pieces", "rest_of", "rest_of_all"]
 
@@ -65,7 +68,7 @@ class DigestedPieces(Pieces):
     def __init__(self) -> None:
         super().__init__()
         self._size = 0  # characters that are in the digest
-        self._digest = hashlib.blake2b()
+        self._digest: blake2b | None = None  # few texts are so long
 
     @property
     def some(self) -> bool:
@@ -76,12 +79,13 @@ class DigestedPieces(Pieces):
             return
         text, half = without_half(self.text)
         self._size += len(text)
+        self._digest = self._digest or _new_digest()
         self._digest.update(text.encode())
         self[:] = [half]
 
     def replace(self, text: str) -> None:
         self._size = 0
-        self._digest = hashlib.blake2b()
+        self._digest = None
         self[:] = [text]
         self.settle()
 
@@ -98,15 +102,21 @@ class DigestedPieces(Pieces):
     def _behind(self, whole: str) -> str | None:
         """What a whole says after what is in the digest; None where it does not begin with that."""
         self.settle()
-        if not self._size:
+        if self._digest is None:
             return whole
         text, half = without_half(whole)
         if len(text) < self._size:
             return None
-        digest = hashlib.blake2b()
+        digest = _new_digest()
         for at in range(0, self._size, HELD):
             digest.update(text[at : min(at + HELD, self._size)].encode())
         return text[self._size :] + half if digest.digest() == self._digest.digest() else None
+
+
+def _new_digest() -> blake2b:
+    from hashlib import blake2b  # which takes its time to load
+
+    return blake2b()
 
 
 def rest_of_all(told: Iterable[Pieces], whole: str) -> str | None:

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from ..checking import must_be
 from ..errors import LocalProtocolError
-from ..protocol.url import Target
+from ..protocol.url import Target, ascii_host
 from ..records import record
 from ..secrecy.secrets import secrets_in_url
 
@@ -133,7 +133,7 @@ def _parsed(name: str, url: str) -> SplitResult:
             f"{name} names a SOCKS proxy, and only HTTP proxies are spoken with: name one as http://HOST:PORT, "
             "or go without, by proxy=None or NO_PROXY"
         )
-    if server.scheme != "http" or not server.hostname:
+    if server.scheme != "http" or not server.hostname or ascii_host(server.hostname) is None:
         raise LocalProtocolError(f"{name} must be a URL that begins with http:// and names a host")
     return server
 

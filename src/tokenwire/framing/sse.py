@@ -228,7 +228,7 @@ class SSEParser:
         elif lines:
             self._process(lines.decode("utf-8", "replace"), events)
         if len(self._unfinished) > self._max_event_size:
-            self._terminate("an unfinished line")
+            self._terminate("a line")
         pending = self._head is not None or self._after_cr or self._unfinished or self._in_block
         self.between_events = not pending and self.error is None
         if self.error is not None and not events:

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable
-from functools import cache
 from secrets import token_bytes
 from struct import Struct
 from typing import NamedTuple, Protocol
 
+from .masking import mask
 from .sse import LocalProtocolError, RemoteProtocolError, as_bytes
 
 __all__ = [
@@ -55,9 +55,6 @@ PROTOCOL_ERROR, INVALID_DATA, TOO_BIG = 1002, 1007, 1009
 
 #: The header of a frame, without its key, by how many bytes the length takes (5.2).
 _SHORT, _MIDDLE, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
-
-#: Up to this many bytes one big integer is the fastest XOR there is without C, beyond it four table look-ups.
-_INTEGER_XOR_SIZE = 1024
 
 #: Bytes of random masking keys that are fetched at once: asking for four at a time costs fifty times as much.
 _KEY_POOL_SIZE = 4096
@@ -492,26 +489,3 @@ class FrameWriter:
             self._next_key = 0
         self._next_key += 4
         return self._keys[self._next_key - 4 : self._next_key]
-
-
-def mask(data: bytes, key: bytes) -> bytes:
-    """The data with the key of four bytes applied, which also takes it off again (5.3)."""
-    size = len(data)
-    if size <= _INTEGER_XOR_SIZE:
-        words = (size + 3) // 4
-        repeated = int.from_bytes(key, "little") * _ones(words)
-        return (int.from_bytes(data, "little") ^ repeated).to_bytes(4 * words, "little")[:size]
-    masked = bytearray(size)
-    for place in range(4):
-        masked[place::4] = data[place::4].translate(_XOR_TABLES[key[place]])
-    return bytes(masked)
-
-
-@cache
-def _ones(words: int) -> int:
-    """What repeats a key of four bytes when it is multiplied by it; there are `_INTEGER_XOR_SIZE` / 4 of them."""
-    return int.from_bytes(b"\1\0\0\0" * words, "little")
-
-
-#: One table for each value that a byte of a key can have: 64 KiB in all.
-_XOR_TABLES = tuple(bytes(value ^ key for value in range(256)) for key in range(256))

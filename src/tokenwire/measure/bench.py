@@ -146,7 +146,7 @@ def as_json(runs: Sequence[Run]) -> str:
     return escaped(json.dumps(document, indent=1, ensure_ascii=False)) + "\n"
 
 
-def runs_of(text: str, name: str) -> list[Run]:
+def runs_of(text: str | bytes, name: str) -> list[Run]:
     """The runs in such an object.
 
     :param name: of the file, for the message of the error.

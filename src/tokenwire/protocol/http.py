@@ -60,7 +60,8 @@ _FORBIDDEN_IN_FIELDS = re.compile(r"[\0\r\n\v\f]")
 #: The status by which h11 tells that a line or a head is over the limit.
 TOO_LONG = 431
 
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+#: A token, as the names of fields are (RFC 9110 5.6.2).
+TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 Headers = Sequence[tuple[str, str]]
 _Fields = Sequence[tuple[bytes, bytes]]
@@ -444,8 +445,8 @@ def checked_fields(headers: Headers) -> Headers:
     :raises LocalProtocolError: when one cannot be sent: its name is no token, or its value holds CR, LF or NUL.
     """
     for name, value in headers:
-        if not _TOKEN.fullmatch(name):
-            token = _TOKEN.match(name)  # what follows it may be the value, and that a key
+        if not TOKEN.fullmatch(name):
+            token = TOKEN.match(name)  # what follows it may be the value, and that a key
             begins = f" that begins with {token[0]!r}" if token else ""
             raise LocalProtocolError(f"a field name{begins} is not a token (RFC 9110 5.1)")
         if _FORBIDDEN_IN_FIELDS.search(value):

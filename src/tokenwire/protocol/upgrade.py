@@ -14,7 +14,7 @@ from wsproto.events import RejectConnection
 
 from ..checking import must_be_texts
 from ..errors import HeaderTooLarge, LocalProtocolError, RemoteProtocolError
-from .http import TOO_LONG, checked_fields
+from .http import TOKEN, TOO_LONG, checked_fields
 
 __all__ = [
     "Headers",
@@ -26,8 +26,6 @@ __all__ = [
     "refusal",
     "refusal_for",
 ]
-
-_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 
 #: Fields that the handshake is made of, Host, which comes from the URL, and those of a body, which it has not.
 _OWN_FIELDS = ("host", "connection", "upgrade", "content-length", "transfer-encoding")
@@ -70,7 +68,7 @@ def check_subprotocols(names: Sequence[str]) -> None:
     """What is offered are tokens, each of them once (4.1)."""
     must_be_texts(names, "subprotocols")
     for number, name in enumerate(names, 1):
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise LocalProtocolError(
                 f"subprotocol {number} of those offered is not a token (RFC 6455 4.1). It is not shown, for it may "
                 "carry a key: encode one that holds other characters, in base64url for example"

@@ -10,7 +10,7 @@ from ..checking import must_be
 from ..errors import InvalidURL
 from ..records import record
 
-__all__ = ["Target", "parse_url"]
+__all__ = ["Target", "ascii_host", "parse_url"]
 
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -88,10 +88,10 @@ def _parsed(url: str, schemes: tuple[str, ...]) -> Target:
         raise InvalidURL(f"the URL {_shown(url)} names no host")
     if parts.username is not None or parts.password is not None:
         raise InvalidURL("the URL holds a user name or password: give the key by environment variable instead")
-    ascii_host = _ascii(host)
-    if ascii_host is None:
+    name = ascii_host(host)
+    if name is None:
         raise InvalidURL(f"the host of the URL {_shown(url)} is no valid name")
-    return Target(parts.scheme, ascii_host, _PORTS[parts.scheme] if port is None else port, path)
+    return Target(parts.scheme, name, _PORTS[parts.scheme] if port is None else port, path)
 
 
 #: The last few, for many streams ask the same URL. A key in one stays in memory with it.
@@ -103,7 +103,7 @@ def _target(path: str, query: str) -> str:
     return f"{target}?{quote(query, safe=_TARGET_CHARACTERS)}" if query else target
 
 
-def _ascii(host: str) -> str | None:
+def ascii_host(host: str) -> str | None:
     """The host as the name service knows it, or None. The mapping of IDNA makes a blank of some characters."""
     if host.isascii() and all(0 < len(label) < 64 for label in host.removesuffix(".").split(".")):
         return host if _VISIBLE.fullmatch(host) else None  # as the codec has it, which takes long to load

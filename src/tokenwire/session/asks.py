@@ -11,7 +11,7 @@ from ..secrecy.secrets import Secrets
 from .policy import Policy
 from .request import Request
 
-__all__ = ["Ask", "Stop"]
+__all__ = ["Allowance", "Ask", "Stop"]
 
 
 @record(frozen=True)
@@ -48,3 +48,26 @@ class Stop:
     """
 
     why: str = ""
+
+
+class Allowance:
+    """How often something may be asked in a conversation, and how often it was.
+
+    :param limit: None for as often as it takes.
+    :param what: was done so many times, in words.
+    """
+
+    def __init__(self, limit: int | None, what: str) -> None:
+        self._limit = limit
+        self._what = what
+        self._used = 0
+
+    def use(self) -> None:
+        """It is asked once more."""
+        self._used += 1
+
+    def allows(self, ask: Ask) -> Ask | Stop:
+        """What is to be asked, or that it was asked as often as it may be."""
+        if self._limit is None or self._used < self._limit:
+            return ask
+        return Stop(f"{self._what} {self._limit} times, and no more than that are allowed")

@@ -52,7 +52,7 @@ from ..errors import (
 )
 from ..lazily import Lazily
 from ..protocol.http import ResponseHead
-from .asks import Ask, Stop
+from .asks import Allowance, Ask, Stop
 from .conversation import Session, failure
 from .fallback import Fallback
 from .generation import Generation
@@ -146,8 +146,8 @@ class DurableSession:
         self._progress = Progress()
         self._uncounted: list[StreamEvent] = []
         self._connections = 0
-        self._asked_anew = 0  # generations besides the first
-        self._resumed = 0
+        self._generations = Allowance(policy.generations, "the model was asked anew")  # besides the first
+        self._resumptions = Allowance(policy.resumptions, "it was resumed")
         self._streamed = False  # there was a stream, over any connection
         self._retry: int | None = None
         self._until: float | None = None  # of the wait
@@ -379,20 +379,12 @@ class DurableSession:
         if self._policy.interrupted == "raise":
             return Stop()
         rest = self._generation.ask_for_the_rest(self._decoder)
-        if rest is None:
-            return self._ask_anew()
-        limit = self._policy.resumptions
-        if limit is not None and self._resumed >= limit:
-            return Stop(f"it was resumed {limit} times, and no more than that are allowed")
-        return rest
+        return self._ask_anew() if rest is None else self._resumptions.allows(rest)
 
     def _ask_anew(self) -> Ask | Stop:
         """The stream cannot be resumed: the model is asked once more, by a policy that wants and allows it."""
         ask = self._generation.ask_anew(self._decoder, self._connections)
-        limit = self._policy.generations
-        if isinstance(ask, Ask) and self._asked_anew >= limit:
-            return Stop(f"the model was asked anew {limit} times, and no more than that are allowed")
-        return ask
+        return self._generations.allows(ask) if isinstance(ask, Ask) else ask
 
     def _begin(self, ask: Ask, wait: float, now: float) -> list[StreamEvent]:
         """Makes ready for the next connection."""
@@ -418,16 +410,16 @@ class DurableSession:
             events = self._leave_the_generation(ask)
         match ask.kind:
             case "resuming":
-                self._resumed += 1
+                self._resumptions.use()
                 if ask.again is not None and ask.again.snapshot:
                     self._progress.resumed_by_picture(self._generation.had_arrived())
                 else:
                     self._progress.resumed()
             case "restarting":
-                self._asked_anew += 1
+                self._generations.use()
                 self._progress.restarted()
             case "continuing":
-                self._asked_anew += 1
+                self._generations.use()
                 self._progress.continued()
         self._ask = ask.keeping(self._ask.request.secrets)
         return events
