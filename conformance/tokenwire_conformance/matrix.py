@@ -154,7 +154,13 @@ def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     """The verdict of the check on its near miss, or on other seams in the same place."""
     fault = miss.fault
     results = examine(
-        seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes, origin=fault.origin
+        seams or miss.seams,
+        fault.dialect,
+        [miss.check],
+        fault.transport,
+        miss.probes,
+        origin=fault.origin,
+        many=fault.many,
     )
     return str(next(result.verdict for result in results if result.id == miss.check))
 

@@ -20,12 +20,12 @@ _EACH = 4
 rate_fault = partial(fault, many=MANY)
 
 
-def now_and_then(made: Callable[[], Seams], first: int = 0) -> Callable[[], Seams]:
-    """Every fourth connection has these seams, beginning with the one of this number."""
+def now_and_then(made: Callable[[], Seams], first: int = 0, each: int = _EACH) -> Callable[[], Seams]:
+    """Every fourth connection has these seams, or every `each`th, beginning with the one of this number."""
     numbers = count()
 
     def seams() -> Seams:
-        return made() if next(numbers) % _EACH == first else Seams()
+        return made() if next(numbers) % MANY % each == first else Seams()
 
     return seams
 

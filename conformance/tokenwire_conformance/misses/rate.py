@@ -8,8 +8,9 @@ from typing import Any
 from tokenwire.endpoint import Call
 
 from ..faults.hop import cut_off
+from ..faults.http import CloseDelimited
 from ..faults.rate import BreaksArguments, now_and_then
-from .edits import blocks, chunks, exchange, reply
+from .edits import blocks, chunks, reply
 from .miss import Undo, near_miss
 
 _CHECKS, _OUTCOME = "checks.rate", "reading.outcome"
@@ -29,12 +30,12 @@ near_miss(
 near_miss(
     "rate.whole",
     of="now-and-then-a-cut",
-    what="The connection is closed as soon as the answer is whole.",
-    seams=now_and_then(exchange(lambda told: replace(told, ending="close"), _always)),
+    what="The end of the connection is that of the answer, and the end mark came before it.",
+    seams=now_and_then(CloseDelimited),
     undo=Undo(
         _OUTCOME,
         "response.status != 101 and not response.complete",
-        "response.status != 101 and self.transcript.ended_by_server",
+        'response.status != 101 and response.delimited != "chunked"',
     ),
 )
 
@@ -62,8 +63,8 @@ near_miss(
 near_miss(
     "rate.no-error-inside",
     of="now-and-then-an-error",
-    what="The answer ends where the error would stand: it is not whole, and nobody said why.",
-    seams=now_and_then(chunks(lambda told: told[:3], _always)),
+    what="The answer ends within a tool call: it is not whole, and nobody said why.",
+    seams=now_and_then(chunks(lambda told: told[: len(told) // 2], _always), 3),
     undo=Undo(_OUTCOME, "self.answer.error.code != _DECODERS_OWN", "self.answer.error.code"),
 )
 
@@ -77,7 +78,7 @@ near_miss(
     "rate.tools",
     of="now-and-then-half-a-call",
     what="The answer breaks off within the call.",
-    seams=now_and_then(_CutCall, 3),
+    seams=now_and_then(_CutCall, 3, 8),  # the other calls are whole
     undo=Undo(_CHECKS, "if outcome.became is Became.WHOLE and outcome.answer.all_tools", "if outcome.answer.all_tools"),
 )
 

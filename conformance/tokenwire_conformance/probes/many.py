@@ -84,7 +84,7 @@ def ask_many(
     """
 
     def ask(number: int) -> Asked:
-        mark = sha256(f"{plan.target.authority} {number}".encode()).hexdigest()[:10]
+        mark = "#" + sha256(f"{plan.target.authority} {number}".encode()).hexdigest()[:10]
         marked = replace(plan, question=_QUESTION.format(mark))
         try:
             made = run_probe(probes[number], make_wire(), marked, deadline)
