@@ -11,8 +11,10 @@ from types import FrameType
 from typing import Any
 
 import tokenwire
+import tokenwire_conformance
 
-PACKAGE = str(Path(tokenwire.__file__).parent)
+#: Where the library and the suite stand.
+PACKAGES = tuple(str(Path(str(package.__file__)).parent) for package in (tokenwire, tokenwire_conformance))
 
 
 def growth(work: Callable[[int], object], small: int, large: int) -> float:
@@ -38,7 +40,8 @@ def _once(work: Callable[[int], object], size: int) -> float:
 
 
 def steps(work: Callable[[int], object], size: int) -> int:
-    """How many lines of tokenwire an input of that size makes run, each as often as it does. It depends on no clock."""
+    """How many lines of tokenwire and of its suite an input of that size makes run, each as often as it does. It
+    depends on no clock."""
     count = 0
 
     def in_tokenwire(frame: FrameType, event: str, arg: Any) -> Any:
@@ -47,7 +50,7 @@ def steps(work: Callable[[int], object], size: int) -> int:
         return in_tokenwire
 
     def anywhere(frame: FrameType, event: str, arg: Any) -> Any:
-        return in_tokenwire(frame, event, arg) if PACKAGE in frame.f_code.co_filename else None
+        return in_tokenwire(frame, event, arg) if frame.f_code.co_filename.startswith(PACKAGES) else None
 
     before = sys.gettrace()
     sys.settrace(anywhere)

@@ -18,11 +18,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams
-from tokenwire.endpoint.story import MODELS
-from tokenwire.protocol.url import parse_url
-from tokenwire.session import endpoint_url
 
 from .faults import Fault, all_faults
 from .faults.rate import MANY
@@ -33,6 +29,7 @@ from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
 from .probes.many import ask_many, probes_of_many
+from .probes.reference import reference_plan
 from .probes.rehearsal import Budget
 from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
@@ -125,11 +122,7 @@ def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: C
 
 
 def _reference(seams: type[Seams] | Any, dialect: str, transport: Transport) -> tuple[Plan, ReferenceEndpoint]:
-    chosen = dialect_named(dialect)
-    scheme = "ws" if transport == "websocket" else "http"
-    url = endpoint_url(f"{scheme}://reference.test", chosen, {"model": MODELS[0]})
-    target = parse_url(url, websocket=transport == "websocket")
-    plan = Plan(target, chosen, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
+    plan = reference_plan(dialect, transport, _KEY)
     # The clock of the endpoint stands still, so that two runs give the same bytes.
     return plan, ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
 

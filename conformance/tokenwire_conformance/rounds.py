@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from tokenwire.cli.exits import HUNG_UP, Terminated
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
+from tokenwire.exit_codes import HUNG_UP, Terminated
 from tokenwire.recording import Entry, Recording
 from tokenwire.secrecy.shown import one_line
 from tokenwire.session.policy import retry_after
@@ -29,6 +29,9 @@ __all__ = ["Pace", "Progress", "Round", "make_probes", "make_rounds"]
 
 #: Statuses by which a server asks to come again, if it says when.
 _BUSY = (429, 503)
+
+#: Statuses that refuse the key (RFC 9110, 15.5.2 and 15.5.4).
+_KEY_REFUSED = (401, 403)
 
 #: The least seconds that are waited, whatever is asked: `Retry-After: 0` must not make a loop without a pause.
 _LEAST_WAIT = 1.0
@@ -221,6 +224,7 @@ class _Asking:
         self.made[plain.name] = made
         gate = gate_of(made, each.plan)
         if gate.shut:
+            self._explain(each, made)
             raise _Stop(gate.ended, gate.headline)
         watch = _Watch(self, replace(each, plan=_adapted(each.plan, made)), endless=given_up(made))
         watch.look(plain, made)
@@ -232,6 +236,18 @@ class _Asking:
             self.wait(self._pace.delay)
             watch.make(probe)
         watch.end()
+
+    def _explain(self, each: Round, refused: Transcript) -> None:
+        """Makes the probes that tell why the key was refused, if it was."""
+        if _status(refused) not in _KEY_REFUSED:
+            return
+        for probe in (probe for probe in each.probes if probe.explains_refusal):
+            try:
+                self.begin(probe)
+                self.wait(self._pace.delay)
+                self.made[probe.name] = self.ask(each, probe)
+            except (ConnectionFailed, OutOfTime):  # what is in the way is known already
+                return
 
     def begin(self, probe: Probe) -> None:
         """The next probe.

@@ -74,12 +74,6 @@ FAST: Mapping[str, str] = {
     "ws-close": "a Close alone",
 }
 
-#: The groups of checks that judge what is said over one transport alone.
-_GROUP_OVER: Mapping[str, set[Transport]] = {
-    **{group: {"websocket"} for group in GROUPS if group.startswith("ws")},
-    **{group: {"http/1.1"} for group in ("sse", "chat", "resp", "anth", "gem", "ollama")},
-}
-
 
 def transports_of(checks: Iterable[Check]) -> set[Transport]:
     """Over what an endpoint has to be asked, so that each of the checks has something to judge."""
@@ -98,19 +92,15 @@ def asked_by(checks: Iterable[Check], probes: Iterable[Probe]) -> list[Check]:
 
 
 def judging_over(checks: Iterable[Check], transports: Collection[Transport]) -> list[Check]:
-    """Those of the checks that judge what is said over one of these transports. What judges single answers does so over
-    both, for a WebSocket begins with one too.
-    """
+    """Those of the checks that judge what is said over one of these transports."""
     probes = all_probes()
-    return [
-        check
-        for check in checks
-        if (_GROUP_OVER.get(check.group) or _asked_over(check, probes) or set(transports)) & set(transports)
-    ]
+    return [check for check in checks if _judged_over(check, probes, transports) & set(transports)]
 
 
-def _asked_over(check: Check, probes: Mapping[str, Probe]) -> set[Transport]:
-    return {probes[name].transport for name in check.probes}
+def _judged_over(check: Check, probes: Mapping[str, Probe], transports: Collection[Transport]) -> set[Transport]:
+    """Over which transports it judges what is said: that of its group or its probes, or any of these."""
+    over = GROUPS[check.group].over
+    return {over} if over is not None else {probes[name].transport for name in check.probes} or set(transports)
 
 
 def choose_probes(

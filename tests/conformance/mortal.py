@@ -6,21 +6,18 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
 
-from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import Call, ReferenceEndpoint, Reply, Seams
-from tokenwire.endpoint.story import MODELS
 from tokenwire.errors import ConnectionFailed
-from tokenwire.protocol.url import parse_url
-from tokenwire.session import endpoint_url
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge_run, select
 from tokenwire_conformance.judging.judged import Run
-from tokenwire_conformance.probes.talk import Plan, Probe, Transport
+from tokenwire_conformance.probes.reference import reference_plan
+from tokenwire_conformance.probes.talk import Probe, Transport
 from tokenwire_conformance.probes.wire import MemoryWire, SimulatedClock
 from tokenwire_conformance.rounds import Pace, Progress, Round, make_rounds
 from tokenwire_conformance.run import choose_probes
 
-__all__ = ["KEY", "Fate", "Refusing", "World", "plan_for"]
+__all__ = ["KEY", "Fate", "Refusing", "World"]
 
 #: Bytes of a piece.
 _PIECE = 100
@@ -28,15 +25,6 @@ _PIECE = 100
 PACE = Pace()
 
 KEY = "a-key-that-is-long-enough"
-
-
-def plan_for(dialect: str, transport: Transport, *, key: str | None = KEY) -> Plan:
-    """The reference endpoint, asked in a dialect."""
-    named = dialect_named(dialect)
-    websocket = transport == "websocket"
-    url = endpoint_url(f"{'ws' if websocket else 'http'}://endpoint.test", named, {"model": MODELS[0]})
-    target = parse_url(url, websocket=websocket)
-    return Plan(target, named, MODELS[0], key, failing_model=MODELS[2], cut_model=MODELS[3])
 
 
 class Fate(Enum):
@@ -72,7 +60,7 @@ class World:
         self.fate, self.at, self.says = fate, at, says
         self.connections = 0
         self.told: list[Progress] = []
-        self.plan = plan_for(dialect, transport)
+        self.plan = reference_plan(dialect, transport, KEY)
         self.checks = [check for check in select(only) if check.fits({dialect})]
         given = ("key", "failing-model", "cut-model")
         self.probes: list[Probe] = choose_probes(dialect, self.checks, given=given, transport=transport)
@@ -111,7 +99,7 @@ class MortalWire(MemoryWire):
         world = self._world
         number, world.connections = world.connections, world.connections + 1
         if world.is_dead(number):
-            raise ConnectionFailed("endpoint.test:80 refused the connection: does a server listen there?", phase="")
+            raise ConnectionFailed("reference.test:80 refused the connection: does a server listen there?", phase="")
         if number == world.at or (number > world.at and world.fate is Fate.STALLS):
             self._fate = world.fate
         self._later = number > world.at

@@ -288,7 +288,7 @@ CLOSES: list[tuple[str, str, tuple[Said, ...], str, str]] = [
     ("wsc.server-tcp-first", "ws-close", (LEFT, closing(1000)), "eof", "PASS"),
     ("wsc.server-tcp-first", "ws-close", (LEFT, closing(1000)), "reset", "PASS"),
     ("wsc.server-tcp-first", "ws-close", (LEFT, closing(1000)), "left open", "FAIL"),
-    ("wsc.server-tcp-first", "ws-close", (LEFT,), "left open", "INCONCLUSIVE"),
+    ("wsc.server-tcp-first", "ws-close", (LEFT,), "left open", "NOT-APPLICABLE"),
     *[
         row
         for check, probe, breach in (

@@ -123,7 +123,7 @@ LATE: list[tuple[tuple[Said, ...], str, str]] = [
     ((AMID, LATE_DONE, server(b"tokenwire", PONG, 9.1)), "WARN", "its pong after 7.1 s, when the answer was over"),
     ((AMID, server(b"tokenwire", PONG, 7.0), LATE_DONE), "WARN", "its pong after 5.0 s"),
     ((AMID, DONE, closing(1011, b"busy")), "WARN", "gets no pong: the server closes with 1011 busy"),
-    ((DONE, AMID, PONGED), "INCONCLUSIVE", ""),
+    ((DONE, AMID, PONGED), "NOT-APPLICABLE", "the answer was over before the ping could be sent"),
     ((closing(1011),), "INCONCLUSIVE", "no answer began: the server closes with 1011"),
 ]  # fmt: skip
 

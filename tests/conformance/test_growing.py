@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from growth import steps
 from tokenwire.dialects import dialect_named
 from tokenwire.framing.websocket import FrameWriter
 from tokenwire.protocol.url import parse_url
@@ -133,7 +133,6 @@ class Flood:
         return False
 
     def close(self) -> None: ...
-    def reset(self) -> None: ...
 
 
 def over_http(size: int) -> None:
@@ -156,29 +155,11 @@ def over_websocket(dialect: str, size: int) -> None:
     assert talk.pings == size
 
 
-def lines_run(run: Callable[[], None]) -> int:
-    """How many lines of Python it takes."""
-    count = 0
-
-    def trace(_: Any, event: str, __: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
-    return count
-
-
 @pytest.mark.parametrize(
     "talk",
     [over_http, lambda size: over_websocket("holysheep", size), lambda size: over_websocket("raw", size)],
     ids=["http", "websocket", "raw"],
 )
 def test_twice_as_much_is_twice_the_work(talk: Callable[[int], None]) -> None:
-    less, more = (lines_run(lambda size=size: talk(size)) for size in (100, 200))  # type: ignore[misc]
+    less, more = (steps(talk, size) for size in (100, 200))
     assert more <= 2.1 * less

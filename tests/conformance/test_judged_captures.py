@@ -16,21 +16,18 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1]))  # for the command
 
 from capturing import FORMS, chrome_har, curl_i, curl_raw
-from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.seams import Seams
-from tokenwire.endpoint.story import MODELS
-from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Layer, read_captures
-from tokenwire.session import endpoint_url
 from tokenwire_conformance.faults.fault import Fault, all_faults
 from tokenwire_conformance.judging.case import Case
 from tokenwire_conformance.judging.judge import judge_all, select
 from tokenwire_conformance.judging.verdict import Result, Verdict
+from tokenwire_conformance.probes.reference import reference_plan
 from tokenwire_conformance.probes.talk import Plan, probes_for, run_probe
 from tokenwire_conformance.probes.wire import MemoryWire, SocketWire, Wire
-from tokenwire_conformance.reading.http import Request
+from tokenwire_conformance.reading.requests import Request
 from tokenwire_conformance.reading.transcript import Transcript
 
 KEY = "capture-key-0123456789"
@@ -65,15 +62,9 @@ def transcripts(dialect: str, plan: Plan, wire: Wire) -> Iterator[Transcript]:
         yield run_probe(probe, wire, plan)
 
 
-def plan_for(dialect: str, host: str) -> Plan:
-    chosen = dialect_named(dialect)
-    url = endpoint_url(f"http://{host}", chosen, {"model": MODELS[0]})
-    return Plan(parse_url(url, websocket=False), chosen, MODELS[0], KEY, failing_model=MODELS[2], cut_model=MODELS[3])
-
-
 def in_memory(fault: Fault | None, dialect: str = "openai-chat") -> Iterator[Transcript]:
     endpoint = ReferenceEndpoint(key=KEY, seams=fault.seams if fault else Seams, clock=lambda: 1_700_000_000.0)
-    return transcripts(dialect, plan_for(dialect, "reference.test"), MemoryWire(endpoint))
+    return transcripts(dialect, reference_plan(dialect, "http/1.1", KEY), MemoryWire(endpoint))
 
 
 def judged_alike(fault: Fault) -> int:
@@ -140,7 +131,7 @@ def curl(asked: Request, url: str, *options: str) -> bytes:
 @pytest.mark.parametrize("fault", FAULTS[2::EVERY], ids=lambda fault: fault.id)
 def test_curls_own_trace_shows_the_same_faults(fault: Fault, tmp_path: Path) -> None:
     with background(ReferenceEndpoint(key=KEY, seams=fault.seams).connection) as port:
-        plan = plan_for(fault.dialect, f"127.0.0.1:{port}")
+        plan = reference_plan(fault.dialect, "http/1.1", KEY, f"127.0.0.1:{port}")
         for probe in probes_for(fault.dialect, PROBES):
             own = run_probe(probe, SocketWire(plan.target), plan)
             trace = tmp_path / f"{probe.name}.trace"
@@ -157,7 +148,7 @@ def test_curls_own_trace_shows_the_same_faults(fault: Fault, tmp_path: Path) -> 
 @needs_curl
 def test_what_curl_prints_is_recognised(tmp_path: Path) -> None:
     with background(ReferenceEndpoint(key=KEY).connection) as port:
-        url, plan = f"http://127.0.0.1:{port}", plan_for("openai-chat", f"127.0.0.1:{port}")
+        url, plan = f"http://127.0.0.1:{port}", reference_plan("openai-chat", "http/1.1", KEY, f"127.0.0.1:{port}")
         [probe] = probes_for("openai-chat", ["usage"])
         own = run_probe(probe, SocketWire(plan.target), plan)
         printed = {
@@ -180,7 +171,7 @@ def test_what_curl_prints_is_recognised(tmp_path: Path) -> None:
 def test_a_server_that_dies_is_known_from_the_trace(tmp_path: Path) -> None:
     fault = all_faults()["close-without-last-chunk"]
     with background(ReferenceEndpoint(key=KEY, seams=fault.seams).connection) as port:
-        plan = plan_for("openai-chat", f"127.0.0.1:{port}")
+        plan = reference_plan("openai-chat", "http/1.1", KEY, f"127.0.0.1:{port}")
         [probe] = probes_for("openai-chat", ["stream"])
         own = run_probe(probe, SocketWire(plan.target), plan)
         trace = tmp_path / "cut.trace"

@@ -10,7 +10,7 @@ from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Layer
 from tokenwire_conformance.judging.verdict import Verdict
-from tokenwire_conformance.probes.pace import MOST, MOST_OF_ALL, Pace
+from tokenwire_conformance.probes.limits import MOST_WAITED, MOST_WAITED_IN_ALL, Waits
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.reading.transcript import Transcript
 
@@ -220,12 +220,12 @@ def test_what_follows_an_answer_is_told_by_one_check(status: int, follows: str) 
 
 
 def test_a_pace_has_two_limits_and_a_floor() -> None:
-    pace = Pace()
+    pace = Waits()
     assert pace.wait(2.0) == 2.0
     pace.learn(SLOW)
     assert pace.needed == pytest.approx(7.0)
-    assert pace.wait(2.0) == MOST
-    pace.spend(MOST_OF_ALL - 3.0)
+    assert pace.wait(2.0) == MOST_WAITED
+    pace.spend(MOST_WAITED_IN_ALL - 3.0)
     assert pace.wait(2.0) == 3.0
     pace.spend(3.0)
     assert pace.wait(2.0) == 2.0
@@ -264,9 +264,6 @@ class LateWire:
         return False
 
     def close(self) -> None:
-        pass
-
-    def reset(self) -> None:
         pass
 
 

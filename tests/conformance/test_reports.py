@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import replace
 
 import pytest
+from mortal import KEY
 
+from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, background
+from tokenwire.protocol.url import parse_url
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.redaction import Redactor
 from tokenwire.secrecy import Secrets
@@ -19,9 +23,13 @@ from tokenwire_conformance.judging.judge import judge_run
 from tokenwire_conformance.judging.judged import Run
 from tokenwire_conformance.judging.registry import catalogue
 from tokenwire_conformance.judging.verdict import Evidence, Finding, Level, Result, Verdict
+from tokenwire_conformance.probes.asking import PROMPTED
+from tokenwire_conformance.probes.reference import reference_plan
+from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
+from tokenwire_conformance.probes.wire import MemoryWire, SocketWire
 from tokenwire_conformance.reading.transcript import Transcript
 from tokenwire_conformance.reading.usage import tokens_told
-from tokenwire_conformance.reports.asked import Asked, Variable
+from tokenwire_conformance.reports.questions import Questions, Variable
 from tokenwire_conformance.reports.report import Report, place
 from tokenwire_conformance.reports.text import as_text
 
@@ -107,7 +115,37 @@ def test_tokens_are_those_that_were_told(dialect: str, body: bytes, tokens: int 
 def _asked(request: bytes, **variables: Variable) -> str:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     made = Transcript("stream", Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", answer)]))
-    return Asked("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
+    return Questions("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
+
+
+@pytest.mark.parametrize(
+    ("accept", "said"), [("*/*", ""), ("text/event-stream", " -H 'Accept: text/event-stream'"), ("", "")]
+)
+def test_what_is_accepted_is_said_unless_it_is_anything(accept: str, said: str) -> None:
+    field = f"Accept: {accept}\r\n" if accept else ""
+    command = _asked(f"GET /events HTTP/1.1\r\nHost: host:8\r\n{field}\r\n".encode())
+    assert command == f"curl -isN{said} http://host:8/events"
+
+
+#: What curl sends without being told, and what it does by an option.
+_CURLS = ("host", "user-agent", "content-length", "accept-encoding")
+
+ASKED = [("eventsource", "events"), *((dialect, "stream") for dialect in PROMPTED)]
+ASKED += [
+    ("openai-chat", name) for name in ("gzip", "usage", "http10", "preflight", "wrong-key", "expect", "media-type")
+]
+
+
+@pytest.mark.parametrize(("dialect", "probe"), ASKED)
+def test_the_command_has_every_field_of_the_question(dialect: str, probe: str) -> None:
+    plan = reference_plan(dialect, "http/1.1", KEY)
+    made = run_probe(all_probes()[probe], MemoryWire(ReferenceEndpoint(key=KEY)), plan)
+    asked = made.requests[0]
+    words = shlex.split(Questions(plan.target.url, {probe: made}).again(Evidence(probe, 0, None, b"")))
+    fields = {words[n + 1].partition(":")[0].lower() for n, word in enumerate(words) if word == "-H"}
+    owed = {field.name for field in asked.fields if field.value != "*/*"} - {*_CURLS}
+    assert fields == owed
+    assert ("text/event-stream" in " ".join(words)) is (probe == "events")
 
 
 def test_a_secret_is_a_variable_wherever_it_stands() -> None:
@@ -165,18 +203,13 @@ def test_a_body_that_nobody_would_copy_is_named() -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
 def test_the_command_asks_again() -> None:
-    from tokenwire.dialects import dialect_named
-    from tokenwire.protocol.url import parse_url
-    from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
-    from tokenwire_conformance.probes.wire import SocketWire
-
     with background(ReferenceEndpoint(key="a-key-that-is-long-enough").connection) as port:
         target = parse_url(f"http://127.0.0.1:{port}/v1/chat/completions")
         plan = Plan(target, dialect_named("openai-chat"), "tokenwire-reference", "a-key-that-is-long-enough")
         made = run_probe(all_probes()["stream"], SocketWire(target), plan)
         run = judge_run(Case([made]), [catalogue()["sse.utf8"]])
         assert run.results[0].verdict is Verdict.PASS
-        asked = Asked(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": Variable("MY_KEY")})
+        asked = Questions(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": Variable("MY_KEY")})
         command = asked.again(Evidence("stream", 0, None, b""))
         environment = {"PATH": os.environ["PATH"], "MY_KEY": "a-key-that-is-long-enough"}
         done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)

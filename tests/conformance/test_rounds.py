@@ -9,8 +9,8 @@ from functools import cache
 import pytest
 from mortal import Fate, Refusing, World
 
-from tokenwire.cli.exits import Terminated
 from tokenwire.endpoint import Call, Exchange, Reply, Seams
+from tokenwire.exit_codes import Terminated
 from tokenwire_conformance.judging.judged import Ended, Run
 from tokenwire_conformance.judging.verdict import Level, Verdict
 from tokenwire_conformance.matrix import EXAMINED

@@ -46,7 +46,6 @@ class DumbWire:
         return False
 
     def close(self) -> None: ...
-    def reset(self) -> None: ...
 
 
 @pytest.mark.parametrize(("hangs_up", "words"), [(False, f"within {PATIENCE:g} s"), (True, "without a word")])

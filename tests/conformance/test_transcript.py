@@ -68,7 +68,16 @@ def test_a_cut_response_is_not_complete(cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ending", "ours"), [("eof", False), ("reset", False), ("closed by us", True), ("left open", True)]
+    ("ending", "ours"),
+    [
+        ("eof", False),
+        ("reset", False),
+        ("closed by us", True),
+        ("reset by us", True),
+        ("left open", True),
+        ("timeout", True),
+        ("connected", True),
+    ],
 )
 def test_it_is_known_who_left(ending: str, ours: bool) -> None:
     assert transcript(CHUNKED + b"3\r\nab", ending).responses[0].hung_up is ours

@@ -9,7 +9,7 @@ from tokenwire.recording.captures import Layer
 from tokenwire.secrecy import REDACTED_FIELDS, Secrets
 
 from ..judging.case import Case, asked_for_stream, at, excerpt
-from ..judging.registry import active, passive
+from ..judging.registry import Ground, active, passive
 from ..judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ..reading.http import Response
 from .refusals import not_busy, refused_alike
@@ -175,15 +175,18 @@ def _echo_of(key: bytes, response: Response) -> Iterator[Finding]:
     "RFC 6750 2.3, 5.3",
     "The key is taken from a field of the request; it need not stand in the URL, where logs would keep it.",
     probes=("stream", "ws-answer", "query-key"),
+    rests_on=Ground.KEY,
 )
 def no_query_token(case: Case) -> Iterator[Finding]:
     _require_key(case)
     asked = _asked_with_key(case)
     if not asked:
         raise Inconclusive("no stream and no WebSocket was asked for with a key")
-    if not all(response.status in (401, 403) for response in asked):
+    if any(response.status < 400 for response in asked):
         return
     response = asked[0]
+    if response.status not in (401, 403):
+        raise Inconclusive(f"the plain question is refused with {response.status}, which says nothing of the key")
     said = f"the key in a field of the request is refused with {response.status} ({excerpt(response.content)})"
     if not any(_let_in_by_url(other) for other in case.responses):
         raise Inconclusive(f"{said}: it is wrong, or the endpoint wants it elsewhere")

@@ -168,7 +168,12 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
     ),
     "http.te-and-cl-request": (
         Repair("nginx", "1.21.1 and later refuse it"),
+        Repair("caddy", "takes it, and keeps the connection open (2.6): put nginx in front"),
         Repair("node", "leave insecureHTTPParser off: the parser refuses it"),
+    ),
+    "http.te-not-final-400": (
+        Repair("nginx, caddy, haproxy", "refuse it themselves: put one in front"),
+        Repair("node", "takes it (20): put one of these in front"),
     ),
     "http.space-colon-400": (
         Repair("nginx", "1.21.1 and later refuse it"),
@@ -269,7 +274,11 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
         Repair("FastAPI", 'raise HTTPException(429, headers={"Retry-After": "1"})'),
     ),
     "err.request-id": (
-        Repair("nginx", "in the server", "add_header X-Request-Id $request_id always;"),
+        Repair(
+            "nginx",
+            "in the server, and again in each location that has an add_header of its own",
+            "add_header X-Request-Id $request_id always;",
+        ),
         Repair(
             "haproxy",
             "in the frontend",

@@ -22,7 +22,7 @@ _LIMIT = 64 * 1024
 Said = list[tuple[float, str | bytes]]
 
 
-def _said(turn: Turn, code: str) -> bool:
+def is_error(turn: Turn, code: str) -> bool:
     """The turn is the error of this code."""
     return any(f'"code":"{code}"' in message for _, message in turn.messages if isinstance(message, str))
 
@@ -65,13 +65,13 @@ class SkipsEvents(Seams):
 @socket_fault("drop-on-bad-json", trips="wsl.bad-json")
 class DropOnBadJson(Seams):
     def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
-        return Turn([], close=1011) if _said(turn, "invalid_json") else turn
+        return Turn([], close=1011) if is_error(turn, "invalid_json") else turn
 
 
 @socket_fault("ignore-unknown", trips="wsl.unknown-type")
 class IgnoreUnknown(Seams):
     def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
-        return Turn([]) if _said(turn, "unknown_type") else turn
+        return Turn([]) if is_error(turn, "unknown_type") else turn
 
 
 @socket_fault("flat-ws-error", trips="wsl.error-envelope")
@@ -141,7 +141,7 @@ class NoEvict(Seams):
         if event.get("previous_response_id") and _begins(turn):
             self._answered = turn
         known = event.get("previous_response_id") != NO_SUCH_RESPONSE
-        return self._answered if known and _said(turn, "previous_response_not_found") and self._answered else turn
+        return self._answered if known and is_error(turn, "previous_response_not_found") and self._answered else turn
 
 
 class _Held(Seams):

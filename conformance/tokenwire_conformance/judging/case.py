@@ -182,6 +182,12 @@ class Case:
         }
         return {**endless, **self.failures}
 
+    @cached_property
+    def cut(self) -> list[Transcript]:
+        """The recordings, not made by a probe, that end before the answer does."""
+        own = (made for name, made in self.transcripts.items() if name not in all_probes())
+        return [made for made in own if not made.misses(Layer.END) and given_up(made)]
+
     def _why_not_made(self, probe: Probe) -> str:
         made = {all_probes()[name].transport for name in self.transcripts if name in all_probes()}
         if probe.transport not in made:
@@ -221,6 +227,8 @@ class Case:
         """
         response = self.response(probe)
         for socket in self.sockets:
+            if socket.response is response and socket.too_large:
+                raise Inconclusive(f"the WebSocket of the probe {probe!r} cannot be judged: {socket.too_large}")
             if socket.response is response:
                 return socket
         raise Inconclusive(f"the probe {probe!r} got no WebSocket, but {response.status}: {excerpt(response.content)}")
@@ -282,7 +290,7 @@ def given_up(transcript: Transcript) -> bool:
     responses = transcript.responses
     if responses and responses[0].status == 101:
         socket = socket_of(responses[0])
-        return bool(socket.sent) and not socket.failed and not socket.complete_answers
+        return socket.asked and not socket.failed and not socket.complete_answers
     return not transcript.ended_by_server and not (responses and responses[-1].complete)
 
 

@@ -12,9 +12,9 @@ from urllib.parse import urljoin
 
 from tokenwire.dialects import DIALECTS
 from tokenwire.secrecy import redact_url
-from tokenwire.secrecy.shown import one_line
+from tokenwire.secrecy.shown import one_line, sentence
 
-from ..probes.asking import ASKING, SPOKEN
+from ..probes.asking import ASKING, asks_model
 from ..probes.talk import Plan, Transport
 from ..reading.gemini import Array, GeminiStream
 from ..reading.generation import Generation
@@ -164,7 +164,7 @@ def _body_of(response: Response) -> Stream | Lines | None:
 def _another_type(response: Response, plan: Plan) -> Course:
     kind = response.media_type or "no Content-Type"
     said = f"The plain question is answered {response.status} ({kind}), and not with a stream: {_words(response, plan)}"
-    return _shut(f"{_sentence(said)} {_advice_on_words(response, plan) or _ADVICE_ON_TYPE}")
+    return _shut(f"{sentence(said)} {_advice_on_words(response, plan) or _ADVICE_ON_TYPE}")
 
 
 _ADVICE_ON_TYPE = "Is the path right, and does the endpoint stream in this dialect (--dialect)?"
@@ -173,7 +173,7 @@ _ADVICE_ON_TYPE = "Is the path right, and does the endpoint stream in this diale
 def _refused(response: Response, plan: Plan) -> Course:
     words = _words(response, plan)
     said = f"The plain question is refused with {response.status}" + (f": {words}" if words else "")
-    return _shut(f"{_sentence(said)} {_advice(response, plan)}")
+    return _shut(f"{sentence(said)} {_advice(response, plan)}")
 
 
 def _advice(response: Response, plan: Plan) -> str:
@@ -214,7 +214,7 @@ def _advice_on_words(response: Response, plan: Plan) -> str:
     words = _words(response, plan)
     if _EMBEDS.search(words) or "embed" in plan.model.lower():
         return f"The model {plan.model!r} seems to be an embedding model: name another with --model."
-    if not _asks_model(plan):
+    if not asks_model(plan.dialect):
         return ""
     names_model = _NAMES_MODEL.search(words) is not None
     if not plan.model and (names_model or response.status not in _NOTHING_THERE):
@@ -228,7 +228,7 @@ def _advice_on_path(response: Response, plan: Plan) -> str:
     if response.status not in _NOTHING_THERE:
         return _advice_on_dialect(plan)
     asked = f"{response.request.method} {plan.target.path} was asked: is the path right"
-    if _asks_model(plan):
+    if asks_model(plan.dialect):
         asked += f", and the model {plan.model!r} (--model)?" if plan.model else f"? {_NO_MODEL}"
     else:
         asked += "?"
@@ -237,11 +237,7 @@ def _advice_on_path(response: Response, plan: Plan) -> str:
 
 def _advice_on_dialect(plan: Plan) -> str:
     asked = f"Does the endpoint speak {plan.dialect.name} (--dialect)"
-    return f"{asked}, and is {plan.model!r} a model of it (--model)?" if _asks_model(plan) else f"{asked}?"
-
-
-def _asks_model(plan: Plan) -> bool:
-    return plan.dialect.method == "POST" or plan.dialect.name in SPOKEN
+    return f"{asked}, and is {plan.model!r} a model of it (--model)?" if asks_model(plan.dialect) else f"{asked}?"
 
 
 # Over WebSocket.
@@ -260,11 +256,11 @@ def _over_websocket(response: Response, plan: Plan) -> Course:
     error = next((answer.error for answer in socket.answers if answer.error is not None), None)
     if error is not None:
         said = f"{error.code} {error.message}".strip()
-        answered = _sentence(f"The plain question is answered by an error: {said}")
+        answered = sentence(f"The plain question is answered by an error: {said}")
         return _shut(f"{answered} {_advice_on_error(said, plan)}")
     if socket.close is not None and not socket.left:
         said = f"{socket.close.code} {socket.close.reason}".rstrip()
-        closed = _sentence(f"The WebSocket is granted, and closed before an answer, with {said}")
+        closed = sentence(f"The WebSocket is granted, and closed before an answer, with {said}")
         return _shut(f"{closed} {_advice_on_error(said, plan)}")
     if socket.transcript.ended_by_server:
         return _shut(f"The WebSocket is granted, and the connection ended before an answer. {_advice_on_dialect(plan)}")
@@ -308,10 +304,6 @@ def _words(response: Response, plan: Plan) -> str:
 
 def _shown(data: bytes) -> str:
     return repr(data.decode("utf-8", "backslashreplace"))
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def _shut(headline: str) -> Course:

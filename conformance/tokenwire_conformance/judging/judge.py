@@ -10,7 +10,7 @@ from .case import Case
 from .judged import Run
 from .rates import often
 from .registry import Check, Ground, catalogue
-from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, Result, Verdict
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown, Result, Verdict
 
 __all__ = ["judge", "judge_all", "judge_run", "select"]
 
@@ -75,14 +75,17 @@ def _often(case: Case, check: Check, findings: Sequence[Finding]) -> str:
 def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclusive) -> Result:
     if case.course.shut:
         return _result(check, Verdict.INCONCLUSIVE, NOT_ANSWERED)
-    if isinstance(reason, NotAsked):
+    if isinstance(reason, NotAsked | NotShown):
         return _result(check, Verdict.NOT_APPLICABLE, str(reason))
     unread = [name for name in case.unread if check.may_be_seen_in(all_probes()[name])]
     owed = [name for name in unread if name in case.failures or all_probes()[name].cost == "generation"]
     if isinstance(reason, Inconclusive):
         return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed))
     if not owed and not {*unread} & {*check.probes, *check.shown_by}:
-        return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+        cut = next((made for made in case.cut if check.may_follow_in(made, case)), None)
+        if cut is None:
+            return _result(check, Verdict.NOT_APPLICABLE, str(reason))
+        return _result(check, Verdict.INCONCLUSIVE, f"the recording {cut.name!r} ends before the answer does")
     # There is nothing of the kind in what was read; in what was not there may be.
     return replace(_result(check, Verdict.INCONCLUSIVE, case.unread[[*owed, *unread][0]]), incomplete=bool(owed))
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tokenwire import exit_codes
+
 from .verdict import Level, Result, Verdict
 
 __all__ = ["Course", "Ended", "Run"]
@@ -31,13 +33,13 @@ _SHUT = frozenset({Ended.REFUSED, Ended.SILENT, Ended.BROKEN})
 
 #: Ways to end that say the exit code, whatever was judged.
 _CODES = {
-    Ended.REFUSED: 5,
-    Ended.SILENT: 3,
-    Ended.BROKEN: 6,
-    Ended.INTERRUPTED: 130,
-    Ended.TERMINATED: 143,
-    Ended.HUNG_UP: 129,
-    Ended.CRASHED: 3,
+    Ended.REFUSED: exit_codes.REFUSED,
+    Ended.SILENT: exit_codes.UNREACHABLE,
+    Ended.BROKEN: exit_codes.PROTOCOL_BROKEN,
+    Ended.INTERRUPTED: exit_codes.INTERRUPTED,
+    Ended.TERMINATED: exit_codes.TERMINATED,
+    Ended.HUNG_UP: exit_codes.HUNG_UP,
+    Ended.CRASHED: exit_codes.UNREACHABLE,
 }
 
 
@@ -92,11 +94,11 @@ class Run:
             return _CODES[self.course.ended]
         verdicts = {result.verdict for result in self.results}
         if Verdict.FAIL in verdicts if self.news is None else self.news:
-            return 1
+            return exit_codes.FINDINGS
         if Verdict.HARNESS_ERROR in verdicts:
-            return 3
+            return exit_codes.UNREACHABLE
         if any(result.incomplete and result.level is Level.MUST for result in self.results):
-            return 7
+            return exit_codes.INCOMPLETE
         if not verdicts & {Verdict.PASS, Verdict.FAIL, Verdict.WARN, Verdict.INFO}:
-            return 4
-        return 0
+            return exit_codes.NOTHING_JUDGED
+        return exit_codes.FINE

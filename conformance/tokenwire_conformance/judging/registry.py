@@ -13,7 +13,7 @@ answers to the probes that it names. Both are pure functions that yield what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -22,16 +22,19 @@ from typing import Any, Literal
 from tokenwire.recording.captures import Layer
 
 from ..probes.many import Many
-from ..probes.talk import Probe
+from ..probes.talk import Probe, Transport
 from ..reading.http import Response
+from ..reading.sockets import Socket
+from ..reading.transcript import Transcript
 from .case import Case
-from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked
+from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown
 
 __all__ = [
     "CATALOGUE",
     "GROUPS",
     "Check",
     "Ground",
+    "Group",
     "across",
     "active",
     "among_many",
@@ -45,6 +48,7 @@ class Ground(Enum):
     """What a check's verdict rests on. Where it does not hold, the check does not judge."""
 
     PLAIN_ANSWER = "the plain question was answered"
+    KEY = "the plain question was answered, or refused for its key"
     RESPONSE = "one response was read, whatever was asked"
 
 
@@ -61,35 +65,39 @@ Subject = Literal[
     "sockets",
 ]
 
-#: The groups of checks, in the order of the catalogue.
-GROUPS = (
-    "http",
-    "sse",
-    "chat",
-    "resp",
-    "anth",
-    "gem",
-    "ollama",
-    "err",
-    "auth",
-    "time",
-    "hop",
-    "rate",
-    "wsh",
-    "wsf",
-    "wsz",
-    "wsc",
-    "wsk",
-    "wsl",
-)
 
-#: The groups that judge what one dialect says.
-_DIALECT_GROUPS = {
-    "chat": "openai-chat",
-    "resp": "openai-responses",
-    "anth": "anthropic-messages",
-    "gem": "gemini",
-    "ollama": "ollama",
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What the checks of one group judge.
+
+    :ivar over: the transport over which it is said; None for both, as a WebSocket begins with a response too.
+    :ivar dialect: in which it is said; None for all.
+    """
+
+    over: Transport | None = None
+    dialect: str | None = None
+
+
+#: The groups of checks, in the order of the catalogue.
+GROUPS: Mapping[str, Group] = {
+    "http": Group(),
+    "sse": Group("http/1.1"),
+    "chat": Group("http/1.1", "openai-chat"),
+    "resp": Group("http/1.1", "openai-responses"),
+    "anth": Group("http/1.1", "anthropic-messages"),
+    "gem": Group("http/1.1", "gemini"),
+    "ollama": Group("http/1.1", "ollama"),
+    "err": Group(),
+    "auth": Group(),
+    "time": Group(),
+    "hop": Group(),
+    "rate": Group(),
+    "wsh": Group("websocket"),
+    "wsf": Group("websocket"),
+    "wsz": Group("websocket"),
+    "wsc": Group("websocket"),
+    "wsk": Group("websocket"),
+    "wsl": Group("websocket"),
 }
 
 _ABSENT: dict[Subject, str] = {
@@ -105,6 +113,9 @@ _ABSENT: dict[Subject, str] = {
     "sockets": "no WebSocket was seen",
 }
 
+
+#: What of a response comes after its head.
+_BEHIND_HEAD = frozenset({Layer.FRAMING, Layer.CODING, Layer.BODY, Layer.OCTETS, Layer.AFTER, Layer.END})
 
 #: What the subjects themselves rest on.
 _RESTS_ON: dict[Subject, frozenset[Layer]] = {
@@ -157,9 +168,18 @@ class Check:
             return probe.talk.transport == "websocket"
         return self.subject is not None and probe.talk.transport != "websocket" and probe.cost == "generation"
 
+    def may_follow_in(self, transcript: Transcript, case: Case) -> bool:
+        """What it judges may be in the part of the recording that is missing at its end."""
+        last = next(iter(transcript.responses[-1:]), None)
+        if self.subject is None or last is None or not last.head_complete:
+            return self.subject is not None
+        if self.subject == "responses":
+            return bool(self.needs & _BEHIND_HEAD)
+        return any(_response(subject).transcript is transcript for subject in getattr(case, self.subject))
+
     def fits(self, dialects: Collection[str]) -> bool:
         """It judges what is said in one of these dialects, or what is the same in all."""
-        return _DIALECT_GROUPS.get(self.group) in (None, *dialects)
+        return GROUPS[self.group].dialect in (None, *dialects)
 
 
 CATALOGUE: dict[str, Check] = {}
@@ -194,14 +214,14 @@ def passive(
             subjects = getattr(case, on)
             unshown = [_unshown(subject, layers - {Layer.END}) for subject in subjects]
             if subjects and all(unshown):
-                raise NotApplicable(unshown[0])
+                raise NotShown(unshown[0])
             shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
             judged = [subject for subject in shown if when is None or when(subject)]
             for subject in judged:
                 yield from judge_one(subject)
             for subject in shown:  # what is wrong is wrong; but that nothing is, is not known before the end
                 if Layer.END in layers and not _is_whole(subject) and (why := _unshown(subject, {Layer.END})):
-                    raise NotApplicable(why)
+                    raise NotShown(why)
             if not judged:
                 raise NotApplicable(absent or _ABSENT[on])
 
@@ -240,12 +260,14 @@ def _shown(subjects: Sequence[Any], layers: Collection[Layer], absent: str) -> l
     unshown = [_unshown(subject, layers) for subject in subjects]
     shown = [subject for subject, why in zip(subjects, unshown, strict=True) if not why]
     if not shown:
-        raise NotApplicable(unshown[0] if unshown else absent)
+        raise NotShown(unshown[0]) if unshown else NotApplicable(absent)
     return shown
 
 
 def _unshown(subject: Any, needs: Collection[Layer]) -> str:
-    """Why a subject cannot be judged, for want of a layer; empty where it can."""
+    """Why a subject cannot be judged, for its size or for want of a layer; empty where it can."""
+    if isinstance(subject, Socket) and subject.too_large:
+        return f"the WebSocket cannot be judged: {subject.too_large}"
     capture = _response(subject).transcript.capture
     for layer, why in capture.missing.items():
         if layer in needs:
@@ -272,11 +294,15 @@ def active(
     *,
     probes: Sequence[str],
     breaks: str = "",
+    rests_on: Ground = Ground.PLAIN_ANSWER,
 ) -> Callable[[Callable[[Case], Iterator[Finding]]], Callable[[Case], Iterator[Finding]]]:
-    """Declares a check that needs answers to certain probes."""
+    """Declares a check that needs answers to certain probes.
+
+    :param rests_on: a rule of the key itself is judged also where the plain question is refused for it.
+    """
 
     def declare(judge: Callable[[Case], Iterator[Finding]]) -> Callable[[Case], Iterator[Finding]]:
-        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks))
+        _add(Check(id, level, clause, says, judge, tuple(probes), breaks=breaks, rests_on=rests_on))
         return judge
 
     return declare

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "Result", "Verdict"]
+__all__ = ["Evidence", "Finding", "Inconclusive", "Level", "NotApplicable", "NotAsked", "NotShown", "Result", "Verdict"]
 
 
 class Level(StrEnum):
@@ -70,6 +70,10 @@ class NotApplicable(Exception):
 
 class NotAsked(NotApplicable):
     """What it judges is not asked for this transport or dialect, or without what the operator did not give."""
+
+
+class NotShown(NotApplicable):
+    """What it judges is in a layer of the wire that the source does not show."""
 
 
 class Inconclusive(Exception):

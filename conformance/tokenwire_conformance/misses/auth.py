@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from tokenwire.endpoint import Reply, Seams
 
-from ..faults.editing import CLOSE, Editing, RawFrame
+from ..faults.auth import GrantedThenIgnored, QueryOnly
+from ..faults.editing import CLOSE, RawFrame
 from .edits import anything, code, head, reply
 from .miss import Undo, near_miss
 
@@ -20,28 +21,25 @@ def _refused(edit: Callable[[Reply], Reply]) -> type[Seams]:
     return reply(lambda given: edit(given) if given.status == 401 else given, when=anything)
 
 
-class _GrantsAndCloses(Editing):
-    """Who has no key gets a WebSocket, and behind it a Close of the application's own."""
+class _GrantsAndCloses(GrantedThenIgnored):
+    """Behind the WebSocket that who has no key gets stands a Close of the application's own."""
 
     _keyless = False
 
     def request(self, head: bytes) -> bytes:
-        self._keyless = b"\r\nAuthorization:" not in head
-        return re.sub(rb"\AGET \S+", b"GET /echo", head) if self._keyless else head
+        granted = super().request(head)
+        self._keyless = granted != head
+        return granted
 
     def answer(self, head: bytes) -> bytes:
         return head + RawFrame(CLOSE, code(4401)).encode() if self._keyless else head
 
 
-class _FieldOnOneConnection(Seams):
+class _FieldOnOneConnection(QueryOnly):
     """The key is taken from the URL, and on one connection from its field."""
 
     def incoming(self, data: bytes) -> bytes | None:
-        if b"\r\nConnection: close\r\n" in data:
-            return data
-        bare = re.sub(rb"(?i)\r\nauthorization: bearer [^\r]*", b"", data)
-        token = re.search(rb"\AGET [^ ]+[?]access_token=([^ ]+) ", bare)
-        return bare if token is None else bare.replace(b"\r\n", b"\r\nAuthorization: Bearer " + token[1] + b"\r\n", 1)
+        return data if b"\r\nConnection: close\r\n" in data else super().incoming(data)
 
 
 near_miss(
@@ -120,6 +118,6 @@ near_miss(
     of="query-only",
     what="On one connection the key is taken from its field.",
     seams=_FieldOnOneConnection,
-    undo=Undo(_AUTH, "if not all(response.status in (401, 403)", "if not any(response.status in (401, 403)"),
+    undo=Undo(_AUTH, "if any(response.status < 400 for", "if all(response.status < 400 for"),
     seen_in="stream usage query-key",
 )

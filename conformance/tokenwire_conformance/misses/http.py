@@ -13,7 +13,7 @@ from ..faults.fault import closes, edit_head, edit_writes
 from .edits import anything, exchange, head, reply
 from .miss import Undo, near_miss
 
-_READING, _ANSWERS = "reading.http", "checks.http.answers"
+_READING, _REQUESTS, _ANSWERS = "reading.http", "reading.requests", "checks.http.answers"
 
 _CHUNK = re.compile(rb"\A([0-9a-f]+)\r\n(.*)\r\n\Z", re.DOTALL)
 
@@ -90,7 +90,7 @@ near_miss(
     of="space-before-colon",
     what="No blank stands after the colon.",
     seams=head(_with_field(b"X-Served-By:tokenwire")),
-    undo=Undo(_READING, r"]+):[ \t]*([^\x00", r"]+):[ \t]+([^\x00"),
+    undo=Undo(_REQUESTS, 'name, colon, value = line.partition(b":")', 'name, colon, value = line.partition(b": ")'),
 )
 near_miss(
     "http.framing-unambiguous",
@@ -115,7 +115,7 @@ near_miss(
     of="chunk-off-by-one",
     what="The sizes of the chunks are in capitals.",
     seams=exchange(_capital_sizes),
-    undo=Undo(_READING, "([0-9A-Fa-f]{1,16})", "([0-9a-f]{1,16})"),
+    undo=Undo(_REQUESTS, "([0-9A-Fa-f]{1,16})", "([0-9a-f]{1,16})"),
 )
 near_miss(
     "http.chunk-terminator",

@@ -171,8 +171,8 @@ near_miss(
     seams=_replaced(b'"finish_reason":null', b'"finish_reason":null,"Finish_Reason":null'),
     undo=Undo(
         "reading.stream",
-        "names = [name for name, _ in members]",
-        "names = [name.lower() for name, _ in members]",
+        "counts = Counter(name for name, _ in members)",
+        "counts = Counter(name.lower() for name, _ in members)",
     ),
 )
 near_miss(

@@ -9,6 +9,7 @@ from tokenwire.endpoint import Call, Exchange, Seams
 from ..faults import all_faults
 from ..faults.editing import CLOSE, Editing, RawFrame
 from ..faults.fault import edit_head
+from ..faults.wsh import IgnoreBadExtension
 from ..probes.websocket import FOREIGN_ORIGIN
 from .edits import HINTS, answer_head, code, granted
 from .miss import Undo, near_miss
@@ -37,13 +38,13 @@ class _Hints(Editing):
         return HINTS + head if self._odd else head
 
 
-class _FailsBadExtension(Editing):
+class _FailsBadExtension(IgnoreBadExtension):
     """Behind the 101 to an offer that is malformed stands a Close."""
 
     _malformed = False
 
     def request(self, head: bytes) -> bytes:
-        sound = re.sub(rb"Sec-WebSocket-Extensions: [^\r]*=,[^\r]*\r\n", b"", head)
+        sound = super().request(head)
         self._malformed = sound != head
         return sound
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tokenwire.endpoint import Seams, Turn
 
 from ..faults.editing import BINARY, TEXT, RawFrame
+from ..faults.wsl import is_error
 from .edits import Json, ResetsAfterClose, before, turn
 from .miss import Undo, near_miss
 
@@ -17,12 +18,8 @@ _SESSIONS = "checks.wsl"
 _BUSY = '{"type":"error","error":{"type":"invalid_request_error","code":"busy","message":"One at a time."}}'
 
 
-def _said(told: Turn, code: str) -> bool:
-    return any(f'"code":"{code}"' in message for _, message in told.messages if isinstance(message, str))
-
-
 def _beats_before_error(told: Turn) -> Turn:
-    refused = any(_said(told, code) for code in ("invalid_json", "unknown_type", "previous_response_not_found"))
+    refused = any(is_error(told, code) for code in ("invalid_json", "unknown_type", "previous_response_not_found"))
     return replace(told, messages=[(0.0, '{"type":"ping"}'), *told.messages]) if refused else told
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "SPOKEN",
     "Asking",
     "asking_of",
+    "asks_model",
     "base_of",
     "named_in",
     "unframed",
@@ -96,15 +97,21 @@ ASKING: Mapping[str, Asking] = {
     "eventsource": Asking(plain="events"),
 }
 
-#: Those of them in which a model is asked; server-sent events alone are only listened to.
-PROMPTED = tuple(name for name in ASKING if DIALECTS[name].method == "POST")
-
 #: The dialects that have answers of their own over WebSocket, and those of them whose connection goes on after an
 #: answer or an error (Gemini Live closes it).
 SPOKEN = tuple(name for name, dialect in DIALECTS.items() if dialect.opening is not None and name != "raw")
 FORGIVING = tuple(name for name in SPOKEN if name != "gemini-live")
 
 _UNLISTED = Asking()
+
+
+def asks_model(dialect: Dialect) -> bool:
+    """A model is asked in the dialect; server-sent events alone are only listened to, and raw messages name none."""
+    return dialect.method == "POST" or dialect.name in SPOKEN
+
+
+#: Those dialects over HTTP in which a model is asked.
+PROMPTED = tuple(name for name in ASKING if asks_model(DIALECTS[name]))
 
 
 def asking_of(dialect: str) -> Asking:

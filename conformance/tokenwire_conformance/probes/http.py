@@ -44,17 +44,24 @@ def _any_head(transcript: Transcript) -> bool:
     return any(response.head_complete or response.informational for response in transcript.responses)
 
 
+def _exchange(talk: Talk, request: bytes, patience: float | None = None, *, answers: int = 1) -> bool:
+    """Sends a request, and reads until so many answers on the connection are complete; whether they are.
+
+    :param patience: as in `Talk.read`.
+    """
+    talk.send(request)
+    return talk.read_answers(answers, patience)
+
+
 # What is asked of a model.
 
 
 @probe("stream", "generation", "a plain stream, then a second request on the same connection")
 def _stream(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True)))
-    if talk.read_answers():
+    if _exchange(talk, plan.request(asked=plan.ask(stream=True))):
         talk.read_for(QUIET)
-        talk.send(plan.request("GET", path=plan.models_path))
-        talk.read_answers(2, SHORT_PATIENCE)
+        _exchange(talk, plan.request("GET", path=plan.models_path), SHORT_PATIENCE, answers=2)
 
 
 @probe("once", "generation", "a plain stream, and nothing else")
@@ -65,8 +72,7 @@ def _once(talk: Talk) -> None:
 
 @probe("events", "generation", "a plain stream over GET", "eventsource")
 def _events(talk: Talk) -> None:
-    talk.send(talk.plan.request("GET"))
-    if talk.read_answers(1, PATIENCE):  # such streams go on for ever, and are sound
+    if _exchange(talk, talk.plan.request("GET"), PATIENCE):  # such streams go on for ever, and are sound
         talk.read_for(QUIET)
 
 
@@ -74,8 +80,7 @@ def _events(talk: Talk) -> None:
 def _usage(talk: Talk) -> None:
     plan = talk.plan
     asked = plan.ask(stream=True, more=plan.dialect.usage_members)
-    talk.send(plan.request(asked=asked, change={"Connection": "close"}))
-    if talk.read_answers():
+    if _exchange(talk, plan.request(asked=asked, change={"Connection": "close"})):
         talk.read_late(CLOSING)
 
 
@@ -93,30 +98,25 @@ def _ask_coded(talk: Talk, codings: str) -> None:
     plan = talk.plan
     change = {"Accept-Encoding": codings}
     if plan.dialect.method == "GET":
-        talk.send(plan.request("GET", change=change))
-        talk.read_answers(1, PATIENCE)
+        _exchange(talk, plan.request("GET", change=change), PATIENCE)
     else:
-        talk.send(plan.request(asked=plan.ask(stream=True), change=change))
-        talk.read_answers()
+        _exchange(talk, plan.request(asked=plan.ask(stream=True), change=change))
 
 
 @probe("length", "generation", "a stream that hits its token limit")
 def _length(talk: Talk) -> None:
     asked = talk.plan.ask("Count from one to one hundred in words.", stream=True, max_tokens=FEW_TOKENS)
-    talk.send(talk.plan.request(asked=asked))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=asked))
 
 
 @probe("tools", "generation", "a stream with two tool calls")
 def _tools(talk: Talk) -> None:
-    talk.send(talk.plan.request(asked=_ask_tools(talk.plan, stream=True)))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=_ask_tools(talk.plan, stream=True)))
 
 
 @probe("tools-whole", "generation", "the same without streaming", _CHAT)
 def _tools_whole(talk: Talk) -> None:
-    talk.send(talk.plan.request(asked=_ask_tools(talk.plan)))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=_ask_tools(talk.plan)))
 
 
 def _ask_tools(plan: Plan, *, stream: bool = False) -> Asked:
@@ -127,60 +127,52 @@ def _ask_tools(plan: Plan, *, stream: bool = False) -> Asked:
 @probe("failure", "generation", "a stream of a model that fails within it", other_model=True)
 def _failure(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, model=plan.failing_model)))
-    if talk.read_answers():
+    if _exchange(talk, plan.request(asked=plan.ask(stream=True, model=plan.failing_model))):
         talk.read_for(QUIET)
 
 
 @probe("upstream-cut", "generation", "a stream of a model whose upstream breaks off", other_model=True)
 def _upstream_cut(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, model=plan.cut_model)))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, model=plan.cut_model)))
 
 
 @probe("choices", "generation", "a stream with n = 2", _CHAT)
 def _choices(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, more={"n": 2})))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, more={"n": 2})))
 
 
 @probe("logprobs", "generation", "a stream with log probabilities, as repeatable as can be", _CHAT)
 def _logprobs(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, more={"logprobs": True, **plan.asking.steady})))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, more={"logprobs": True, **plan.asking.steady})))
 
 
 @probe("whole", "generation", "the plain question without streaming")
 def _whole(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(more=plan.asking.steady)))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(more=plan.asking.steady)))
 
 
 @probe("thinking", "generation", "a stream with extended thinking", "anthropic-messages")
 def _thinking(talk: Talk) -> None:
     thinking = {"type": "enabled", "budget_tokens": 1024}
     asked = talk.plan.ask(stream=True, max_tokens=1024 + 48, more={"thinking": thinking})
-    talk.send(talk.plan.request(asked=asked))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=asked))
 
 
 @probe("array", "generation", "a stream without alt=sse", "gemini")
 def _array(talk: Talk) -> None:
     asked = talk.plan.ask(stream=True)
-    talk.send(talk.plan.request(asked=replace(asked, path=unframed(asked.path))))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=replace(asked, path=unframed(asked.path))))
 
 
 @probe("stream-unsaid", "generation", "a question that does not say whether to stream", "ollama")
 def _stream_unsaid(talk: Talk) -> None:
     asked = talk.plan.ask()
     body = {name: value for name, value in json.loads(asked.body).items() if name != "stream"}
-    talk.send(talk.plan.request(asked=replace(asked, body=json.dumps(body, ensure_ascii=False).encode())))
-    talk.read_answers()
+    _exchange(talk, talk.plan.request(asked=replace(asked, body=json.dumps(body, ensure_ascii=False).encode())))
 
 
 # What is asked of the HTTP server. Where a model would have to answer, one token is enough.
@@ -189,8 +181,7 @@ def _stream_unsaid(talk: Talk) -> None:
 @probe("http10", "generation", "a stream, asked for in HTTP/1.0")
 def _http10(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(stream=True, max_tokens=2), version="1.0"))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, max_tokens=2), version="1.0"))
 
 
 @probe("expect", "generation", "a request that waits for 100 Continue")
@@ -200,8 +191,7 @@ def _expect(talk: Talk) -> None:
     request = plan.request(asked=asked, change={"Expect": "100-continue"})
     talk.send(request.removesuffix(asked.body))
     talk.read(_any_head, SHORT_PATIENCE)
-    talk.send(asked.body)
-    talk.read_answers()
+    _exchange(talk, asked.body)
 
 
 @probe("chunked", "generation", "a request with a chunked body")
@@ -212,8 +202,7 @@ def _chunked(talk: Talk) -> None:
     half = len(body) // 2
     coded = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:half], body[half:])) + b"0\r\n\r\n"
     head = plan.request(asked=asked, change={"Content-Length": None, "Transfer-Encoding": "chunked"})
-    talk.send(head.removesuffix(body) + coded)
-    talk.read_answers()
+    _exchange(talk, head.removesuffix(body) + coded)
 
 
 @probe("dribbled", "generation", "a request sent in small pieces over a second and a half")
@@ -231,8 +220,7 @@ def _header_case(talk: Talk) -> None:
     head, _, _ = plan.request(asked=asked).partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     odd = [":".join([name.swapcase(), value]) for name, _, value in (text.partition(":") for text in fields)]
-    talk.send("\r\n".join([line, *odd, "", ""]).encode() + asked.body)
-    talk.read_answers()
+    _exchange(talk, "\r\n".join([line, *odd, "", ""]).encode() + asked.body)
 
 
 @probe("pipelined", "none", "two requests in one write")
@@ -240,45 +228,39 @@ def _pipelined(talk: Talk) -> None:
     plan = talk.plan
     first = plan.request("GET", path=plan.models_path)
     second = plan.request("GET", path=plan.nowhere)
-    talk.send(first + second)
-    talk.read_answers(2, SHORT_PATIENCE)
+    _exchange(talk, first + second, SHORT_PATIENCE, answers=2)
 
 
 @probe("method", "none", "DELETE, a method that the endpoint does not have")
 def _method(talk: Talk) -> None:
-    talk.send(talk.plan.request("DELETE", path=talk.plan.target.path))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, talk.plan.request("DELETE", path=talk.plan.target.path), SHORT_PATIENCE)
 
 
 @probe("method-get", "none", "GET, where the question wants POST")
 def _method_get(talk: Talk) -> None:
-    talk.send(talk.plan.request("GET"))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, talk.plan.request("GET"), SHORT_PATIENCE)
 
 
 @probe("method-put", "refusal", "PUT, with the question")
 def _method_put(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("PUT", asked=plan.ask(stream=True, max_tokens=1)))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, plan.request("PUT", asked=plan.ask(stream=True, max_tokens=1)), SHORT_PATIENCE)
 
 
 def _no_host(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("GET", path=plan.models_path, change={"Host": None}))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, plan.request("GET", path=plan.models_path, change={"Host": None}), SHORT_PATIENCE)
 
 
 def _two_hosts(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("GET", path=plan.models_path, change={"HOST": plan.target.authority, "host": "other.test"}))
-    talk.read_answers(1, SHORT_PATIENCE)
+    change = {"HOST": plan.target.authority, "host": "other.test"}
+    _exchange(talk, plan.request("GET", path=plan.models_path, change=change), SHORT_PATIENCE)
 
 
 def _bad_host(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request("GET", path=plan.models_path, change={"Host": "not a/valid host"}))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, plan.request("GET", path=plan.models_path, change={"Host": "not a/valid host"}), SHORT_PATIENCE)
 
 
 probe("host-missing", "none", "a request without a Host field")(_no_host)
@@ -293,8 +275,7 @@ def _te_and_cl(talk: Talk) -> None:
     body = asked.body
     coded = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
     head = plan.request(asked=asked, change={"Transfer-Encoding": "chunked", "Content-Length": str(len(coded))})
-    talk.send(head.removesuffix(body) + coded)
-    if talk.read_answers():
+    if _exchange(talk, head.removesuffix(body) + coded):
         talk.read_late(CLOSING)
 
 
@@ -320,8 +301,7 @@ def _space_colon(talk: Talk) -> None:
 
 
 def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
-    talk.send(talk.plan.request(asked=talk.plan.ask(max_tokens=1), change=change))
-    if talk.read_answers(1, SHORT_PATIENCE):
+    if _exchange(talk, talk.plan.request(asked=talk.plan.ask(max_tokens=1), change=change), SHORT_PATIENCE):
         talk.read_late(CLOSING)
 
 
@@ -329,8 +309,7 @@ def _send_odd(talk: Talk, change: Mapping[str, str | None]) -> None:
 def _unread_body(talk: Talk) -> None:
     plan = talk.plan
     smuggled = plan.request("GET", path=plan.models_path)
-    talk.send(plan.request("POST", path=plan.nowhere, body=smuggled))
-    if talk.read_answers(1, SHORT_PATIENCE):
+    if _exchange(talk, plan.request("POST", path=plan.nowhere, body=smuggled), SHORT_PATIENCE):
         talk.read_late(CLOSING)
 
 
@@ -341,32 +320,32 @@ def _unread_body(talk: Talk) -> None:
 def _bad_json(talk: Talk) -> None:
     plan = talk.plan
     asked = plan.ask(stream=True)
-    _refused(talk, plan.request(asked=replace(asked, body=asked.body[:-9])))
+    _exchange(talk, plan.request(asked=replace(asked, body=asked.body[:-9])))
 
 
 @probe("unknown-model", "refusal", "a model that does not exist", other_model=True)
 def _unknown_model(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(asked=plan.ask(stream=True, model=NO_SUCH_MODEL, max_tokens=1)))
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, model=NO_SUCH_MODEL, max_tokens=1)))
 
 
 @probe("overflow", "refusal", f"a prompt of {OVERFLOW_WORDS:,} words", costly=True)
 def _overflow(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(asked=plan.ask("a " * OVERFLOW_WORDS, stream=True, max_tokens=1)))
+    _exchange(talk, plan.request(asked=plan.ask("a " * OVERFLOW_WORDS, stream=True, max_tokens=1)))
 
 
 @probe("no-version", "refusal", "a request without anthropic-version", "anthropic-messages")
 def _no_version(talk: Talk) -> None:
     plan = talk.plan
-    _refused(talk, plan.request(asked=plan.ask(stream=True, max_tokens=1), change={"Anthropic-Version": None}))
+    _exchange(talk, plan.request(asked=plan.ask(stream=True, max_tokens=1), change={"Anthropic-Version": None}))
 
 
 @probe("media-type", "refusal", "a request of another media type")
 def _media_type(talk: Talk) -> None:
     plan = talk.plan
     body = b"<request><model>" + plan.model.encode() + b"</model></request>"
-    _refused(talk, plan.request(body=body, change={"Content-Type": "application/xml"}))
+    _exchange(talk, plan.request(body=body, change={"Content-Type": "application/xml"}))
 
 
 @probe("huge-body", "refusal", f"a body announced as {HUGE_BODY:,} bytes, of which {HUGE_BODY_SENT:,} are sent")
@@ -380,41 +359,41 @@ def _huge_body(talk: Talk) -> None:
 
 @probe("no-key", "refusal", "a request without a key", *ASKING)
 def _no_key(talk: Talk) -> None:
-    _refused(talk, _plain_request(talk.plan, key=None))
+    _exchange(talk, _plain_request(talk.plan, key=None))
 
 
 @probe("wrong-key", "refusal", "a request with a wrong key", *ASKING)
 def _wrong_key(talk: Talk) -> None:
-    _refused(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
+    _exchange(talk, _plain_request(talk.plan, key="wrong-key-0123456789abcdef"))
 
 
-@probe("query-key", "none", "the list of models, with the key in the URL where it is refused in a field", *ASKING)
+@probe(
+    "query-key",
+    "none",
+    "the list of models, with the key in the URL where it is refused in a field",
+    *ASKING,
+    explains_refusal=True,
+)
 def _query_key(talk: Talk) -> None:
     """The key goes into a URL, where logs keep it, only when the endpoint does not take it from a field."""
     plan = talk.plan
-    talk.send(plan.request("GET", path=plan.models_path))
-    if talk.read_answers(1, SHORT_PATIENCE) and talk.transcript.responses[0].status in (401, 403):
+    answered = _exchange(talk, plan.request("GET", path=plan.models_path), SHORT_PATIENCE)
+    if answered and talk.transcript.responses[0].status in (401, 403):
         name = "key" if plan.key_field == "x-goog-api-key" else "access_token"
-        talk.send(plan.request("GET", path=f"{plan.models_path}?{name}={quote(plan.key or '', safe='')}", key=None))
-        talk.read_answers(2, SHORT_PATIENCE)
+        path = f"{plan.models_path}?{name}={quote(plan.key or '', safe='')}"
+        _exchange(talk, plan.request("GET", path=path, key=None), SHORT_PATIENCE, answers=2)
 
 
 @probe("bearer-lower", "generation", "a request whose authentication scheme is written `bearer`", *_BEARING)
 def _bearer_lower(talk: Talk) -> None:
     plan = talk.plan
-    talk.send(plan.request(asked=plan.ask(max_tokens=1), scheme="bearer"))
-    talk.read_answers()
+    _exchange(talk, plan.request(asked=plan.ask(max_tokens=1), scheme="bearer"))
 
 
 def _plain_request(plan: Plan, *, key: str | None) -> bytes:
     if plan.dialect.method == "GET":
         return plan.request("GET", key=key)
     return plan.request(asked=plan.ask(stream=True, max_tokens=1), key=key)
-
-
-def _refused(talk: Talk, request: bytes) -> None:
-    talk.send(request)
-    talk.read_answers()
 
 
 @probe("preflight", "none", "a browser's preflight request (CORS)", *ASKING)
@@ -426,5 +405,4 @@ def _preflight(talk: Talk) -> None:
         "Access-Control-Request-Headers": ", ".join([plan.key_field, *plan.dialect.fields, "content-type"]),
         plan.key_field: None,
     }
-    talk.send(plan.request("OPTIONS", change=change))
-    talk.read_answers(1, SHORT_PATIENCE)
+    _exchange(talk, plan.request("OPTIONS", change=change), SHORT_PATIENCE)

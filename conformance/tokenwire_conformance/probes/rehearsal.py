@@ -15,13 +15,11 @@ from typing import Any
 
 from tokenwire.dialects import Dialect
 from tokenwire.endpoint import ReferenceEndpoint
-from tokenwire.endpoint.story import MODELS
-from tokenwire.protocol.url import parse_url
-from tokenwire.session import endpoint_url
 
 from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
 from ..reading.usage import tokens_told
+from .reference import reference_plan
 from .talk import Plan, Probe, run_probe
 from .wire import MemoryWire
 
@@ -51,10 +49,7 @@ class Price:
 
 def rehearsed(probe: Probe, dialect: Dialect) -> Price:
     """What a probe costs in a dialect."""
-    websocket = probe.transport == "websocket"
-    base = "ws://127.0.0.1/echo" if dialect.name == "raw" else f"{'ws' if websocket else 'http'}://127.0.0.1"
-    target = parse_url(endpoint_url(base, dialect, {"model": MODELS[0]}), websocket=websocket)
-    plan = Plan(target, dialect, MODELS[0], _KEY, failing_model=MODELS[2], cut_model=MODELS[3])
+    plan = reference_plan(dialect.name, probe.transport, _KEY)
     made = run_probe(probe, MemoryWire(ReferenceEndpoint(key=_KEY)), plan)
     return Price(len(made.requests), len(made.sent), _bound(probe, plan, made))
 

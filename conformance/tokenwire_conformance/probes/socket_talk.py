@@ -114,6 +114,10 @@ class SocketTalk(Talk):
             self._socket = next((Socket(response, self.plan.dialect) for response in granted), None)
         return self._socket
 
+    @property
+    def pieces(self) -> int:
+        return super().pieces + (self.socket.count if self.socket is not None else 0)
+
     def shake(self, **request: Any) -> None:
         """Asks for a WebSocket and reads the answer. The arguments are those of `handshake`."""
         self.send(self.handshake(**request))

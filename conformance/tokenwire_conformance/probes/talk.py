@@ -25,7 +25,7 @@ from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
 from .asking import PROMPTED, Asking, asking_of, base_of, named_in, unframed, whole_in
-from .pace import Pace
+from .limits import PIECE, Room, Waits
 from .wire import Wire
 
 __all__ = [
@@ -102,7 +102,8 @@ class Plan:
     :ivar question: what a model is asked.
     :ivar patience: seconds of silence that an answer may have, before it and within.
     :ivar longest: seconds that a whole answer may take.
-    :ivar pace: what was seen of the endpoint's pace so far.
+    :ivar waits: what was seen of the endpoint's pace so far.
+    :ivar room: what may still be received.
     """
 
     target: Target
@@ -116,7 +117,8 @@ class Plan:
     question: str = QUESTION
     patience: float = PATIENCE
     longest: float = LONGEST
-    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
+    waits: Waits = field(default_factory=Waits, repr=False, compare=False)
+    room: Room = field(default_factory=Room, repr=False, compare=False)
 
     @property
     def secrets(self) -> Secrets:
@@ -251,16 +253,20 @@ class Talk:
         #: What has gone over the wire so far, as it was. It grows.
         self.transcript: Transcript = Transcript(name, Recording({}, []))
         self._zero = wire.now()
+        #: The endpoint has ended the connection.
         self._over = False
-
-    def now(self) -> float:
-        """Seconds on the wire's clock."""
-        return self._wire.now()
+        #: Reads, and lines in them.
+        self._pieces = 0
 
     @property
-    def over(self) -> bool:
-        """The endpoint has ended the connection."""
-        return self._over
+    def pieces(self) -> int:
+        """In how many pieces came what was received."""
+        return self._pieces
+
+    @property
+    def weight(self) -> int:
+        """Bytes that are kept of what was received."""
+        return self.transcript.size + self.pieces * PIECE
 
     def connect(self) -> None:
         self._wire.connect()
@@ -280,7 +286,7 @@ class Talk:
                 self._wire.sleep(over_seconds / len(pieces))
 
     def read(self, until: Callable[[Transcript], bool], patience: float | None = None) -> bool:
-        """Reads until the transcript is as wanted; False when the connection ended or the patience did.
+        """Reads until the transcript is as wanted; False when the connection ended, the patience did, or too much came.
 
         :param patience: seconds in all. By default what an answer of a model needs: so many since its last byte, and
             so many in all, as the plan says.
@@ -289,7 +295,7 @@ class Talk:
         silence, longest = (self.plan.patience, self.plan.longest) if patience is None else (patience, patience)
         heard = self._wire.now()
         limit = heard + longest
-        while not self._over:
+        while not self._over and self.weight < self.plan.room.for_one:
             if until(self.transcript):
                 return True
             now = self._wire.now()
@@ -313,8 +319,8 @@ class Talk:
     def read_late(self, least: float) -> None:
         """Reads what should not come, or what should come soon, for as long as this endpoint may need for it."""
         began = self._wire.now()
-        self.read_for(self.plan.pace.wait(least))
-        self.plan.pace.spend(self._wire.now() - began)
+        self.read_for(self.plan.waits.wait(least))
+        self.plan.waits.spend(self._wire.now() - began)
 
     def drain(self) -> bool:
         """Has the endpoint shut down, where that is in our power."""
@@ -343,6 +349,7 @@ class Talk:
             self._end("reset")
             return False
         if data:
+            self._pieces += 1 + data.count(b"\n")
             self._note("<", data)
         elif data is not None:
             self._end("eof")
@@ -362,9 +369,11 @@ class Probe:
     """One scripted exchange.
 
     :ivar dialects: for which it is made; over WebSocket none stands for all.
+    :ivar transport: of the probes among which it is made; `talk.transport` is the one over which it asks.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
     :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
+    :ivar explains_refusal: it is made also where the plain question is refused for its key, for it tells why.
     """
 
     name: str
@@ -377,6 +386,7 @@ class Probe:
     slow: bool = False
     costly: bool = False
     other_model: bool = False
+    explains_refusal: bool = False
 
 
 PROBES: dict[str, Probe] = {}
@@ -415,7 +425,8 @@ def run_probe(probe: Probe, wire: Wire, plan: Plan, deadline: float = inf) -> Tr
     except BaseException:
         wire.close()
         raise
-    plan.pace.learn(talk.transcript)
+    plan.waits.learn(talk.transcript)
+    plan.room.fill(talk.weight)
     return talk.finish(plan.secrets)
 
 
@@ -426,19 +437,29 @@ def probe(
     *dialects: str,
     beside: Transport = "http/1.1",
     other_model: bool = False,
+    explains_refusal: bool = False,
     costly: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
     :param beside: the transport of the probes among which it is made.
     :param other_model: it asks for another model than the plain question does.
+    :param explains_refusal: it is made also where the plain question is refused for its key.
     :param costly: it is made only when it is asked for.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
         made_for = dialects or PROMPTED
         PROBES[name] = Probe(
-            name, cost, about, script, made_for, transport=beside, other_model=other_model, costly=costly
+            name,
+            cost,
+            about,
+            script,
+            made_for,
+            transport=beside,
+            other_model=other_model,
+            explains_refusal=explains_refusal,
+            costly=costly,
         )
         return script
 

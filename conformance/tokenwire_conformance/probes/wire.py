@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Protocol
@@ -76,7 +75,6 @@ class Wire(Clock, Protocol):
         ...
 
     def close(self) -> None: ...
-    def reset(self) -> None: ...
 
 
 class SocketWire(SystemClock):
@@ -154,11 +152,6 @@ class SocketWire(SystemClock):
             self._socket.close()
             self._socket = None
 
-    def reset(self) -> None:
-        if self._socket is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close()
-
 
 class MemoryWire:
     """A connection to an endpoint in the same process, on a simulated clock: its own, unless it is given one."""
@@ -203,7 +196,4 @@ class MemoryWire:
         return True
 
     def close(self) -> None:
-        self._connection.receive_eof(self._clock.seconds)
-
-    def reset(self) -> None:
         self._connection.receive_eof(self._clock.seconds)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from .http import Response
-from .stream import Payload, Stream
+from .stream import Payload, Stream, key_of
 
 __all__ = ["ContentBlock", "MessageStream", "delta_of", "kind_of"]
 
@@ -88,16 +90,18 @@ class MessageStream:
     def blocks(self) -> list[ContentBlock]:
         """The blocks in the order of their starts. A delta or a stop belongs to the open one with its index."""
         blocks: list[ContentBlock] = []
+        open_blocks: defaultdict[Hashable, list[ContentBlock]] = defaultdict(list)
         for payload in self.events:
             index = payload.value.get("index")
-            if kind_of(payload) == "content_block_start":
-                blocks.append(ContentBlock(index, payload))
-                continue
-            block = next((one for one in reversed(blocks) if one.index == index and one.stop is None), None)
-            if block is not None and kind_of(payload) == "content_block_delta":
-                block.deltas.append(payload)
-            elif block is not None and kind_of(payload) == "content_block_stop":
-                block.stop = payload
+            same = open_blocks[key_of(index)]
+            match kind_of(payload):
+                case "content_block_start":
+                    same.append(ContentBlock(index, payload))
+                    blocks.append(same[-1])
+                case "content_block_delta" if same:
+                    same[-1].deltas.append(payload)
+                case "content_block_stop" if same:
+                    same.pop().stop = payload
         return blocks
 
     @property

@@ -131,15 +131,15 @@ class ChatStream:
     @cached_property
     def tools(self) -> dict[tuple[int, int], str]:
         """The joined arguments of each tool call, by choice and index."""
-        arguments: dict[tuple[int, int], str] = {}
+        arguments: dict[tuple[int, int], list[str]] = {}
         for choice in self.choices:
             for place, call in enumerate(choice.tool_calls):
                 index = call.get("index")
                 key = (choice.number, index if type(index) is int else place)
                 function = call.get("function")
                 piece = function.get("arguments") if isinstance(function, dict) else None
-                arguments[key] = arguments.get(key, "") + (piece if isinstance(piece, str) else "")
-        return arguments
+                arguments.setdefault(key, []).append(piece if isinstance(piece, str) else "")
+        return {key: "".join(pieces) for key, pieces in arguments.items()}
 
 
 def _is_error(value: dict[str, Any]) -> bool:

@@ -80,16 +80,18 @@ class Array:
             self.flaw = "it does not begin with ["
             return
         place = _after_blanks(text, place + 1)
+        offset = place  # for so far there are no characters of several bytes
         while text[place : place + 1] not in ("]", ""):
             try:
                 value, end = _DECODER.raw_decode(text, place)
             except (ValueError, RecursionError) as error:
                 self.flaw = f"an element is no JSON: {error}"
                 return
-            yield len(text[:place].encode()), value
-            place = _after_blanks(text, end)
+            yield offset, value
+            element, place = place, _after_blanks(text, end)
             if text[place : place + 1] == ",":
                 place = _after_blanks(text, place + 1)
+                offset += len(text[element:place].encode())
             elif text[place : place + 1] not in ("]", ""):
                 self.flaw = "two elements have no comma between them"
                 return

@@ -1,4 +1,4 @@
-"""The suite's own reading of HTTP/1.1 bytes: a transcript in, requests and responses out, and all that is wrong.
+"""The suite's own reading of HTTP/1.1 bytes: a transcript in, responses out, and all that is wrong.
 
 A library that parses HTTP refuses what is malformed; a judge must go on reading and say where. So this reader
 never raises: what breaks RFC 9112 is noted as a `Problem` with its offset, and the reading goes on as far as it
@@ -7,30 +7,27 @@ makes sense. Offsets count the bytes received on the connection.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenwire.errors import DecodingError
 from tokenwire.protocol.coding import ContentDecoder
 from tokenwire.recording.captures import Layer
 
+from .deflate import MOST_INFLATED
+from .requests import CHUNK_LINE, Field, Request, field_of, why_no_field
+
 if TYPE_CHECKING:
     from .transcript import Transcript
 
-__all__ = ["Chunk", "Field", "Problem", "Request", "Requests", "Response", "ResponseReader"]
+__all__ = ["Chunk", "Problem", "Response", "ResponseReader"]
 
 _HTTP = b"HTTP/"
 _STATUS_LINE = re.compile(rb"HTTP/([0-9])\.([0-9]) ([0-9]{3}) [\t \x21-\x7e\x80-\xff]*")
 _LOOSE_STATUS_LINE = re.compile(rb"HTTP/([0-9])(?:\.([0-9]))? +([0-9]{3})")
-_FIELD = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n]*?)[ \t]*")
-_LOOSE_FIELD = re.compile(rb"([^:]*?)[ \t]*:[ \t]*(.*)", re.DOTALL)
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[^\r\n]*)?([ \t]*)")
-_HOST = re.compile(r"[-.~!$&'()*+;=:%\w\[\]]*", re.ASCII)
-_REQUEST_LINE = re.compile(rb"([^ ]+) ([^ ]+) HTTP/([0-9])\.([0-9])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +40,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One field line. `name` in lower case."""
-
-    offset: int
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Chunk:
     """One chunk: where its size line stands, where its data, how long it is, and its extensions."""
 
@@ -59,58 +47,6 @@ class Chunk:
     data_offset: int
     size: int
     extensions: bytes
-
-
-@dataclass(slots=True)
-class Request:
-    """A request as it was written.
-
-    :ivar has_bad_lines: its first line, or one of its fields, is none by the grammar.
-    """
-
-    method: str = ""
-    target: str = ""
-    version: str = ""
-    fields: list[Field] = field(default_factory=list)
-    body: bytes = b""
-    has_bad_lines: bool = False
-
-    def header(self, name: str) -> str:
-        return ", ".join(line.value for line in self.fields if line.name == name)
-
-    @property
-    def asked(self) -> dict[str, Any]:
-        """The JSON object in its body; empty where there is none."""
-        try:
-            body = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return {}
-        return body if isinstance(body, dict) else {}
-
-    @property
-    def malformed(self) -> bool:
-        """It breaks the rules by which a request is read (RFC 9112 3.2, 5.1, 6.1, 6.3): a parser refuses it by itself,
-        before the program behind it, or its router, sees it.
-        """
-        lengths = {member.strip() for member in self.header("content-length").split(",")} - {""}
-        codings = self.header("transfer-encoding").lower()
-        return bool(
-            self.has_bad_lines
-            or (self.version == "1.1" and not self._has_one_host)
-            or len(lengths) > 1
-            or not all(map(str.isdecimal, lengths))
-            or (codings and (lengths or not codings.endswith("chunked")))
-        )
-
-    @property
-    def _has_one_host(self) -> bool:
-        hosts = [line.value for line in self.fields if line.name == "host"]
-        return len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
-
-    @property
-    def is_handshake(self) -> bool:
-        """It asks for a WebSocket."""
-        return bool(self.header("sec-websocket-version"))
 
 
 @dataclass(slots=True)
@@ -139,6 +75,8 @@ class Response:
     _end: int = 0
     _body: bytearray = field(default_factory=bytearray)
     _pieces: list[tuple[int, int]] = field(default_factory=list)
+    _come: tuple[int, bool] = (0, False)
+    _decoded: tuple[bytes, str] | None = None
 
     @property
     def end(self) -> int:
@@ -167,7 +105,7 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        """The body with its content coding removed, as far as it decodes."""
+        """The body with its content coding removed; empty where it does not decode."""
         return self.decoded[0]
 
     @property
@@ -177,12 +115,19 @@ class Response:
 
     @property
     def decoded(self) -> tuple[bytes, str]:
+        """The content, and why the content coding could not be removed. It is decoded again when more has come."""
+        come = len(self._body), self.complete
+        if self._decoded is None or self._come != come:
+            self._come, self._decoded = come, self._decode()
+        return self._decoded
+
+    def _decode(self) -> tuple[bytes, str]:
         coding, body = self.header("content-encoding"), self.body
         if not coding or not body or self.transcript.misses(Layer.CODING):
             return body, ""
         try:
             decoder = ContentDecoder(coding)
-            content = decoder.receive_data(body)
+            content = _joined(map(decoder.receive_data, _reads(body)))
             if self.complete:
                 decoder.receive_eof()
         except DecodingError as error:
@@ -191,8 +136,8 @@ class Response:
 
     @property
     def hung_up(self) -> bool:
-        """We left before the response was complete, so what is missing is not the server's fault."""
-        return not self.complete and self.transcript.ending in ("closed by us", "reset by us", "left open", "")
+        """It is not complete, and the server did not end the connection: we left, or our time was up."""
+        return not self.complete and not self.transcript.ended_by_server
 
     def wire_offset(self, content_offset: int) -> int:
         """Where a byte of the content came over the wire; the start of the body where a coding lies between."""
@@ -318,12 +263,10 @@ class ResponseReader:
         if line[:1] in (b" ", b"\t"):
             self._problem("header-syntax", start, "a field is folded over two lines (obs-fold)")
             return
-        match = _FIELD.fullmatch(line)
-        if match is None:
-            self._problem("header-syntax", start, _why_no_field(line))
-            match = _LOOSE_FIELD.fullmatch(line)
-        if match is not None:
-            fields.append(Field(start, match[1].decode("latin-1").lower(), _text(match[2])))
+        if wrong := why_no_field(line):
+            self._problem("header-syntax", start, wrong)
+        if b":" in line:
+            fields.append(field_of(line, start))
 
     def _body(self) -> Iterator[None]:
         response = self._response
@@ -388,7 +331,7 @@ class ResponseReader:
         while True:
             start = self._at
             line = yield from self._line()
-            match = _CHUNK_LINE.fullmatch(line.removesuffix(b"\r"))
+            match = CHUNK_LINE.fullmatch(line.removesuffix(b"\r"))
             if match is None or not line.endswith(b"\r"):
                 self._problem("chunk-syntax", start, "a chunk does not begin with its size in hex and CRLF")
             if match is None:
@@ -414,87 +357,29 @@ def _may_begin_status_line(data: bytes | bytearray) -> bool:
     return data.startswith(_HTTP[: len(data)])
 
 
-def _why_no_field(line: bytes) -> str:
-    name, colon, value = line.partition(b":")
-    if not colon:
-        return "a line of the head has no colon"
-    if name != name.rstrip(b" \t"):
-        return "a blank stands between a field name and its colon"
-    if b"\0" in value or b"\r" in value:
-        return "a field value holds NUL or a bare CR"
-    return "a field name is no token"
+#: Lines of a coded body that are judged: a kilobyte is kept of an event.
+_MOST_LINES = 1_000_000
+
+#: Bytes of one read of a client.
+_READ = 64 * 1024
 
 
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+def _reads(body: bytes) -> Iterator[bytes]:
+    """A body in pieces as a client reads them: the decoder's limits are those of one read."""
+    return (body[at : at + _READ] for at in range(0, len(body), _READ))
 
 
-class Requests:
-    """What we wrote. It may be malformed on purpose: a request whose length cannot be read takes all the rest."""
+def _joined(pieces: Iterable[bytes]) -> bytes:
+    """The content.
 
-    def __init__(self, sent: bytearray) -> None:
-        self._sent = sent
-        self._read = 0
-        self._requests: list[Request] = []
-
-    def read(self) -> list[Request]:
-        """The requests so far. They are read again when more was written; frames behind a handshake do not count."""
-        if self._read != len(self._sent) and not self._shaken:
-            self._read = len(self._sent)
-            self._requests = list(self._each())
-        return self._requests
-
-    @property
-    def _shaken(self) -> bool:
-        """After a handshake there are frames."""
-        return bool(self._requests) and self._requests[-1].is_handshake
-
-    def _each(self) -> Iterator[Request]:
-        sent = bytes(self._sent)
-        while sent:
-            request, sent = _read_request(sent)
-            yield request
-            if request.is_handshake:
-                return
-
-
-def _read_request(sent: bytes) -> tuple[Request, bytes]:
-    head, blank, rest = sent.partition(b"\r\n\r\n")
-    lines = head.split(b"\r\n")
-    request = Request()
-    line = _REQUEST_LINE.fullmatch(lines[0])
-    if line is not None:
-        request.method, request.target = line[1].decode("latin-1"), line[2].decode("latin-1")
-        request.version = f"{line[3].decode()}.{line[4].decode()}"
-    request.has_bad_lines = line is None or not all(map(_FIELD.fullmatch, lines[1:]))
-    for text in lines[1:]:
-        match = _LOOSE_FIELD.fullmatch(text)
-        if match is not None:
-            request.fields.append(Field(0, match[1].decode("latin-1").lower(), _text(match[2])))
-    if not blank:
-        return request, b""
-    if "chunked" in request.header("transfer-encoding").lower():
-        request.body, rest = _unchunked(rest)
-        return request, rest
-    length = request.header("content-length")
-    size = int(length) if length.isascii() and length.isdigit() else len(rest) if length else 0
-    request.body = rest[:size]
-    return request, rest[size:]
-
-
-def _unchunked(data: bytes) -> tuple[bytes, bytes]:
-    body = b""
-    while True:
-        line, _, data = data.partition(b"\r\n")
-        match = _CHUNK_LINE.fullmatch(line)
-        if match is None:
-            return body, b""
-        size = int(match[1], 16)
-        if size == 0:
-            _, _, data = data.partition(b"\r\n")
-            return body, data
-        body += data[:size]
-        data = data[size + 2 :]
+    :raises DecodingError: when it is larger than what is judged.
+    """
+    content, lines = bytearray(), 0
+    for piece in pieces:
+        content += piece
+        lines += piece.count(b"\n")
+        if len(content) > MOST_INFLATED or lines > _MOST_LINES:
+            raise DecodingError(
+                f"it inflates to more than is judged, which is {MOST_INFLATED:,} bytes, and {_MOST_LINES:,} lines"
+            )
+    return bytes(content)

@@ -10,7 +10,17 @@ from typing import Any
 
 from tokenwire.framing.websocket import is_valid_close_code
 
-from .deflate import MAX_WINDOW, TAIL, Extension, inflated, inflates, window_bits
+from .deflate import (
+    MOST_INFLATED,
+    MOST_NARROW,
+    TAIL,
+    Extension,
+    TooLarge,
+    inflated,
+    inflates,
+    window_after,
+    window_bits,
+)
 from .frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame
 from .http import Problem
 
@@ -63,6 +73,7 @@ class MessageReader:
     :ivar messages: the server's messages, as far as they can be put together.
     :ivar problems: what is wrong with its complete frames, and with the messages.
     :ivar count: how many frames it has taken.
+    :ivar too_large: messages were left out, for they inflate to more than is judged.
     :param deflate: what was agreed about permessage-deflate.
     """
 
@@ -72,9 +83,12 @@ class MessageReader:
         self._deflate = deflate
         self._frames: list[Frame] = []
         self._window = b""
+        self._left = MOST_INFLATED
+        self._left_narrow = MOST_NARROW
         self._broken = False
         self._closed = False
         self.count = 0
+        self.too_large = False
 
     def read(self, frame: Frame) -> None:
         """Takes the next complete frame."""
@@ -140,26 +154,39 @@ class MessageReader:
             self._note("wsz.tail", frame, "a compressed message still ends in 00 00 FF FF")
             payload = payload.removesuffix(TAIL)
         try:
-            message = inflated(payload, self._window)
+            message = inflated(payload, self._window, limit=self._left)
+        except TooLarge:
+            # What follows may refer to what is not kept.
+            self._broken = self.too_large = True
+            return None
         except zlib.error as error:
             # A client fails the connection here, and so nothing is said about what follows.
             self._note("wsz.tail", frame, f"a compressed message does not inflate: {str(error).rpartition(': ')[2]}")
             self._broken = True
             return None
-        self._inflate_as_agreed(payload, frame)
-        self._window = (self._window + message)[-MAX_WINDOW:]
+        self._left -= len(message)
+        self._inflate_as_agreed(payload, len(message), frame)
+        self._window = window_after(self._window, message)
         return message
 
-    def _inflate_as_agreed(self, payload: bytes, frame: Frame) -> None:
-        """Whether the message inflates for a client that keeps no more of earlier ones than was agreed."""
+    def _inflate_as_agreed(self, payload: bytes, size: int, frame: Frame) -> None:
+        """Whether the message inflates for a client that keeps no more of earlier ones than was agreed.
+
+        :param size: bytes that it inflates to.
+        """
         deflate = self._deflate
         assert deflate is not None
         window = b"" if deflate.has("server_no_context_takeover") else self._window
         bits = window_bits(deflate, "server_max_window_bits")
         if not window and self._window and not inflates(payload):
             self._note("wsz.no-context", frame, "a compressed message refers to an earlier one")
-        elif bits < zlib.MAX_WBITS and not inflates(payload, window, bits):
+        elif bits < zlib.MAX_WBITS and self._pays(size) and not inflates(payload, window, bits):
             self._note("wsz.window-bits", frame, f"a compressed message refers back more than {1 << bits} bytes")
+
+    def _pays(self, size: int) -> bool:
+        """Whether so many bytes may still be inflated one by one."""
+        self._left_narrow -= size
+        return self._left_narrow >= 0
 
 
 def _wrong_control(frame: Frame) -> Iterator[tuple[str, str]]:

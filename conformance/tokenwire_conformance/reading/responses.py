@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from .http import Response
-from .stream import Payload, Stream
+from .stream import Payload, Stream, key_of
 
 __all__ = ["DELTAS", "TERMINALS", "Item", "Part", "ResponseStream", "kind_of"]
 
@@ -75,6 +75,7 @@ class Part:
 class Item:
     """One item of the output: its events as they came.
 
+    :ivar by_number: its parts, by what numbers them and their number.
     :ivar after: what came for it when it was done.
     """
 
@@ -85,6 +86,7 @@ class Item:
     early: list[Payload] = field(default_factory=list)
     events: list[Payload] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
+    by_number: dict[tuple[str, Hashable], Part] = field(default_factory=dict, repr=False)
     done: Payload | None = None
     after: list[Payload] = field(default_factory=list)
 
@@ -162,11 +164,11 @@ class ResponseStream:
     @cached_property
     def items(self) -> list[Item]:
         """The items of the output, in the order in which they began. What names no item belongs to none."""
-        items: list[Item] = []
+        items = _Items()
         for payload in self.events:
             if _tells_of_item(payload):
-                _receive(_item_for(items, payload), payload)
-        return items
+                _receive(items.of(payload), payload)
+        return items.all
 
     def parts(self, *runs: str) -> Iterator[tuple[Item, Part]]:
         """The parts of certain kinds, each with its item."""
@@ -188,15 +190,27 @@ def _tells_of_item(payload: Payload) -> bool:
     return kind.startswith("response.") and ("output_index" in payload.value or "item_id" in payload.value)
 
 
-def _item_for(items: list[Item], payload: Payload) -> Item:
-    """The item that an event tells of: by its index, or by its id where a server has no index."""
-    index = payload.value.get("output_index")
-    own = payload.value.get("item_id") or _item(payload).get("id")
-    for item in reversed(items):
-        if item.index == index if index is not None else item.id == own:
-            return item
-    items.append(Item(payload, index, own))
-    return items[-1]
+class _Items:
+    """The items in the order in which they began, to be found by index and by id."""
+
+    def __init__(self) -> None:
+        self.all: list[Item] = []
+        self._by_index: dict[Hashable, Item] = {}
+        self._by_id: dict[Hashable, Item] = {}
+
+    def of(self, payload: Payload) -> Item:
+        """The item that an event tells of: by its index, or by its id where a server has no index."""
+        index = payload.value.get("output_index")
+        own = payload.value.get("item_id") or _item(payload).get("id")
+        found = self._by_index.get(key_of(index)) if index is not None else self._by_id.get(key_of(own))
+        item = found if found is not None else Item(payload, index, own)
+        if found is None:
+            self.all.append(item)
+        if index is not None:
+            self._by_index[key_of(index)] = item
+        if own is not None or index is None:
+            self._by_id[key_of(own)] = item
+        return item
 
 
 def _receive(item: Item, payload: Payload) -> None:
@@ -235,8 +249,8 @@ def _receive_part(item: Item, payload: Payload) -> None:
 
 def _part_for(item: Item, numbered: str, payload: Payload) -> Part:
     number = payload.value.get(numbered)
-    for part in item.parts:
-        if (part.numbered, part.number) == (numbered, number):
-            return part
-    item.parts.append(Part(numbered, number, payload))
-    return item.parts[-1]
+    key = numbered, key_of(number)
+    if key not in item.by_number:
+        item.by_number[key] = Part(numbered, number, payload)
+        item.parts.append(item.by_number[key])
+    return item.by_number[key]

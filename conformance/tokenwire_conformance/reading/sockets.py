@@ -14,7 +14,7 @@ from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
 from tokenwire.dialects.events import End
 
-from .deflate import Extension, parse_extensions
+from .deflate import MOST_INFLATED, Extension, parse_extensions
 from .frames import CLOSE, PING, PONG, Frame, Frames
 from .http import Problem, Response
 from .messages import Message, MessageReader
@@ -80,6 +80,17 @@ class Socket:
         return self._reading.messages
 
     @property
+    def too_large(self) -> str:
+        """Why not all messages were read: they inflate to more than is judged. Empty where they were."""
+        return f"its messages inflate to more than {MOST_INFLATED:,} bytes" if self._reading.too_large else ""
+
+    @property
+    def count(self) -> int:
+        """How many frames of the server's are complete."""
+        self._theirs.read()
+        return len(self._theirs.whole)
+
+    @property
     def wrong(self) -> list[Problem]:
         """All that is wrong with the server's frames and messages."""
         reading, cut = self._reading, self._theirs.cut
@@ -108,6 +119,11 @@ class Socket:
         """The client's Close frame."""
         self._ours.read()
         return next(iter(self._ours.of(CLOSE)), None)
+
+    @property
+    def asked(self) -> bool:
+        """The client has sent data, to which an answer may come; to control frames alone none does."""
+        return any(not frame.is_control for frame in self.sent)
 
     @property
     def spoken_at(self) -> int:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from .http import Response
 
-__all__ = ["Block", "Event", "Line", "Stream"]
+__all__ = ["Block", "Event", "Line", "Stream", "key_of"]
 
 _END_OF_LINE = re.compile(rb"\r\n|\n|\r")
 
@@ -167,6 +169,12 @@ class Stream:
         return [payload for payload in self.payloads if isinstance(payload.value, dict)]
 
 
+def key_of(value: Any) -> Hashable:
+    """A JSON value that names something, to find it by: lists are all alike, and so are objects."""
+    key: Hashable = type(value) if isinstance(value, list | dict) else value
+    return key
+
+
 def _line_end(content: bytes, start: int) -> tuple[int, bytes]:
     end = _END_OF_LINE.search(content, start)
     return (end.start(), end[0]) if end is not None else (len(content), b"")
@@ -176,8 +184,8 @@ def _payload(event: Event) -> Payload:
     payload = Payload(event)
 
     def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in members]
-        payload.duplicates += sorted({name for name in names if names.count(name) > 1})
+        counts = Counter(name for name, _ in members)
+        payload.duplicates += sorted(name for name, count in counts.items() if count > 1)
         return dict(members)
 
     try:

@@ -9,7 +9,8 @@ from functools import cached_property
 from tokenwire.recording import Entry, Recording
 from tokenwire.recording.captures import Capture, Layer
 
-from .http import Request, Requests, Response, ResponseReader
+from .http import Response, ResponseReader
+from .requests import Request, Requests
 
 __all__ = ["Transcript"]
 
@@ -25,7 +26,7 @@ class Transcript:
         self.name = name
         self.recording = recording
         self.capture: Capture = capture or Capture("a recording", recording)
-        self._events: list[str] = []
+        self._ending = ""
         self._in = _Side()
         self._out = _Side()
         self._received_before: list[int] = []
@@ -56,7 +57,7 @@ class Transcript:
             self._received_before.append(self._in.size)
             self._out.add(entry)
         elif entry.kind != "connected":
-            self._events.append(entry.kind)
+            self._ending = self._ending or entry.kind
 
     @property
     def received(self) -> bytes:
@@ -81,7 +82,7 @@ class Transcript:
     @property
     def ending(self) -> str:
         """How the connection ended: "eof", "reset", "closed by us", "left open", "timeout", ...; or empty."""
-        return self._events[0] if self._events else ""
+        return self._ending
 
     @property
     def ended_by_server(self) -> bool:

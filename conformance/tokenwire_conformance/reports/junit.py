@@ -9,7 +9,7 @@ from typing import Any
 from tokenwire.secrecy import harmless
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, gathered, place
+from .report import Report, alike, place
 
 __all__ = ["as_junit"]
 
@@ -83,7 +83,7 @@ def _fill(case: Any, report: Report, result: Result) -> None:
 def _details(report: Report, result: Result) -> Iterator[str]:
     """The rule in words, its clause, and each finding with its bytes and its question."""
     yield f"{result.level.value}: {result.says} [{result.clause}]"
-    for told in gathered(result):
+    for told in alike(result):
         yield told.first.counted
         yield from filter(None, [place(told.first), report.again(told.first)])
         if told.also:

@@ -12,9 +12,9 @@ from tokenwire._version import __version__
 
 from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
-from .asked import Asked
+from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "gathered", "overall", "place", "summary"]
+__all__ = ["About", "Report", "Told", "alike", "overall", "place", "summary"]
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -74,7 +74,7 @@ class Report:
 
     :ivar notes: what holds for all of them, in lines.
     :ivar about: the run in which an endpoint was asked; None for a file.
-    :ivar asked: by which questions.
+    :ivar questions: that were asked.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
     :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
@@ -83,7 +83,7 @@ class Report:
     run: Run
     notes: Sequence[str] = ()
     about: About | None = None
-    asked: Asked | None = None
+    questions: Questions | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     decides: bool = True
 
@@ -97,7 +97,7 @@ class Report:
 
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
-        return self.asked.again(finding.evidence) if self.asked is not None else ""
+        return self.questions.again(finding.evidence) if self.questions is not None else ""
 
 
 def overall(reports: Sequence[Report]) -> Run:
@@ -123,12 +123,12 @@ class Told:
     also: Sequence[str]
 
 
-def gathered(result: Result) -> list[Told]:
+def alike(result: Result) -> list[Told]:
     """The findings of a check, those of the same words together."""
-    alike: dict[str, list[Finding]] = {}
+    same: dict[str, list[Finding]] = {}
     for finding in result.findings:
-        alike.setdefault(finding.message, []).append(finding)
-    return [Told(findings[0], _others(findings)) for findings in alike.values()]
+        same.setdefault(finding.message, []).append(finding)
+    return [Told(findings[0], _others(findings)) for findings in same.values()]
 
 
 def _others(findings: Sequence[Finding]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tokenwire._version import __version__
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, Told, gathered, place
+from .report import Report, Told, alike, place
 
 __all__ = ["as_text", "broken"]
 
@@ -135,7 +135,7 @@ def _few(ids: Sequence[str]) -> str:
 
 def _finding(report: Report, result: Result) -> list[Line]:
     lines, head = [], f"{result.verdict.value:<13} {result.id}: "
-    for told in gathered(result):
+    for told in alike(result):
         lines += [Line(head + told.first.counted, _STYLES[result.verdict]), *_proof(report, told)]
         head = _INDENT
     if not lines:

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from importlib import import_module
 
 from .._version import __version__
-from .exits import EXIT_CODES, USAGE, Terminated, exit_code_of, forget_output
+from ..exit_codes import USAGE, Terminated
+from .exits import EXIT_CODES, exit_code_of, forget_output
 from .guard import end_output, guarded
 
 __all__ = ["main"]

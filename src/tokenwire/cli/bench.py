@@ -13,12 +13,12 @@ from time import monotonic
 from typing import Any
 
 from ..errors import LocalProtocolError, StreamFailed, StreamInterrupted
+from ..exit_codes import FINDINGS, FINE
 from ..measure.bench import Run, as_json, as_text, runs_of
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
 from ..recording.beside import FileBeside
 from ..secrecy import redact_url
-from .exits import FINDINGS, FINE
 from .extras import need
 from .guard import clean
 from .progress import progress

@@ -21,7 +21,7 @@ from ..secrecy import redact_url
 from ..session import endpoint_url
 from .access import Access
 from .check_cost import budget_of
-from .check_questions import Over, Questions, takes_model
+from .check_questions import Over, Questions
 from .check_record import keep
 from .check_report import Began, make_report, variables_of
 from .models import first_model
@@ -184,7 +184,7 @@ class _Judging:
         """
         known = self._args.model or self._models.get(over.transport) or ""
         plan = self._plan_for(endpoint, over, known)
-        if plan.model or not takes_model(over):
+        if plan.model or not over.asks_model:
             return plan
         place = replace(self._access, url=endpoint.urls[over.transport], key=endpoint.key)
         try:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import LocalProtocolError
+from ..exit_codes import FINE
 from ..secrecy import escaped
-from .exits import FINE
 from .screen import Screen
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.probes.talk import Probe, Transport
     from tokenwire_conformance.run import Given
 
-__all__ = ["Over", "Questions", "chosen", "fitting", "is_websocket", "over_what", "questions_of", "takes_model"]
+__all__ = ["Over", "Questions", "chosen", "fitting", "is_websocket", "over_what", "questions_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,13 @@ class Over:
     transport: Transport
     dialect: Dialect
     probes: Sequence[Probe] = ()
+
+    @property
+    def asks_model(self) -> bool:
+        """A model is named in what is asked."""
+        from tokenwire_conformance.probes.asking import asks_model
+
+        return asks_model(self.dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ def questions_of(args: argparse.Namespace, checks: Sequence[Check], overs: Seque
         checks = asked_by(checks, [probe for over in probed for probe in over.probes])
     first = probed[0]
     many = probes_of_many(first.probes[0], first.dialect.name, args.requests)
-    return Questions(checks, probed, sum(args.model is None and takes_model(over) for over in overs), many)
+    return Questions(checks, probed, sum(args.model is None and over.asks_model for over in overs), many)
 
 
 def _given(args: argparse.Namespace, access: Access) -> list[Given]:
@@ -172,8 +179,3 @@ def _spoken_at(url: str) -> str:
     if is_websocket(url):
         return guessed if dialect_named(guessed).opening is not None else "holysheep"
     return guessed if guessed in PROMPTED else "openai-chat"
-
-
-def takes_model(over: Over) -> bool:
-    """A model is named in what is asked."""
-    return over.dialect.name != "raw" if over.transport == "websocket" else over.dialect.method == "POST"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.probes.talk import Plan, Transport
-    from tokenwire_conformance.reports.asked import Variable
+    from tokenwire_conformance.reports.questions import Variable
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["Began", "make_report", "variables_of"]
@@ -57,10 +57,10 @@ def make_report(
     """The report of a run.
 
     :param plans: whom was asked, by transport.
-    :param variables: as `Asked` wants them.
+    :param variables: as `Questions` wants them.
     """
     from tokenwire_conformance.reading.usage import tokens_told
-    from tokenwire_conformance.reports.asked import Asked
+    from tokenwire_conformance.reports.questions import Questions
     from tokenwire_conformance.reports.report import About, Report
 
     transcripts = case.transcripts
@@ -79,7 +79,7 @@ def make_report(
     )
     origin = f"{'https' if plan.target.tls else 'http'}://{plan.target.authority}"
     took = {check.id: _took(check, case) for check in checks}
-    return Report(target, run, about=about, asked=Asked(origin, transcripts, variables), took=took)
+    return Report(target, run, about=about, questions=Questions(origin, transcripts, variables), took=took)
 
 
 def _took(check: Check, case: Case) -> float:
@@ -93,7 +93,7 @@ def variables_of(key_variable: str | None, access: Access, plan: Plan) -> dict[s
 
     :param key_variable: that of the key, where it came from one.
     """
-    from tokenwire_conformance.reports.asked import Variable
+    from tokenwire_conformance.reports.questions import Variable
 
     whole = {name: Variable(variable, whole=True) for name, variable in access.variables.items()}
     return {access.key_header or plan.key_field: Variable(key_variable or _KEY), **whole}

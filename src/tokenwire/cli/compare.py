@@ -17,6 +17,7 @@ from ..drivers.opening import Opening
 from ..endpoint.apart import apart
 from ..endpoint.story import MODELS
 from ..errors import LocalProtocolError
+from ..exit_codes import FINDINGS, FINE
 from ..measure.compare import TRANSPORTS, Comparison, Transport, as_json, as_text
 from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
@@ -24,7 +25,6 @@ from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_rec
 from ..recording import Recording
 from .access import access_of, is_secure
 from .bench import machine, positive_number
-from .exits import FINDINGS, FINE
 from .progress import progress
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
 from .screen import Screen

@@ -18,23 +18,25 @@ from ..errors import (
     StreamInterrupted,
     TimeoutExceeded,
 )
-from ..secrecy.shown import one_line
+from ..exit_codes import (
+    BROKEN_PIPE,
+    FINDINGS,
+    FINE,
+    HUNG_UP,
+    INCOMPLETE,
+    INTERRUPTED,
+    NOTHING_JUDGED,
+    PROTOCOL_BROKEN,
+    REFUSED,
+    TERMINATED,
+    UNREACHABLE,
+    USAGE,
+    Terminated,
+)
+from ..secrecy.shown import one_line, sentence
 from .guard import known
 
-__all__ = ["EXIT_CODES", "Terminated", "complain", "exit_code_of", "forget_output", "message_of"]
-
-FINE = 0
-FINDINGS = 1
-USAGE = 2
-UNREACHABLE = 3
-NOTHING_JUDGED = 4
-REFUSED = 5
-PROTOCOL_BROKEN = 6
-INCOMPLETE = 7
-HUNG_UP = 129
-INTERRUPTED = 130
-BROKEN_PIPE = 141
-TERMINATED = 143
+__all__ = ["EXIT_CODES", "complain", "exit_code_of", "forget_output", "message_of"]
 
 EXIT_CODES = {
     FINE: "fine",
@@ -52,17 +54,6 @@ EXIT_CODES = {
 }
 
 
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP came: what is open is closed, as after Ctrl-C.
-
-    :ivar code: of the exit.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.code: int = 128 + number
-
-
 def complain(message: str) -> None:
     """One line on standard error."""
     print(f"tokenwire: {one_line(message)}", file=sys.stderr, flush=True)
@@ -77,7 +68,7 @@ def exit_code_of(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE
     code, advice = _judged(error)
-    complain(_sentence(message_of(error)) + f" {advice}" if advice else message_of(error))
+    complain(sentence(message_of(error)) + f" {advice}" if advice else message_of(error))
     return code
 
 
@@ -88,10 +79,6 @@ def message_of(error: BaseException) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def forget_output() -> None:

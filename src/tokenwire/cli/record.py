@@ -10,10 +10,11 @@ from typing import Any
 from ..dialects.raw import RAW
 from ..drivers.blocking import Stream
 from ..errors import ConnectionFailed, LocalProtocolError, TimeoutExceeded, TokenwireError
+from ..exit_codes import FINE, USAGE
 from ..recording import Recording, load
 from ..recording.beside import FileBeside
 from ..session import Session
-from .exits import FINE, USAGE, complain, message_of
+from .exits import complain, message_of
 from .request import add_request_options, dialect_asked, guess_asked, open_request
 
 __all__ = ["add_parser", "run"]

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from ..endpoint import serve
+from ..exit_codes import FINE
 from ..recording import Recording, load
 from ..recording.handshake import is_websocket
 from ..recording.replay import PACES, ReplayConnection
 from ..secrecy import redact_url
-from .exits import FINE
 from .request import port_number
 from .serve import until_terminated
 

@@ -13,9 +13,9 @@ from ..endpoint import ReferenceEndpoint, serve
 from ..endpoint.reference import services
 from ..endpoint.replay_buffer import DropOnCommand
 from ..endpoint.seams import Seams
+from ..exit_codes import FINE
 from ..protocol.url import ascii_host
 from .access import add_key_options, key_of
-from .exits import FINE
 from .request import port_number, positive_seconds
 
 __all__ = ["add_parser", "run", "until_terminated"]

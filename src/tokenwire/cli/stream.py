@@ -21,9 +21,10 @@ from ..dialects.events import (
     ToolCallDelta,
 )
 from ..drivers.blocking import Stream
+from ..exit_codes import FINE
 from ..secrecy.shown import escaped, one_line
 from ..session import DEFAULT, POLICIES, Happening
-from .exits import FINE, complain, message_of
+from .exits import complain, message_of
 from .request import add_request_options, open_request
 from .screen import Screen
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["escaped", "harmless", "one_line"]
+__all__ = ["escaped", "harmless", "one_line", "sentence"]
 
 _TURNING = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 
@@ -27,6 +27,11 @@ def harmless(text: str) -> str:
 def one_line(text: str) -> str:
     """The text on one line, with blanks in place of what would be obeyed."""
     return " ".join(re.sub(_NOT_IN_A_LINE, " ", text).split())
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, where nothing ends it: another sentence may follow."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def escaped(document: str) -> str:

@@ -80,6 +80,8 @@ def charset(stream: Stream) -> Iterator[Finding]:
 def _wants_whole(response: Response) -> bool:
     """A model was asked for an answer that is not streamed, and gave it."""
     asked, path = response.request.asked, response.request.target.partition("?")[0]
+    if response.request.method != "POST":
+        return False
     if not response.complete or not 200 <= response.status < 300 or not asked or asked_for_stream(response):
         return False
     if path.endswith(":streamGenerateContent"):

@@ -10,16 +10,19 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..judging.verdict import Evidence
-from ..reading.http import Request
+from ..reading.requests import Request
 from ..reading.transcript import Transcript
 
-__all__ = ["Asked", "Variable"]
+__all__ = ["Questions", "Variable"]
 
 #: Bytes of a request that a person would copy from a report.
 _COPIED = 2000
 
-#: What curl sends of itself, or sends as well without it.
-_OWN_FIELDS = frozenset({"host", "user-agent", "accept", "accept-encoding", "content-length"})
+#: What curl sends of itself, or asks for by an option.
+_OWN_FIELDS = frozenset({"host", "user-agent", "accept-encoding", "content-length"})
+
+#: What curl accepts when it is told nothing.
+_ANYTHING = "*/*"
 
 #: What redaction leaves of a secret: the mark, as often as fits (see `tokenwire.secrecy`).
 _MASKED = re.compile(r"(?:\[redacted\])+(?:\[[redact]*)?|\[(?:r[edact]*)?\Z")
@@ -41,7 +44,7 @@ class Variable(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Questions:
     """All that was asked of an endpoint, to be asked again.
 
     :ivar origin: scheme, host and port of the endpoint.
@@ -70,8 +73,8 @@ class Asked:
 class _Command:
     """One request as a command."""
 
-    def __init__(self, asked: Asked, transcript: Transcript, request: Request) -> None:
-        self._asked = asked
+    def __init__(self, questions: Questions, transcript: Transcript, request: Request) -> None:
+        self._questions = questions
         self._transcript = transcript
         self._request = request
 
@@ -89,13 +92,13 @@ class _Command:
         if request.method != ("POST" if request.body else "GET"):
             words += ["-X", request.method]
         for line in request.fields:
-            if line.name not in _OWN_FIELDS:
+            if line.name not in _OWN_FIELDS and (line.name, line.value) != ("accept", _ANYTHING):
                 words += ["-H", self._word(f"{line.name.title()}: ", line.value, line.name)]
         if "gzip" in request.header("accept-encoding"):
             words.append("--compressed")
         if request.body:
             words += ["--data-raw", shlex.quote(request.body.decode("utf-8", "replace"))]
-        words.append(self._word(self._asked.origin.rstrip("/"), request.target))
+        words.append(self._word(self._questions.origin.rstrip("/"), request.target))
         if request.is_handshake:
             words.append("  # and then, on the WebSocket, what --record-dir DIR keeps")
         return " ".join(words)
@@ -129,7 +132,7 @@ class _Command:
         head, _, rest = self._first_write.partition(b"\r\n\r\n")
         lines = [self._line(line.decode("latin-1")) for line in head.split(b"\r\n")]
         body = f"printf %b {_printed(rest)}; " if rest else ""
-        address = urlsplit(self._asked.origin)
+        address = urlsplit(self._questions.origin)
         if address.scheme == "https":
             port = address.port or 443
             through = f"openssl s_client -quiet -servername {address.hostname} -connect {address.hostname}:{port}"
@@ -153,7 +156,7 @@ class _Command:
         shown, at = [_escaped(before)], 0
         for masked in _MASKED.finditer(value):
             known = name or re.split(r"[?&]", value[: masked.start()])[-1].rstrip("=")
-            variable = self._asked.variables.get(known.lower()) or Variable(re.sub(r"\W", "_", known).upper())
+            variable = self._questions.variables.get(known.lower()) or Variable(re.sub(r"\W", "_", known).upper())
             if name and variable.whole:
                 return f'"{_escaped(before)}${{{variable.name}}}"'
             shown += [_escaped(value[at : masked.start()]), f"${{{variable.name}}}"]
