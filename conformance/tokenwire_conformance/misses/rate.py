@@ -35,7 +35,7 @@ near_miss(
     undo=Undo(
         _OUTCOME,
         "response.status != 101 and not response.complete",
-        'response.status != 101 and response.delimited != "chunked"',
+        "response.status != 101 and (not response.chunks or response.chunks[-1].size)",
     ),
 )
 
@@ -63,9 +63,9 @@ near_miss(
 near_miss(
     "rate.no-error-inside",
     of="now-and-then-an-error",
-    what="The answer ends within a tool call: it is not whole, and nobody said why.",
-    seams=now_and_then(chunks(lambda told: told[: len(told) // 2], _always), 3),
-    undo=Undo(_OUTCOME, "self.answer.error.code != _DECODERS_OWN", "self.answer.error.code"),
+    what="What says why the model stopped is garbled: the answer is not whole, and nobody said why.",
+    seams=now_and_then(blocks(lambda told: [*told[:-2], told[-2][:40] + b"\n\n", told[-1]], _always)),
+    undo=Undo(_OUTCOME, "error is not None and error.fatal and", "error is not None and"),
 )
 
 

@@ -72,7 +72,7 @@ class Outcome:
         if response.status >= 300:
             return Became.REFUSED
         answer = self.answer
-        if answer.error is not None and answer.finish is None and self._is_told:
+        if self._is_told and answer.finish is None:
             return Became.FAILED
         if response.status != 101 and not response.complete:
             return Became.BROKEN_OFF
@@ -83,8 +83,9 @@ class Outcome:
 
     @property
     def _is_told(self) -> bool:
-        """The error is the server's, and not the decoder's about an end that is missing."""
-        return self.answer.error is not None and self.answer.error.code != _DECODERS_OWN
+        """There is an error, the server's, and not the decoder's about a message or about an end that is missing."""
+        error = self.answer.error
+        return error is not None and error.fatal and error.code != _DECODERS_OWN
 
     @property
     def broken_calls(self) -> list[str]:
