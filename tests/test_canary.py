@@ -322,7 +322,7 @@ def test_no_figures_show_it(
         is_silent(folder, capfd)
 
 
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown"])
 @pytest.mark.parametrize("way", ["refused", "stream", "refused-in-every-form", "fields"])
 def test_no_report_shows_it(
     form: str, way: str, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -335,7 +335,7 @@ def test_no_report_shows_it(
         is_silent(folder, capfd)
 
 
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown"])
 def test_lint_shows_no_secret_of_a_recording_that_somebody_else_made(
     form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,7 +107,7 @@ def test_a_finding_has_words_a_clause_and_the_bytes(leaky: str, capsys: pytest.C
     assert ", byte " in out
 
 
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown"])
 def test_the_key_stands_in_no_report(leaky: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", leaky, "--key-env", "CANARY_KEY", "--format", form]) == 1
     captured = capsys.readouterr()
@@ -278,7 +278,7 @@ def test_a_locked_endpoint_is_told_once_and_is_exit_5(capsys: pytest.CaptureFixt
     assert lines[0] == lines[-1] == captured.err.splitlines()[-1].removeprefix("tokenwire: ")
 
 
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown"])
 def test_where_the_time_is_up_there_is_a_report_all_the_same(
     clean: str, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -286,7 +286,7 @@ def test_where_the_time_is_up_there_is_a_report_all_the_same(
     assert main([*arguments, "--format", form]) == 7
     captured = capsys.readouterr()
     assert "stopped by --timeout after 0 of 2 probes" in captured.err
-    assert "sse.utf8" in captured.out or form == "text"
+    assert "sse.utf8" in captured.out or form in ("text", "markdown")
     if form == "json":
         report = json.loads(captured.out)
         assert report["exit_code"] == 7

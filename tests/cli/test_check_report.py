@@ -311,3 +311,14 @@ def test_junit_has_times_warnings_and_the_rule(capsys: pytest.CaptureFixture[str
     assert warned.get("message", "").startswith("WARN: ")
     assert catalogue()["auth.missing-401"].says in (warned.text or "")
     assert float(cases["sse.utf8"].get("time", "0")) > 0
+
+
+def test_an_explanation_is_a_page_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--explain", "http.date", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == as_markdown(explained("http.date"))
+
+
+@pytest.mark.parametrize("form", ["junit", "markdown"])
+def test_what_is_not_judged_yet_is_listed_as_text_or_json(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--list", "--format", form]) == 2
+    assert "--list prints text or JSON" in capsys.readouterr().err

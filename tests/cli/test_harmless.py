@@ -65,6 +65,7 @@ def harm_in(text: str) -> set[str]:
         ["check", "--only", "sse.", "--only", "chat."],
         ["check", "--only", "sse.", "--only", "chat.", "--format", "json"],
         ["check", "--only", "sse.", "--only", "chat.", "--format", "junit"],
+        ["check", "--only", "sse.", "--only", "chat.", "--format", "markdown"],
     ],
     ids=" ".join,
 )

@@ -117,7 +117,7 @@ def test_a_file_that_is_not_there_is_2(tmp_path: Path, capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("make", [trace, chrome_har])
-@pytest.mark.parametrize("form", ["text", "json", "junit"])
+@pytest.mark.parametrize("form", ["text", "json", "junit", "markdown"])
 def test_a_key_that_was_kept_is_not_shown(
     make: object, form: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,9 @@ FAULTS: dict[str, Fault] = {}
 
 _Made = TypeVar("_Made", bound=Callable[[], Seams])
 
+#: A character of the built-in endpoint's story that takes two UTF-16 units.
+EMOJI = "😀".encode()
+
 
 def fault(
     id: str,  # noqa: A002 - what it is called
@@ -96,6 +99,14 @@ def all_faults() -> dict[str, Fault]:
     for group in GROUPS:
         import_module(f".{group}", __package__)
     return FAULTS
+
+
+def split_surrogate(told: list[bytes]) -> list[bytes]:
+    """The text is cut into pieces of so many UTF-16 units, as in JavaScript."""
+    place = next(place for place, message in enumerate(told) if EMOJI in message)
+    first = told[place].replace(EMOJI, rb"\ud83d")
+    second = told[place].replace(b" " + EMOJI, rb"\ude00")
+    return [*told[:place], first, second, *told[place + 1 :]]
 
 
 def is_stream(call: Call | None) -> bool:

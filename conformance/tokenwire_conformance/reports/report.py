@@ -14,7 +14,10 @@ from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
 from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "alike", "overall", "place", "summary"]
+__all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall", "place", "summary", "unjudged"]
+
+#: Verdicts that are told one by one, the gravest first.
+_FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -109,6 +112,29 @@ def summary(results: Sequence[Result]) -> dict[str, int]:
     """How many of each verdict, in the order of their declaration."""
     counts = Counter(result.verdict for result in results)
     return {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
+
+
+def findings(report: Report) -> list[Result]:
+    """What was found, the gravest first; what the baseline expects comes last."""
+    found = [result for result in report.results if result.verdict in _FOUND]
+    return sorted(found, key=lambda result: (bool(result.expected), _FOUND.index(result.verdict)))
+
+
+def unjudged(report: Report, verdict: Verdict) -> dict[str, list[str]]:
+    """The checks of a verdict that judges nothing, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for result in report.results:
+        if result.verdict is verdict:
+            reasons.setdefault(result.message, []).append(result.id)
+    return reasons
+
+
+def counted(report: Report) -> str:
+    """How many checks of each verdict, in words."""
+    expected = sum(bool(result.expected) for result in report.results)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
+    counts += f" ({expected} expected)" if expected else ""
+    return f"{len(report.results)} checks: {counts or 'nothing was judged'}"
 
 
 @dataclass(frozen=True, slots=True)

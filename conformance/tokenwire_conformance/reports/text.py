@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tokenwire._version import __version__
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, Told, alike, place
+from .report import Report, Told, alike, counted, place, unjudged
 
 __all__ = ["as_text", "broken"]
 
@@ -101,10 +101,10 @@ def _head(report: Report) -> list[Line]:
 
 
 def _unjudged(report: Report, *, verbose: bool) -> list[Line]:
-    lines = _reasons(Verdict.INCONCLUSIVE, _of(report, Verdict.INCONCLUSIVE))
+    lines = _reasons(report, Verdict.INCONCLUSIVE)
     skipped = _of(report, Verdict.NOT_APPLICABLE)
     if verbose:
-        return _reasons(Verdict.NOT_APPLICABLE, skipped) + lines
+        return _reasons(report, Verdict.NOT_APPLICABLE) + lines
     if skipped:
         counted = f"{len(skipped)} of {len(report.results)} checks do not apply here: -v lists them"
         return [Line(counted, "dim"), Line(""), *lines]
@@ -120,12 +120,10 @@ def _beside_baseline(report: Report) -> list[Line]:
     return [*expected, *([Line("")] if expected else []), *news]
 
 
-def _reasons(verdict: Verdict, results: Sequence[Result]) -> list[Line]:
+def _reasons(report: Report, verdict: Verdict) -> list[Line]:
     """What was not judged, by reason. Where there is one reason for most, their number is enough."""
-    reasons: dict[str, list[str]] = {}
-    for result in results:
-        reasons.setdefault(result.message, []).append(result.id)
-    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons.items()]
+    reasons = unjudged(report, verdict).items()
+    lines = [Line(f"{verdict.value:<14} {_few(ids)}: {reason}", "dim") for reason, ids in reasons]
     return [*lines, Line("")] if lines else []
 
 
@@ -161,11 +159,7 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
 
 
 def _end(report: Report) -> list[Line]:
-    expected = sum(bool(result.expected) for result in report.results)
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in report.summary.items())
-    counts += f" ({expected} expected)" if expected else ""
     sound = Verdict.PASS in report.summary and set(report.summary) <= {Verdict.PASS, Verdict.NOT_APPLICABLE}
     failed = [result.id for result in _of(report, Verdict.FAIL)]
     named = [Line(f"FAIL: {', '.join(failed)}", "bold red")] if len(failed) > 1 else []
-    counted = f"{len(report.results)} checks: {counts or 'nothing was judged'}"
-    return [*named, Line(counted, "bold green" if sound else "bold")]
+    return [*named, Line(counted(report), "bold green" if sound else "bold")]

@@ -154,7 +154,12 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip", metavar="ID", action="append", default=[], help="no checks whose id begins so")
     parser.add_argument("--strict", action="store_true", help="a breach of SHOULD is a finding too")
     parser.add_argument("-v", "--verbose", action="store_true", help="list what does not apply too, with the reasons")
-    parser.add_argument("--format", choices=("text", "json", "junit"), default="text", help="default: %(default)s")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "junit", "markdown"),
+        default="text",
+        help="markdown is for the summary of a CI job; default: %(default)s",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -202,6 +207,7 @@ def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False
     """Prints the verdicts and returns the exit code that they make."""
     from tokenwire_conformance.reports.json import as_json
     from tokenwire_conformance.reports.junit import as_junit
+    from tokenwire_conformance.reports.markdown import as_markdown
     from tokenwire_conformance.reports.report import overall
     from tokenwire_conformance.reports.text import as_text
 
@@ -209,6 +215,8 @@ def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False
         sys.stdout.write(as_json(reports))
     elif form == "junit":
         sys.stdout.write(as_junit(reports))
+    elif form == "markdown":
+        sys.stdout.write(as_markdown(reports))
     else:
         screen = Screen(sys.stdout)
         for report in reports:

@@ -28,8 +28,8 @@ def list_checks(checks: Sequence[Check], form: str) -> int:
     """
     from tokenwire_conformance.explaining import listed
 
-    if form == "junit":
-        raise LocalProtocolError("--list prints text or JSON; JUnit has no form for what is not judged yet")
+    if form not in ("text", "json"):
+        raise LocalProtocolError(f"--list prints text or JSON; {form} has no form for what is not judged yet")
     if form == "json":
         sys.stdout.write(escaped(json.dumps({"checks": listed(checks)}, indent=2, ensure_ascii=False)) + "\n")
         return FINE
@@ -44,17 +44,20 @@ def explain(check: str, form: str) -> int:
 
     :raises LocalProtocolError: when there is none of this id, or for a form in which only verdicts are told.
     """
-    from tokenwire_conformance.explaining import as_text, explained
+    from tokenwire_conformance.explaining import as_markdown, as_text, explained
     from tokenwire_conformance.judging.registry import catalogue
     from tokenwire_conformance.reports.text import broken
 
     if form == "junit":
-        raise LocalProtocolError("--explain prints text or JSON; JUnit has no form for what is not judged yet")
+        raise LocalProtocolError("--explain prints text, JSON or Markdown; junit has no form for what is not judged")
     if check not in catalogue():
         raise LocalProtocolError(f"there is no check {check!r}{_nearest(check, catalogue())}; --list names them all")
     about = explained(check)
     if form == "json":
         sys.stdout.write(escaped(json.dumps(about.as_json(), indent=2, ensure_ascii=False)) + "\n")
+        return FINE
+    if form == "markdown":
+        sys.stdout.write(as_markdown(about))
         return FINE
     screen = Screen(sys.stdout)
     for text, style in as_text(about):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
+from ..recording.redaction import Redactor
 from .check import add_format_options, print_reports
 from .check_questions import chosen
 from .extras import need
-from .guard import know
+from .guard import know, known
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -65,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     captures = [(path, capture) for path in _files(args.files) for capture in _read(path, args.form)]
     know(value for _, capture in captures for value in secrets_sent(capture.recording.sent))
     reports = []
-    for path, capture in captures:
+    for path, capture in ((path, _without_secrets(capture)) for path, capture in captures):
         # What `check --record-dir` kept is read as the probe that it was.
         name = capture.recording.header.get("probe")
         case = Case([Transcript.of(name if isinstance(name, str) else path.name, capture)])
@@ -77,6 +79,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(path: Path, form: Form | None) -> list[Capture]:
     return read_captures(path.read_bytes(), str(path), form)
+
+
+def _without_secrets(capture: Capture) -> Capture:
+    """The same as if this package had recorded it. What is shown of it may be escaped, cut, or in hexadecimal: a secret
+    is not found any more in that.
+    """
+    if not known().needles:
+        return capture
+    redactor = Redactor(known())
+    entries = [kept for entry in capture.recording.entries for kept in redactor.feed(entry)]
+    return replace(capture, recording=replace(capture.recording, entries=[*entries, *redactor.flush()]))
 
 
 def _notes(capture: Capture) -> list[str]:
