@@ -60,6 +60,25 @@ def test_a_head_that_comes_early_is_seen_before_anybody_waits_for_long(first: fl
     assert told(timed(head=0.0, first=first), check="time.headers-early")["time.headers-early"][0] == wanted
 
 
+@pytest.mark.parametrize("check", ["time.headers-early", "time.terminal-prompt", "time.close-after-terminal"])
+def test_what_is_slow_once_is_no_finding(check: str) -> None:
+    """A server that has just started loads what it needs for its first answer."""
+
+    def seams(answers: int) -> type[Seams]:
+        class Cold(FAULTS[check]):  # type: ignore[misc, valid-type]
+            asked = 0
+
+            def exchange(self, call: Call | None, exchange: Exchange) -> Exchange:
+                Cold.asked += call is not None and call.method == "POST"
+                return super().exchange(call, exchange) if Cold.asked <= answers else exchange
+
+        return Cold
+
+    once = told(seams(1), check=check)[check][0]
+    assert once == told(seams(0), check=check)[check][0]
+    assert told(seams(2), check=check)[check][0] == "WARN"
+
+
 def test_answers_that_are_made_in_a_moment_are_not_held_back() -> None:
     """A server that thinks for two seconds, and then says everything at once, whatever is asked."""
     verdict, message = told(timed(first=2.0, body=_hurried), check="time.progressive")["time.progressive"]

@@ -98,6 +98,11 @@ SAID: dict[str, tuple[bytes | None, int, str]] = {
     "500": (http("500 Oops", b"oops", kind="text/plain"), 5, "500: oops.*its log"),
     "502": (http("502 Bad Gateway", PAGE, kind="text/html"), 5, "502.*gateway.*behind it is away"),
     "503": (http("503 Unavailable", ERROR % b"loading"), 5, "503: loading.*its log.*loads its model"),
+    "an error as an event": (
+        http("500 Oops", b"data: %s\n\ndata: [DONE]\n\n" % (ERROR % b"no start"), kind="text/event-stream"),
+        5,
+        r"500: no start\. The fault",
+    ),
     "a login page": (http("200 OK", PAGE, kind="text/html"), 5, "HTML page.*login stands before it"),
     "a page of another type": (http("200 OK", PAGE, kind="text/event-stream"), 5, "HTML page"),
     "an empty 200": (http("200 OK", kind="text/event-stream"), 5, "200"),

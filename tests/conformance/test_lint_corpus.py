@@ -68,6 +68,12 @@ FINDINGS = [
     ),
     (
         "aimock",
+        "ollama.surrogates",
+        "ollama_gzip_accept ollama_http_close ollama_normal ollama_unknown_model ollama_wrong_ctype",
+        HALVES,
+    ),
+    (
+        "aimock",
         "anth.error-shape",
         "messages_bad_json messages_missing_field messages_no_auth messages_wrong_auth",
         OPENAIS_ERROR,

@@ -103,7 +103,8 @@ GET = "GET /v1/models HTTP/1.1\r\nHost: x\r\n"
     "name",
     ["x-request-id", "request-id", "X-Amzn-RequestId", "CF-RAY", "x-goog-request-id", "openai-request-id",
      "anthropic-request-id", "apim-request-id", "x-ms-request-id", "X-Correlation-ID", "x-cloud-trace-context",
-     "traceparent", "x-trace-id", "x-vercel-id", "X-Amz-Cf-Id", "x-litellm-request-id"],
+     "traceparent", "x-trace-id", "x-vercel-id", "X-Amz-Cf-Id", "x-litellm-request-id",
+     "x-litellm-call-id"],
 )  # fmt: skip
 def test_a_request_id_has_many_names(name: str) -> None:
     told = exchange("stream", GET + "\r\n", f"HTTP/1.1 200 OK\r\n{name}: abc\r\nContent-Length: 0\r\n\r\n")

@@ -282,6 +282,29 @@ def test_the_short_way_is_taken_for_whole_chunks(monkeypatch: pytest.MonkeyPatch
     assert lines == []
 
 
+def test_many_chunks_in_a_read_are_taken_by_one_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until something else than a size and plain data comes; from then on no read is split in vain."""
+    at_once: list[int] = []
+    plain = ChunkedParser._plain_chunks
+    monkeypatch.setattr(
+        ChunkedParser,
+        "_plain_chunks",
+        lambda self, data, at, pieces: at_once.append(at) or plain(self, data, at, pieces),
+    )
+    ordinary = b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in (5, 6, 7) * 10)
+    parser = ChunkedParser()
+    for _ in range(5):
+        assert len(parser.receive_data(ordinary)) == 30
+    assert len(at_once) == 5
+    for odd in (b"3\r\n\r\nx\r\n", b"1;a\r\nx\r\n", b"4\r\n\r\n\r\n\r\n"):
+        at_once.clear()
+        parser = ChunkedParser()
+        parser.receive_data(ordinary)
+        for _ in range(5):
+            assert len(b"".join(parser.receive_data(ordinary + odd * 100 + ordinary))) > 2 * 180
+        assert len(at_once) <= 3
+
+
 def test_a_read_that_is_one_whole_chunk_is_known_as_such() -> None:
     parser = ChunkedParser(base=10)
     assert parser.whole_chunk(b"2\r\nab\r\n") == b"", "a size that has not come before"

@@ -23,7 +23,7 @@ MUST, SHOULD, INFO = Level.MUST, Level.SHOULD, Level.INFO
 #: A field by which a request can be found again in the logs of its server, or of the cloud before it: whatever the
 #: prefix (`x-`, `x-ms-`, `apim-`, `openai-`, `anthropic-`, `x-goog-`), an id of a request, a trace or a correlation.
 _REQUEST_ID = re.compile(
-    r"(?:[a-z0-9]+-)*(?:request-?id|req-id|correlation-?id|trace-?id|trace-context|invocation-id)"
+    r"(?:[a-z0-9]+-)*(?:request-?id|req-id|call-id|correlation-?id|trace-?id|trace-context|invocation-id)"
     r"|cf-ray|traceparent|x-amz-(?:cf-id|id-2)|x-vercel-id|x-guploader-uploadid"
 )
 

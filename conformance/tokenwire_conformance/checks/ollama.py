@@ -14,6 +14,7 @@ from ..judging.verdict import Finding, Inconclusive, Level
 from ..reading.generation import dialect_of
 from ..reading.http import Response
 from ..reading.lines import JSON_LINES, JSONLine, Lines
+from ..reading.surrogates import escape_offset, halves
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
 
@@ -62,6 +63,19 @@ def line_objects(lines: Lines) -> Iterator[Finding]:
     whole = [line for line in lines.lines if line.ended or lines.response.complete]
     wrong = [line.offset for line in whole if not isinstance(line.value, dict)]
     yield from gathered(lines.response, wrong, "a line is no JSON object")
+
+
+@passive(
+    "ollama.surrogates",
+    SHOULD,
+    "RFC 8259 8.2",
+    "The two escapes of a surrogate pair stand together in one line.",
+    on="ollama_streams",
+)
+def surrogates(lines: Lines) -> Iterator[Finding]:
+    for half in halves(line.text for line in lines.lines):
+        where = escape_offset(lines.content, lines.lines[half.place].offset, half.code)
+        yield Finding(half.told("line"), at(lines.response, content=where))
 
 
 @passive(

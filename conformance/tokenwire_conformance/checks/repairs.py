@@ -104,6 +104,11 @@ _UNHELD = (
     _STREAM_FIELDS,
     Repair("caddy", "in the site", "reverse_proxy 127.0.0.1:8081 {\n    flush_interval -1\n}"),
 )
+_UTF16 = (
+    Repair("node", "cut text by code points ([...text]), not by text.slice, which counts UTF-16 units"),
+    Repair("aimock", "cuts by UTF-16 units: give texts without characters beyond the BMP, or a larger chunk size"),
+)
+
 _ONE_EVENT = (
     Repair("Python", 'yield f"data: {json.dumps(chunk)}\\n\\n": one JSON text and one blank line an event'),
     Repair("node", "res.write(`data: ${JSON.stringify(chunk)}\\n\\n`)"),
@@ -199,10 +204,8 @@ _REPAIRS: Mapping[str, Sequence[Repair]] = {
     "sse.charset": (Repair("FastAPI, Starlette", "adds charset=utf-8 to text/event-stream by itself: give none"),),
     "sse.utf8": _DECODE,
     "sse.no-fffd": _DECODE,
-    "sse.surrogates": (
-        Repair("node", "cut text by code points ([...text]), not by text.slice, which counts UTF-16 units"),
-        Repair("aimock", "cuts by UTF-16 units: give texts without characters beyond the BMP, or a larger chunk size"),
-    ),
+    "sse.surrogates": _UTF16,
+    "ollama.surrogates": _UTF16,
     "sse.eol": (Repair("sse-starlette", 'EventSourceResponse(parts(), sep="\\n"), where other parts write LF'),),
     "sse.json": (*_ONE_EVENT, Repair("Python", "json.dumps(chunk, allow_nan=False): NaN and Infinity are no JSON")),
     "sse.one-json-per-event": _ONE_EVENT,

@@ -10,7 +10,7 @@ from typing import Any
 from tokenwire.endpoint import Call, Reply, Seams
 
 from .err import fails
-from .fault import closes, fault, wants_tools
+from .fault import closes, fault, split_surrogate, wants_tools
 
 Line = dict[str, Any]
 
@@ -47,6 +47,12 @@ class PrettyJson(_Lines):
     def edit_written(self, lines: list[bytes]) -> list[bytes]:
         pretty = json.dumps(json.loads(lines[_PLACE]), indent=2).encode() + b"\n"
         return [*lines[:_PLACE], pretty, *lines[_PLACE + 1 :]]
+
+
+@_fault("ollama-split-surrogate", trips="ollama.surrogates")
+class SplitSurrogate(_Lines):
+    def edit_written(self, lines: list[bytes]) -> list[bytes]:
+        return split_surrogate(lines)
 
 
 @_fault("no-final-lf", trips="ollama.final-lf")

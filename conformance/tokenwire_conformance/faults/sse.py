@@ -9,7 +9,7 @@ from typing import Any
 
 from tokenwire.endpoint import Call, Reply, Seams
 
-from .fault import fault, is_streamed_chat
+from .fault import fault, is_streamed_chat, split_surrogate
 
 #: The event in which most faults are planted: some tokens after the first.
 _PLACE = 4
@@ -151,13 +151,8 @@ class DupKey(_Blocks):
 
 @fault("split-surrogate", trips="sse.surrogates")
 class SplitSurrogate(_Blocks):
-    """The text is cut into pieces of so many UTF-16 units, as in JavaScript."""
-
     def edit(self, blocks: list[bytes]) -> list[bytes]:
-        place = next(place for place, block in enumerate(blocks) if _EMOJI in block)
-        first = blocks[place].replace(_EMOJI, rb"\ud83d")
-        second = blocks[place].replace(b" " + _EMOJI, rb"\ude00")
-        return [*blocks[:place], first, second, *blocks[place + 1 :]]
+        return split_surrogate(blocks)
 
 
 @fault("lossy-detokenise", trips="sse.no-fffd")

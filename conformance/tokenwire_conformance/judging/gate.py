@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urljoin
 
 from tokenwire.dialects import DIALECTS
@@ -294,12 +295,18 @@ def _words(response: Response, plan: Plan) -> str:
     """The server's own: of its error where it has one in a usual form, else the beginning of what it said."""
     if response.media_type == "text/html" or _PAGE.match(response.content):
         return "an HTML page"
-    body = json_of(response)
+    body = _told(response)
     error = body.get("error") if isinstance(body, dict) else None
     places = [(error, "message"), (body, "error"), (body, "message"), (body, "detail")]
     usual = (place[name] for place, name in places if isinstance(place, dict) and name in place)
     said = next((words for words in (plan.asking.refusal(body), *usual) if words and isinstance(words, str)), None)
     return excerpt(said.encode("utf-8", "replace") if said is not None else response.content)
+
+
+def _told(response: Response) -> Any:
+    """The JSON of a body, or of its first event: a gateway may refuse in the form of a stream. None without JSON."""
+    body = json_of(response)
+    return body if body is not None else next((payload.value for payload in Stream(response).payloads), None)
 
 
 def _shown(data: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..faults.err import fails
-from ..faults.fault import wants_tools
+from ..faults.fault import EMOJI, wants_tools
 from .edits import Json, blocks, chunks, reply
 from .miss import Undo, near_miss
 
@@ -33,6 +33,17 @@ near_miss(
         _OLLAMA,
         'if response.media_type != "application/x-ndjson":',
         'if response.header("content-type") != "application/x-ndjson":',
+    ),
+)
+near_miss(
+    "ollama.surrogates",
+    of="ollama-split-surrogate",
+    what="The two escapes of a pair stand together.",
+    seams=blocks(lambda told: [line.replace(EMOJI, rb"\ud83d\ude00") for line in told]),
+    undo=Undo(
+        "reading.surrogates",
+        "paired = high is not None and match.start() == end and",
+        "paired = match.end() == end and",
     ),
 )
 near_miss(

@@ -20,6 +20,7 @@ _EMOJI = "😀".encode()
 _BUFFER = 64 * 1024
 
 _LINES, _FIELDS, _PAYLOADS = "checks.sse.lines", "checks.sse.fields", "checks.sse.payloads"
+_SURROGATES = "reading.surrogates"
 
 
 def _with(block: bytes) -> type[Seams]:
@@ -180,7 +181,7 @@ near_miss(
     of="split-surrogate",
     what="The two escapes of a pair stand together.",
     seams=blocks(lambda told: [block.replace(_EMOJI, rb"\ud83d\ude00") for block in told]),
-    undo=Undo(_PAYLOADS, "paired = high is not None and match.start() == end and", "paired = match.end() == end and"),
+    undo=Undo(_SURROGATES, "paired = high is not None and match.start() == end and", "paired = match.end() == end and"),
 )
 near_miss(
     "sse.no-fffd",

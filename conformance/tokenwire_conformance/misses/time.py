@@ -51,14 +51,14 @@ near_miss(
     of="sleep-before-done",
     what="The last event comes nearly a second after the last text.",
     seams=timed(last=0.9),
-    undo=Undo(_CHECKS, "if late > PROMPT:", "if late > PROMPT / 2:"),
+    undo=Undo(_CHECKS, "answer.words[-1] > PROMPT]", "answer.words[-1] > PROMPT / 2]"),
 )
 near_miss(
     "time.close-after-terminal",
     of="linger",
     what="The end comes nearly a second after the last event.",
     seams=timed(end=0.9),
-    undo=Undo(_CHECKS, "if late > PROMPT and", "if late > PROMPT / 2 and"),
+    undo=Undo(_CHECKS, "_lingers(answer) > PROMPT]", "_lingers(answer) > PROMPT / 2]"),
 )
 near_miss(
     "time.keepalive",

@@ -182,7 +182,10 @@ def run(args: argparse.Namespace) -> int:
     before = baseline_before(args)
     questions = questions_of(args, checks, overs, access)
     if args.dry_run:
-        print_dry_run(prices_of(questions.probes), len(questions.checks), questions.listings, hops=len(args.via))
+        prices = prices_of(questions.all_probes)
+        once = {probe: prices[probe] for probe, _ in questions.probes}
+        many = [prices[probe] for probe in questions.many]
+        print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
     if args.record_dir is not None:
         make_folder(args.record_dir)

@@ -72,10 +72,10 @@ _BETWEEN_LITERALS = "\x7f"
 
 #: What a hole may hold. A text may hold anything, for it is read afterwards.
 _GROUPS = {
-    "text": r'([^"\\]*(?:\\.[^"\\]*)*)',
-    "string": r'([^"\\\x00-\x1f\x7f]*)',
+    "text": r'([^"\\]*+(?:\\.[^"\\]*+)*+)',
+    "string": r'([^"\\\x00-\x1f\x7f]*+)',
     "number": "(0|[1-9][0-9]{0,17})",
-    "blanks": "( *)",
+    "blanks": "( *+)",
 }
 
 _Role = Literal["text", "free", "cursor"]

@@ -77,6 +77,7 @@ class ChunkedParser:
         self._in_trailers = False  # the last chunk has come
         self._line = bytearray()  # a line whose end has not come; grows in place, whatever the reads' size
         self._sizes: dict[bytes, int] = {}  # what a line says that is a size alone
+        self._plain = True  # sizes alone so far, and no CRLF within the data of a chunk
 
     def receive_data(self, data: bytes) -> list[bytes]:
         """Takes the next bytes of the body, returns the data of chunks in them: no piece is empty.
@@ -140,10 +141,9 @@ class ChunkedParser:
                 at += len(piece)
             elif self._closing:
                 at = self._close_chunk(data, at)
-            elif self._line or (end := self._whole_chunks(data, at, pieces)) == at:
-                at = self._read_line(data, at)
             else:
-                at = end
+                at = at if self._line else self._whole_chunks(data, at, pieces)
+                at = self._read_line(data, at) if at < len(data) else at
             if self.complete:
                 self.unused = data[at:]
                 return
@@ -155,6 +155,10 @@ class ChunkedParser:
         It begins where a line does, and returns where the last such chunk ends, or `at` where there is none. Whatever
         is any different goes the long way.
         """
+        if self._plain:
+            end = self._plain_chunks(data, at, pieces)
+            if self._plain:
+                return end
         size_of, find, ends, add, received = self._sizes.get, data.find, data.startswith, pieces.append, len(data)
         while at < received:
             line_end = find(_CRLF, at)
@@ -168,6 +172,23 @@ class ChunkedParser:
             add(data[line_end + 2 : end])
             at = end + 2
         return at
+
+    def _plain_chunks(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """The same by one `split`: where CRLF stands nowhere but around the data, lines and data take turns.
+
+        This is exact, for each size is compared with what stands between its line and the next CRLF. Where one differs,
+        nothing is taken, and the rest of the body is read chunk by chunk: to try again would take quadratic time.
+        """
+        parts = data[at:].split(_CRLF)
+        count = (len(parts) - 1) // 2
+        lines, chunks, rest = parts[: 2 * count : 2], parts[1 : 2 * count : 2], parts[2 * count :]
+        size_of = self._sizes.get
+        sizes = [size_of(line) or self._size_alone(line) for line in lines]
+        if sizes != list(map(len, chunks)):
+            self._plain = False
+            return at
+        pieces += chunks
+        return len(data) - len(_CRLF.join(rest))
 
     def _size_alone(self, line: bytes) -> int | None:
         """The size that a line says, known from then on; None for a line that says more, or is that of the last

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from operator import attrgetter, is_not
 from typing import TYPE_CHECKING
 
 from ..dialects.answer import Answer
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from ..dialects.overlap import Overlap
 
 __all__ = ["Generation"]
-
-_CURSOR, _GIVEN = attrgetter("cursor"), partial(is_not, None)
 
 
 class Generation:
@@ -47,7 +43,7 @@ class Generation:
 
     def receive_events(self, events: list[StreamEvent]) -> None:
         """Takes what is new, as it comes."""
-        self._cursor = next(filter(_GIVEN, map(_CURSOR, reversed(events))), self._cursor)
+        self._cursor = next((event.cursor for event in reversed(events) if event.cursor is not None), self._cursor)
         self._latest.add_all(events)
         self.heard = True
 

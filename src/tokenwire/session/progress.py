@@ -15,13 +15,11 @@ depends on how its connection began:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from operator import attrgetter
+from typing import TypeGuard
 
 from ..dialects.events import Other, ReasoningDelta, StreamEvent, TextDelta, ToolCallDelta
 
 __all__ = ["Progress"]
-
-_TEXT = attrgetter("text")
 
 
 class Progress:
@@ -61,14 +59,14 @@ class Progress:
         self._size = lambda event: 0 if event.raw in known else _any(event)
 
 
-def _are_texts(events: list[StreamEvent]) -> bool:
+def _are_texts(events: list[StreamEvent]) -> TypeGuard[list[TextDelta]]:
     """Whether all are deltas of text, as nearly all reads are: these are counted without looking at each."""
     return set(map(type, events)) == {TextDelta}
 
 
-def _texts(deltas: list[StreamEvent]) -> int:
+def _texts(deltas: list[TextDelta]) -> int:
     """What `_any` gives for all of them."""
-    texts = list(map(_TEXT, deltas))
+    texts = [delta.text for delta in deltas]
     return sum(map(len, texts)) + texts.count("")
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from ...judging.case import Case, at, gathered
 from ...judging.registry import active, passive
 from ...judging.verdict import Finding, Inconclusive, Level, NotApplicable
 from ...reading.stream import SENTINEL, Payload, Stream
+from ...reading.surrogates import escape_offset, halves
 from .common import KEEPALIVE, speaks_json
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
-
-
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
 _JSON_DECODER = json.JSONDecoder()
@@ -106,46 +103,10 @@ def json_dup_keys(stream: Stream) -> Iterator[Finding]:
     breaks="LiteLLM 1.109.1 cuts the stream there",
 )
 def surrogates(stream: Stream) -> Iterator[Finding]:
-    lone = [(payload, code) for payload in stream.payloads if not payload.error for code in _lone(payload.event.data)]
-    place = 0
-    while place < len(lone):
-        payload, code = lone[place]
-        other, partner = lone[place + 1] if place + 1 < len(lone) else (payload, code)
-        if _is_high(code) and not _is_high(partner) and other is not payload:
-            message = f"a character is split over two events: \\u{code:04x} stands in one, \\u{partner:04x} in another"
-            place += 2
-        else:
-            message = f"half a surrogate pair stands alone in an event: \\u{code:04x}"
-            place += 1
-        yield Finding(message, at(stream.response, content=_escape_offset(stream, payload, code)))
-
-
-def _escape_offset(stream: Stream, payload: Payload, code: int) -> int:
-    """Where the escape stands; it may be far into its event."""
-    match = re.compile(rb"\\u%04x" % code, re.IGNORECASE).search(stream.content, payload.offset)
-    return match.start() if match else payload.offset
-
-
-def _lone(text: str) -> Iterator[int]:
-    """The surrogates among the escapes of a JSON text that have no partner beside them."""
-    high: int | None = None
-    end = -1
-    for match in _ESCAPE.finditer(text):
-        code = int(match[1], 16) if match[1] else 0
-        paired = high is not None and match.start() == end and 0xDC00 <= code <= 0xDFFF
-        if high is not None and not paired:
-            yield high
-        high = None
-        if _is_high(code):
-            high, end = code, match.end()
-        elif 0xDC00 <= code <= 0xDFFF and not paired:
-            yield code
-    if high is not None:
-        yield high
-
-
-def _is_high(code: int) -> bool:
-    return 0xD800 <= code <= 0xDBFF
+    payloads = [payload for payload in stream.payloads if not payload.error]
+    for half in halves(payload.event.data for payload in payloads):
+        where = escape_offset(stream.content, payloads[half.place].offset, half.code)
+        yield Finding(half.told("event"), at(stream.response, content=where))
 
 
 @active(
