@@ -107,7 +107,8 @@ def documents() -> Mapping[str, Document]:
 
 
 def read_table(name: str) -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+    """The table of a file beside this one."""
+    return tomllib.loads(files("tokenwire_conformance.sentences").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def _document(table: dict[str, Any]) -> Document:
