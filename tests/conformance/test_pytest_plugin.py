@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ import pytest
 from tokenwire.cli.check_task import Task
 from tokenwire.endpoint import Call, ReferenceEndpoint, Seams, background
 from tokenwire_conformance.faults import all_faults
+from tokenwire_conformance.faults.fault import is_streamed_chat
 from tokenwire_conformance.judging.judged import Course, Ended, Run
 from tokenwire_conformance.judging.verdict import Level, Result, Verdict
 from tokenwire_conformance.pytest_plugin.judging import _asked
@@ -22,6 +24,9 @@ from tokenwire_conformance.pytest_plugin.told import told_of
 from tokenwire_conformance.reports.report import Report
 
 pytest_plugins = ["pytester"]
+
+PROJECT = Path(__file__).parent.parent.parent
+RECORDING = PROJECT / "fixtures/llama-server/normal.wire.jsonl"
 
 PLUGIN = "tokenwire_conformance.pytest_plugin"
 
@@ -96,8 +101,8 @@ def test_a_must_fails_with_all_that_proves_it_and_a_should_warns(pytester: pytes
             "*_ tokenwire http.date _*",
             "FAIL: *Date*",
             "MUST: * [[]RFC 9110 *[]]",
-            "plain*, byte *HTTP/1.1 200*",
-            "curl -*http://127.0.0.1:*/v1/chat/completions",
+            "stream, byte 0, * s: HTTP/1.1 200 *",
+            "curl -isN *http://127.0.0.1:*/v1/chat/completions",
             "tokenwire check --explain http.date",
         ]
     )
@@ -321,3 +326,100 @@ def test_a_run_that_does_not_use_it_imports_nothing_but_the_plugin(pytester: pyt
 def test_tokenwire_does_not_need_pytest() -> None:
     program = "import sys; sys.modules['pytest'] = None; import tokenwire, tokenwire.cli, tokenwire_conformance.run"
     subprocess.run([sys.executable, "-c", program], timeout=240, check=True)
+
+
+def test_the_examples_of_readme_run(pytester: pytest.Pytester) -> None:
+    readme = (PROJECT / "README.md").read_text("utf-8")
+    [example] = re.findall(r"```python\n(import pytest\n.*?)```", readme, re.DOTALL)
+    pytester.makepyfile(example)
+    (pytester.path / "hello.wire.jsonl").write_bytes(RECORDING.read_bytes())
+    result = pytester.runpytest_subprocess(*PLUGINS, "--strict-markers")
+    result.assert_outcomes(passed=3)
+
+
+def own_test(pytester: pytest.Pytester, *lines: str) -> pytest.RunResult:
+    """Runs a test with these lines in it."""
+    pytester.makepyfile("\n".join(lines))
+    return pytester.runpytest_subprocess(*PLUGINS, "--strict-markers")
+
+
+def test_the_reference_endpoint_is_gone_after_the_test(pytester: pytest.Pytester) -> None:
+    result = own_test(
+        pytester,
+        "import socket, pytest",
+        "places = []",
+        "def test_one(tokenwire_endpoint, tokenwire_replay, tokenwire_fault):",
+        "    served = tokenwire_endpoint, tokenwire_replay(RECORDING), tokenwire_fault('no-done')".replace(
+            "RECORDING", repr(str(RECORDING))
+        ),
+        "    for each in served:",
+        "        places.append(('127.0.0.1', int(each.url.split(':')[2].split('/')[0])))",
+        "        socket.create_connection(places[-1]).close()",
+        "        assert each.websocket_url == each.url.replace('http:', 'ws:')",
+        "    assert served[1].url.endswith('/v1/chat/completions')",
+        "def test_two():",
+        "    assert len(set(places)) == 3",
+        "    for place in places:",
+        "        with pytest.raises(OSError):",
+        "            socket.create_connection(place)",
+    )
+    result.assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (
+            ["def test_it(tokenwire_fault):", "    tokenwire_fault('no-dne')"],
+            "*there is no fault 'no-dne'. Do you mean 'no-done'? 'tokenwire check --explain ID' names the faults*",
+        ),
+        (
+            ["def test_it(tokenwire_fault):", "    tokenwire_fault('?')"],
+            "*there is no fault '?'. 'tokenwire check --explain ID' names the faults*",
+        ),
+        (["def test_it(tokenwire_replay):", "    tokenwire_replay('none.wire.jsonl')"], "*none.wire.jsonl*"),
+        (
+            [
+                "import pytest",
+                "@pytest.mark.tokenwire_endpoint(kay='k')",
+                "def test_it(tokenwire_endpoint): pass",
+            ],
+            "*the marker tokenwire_endpoint takes key, pace and keepalive, and no others*'kay'*",
+        ),
+    ],
+)
+def test_what_the_fixtures_cannot_serve_is_said(lines: list[str], words: str, pytester: pytest.Pytester) -> None:
+    result = own_test(pytester, *lines)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"E {words}"])
+
+
+def test_the_marker_and_the_arguments_of_a_fault_say_how_it_is_served(pytester: pytest.Pytester) -> None:
+    result = own_test(
+        pytester,
+        "import pytest, tokenwire",
+        "def refused(served):",
+        "    with pytest.raises(tokenwire.StatusError):",
+        "        body = {'model': served.model, 'messages': []}",
+        "        tokenwire.stream(served.url, json=body, policy='never').__enter__()",
+        "@pytest.mark.tokenwire_endpoint(key='secret')",
+        "def test_reference(tokenwire_endpoint):",
+        "    assert tokenwire_endpoint.key == 'secret'",
+        "    refused(tokenwire_endpoint)",
+        "def test_fault(tokenwire_fault):",
+        "    refused(tokenwire_fault('no-done', key='secret'))",
+        "def test_every_fault_can_be_served(tokenwire_fault):",
+        "    from tokenwire_conformance.faults import all_faults",
+        "    assert len({tokenwire_fault(fault).url for fault in list(all_faults())[::20]}) > 9",
+    )
+    result.assert_outcomes(passed=3)
+
+
+@pytest.mark.parametrize("written", ['{"stream": true}', '{"stream":true}', '{"n": 1, "stream" :\ttrue}'])
+def test_a_fault_shows_to_whoever_asks_for_a_stream(written: str) -> None:
+    assert is_streamed_chat(Call("POST", "/v1/chat/completions", {}, [], written.encode()))
+
+
+@pytest.mark.parametrize("written", ['{"stream": false}', '{"stream":false,"n":true}', "{}"])
+def test_a_fault_of_streams_does_not_show_in_a_whole_answer(written: str) -> None:
+    assert not is_streamed_chat(Call("POST", "/v1/chat/completions", {}, [], written.encode()))

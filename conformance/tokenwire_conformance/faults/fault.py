@@ -10,6 +10,7 @@ report): the kill matrix holds it to exactly those.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -57,6 +58,9 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
+
+#: As any client writes it: with blanks or without.
+_STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 #: A character of the built-in endpoint's story that takes two UTF-16 units.
 EMOJI = "😀".encode()
@@ -107,7 +111,7 @@ def is_stream(call: Call | None) -> bool:
 
 
 def is_streamed_chat(call: Call | None) -> bool:
-    return call is not None and call.path == "/v1/chat/completions" and b'"stream": true' in call.body
+    return call is not None and call.path == "/v1/chat/completions" and _STREAMS.search(call.body) is not None
 
 
 def closes(call: Call | None) -> bool:

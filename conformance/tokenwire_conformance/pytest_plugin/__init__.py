@@ -61,7 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def tokenwire_endpoint(request: pytest.FixtureRequest) -> Iterator[Served]:
     """The reference endpoint on loopback, for the life of a test: a sound server for the author of a client.
 
-    `tokenwire_endpoint.url` and `.websocket_url` are where it is, without a path; `.key` is what it wants. The marker
+    `tokenwire_endpoint.url` and `.websocket_url` are where it is, without a path; `.key` is what it wants; `.model`
+    answers, `.failing_model` fails within its stream, and that of `.cut_model` breaks off. The marker
     `tokenwire_endpoint` says how it serves: `key="…"`, `pace=` in seconds between two pieces of a stream, and
     `keepalive=` in seconds of silence before a comment.
     """
@@ -90,6 +91,9 @@ def tokenwire_fault() -> Iterator[ServeFault]:
     """Serves the reference endpoint with one thing wrong until the test ends: `served = tokenwire_fault("no-done")`,
     then see what your client or your checker makes of `served.url`. `tokenwire check --explain ID` names the faults
     that prove a check. `key`, `pace` and `keepalive` are those of the marker `tokenwire_endpoint`.
+
+    A fault shows in the answer to one question, that of a probe which finds it: most of them in a chat stream with
+    usage, so ask for that. Those of authentication want a `key`.
     """
     from .serving import ServeFault
 

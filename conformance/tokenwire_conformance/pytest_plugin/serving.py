@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from tokenwire.checking import nearest
 from tokenwire.endpoint import ReferenceEndpoint, Seams, background
+from tokenwire.endpoint.story import MODELS
 from tokenwire.errors import LocalProtocolError
 from tokenwire.recording import load
 from tokenwire.recording.replay import Pace, ReplayConnection, recorded_path
@@ -28,11 +29,17 @@ class Served:
     :ivar url: over HTTP; of a recording with the path that was asked for.
     :ivar websocket_url: the same place over WebSocket.
     :ivar key: that a request must have; None where none is wanted.
+    :ivar model: that answers; empty where any does.
+    :ivar failing_model: that fails within its stream; empty where none does.
+    :ivar cut_model: whose upstream breaks off within its stream; empty where none does.
     """
 
     url: str
     websocket_url: str
     key: str | None = None
+    model: str = ""
+    failing_model: str = ""
+    cut_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def reference(options: Options, seams: Callable[[], Seams] = Seams) -> Iterator[
     """The reference endpoint, for the life of the context."""
     endpoint = ReferenceEndpoint(key=options.key, pace=options.pace, keepalive=options.keepalive, seams=seams)
     with background(endpoint.connection) as port:
-        yield _served(port, key=options.key)
+        yield replace(_served(port), key=options.key, model=MODELS[0], failing_model=MODELS[2], cut_model=MODELS[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,6 @@ class ServeFault:
         return self.stack.enter_context(reference(Options(key, pace, keepalive), faults[fault].seams))
 
 
-def _served(port: int, path: str = "", key: str | None = None) -> Served:
+def _served(port: int, path: str = "") -> Served:
     place = f"127.0.0.1:{port}{path}"
-    return Served(f"http://{place}", f"ws://{place}", key)
+    return Served(f"http://{place}", f"ws://{place}")
