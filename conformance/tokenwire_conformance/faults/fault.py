@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from typing import TypeVar
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
@@ -46,6 +47,7 @@ class Fault:
         them nothing to pass: the fault does it, and does it wrong.
     :ivar origin: the seams of an endpoint behind it: the fault is what a hop does, and what compares the two has to
         find it. None for an endpoint by itself.
+    :ivar many: how many questions show it, for what goes wrong now and then; 0 for what the probes show.
     """
 
     id: str
@@ -55,12 +57,15 @@ class Fault:
     transport: Transport = "http/1.1"
     stages: frozenset[str] = frozenset()
     origin: Callable[[], Seams] | None = None
+    many: int = 0
 
 
 FAULTS: dict[str, Fault] = {}
 
 #: As any client writes it: with blanks or without.
 _STREAMS = re.compile(rb'"stream"\s*:\s*true')
+
+_Made = TypeVar("_Made", bound=Callable[[], Seams])
 
 #: A character of the built-in endpoint's story that takes two UTF-16 units.
 EMOJI = "😀".encode()
@@ -74,13 +79,16 @@ def fault(
     stages: str = "",
     transport: Transport = "http/1.1",
     origin: Callable[[], Seams] | None = None,
-) -> Callable[[type[Seams]], type[Seams]]:
+    many: int = 0,
+) -> Callable[[_Made], _Made]:
     """Declares a fault. `trips` and `stages`: check ids, separated by blanks."""
 
-    def declare(seams: type[Seams]) -> type[Seams]:
+    def declare(seams: _Made) -> _Made:
         if id in FAULTS:
             raise ValueError(f"the fault id {id} is taken")
-        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()), origin)
+        FAULTS[id] = Fault(
+            id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()), origin, many
+        )
         return seams
 
     return declare

@@ -171,7 +171,10 @@ def run(args: argparse.Namespace) -> int:
     task = task_of(args)
     if args.dry_run:
         questions = task.questions
-        print_dry_run(prices_of(questions.probes), len(questions.checks), questions.listings, hops=len(args.via))
+        prices = prices_of(questions.all_probes)
+        once = {probe: prices[probe] for probe, _ in questions.probes}
+        many = [prices[probe] for probe in questions.many]
+        print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
     reports = task.reports()
     for report in reports:
