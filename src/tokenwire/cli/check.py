@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from .check_questions import chosen, fitting, over_what
 from .check_task import task_of
 from .exits import complain
 from .extras import need
+from .page_file import add_page_option, page_file
 from .request import positive_seconds
 from .screen import Screen
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.reports.report import Report
 
-__all__ = ["add_format_options", "add_parser", "parsed", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "page_of", "parsed", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -158,6 +160,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="markdown is for the summary of a CI job; default: %(default)s",
     )
+    add_page_option(parser, "the findings with their bytes, their times, and how they are repaired")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -176,10 +179,12 @@ def run(args: argparse.Namespace) -> int:
         many = [prices[probe] for probe in questions.many]
         print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
-    reports = task.reports()
-    for report in reports:
-        if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-            complain(report.run.headline)
+    with page_file(args.html) as write:
+        reports = task.reports()
+        for report in reports:
+            if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+                complain(report.run.headline)
+        write(partial(page_of, reports))
     return print_reports(reports, args.format, verbose=args.verbose)
 
 
@@ -202,6 +207,13 @@ def _all_or_fitting(args: argparse.Namespace) -> list[Check]:
     if args.url is None and args.dialect is None:
         return checks
     return fitting(checks, over_what(args.url, args.dialect, checks))
+
+
+def page_of(reports: Sequence[Report]) -> str:
+    """The verdicts as a page."""
+    from tokenwire_conformance.page.report import as_html
+
+    return as_html(reports)
 
 
 def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:
