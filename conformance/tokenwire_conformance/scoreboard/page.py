@@ -73,7 +73,8 @@ def _table(there: Sequence[Found]) -> Iterator[str]:
     for each in there:
         for dialect, report in each["reports"].items():
             counts = (str(report["summary"].get(verdict, 0)) for verdict in _COUNTED)
-            ids = " ".join(_link(result["id"]) for result in _findings(report)) or "none"
+            none = "see below" if report["headline"] else "none"
+            ids = " ".join(_link(result["id"]) for result in _findings(report)) or none
             cells = (shown(each["name"]), shown(each["version"]), dialect, *counts, ids)
             yield f"| {' | '.join(cells)} |"
     yield ""
