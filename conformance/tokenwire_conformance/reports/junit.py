@@ -83,11 +83,11 @@ def _fill(case: Any, report: Report, result: Result) -> None:
 def _details(report: Report, result: Result) -> Iterator[str]:
     """The rule in words, its clause, and each finding with its bytes and its question."""
     yield f"{result.level.value}: {result.says} [{result.clause}]"
+    if result.often:
+        yield f"Seen in {result.often}"
     for told in alike(result):
         yield told.first.counted
-        yield from filter(None, [place(told.first), report.again(told.first)])
-        if told.also:
-            yield f"The same in: {', '.join(told.also)}"
+        yield from filter(None, [place(told.first), report.again(told.first), told.elsewhere])
     if result.findings:
         yield f"tokenwire check --explain {result.id}"
 

@@ -20,6 +20,9 @@ __all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall",
 #: Verdicts that are told one by one, the gravest first.
 _FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
 
+#: Transcripts that are named in which the same was found; of more their number is told.
+_ALSO = 12
+
 #: Characters of evidence in a text.
 _EXCERPT = 240
 
@@ -157,6 +160,12 @@ class Told:
 
     first: Finding
     also: Sequence[str]
+
+    @property
+    def elsewhere(self) -> str:
+        """Those in words; empty where there are none."""
+        more = f" and {len(self.also) - _ALSO} more" if len(self.also) > _ALSO else ""
+        return f"The same in: {', '.join(self.also[:_ALSO])}{more}" if self.also else ""
 
 
 def alike(result: Result) -> list[Told]:
