@@ -50,6 +50,7 @@ _MUST_BE_EMPTY = (
 )
 
 _KEY = "kill-matrix-key-0123456789"
+_OTHER_KEY = "kill-matrix-other-key-0123456789"
 
 #: Seconds between two pieces of a stream, so that its time can be judged. The clock is simulated: nobody waits.
 _PACE = 0.05
@@ -99,9 +100,9 @@ def examine(
 
 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
-    plan = reference_plan(dialect, transport, _KEY)
+    plan = reference_plan(dialect, transport, _KEY, other_key=_OTHER_KEY)
     # The clock of the endpoint stands still, so that two runs give the same bytes.
-    endpoint = ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
+    endpoint = ReferenceEndpoint(key=_KEY, other_key=_OTHER_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
     return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
 

@@ -88,6 +88,7 @@ GROUPS: Mapping[str, Group] = {
     "err": Group(),
     "auth": Group(),
     "time": Group(),
+    "resume": Group("http/1.1"),
     "hop": Group(),
     "wsh": Group("websocket"),
     "wsf": Group("websocket"),
