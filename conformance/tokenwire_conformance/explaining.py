@@ -37,6 +37,7 @@ _GROUPS: Mapping[str, str] = {
     "resume": "How a stream is gone on with after its connection was lost. Whoever gets less than the rest, or more,"
     " shows an answer with a hole, or the same words twice.",
     "hop": "What a proxy or a gateway on the way adds and takes away: the same is asked before it and behind it.",
+    "rate": "The same question, asked many times: what goes wrong now and then, and whose fault it looks like.",
     "wsh": "The handshake of a WebSocket. A client must fail a connection whose handshake is wrong.",
     "wsf": "The frames of a WebSocket, both ways. What is invalid must end the connection, for nobody can tell what"
     " comes after it.",

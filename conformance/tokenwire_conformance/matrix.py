@@ -15,18 +15,23 @@ import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from tokenwire.endpoint import ReferenceEndpoint, Seams
 
 from .faults import Fault, all_faults
+from .faults.rate import MANY
 from .judging.case import Case
+from .judging.gate import plain_probe
 from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
+from .probes.many import ask_many, probes_of_many
 from .probes.reference import reference_plan
-from .probes.talk import Transport, all_probes, probes_for, run_probe
+from .probes.rehearsal import Budget
+from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
@@ -87,24 +92,42 @@ def examine(
     asked: Collection[str] = (),
     *,
     origin: Callable[[], Seams] | None = None,
+    many: int = 0,
 ) -> list[Result]:
     """Judges the reference endpoint with these seams, in memory; by the answers to the probes `asked`, or to all.
 
     :param origin: the seams of an endpoint behind it: it is judged as a hop, by what compares the two alone.
+    :param many: it is judged by what so many questions show alone.
     """
+    fitting = [check for check in select(only) if check.fits({dialect})]
+    if many:
+        return judge_all(_case_of_many(seams, dialect, transport, many), [check for check in fitting if check.counts])
     case = _case(seams, dialect, transport, asked)
-    if origin is not None:
-        case = case.behind(_case(origin, dialect, transport, asked))
-    checks = [check for check in select(only) if check.fits({dialect}) and (check.compares or origin is None)]
-    return judge_all(case, checks)
+    if origin is None:
+        return judge_all(case, fitting)
+    case = case.behind(_case(origin, dialect, transport, asked))
+    return judge_all(case, [check for check in fitting if check.compares])
+
+
+def _case_of_many(seams: type[Seams] | Any, dialect: str, transport: Transport, count: int) -> Case:
+    plan, endpoint = _reference(seams, dialect, transport)
+    probes = probes_of_many(all_probes()[plain_probe(dialect, transport)], dialect, count)
+    # One at a time: the endpoint has one thread.
+    return Case([], many=ask_many(plan, lambda: MemoryWire(endpoint), probes, 1, deadline=inf, budget=Budget()))
 
 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
-    plan = reference_plan(dialect, transport, _KEY, other_key=_OTHER_KEY)
-    # The clock of the endpoint stands still, so that two runs give the same bytes.
-    endpoint = ReferenceEndpoint(key=_KEY, other_key=_OTHER_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
+    plan, endpoint = _reference(seams, dialect, transport)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
     return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
+
+
+def _reference(seams: type[Seams] | Any, dialect: str, transport: Transport) -> tuple[Plan, ReferenceEndpoint]:
+    plan = reference_plan(dialect, transport, _KEY, other_key=_OTHER_KEY)
+    # The clock of the endpoint stands still, so that two runs give the same bytes.
+    return plan, ReferenceEndpoint(
+        key=_KEY, other_key=_OTHER_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0
+    )
 
 
 def tripped(results: Iterable[Result]) -> frozenset[str]:
@@ -113,7 +136,7 @@ def tripped(results: Iterable[Result]) -> frozenset[str]:
 
 def row(fault: Fault) -> Row:
     """Runs one fault against all checks."""
-    results = examine(fault.seams, fault.dialect, transport=fault.transport, origin=fault.origin)
+    results = examine(fault.seams, fault.dialect, transport=fault.transport, origin=fault.origin, many=fault.many)
     broken = frozenset(result.id for result in results if result.verdict is Verdict.HARNESS_ERROR)
     return Row(fault, tripped(results), broken)
 
@@ -127,7 +150,13 @@ def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     """The verdict of the check on its near miss, or on other seams in the same place."""
     fault = miss.fault
     results = examine(
-        seams or miss.seams, fault.dialect, [miss.check], fault.transport, miss.probes, origin=fault.origin
+        seams or miss.seams,
+        fault.dialect,
+        [miss.check],
+        fault.transport,
+        miss.probes,
+        origin=fault.origin,
+        many=fault.many,
     )
     return str(next(result.verdict for result in results if result.id == miss.check))
 
@@ -137,8 +166,8 @@ def kill_matrix() -> dict[str, Any]:
     clean = [
         result
         for dialect, transport in EXAMINED
-        for origin in (None, Seams)
-        for result in examine(dialect=dialect, transport=transport, origin=origin)
+        for more in ({}, {"origin": Seams}, {"many": MANY})
+        for result in examine(dialect=dialect, transport=transport, **more)
     ]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]

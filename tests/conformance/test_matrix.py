@@ -11,6 +11,7 @@ import pytest
 
 from tokenwire.endpoint import Seams
 from tokenwire_conformance.faults import FAULTS, all_faults
+from tokenwire_conformance.faults.rate import MANY
 from tokenwire_conformance.judging.judge import select
 from tokenwire_conformance.judging.verdict import Verdict
 from tokenwire_conformance.matrix import EXAMINED, examine, row
@@ -21,10 +22,13 @@ CHECKS = [check.id for check in select()]
 
 @cache
 def clean(dialect: str, transport: Transport) -> dict[str, Verdict]:
-    """The verdicts on the clean endpoint; of the checks that compare, those on it as a hop before another."""
+    """The verdicts on the clean endpoint; of the checks that compare, those on it as a hop before another, and of those
+    that count, those on many answers.
+    """
     alone = examine(dialect=dialect, transport=transport)
     behind = examine(dialect=dialect, transport=transport, origin=Seams)
-    return {result.id: result.verdict for result in [*alone, *behind]}
+    counted = examine(dialect=dialect, transport=transport, many=MANY)
+    return {result.id: result.verdict for result in [*alone, *behind, *counted]}
 
 
 @pytest.mark.parametrize(("dialect", "transport"), EXAMINED)

@@ -57,7 +57,9 @@ def _trips_over_its_fault(matrix: ModuleType, miss: NearMiss) -> bool:
     return any(
         miss.check
         in matrix.tripped(
-            matrix.examine(fault.seams, fault.dialect, [miss.check], fault.transport, asked, origin=fault.origin)
+            matrix.examine(
+                fault.seams, fault.dialect, [miss.check], fault.transport, asked, origin=fault.origin, many=fault.many
+            )
         )
         for asked in (miss.probes, ())
     )

@@ -115,7 +115,7 @@ def test_tokens_are_those_that_were_told(dialect: str, body: bytes, tokens: int 
 def _asked(request: bytes, **variables: Variable) -> str:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
     made = Transcript("stream", Recording({}, [Entry(0.0, ">", request), Entry(0.1, "<", answer)]))
-    return Questions("http://host:8", {"stream": made}, variables).again(Evidence("stream", 0, None, b""))
+    return Questions("http://host:8", variables).again(made, Evidence("stream", 0, None, b""))
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_command_has_every_field_of_the_question(dialect: str, probe: str) -
     plan = reference_plan(dialect, "http/1.1", KEY)
     made = run_probe(all_probes()[probe], MemoryWire(ReferenceEndpoint(key=KEY)), plan)
     asked = made.requests[0]
-    words = shlex.split(Questions(plan.target.url, {probe: made}).again(Evidence(probe, 0, None, b"")))
+    words = shlex.split(Questions(plan.target.url).again(made, Evidence(probe, 0, None, b"")))
     fields = {words[n + 1].partition(":")[0].lower() for n, word in enumerate(words) if word == "-H"}
     owed = {field.name for field in asked.fields if field.value != "*/*"} - {*_CURLS}
     assert fields == owed
@@ -209,8 +209,8 @@ def test_the_command_asks_again() -> None:
         made = run_probe(all_probes()["stream"], SocketWire(target), plan)
         run = judge_run(Case([made]), [catalogue()["sse.utf8"]])
         assert run.results[0].verdict is Verdict.PASS
-        asked = Questions(f"http://127.0.0.1:{port}", {"stream": made}, {"authorization": Variable("MY_KEY")})
-        command = asked.again(Evidence("stream", 0, None, b""))
+        asked = Questions(f"http://127.0.0.1:{port}", {"authorization": Variable("MY_KEY")})
+        command = asked.again(made, Evidence("stream", 0, None, b""))
         environment = {"PATH": os.environ["PATH"], "MY_KEY": "a-key-that-is-long-enough"}
         done = subprocess.run(["sh", "-c", command], capture_output=True, check=True, env=environment, timeout=60)
     assert done.stdout.startswith(b"HTTP/1.1 200")

@@ -40,7 +40,7 @@ from tokenwire.endpoint.story import (
     ToolCall,
     tell,
 )
-from tokenwire.endpoint.wanted import Refusal, Wanted
+from tokenwire.endpoint.wanted import Heard, Refusal, Wanted, heard
 
 MODEL = "tokenwire-reference"
 
@@ -295,7 +295,13 @@ def test_what_is_decoded_is_what_was_told(name: str, script: Script, places: lis
 
 
 def test_the_story_is_told_to_who_asks() -> None:
-    assert tell(Wanted(MODEL, 3)) == Script(MODEL, (Text(STORY),), 3)
+    assert tell(Wanted(MODEL, Heard(3))) == Script(MODEL, (Text(STORY),), 3)
+
+
+def test_a_mark_is_repeated_before_the_story() -> None:
+    script = tell(Wanted(MODEL, heard(["Say #1f", "and #2e, and more"])))
+    assert script.text == "#2e, " + "".join(STORY)
+    assert (Heard(2, "#a") + Heard(3)).mark == (Heard(2) + Heard(3, "#a")).mark == "#a"
 
 
 def test_reasoning_comes_first_and_only_where_it_is_wanted() -> None:
@@ -338,7 +344,7 @@ def test_the_failing_model_tells_five_tokens() -> None:
     [
         (Wanted("no-such"), "model_not_found"),
         (Wanted("tokenwire-overloaded"), "overloaded"),
-        (Wanted(MODEL, 40_000), "context_length_exceeded"),
+        (Wanted(MODEL, Heard(40_000)), "context_length_exceeded"),
     ],
 )
 def test_what_cannot_be_told_is_refused(wanted: Wanted, code: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from typing import TypeVar
 
 from tokenwire.endpoint import Call, Exchange, Seams, Write
 
@@ -45,6 +46,7 @@ class Fault:
         them nothing to pass: the fault does it, and does it wrong.
     :ivar origin: the seams of an endpoint behind it: the fault is what a hop does, and what compares the two has to
         find it. None for an endpoint by itself.
+    :ivar many: how many questions show it, for what goes wrong now and then; 0 for what the probes show.
     """
 
     id: str
@@ -54,9 +56,12 @@ class Fault:
     transport: Transport = "http/1.1"
     stages: frozenset[str] = frozenset()
     origin: Callable[[], Seams] | None = None
+    many: int = 0
 
 
 FAULTS: dict[str, Fault] = {}
+
+_Made = TypeVar("_Made", bound=Callable[[], Seams])
 
 #: A character of the built-in endpoint's story that takes two UTF-16 units.
 EMOJI = "😀".encode()
@@ -70,13 +75,16 @@ def fault(
     stages: str = "",
     transport: Transport = "http/1.1",
     origin: Callable[[], Seams] | None = None,
-) -> Callable[[type[Seams]], type[Seams]]:
+    many: int = 0,
+) -> Callable[[_Made], _Made]:
     """Declares a fault. `trips` and `stages`: check ids, separated by blanks."""
 
-    def declare(seams: type[Seams]) -> type[Seams]:
+    def declare(seams: _Made) -> _Made:
         if id in FAULTS:
             raise ValueError(f"the fault id {id} is taken")
-        FAULTS[id] = Fault(id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()), origin)
+        FAULTS[id] = Fault(
+            id, frozenset(trips.split()), seams, dialect, transport, frozenset(stages.split()), origin, many
+        )
         return seams
 
     return declare

@@ -13,6 +13,7 @@ from tokenwire.dialects.guess import guess_dialect
 from tokenwire.recording.captures import Layer
 
 from ..probes.asking import PROMPTED
+from ..probes.many import Many
 from ..probes.talk import Probe, all_probes
 from ..reading.anthropic import MessageStream
 from ..reading.arrivals import Arrivals
@@ -69,18 +70,27 @@ class Case:
         failures: Mapping[str, str] | None = None,
         course: Course = Course(),  # noqa: B008 - it is frozen
         origin: Case | None = None,
+        many: Many | None = None,
     ) -> None:
-        self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in transcripts}
+        asked = [*transcripts, *(many.transcripts if many is not None else ())]
+        self.transcripts: Mapping[str, Transcript] = {transcript.name: transcript for transcript in asked}
         #: Why a probe could not be made, by its name.
         self.failures: Mapping[str, str] = failures or {}
         #: How the run went in which they were made.
         self.course = course
         #: Of a hop: what the same probes were answered by what stands behind it.
         self.origin = origin
+        #: The answers to the plain question, asked many times.
+        self.many = many
 
     def behind(self, origin: Case) -> Case:
         """The same, as that of a hop in front of this origin."""
-        return Case(self.transcripts.values(), self.failures, self.course, origin)
+        once = [made for made in self.transcripts.values() if self.many is None or made not in self.many.transcripts]
+        return Case(once, self.failures, self.course, origin, self.many)
+
+    def asked_again(self, many: Many) -> Case:
+        """The same, with the answers to a question that was asked many times."""
+        return Case(self.transcripts.values(), self.failures, self.course, self.origin, many)
 
     @cached_property
     def responses(self) -> list[Response]:

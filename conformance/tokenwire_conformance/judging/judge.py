@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..probes.talk import all_probes
 from .case import Case
 from .judged import Run
+from .rates import often
 from .registry import Check, Ground, catalogue
 from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown, Result, Verdict
 
@@ -27,7 +28,7 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: 
         for check in checks
         if (not only or check.id.startswith(tuple(only)))
         and not (skip and check.id.startswith(tuple(skip)))
-        and not (passive_only and (check.probes or check.compares))
+        and not (passive_only and (check.probes or check.compares or check.counts))
     ]
 
 
@@ -59,7 +60,16 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
     verdict = _VERDICTS[check.level]
     if strict and verdict is Verdict.WARN:
         verdict = Verdict.FAIL
-    return _result(check, verdict, _message(findings), findings)
+    return replace(_result(check, verdict, _message(findings), findings), often=_often(case, check, findings))
+
+
+def _often(case: Case, check: Check, findings: Sequence[Finding]) -> str:
+    """In how many of the many answers it was found. What counts them says so itself."""
+    if case.many is None or check.counts:
+        return ""
+    asked = {transcript.name for transcript in case.many.transcripts}
+    found = {finding.evidence.transcript for finding in findings if finding.evidence is not None}
+    return often(len(asked & found), len(asked)) if asked & found else ""
 
 
 def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclusive) -> Result:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from tokenwire.recording.captures import Layer
 
+from ..probes.many import Many
 from ..probes.talk import Probe, Transport
 from ..reading.http import Response
 from ..reading.sockets import Socket
@@ -36,6 +37,7 @@ __all__ = [
     "Group",
     "across",
     "active",
+    "among_many",
     "catalogue",
     "compared",
     "passive",
@@ -90,6 +92,7 @@ GROUPS: Mapping[str, Group] = {
     "time": Group(),
     "resume": Group("http/1.1"),
     "hop": Group(),
+    "rate": Group(),
     "wsh": Group("websocket"),
     "wsf": Group("websocket"),
     "wsz": Group("websocket"),
@@ -137,6 +140,7 @@ class Check:
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
     :ivar compares: it judges a hop by what its origin says.
+    :ivar counts: it judges many answers to the same question.
     """
 
     id: str
@@ -151,6 +155,7 @@ class Check:
     subject: Subject | None = None
     needs: frozenset[Layer] = frozenset()
     compares: bool = False
+    counts: bool = False
 
     @property
     def group(self) -> str:
@@ -324,6 +329,28 @@ def compared(
 
         _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
         return judge_both
+
+    return declare
+
+
+def among_many(
+    id: str,  # noqa: A002 - what it is called
+    level: Level,
+    clause: str,
+    says: str,
+) -> Callable[[Callable[[Many], Iterator[Finding]]], Callable[[Many], Iterator[Finding]]]:
+    """Declares a check that judges many answers to the same question."""
+
+    def declare(judge_many: Callable[[Many], Iterator[Finding]]) -> Any:
+        def judge(case: Case) -> Iterator[Finding]:
+            if case.many is None:
+                raise NotAsked("the question was not asked many times (--requests N)")
+            if not case.many.asked:
+                raise Inconclusive("the question could not be asked many times")
+            yield from judge_many(case.many)
+
+        _add(Check(id, level, clause, says, judge, counts=True))
+        return judge_many
 
     return declare
 

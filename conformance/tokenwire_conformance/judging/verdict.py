@@ -87,6 +87,7 @@ class Result:
     :ivar message: why it is this verdict; of findings their different words, joined.
     :ivar findings: all that the check found.
     :ivar incomplete: it is INCONCLUSIVE because an answer did not come, or not to its end.
+    :ivar often: in how many of many answers it was found, in words; empty where the question was asked once.
     :ivar expected: why the finding is borne, as the baseline has it; empty where it is not expected.
     """
 
@@ -100,6 +101,7 @@ class Result:
     findings: Sequence[Finding] = field(default_factory=tuple)
     incomplete: bool = False
     expected: str = ""
+    often: str = ""
 
     @property
     def evidence(self) -> list[Evidence]:
@@ -115,6 +117,7 @@ class Result:
             "clause": self.clause,
             "says": self.says,
             "breaks": self.breaks,
+            **({"often": self.often} if self.often else {}),
             **({"expected": self.expected} if self.expected else {}),
             "evidence": [evidence.as_json() for evidence in self.evidence],
             "findings": [finding.as_json() for finding in self.findings],

@@ -14,7 +14,7 @@ from tokenwire.framing.websocket import close_payload, mask
 from ..reading.frames import CLOSE, PONG, TEXT
 from ..reading.sockets import Socket
 from ..reading.transcript import Transcript
-from .talk import PROBES, QUESTION, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
+from .talk import PROBES, QUIET, SHORT_PATIENCE, Cost, Plan, Probe, Talk, Transport
 
 __all__ = [
     "ENDING",
@@ -80,7 +80,7 @@ def frame(
 
 def asked(plan: Plan) -> dict[str, Any]:
     """What is asked, as the dialect has it."""
-    return plan.dialect.ask(Prompt(QUESTION, plan.model, max_tokens=48))
+    return plan.dialect.ask(Prompt(plan.question, plan.model, max_tokens=48))
 
 
 def text(payload: bytes) -> bytes:

@@ -100,6 +100,7 @@ class Plan:
     :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
     :ivar other_key: one of somebody else, whom the endpoint serves too.
     :ivar known: more that no transcript may show.
+    :ivar question: what a model is asked.
     :ivar patience: seconds of silence that an answer may have, before it and within.
     :ivar longest: seconds that a whole answer may take.
     :ivar waits: what was seen of the endpoint's pace so far.
@@ -115,6 +116,7 @@ class Plan:
     cut_model: str = ""
     other_key: str | None = field(default=None, repr=False)
     known: Secrets = field(default_factory=Secrets)
+    question: str = QUESTION
     patience: float = PATIENCE
     longest: float = LONGEST
     waits: Waits = field(default_factory=Waits, repr=False, compare=False)
@@ -157,7 +159,7 @@ class Plan:
 
     def ask(
         self,
-        text: str = QUESTION,
+        text: str = "",
         *,
         stream: bool = False,
         max_tokens: int = 48,
@@ -167,13 +169,14 @@ class Plan:
     ) -> Asked:
         """A question to a model. A short answer is enough: every token costs somebody something.
 
+        :param text: another question than that of the plan.
         :param model: another one than ours.
         :param more: members of the body besides.
         :raises LocalProtocolError: where neither the path nor the body of such a question can name another model.
         """
         asking, named = self.asking, self.model if model is None else model
         limit = max(max_tokens, asking.least_tokens)
-        asked = self.dialect.ask(Prompt(text, named, max_tokens=limit, tools=tools))
+        asked = self.dialect.ask(Prompt(text or self.question, named, max_tokens=limit, tools=tools))
         completed = self.dialect.body(asked)
         body = {member: completed[member] for member in asked if member in completed}
         body |= completed if stream else asking.whole

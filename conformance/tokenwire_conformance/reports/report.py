@@ -12,6 +12,7 @@ from tokenwire._version import __version__
 
 from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
+from ..reading.transcript import Transcript
 from .questions import Questions
 
 __all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall", "place", "summary", "unjudged"]
@@ -77,7 +78,8 @@ class Report:
 
     :ivar notes: what holds for all of them, in lines.
     :ivar about: the run in which an endpoint was asked; None for a file.
-    :ivar questions: that were asked.
+    :ivar transcripts: of what went over the wire, by the probe or the file.
+    :ivar questions: how those are asked again, where that is known.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
     :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
@@ -86,6 +88,7 @@ class Report:
     run: Run
     notes: Sequence[str] = ()
     about: About | None = None
+    transcripts: Mapping[str, Transcript] = field(default_factory=dict, repr=False)
     questions: Questions | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     decides: bool = True
@@ -100,7 +103,14 @@ class Report:
 
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
-        return self.questions.again(finding.evidence) if self.questions is not None else ""
+        evidence, transcript = finding.evidence, self.transcript(finding)
+        if self.questions is None or evidence is None or transcript is None:
+            return ""
+        return self.questions.again(transcript, evidence)
+
+    def transcript(self, finding: Finding) -> Transcript | None:
+        """What went over the wire where the finding was made; None where that is not known."""
+        return self.transcripts.get(finding.evidence.transcript) if finding.evidence is not None else None
 
 
 def overall(reports: Sequence[Report]) -> Run:

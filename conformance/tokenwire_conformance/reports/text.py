@@ -41,6 +41,9 @@ _STYLES = {
 #: Ids that are named together; of more their number is told.
 _NAMED = 40
 
+#: Answers that are named in which the same was found; of more their number is told.
+_ALSO = 12
+
 #: Before what belongs to a finding.
 _INDENT = "    "
 
@@ -136,6 +139,8 @@ def _finding(report: Report, result: Result) -> list[Line]:
     if not lines:
         lines = [Line(head + result.message, _STYLES[result.verdict])]
     lines.append(Line(f"{_INDENT}{result.level.value}: {result.says} [{result.clause}]"))
+    if result.often:
+        lines.append(Line(f"{_INDENT}Seen in {result.often}"))
     if result.breaks:
         lines.append(Line(f"{_INDENT}Who is hurt: {result.breaks}"))
     return [*lines, Line(f"{_INDENT}What to do: tokenwire check --explain {result.id}"), Line("")]
@@ -147,7 +152,8 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
     if where:
         yield Line(f"{_INDENT}{_INDENT}{where}", "dim")
     if told.also:
-        yield Line(f"{_INDENT}{_INDENT}The same in: {', '.join(told.also)}", "dim")
+        more = f" and {len(told.also) - _ALSO} more" if len(told.also) > _ALSO else ""
+        yield Line(f"{_INDENT}{_INDENT}The same in: {', '.join(told.also[:_ALSO])}{more}", "dim")
     if again:
         yield Line(f"{_INDENT}{_INDENT}{again}", "dim", whole=True)
 

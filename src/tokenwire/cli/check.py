@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from .check_questions import chosen, fitting, is_websocket, over_what, questions
 from .check_record import make_folder
 from .exits import complain
 from .extras import need
+from .page_file import add_page_option, page_file
 from .request import positive_seconds
 from .screen import Screen
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from tokenwire_conformance.reports.report import Report
 
-__all__ = ["add_format_options", "add_parser", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "page_of", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -166,6 +168,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="markdown is for the summary of a CI job; default: %(default)s",
     )
+    add_page_option(parser, "the findings with their bytes, their times, and how they are repaired")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -185,14 +188,19 @@ def run(args: argparse.Namespace) -> int:
     before = baseline_before(args)
     questions = questions_of(args, checks, overs, access)
     if args.dry_run:
-        print_dry_run(prices_of(questions.probes), len(questions.checks), questions.listings, hops=len(args.via))
+        prices = prices_of(questions.all_probes)
+        once = {probe: prices[probe] for probe, _ in questions.probes}
+        many = [prices[probe] for probe in questions.many]
+        print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
     if args.record_dir is not None:
         make_folder(args.record_dir)
-    reports = beside_baseline(args, judged(args, questions, access), before)
-    for report in reports:
-        if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-            complain(report.run.headline)
+    with page_file(args.html) as write:
+        reports = beside_baseline(args, judged(args, questions, access), before)
+        for report in reports:
+            if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+                complain(report.run.headline)
+        write(partial(page_of, reports))
     return print_reports(reports, args.format, verbose=args.verbose)
 
 
@@ -204,6 +212,13 @@ def _hops_are_like(url: str | None, hops: Sequence[str]) -> None:
         parse_url(hop, websocket=is_websocket(hop))
         if is_websocket(hop) != is_websocket(str(url)):
             raise LocalProtocolError("--via: a hop and its origin are asked over the same transport")
+
+
+def page_of(reports: Sequence[Report]) -> str:
+    """The verdicts as a page."""
+    from tokenwire_conformance.page.report import as_html
+
+    return as_html(reports)
 
 
 def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:

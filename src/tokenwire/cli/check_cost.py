@@ -37,6 +37,23 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         "next question allows at most",
     )
     parser.add_argument(
+        "-n",
+        "--requests",
+        metavar="N",
+        type=_count,
+        default=0,
+        help="ask the plain question N times more, for what goes wrong now and then: how often, with the 95 %% "
+        "interval, and whose fault it looks like",
+    )
+    parser.add_argument(
+        "-c",
+        "--concurrency",
+        metavar="C",
+        type=_count,
+        default=4,
+        help="of these so many at a time; default: %(default)s",
+    )
+    parser.add_argument(
         "--fast",
         action="store_true",
         help="about ten requests for each transport, the most telling, and the checks that judge them: "
@@ -53,6 +70,12 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
 def _tokens(text: str) -> int:
     if not text.isdecimal() or len(text) > 12 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 6 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests")
     return int(text)
 
 
@@ -81,22 +104,28 @@ def budget_of(limit: int | None, probes: Sequence[tuple[Probe, Dialect]]) -> Bud
     return budget
 
 
-def print_dry_run(prices: Mapping[Probe, Price], checks: int, listing: int, *, hops: int = 0) -> None:
+def print_dry_run(
+    prices: Mapping[Probe, Price], checks: int, listing: int, *, many: Sequence[Price] = (), hops: int = 0
+) -> None:
     """Prints what the checks cost.
 
     :param listing: how often the models are listed.
+    :param many: of the questions that are asked many times.
     :param hops: in front of the endpoint, which are asked the same.
     """
     from tokenwire_conformance.run import by_cost
 
-    requests = sum(price.requests for price in prices.values()) + listing
-    sent = sum(price.sent for price in prices.values())
-    tokens = sum(price.tokens for price in prices.values())
+    each = [*prices.values(), *many]
+    requests = sum(price.requests for price in each) + listing
+    sent = sum(price.sent for price in each)
+    tokens = sum(price.tokens for price in each)
     screen = Screen(sys.stdout)
     screen.write(f"{checks} checks need {requests} requests, {sent:,} bytes sent, at most {tokens:,} tokens.\n", "bold")
     if hops:
         screen.write(f"As many once more for each hop ({hops}).\n")
     screen.write("Where an answer leaves a doubt, the plain question is asked again.\n")
+    if many:
+        screen.write(f"\n{len(many)} times the plain question, for what goes wrong now and then\n", "bold")
     for cost, probes in by_cost(prices).items():
         extra = listing if cost == "none" else 0
         count = sum(prices[probe].requests for probe in probes) + extra

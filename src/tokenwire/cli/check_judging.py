@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judged import Run
+    from tokenwire_conformance.probes.many import Many
     from tokenwire_conformance.probes.talk import Plan, Transport
     from tokenwire_conformance.reports.report import Report
 
@@ -96,7 +97,7 @@ class _Judging:
         self._args = args
         self._questions = questions
         self._access = access
-        self._budget = budget_of(args.max_tokens_total, questions.probes)
+        self._budget = budget_of(args.max_tokens_total, questions.all_probes)
         self._until = monotonic() + (args.timeout or inf)
         #: By transport; what was found at the origin holds for the hops.
         self._models: dict[Transport, str] = {}
@@ -116,6 +117,8 @@ class _Judging:
         plans = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
         case = self._asked(endpoint, plans, began)
         first = next(iter(plans.values()))
+        if self._questions.many and not case.course.shut:
+            case = case.asked_again(self._asked_many(first, began))
         target = redact_url(first.target.url, self._access.secrets.parameters) if args.url else "the reference endpoint"
         if args.record_dir is not None:
             keep(self._folder(before), case.transcripts.values(), {"url": target, "date": began.date})
@@ -150,6 +153,23 @@ class _Judging:
         pace = Pace(args.delay, args.patience, left, self._budget)
         with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
             return make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
+
+    def _asked_many(self, plan: Plan, began: Began) -> Many:
+        from tokenwire_conformance.probes.many import ask_many
+        from tokenwire_conformance.probes.wire import SocketWire
+
+        args, access, probes = self._args, self._access, self._questions.many
+        wire = partial(SocketWire, plan.target, access.ssl_context, None, access.proxy, began.connected)
+        with progress("asking", len(probes)) as tell:
+            return ask_many(
+                plan,
+                wire,
+                probes,
+                args.concurrency,
+                deadline=self._until,
+                budget=self._budget,
+                tell=lambda done: tell(done, f"{args.concurrency} at a time"),
+            )
 
     def _folder(self, before: Run | None) -> Path:
         """Where what went over the wire is kept: of hops a folder for each."""

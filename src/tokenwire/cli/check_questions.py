@@ -44,16 +44,23 @@ class Questions:
     """What is asked of an endpoint.
 
     :ivar listings: how often the models are listed before the probes.
+    :ivar many: the probes that ask the plain question many times, over the first transport, each once.
     """
 
     checks: Sequence[Check]
     overs: Sequence[Over]
     listings: int
+    many: Sequence[Probe] = ()
 
     @property
     def probes(self) -> list[tuple[Probe, Dialect]]:
         """All probes, in the order in which they are made."""
         return [(probe, over.dialect) for over in self.overs for probe in over.probes]
+
+    @property
+    def all_probes(self) -> list[tuple[Probe, Dialect]]:
+        """Also those that ask many times, each kind once."""
+        return [*self.probes, *((probe, self.overs[0].dialect) for probe in dict.fromkeys(self.many))]
 
 
 def chosen(args: argparse.Namespace, *, passive_only: bool = False, compared: bool = False) -> list[Check]:
@@ -66,18 +73,22 @@ def chosen(args: argparse.Namespace, *, passive_only: bool = False, compared: bo
 
     named("--only", args.only)
     named("--skip", args.skip)
+    counted = getattr(args, "requests", 0) or compared
     checks = [
-        check for check in select(args.only, args.skip, passive_only=passive_only) if compared or not check.compares
+        check
+        for check in select(args.only, args.skip, passive_only=passive_only)
+        if (compared or not check.compares) and (counted or not check.counts)
     ]
     if not checks:
         of_files = " that a file can be judged by" if passive_only else ""
-        of_hops = "; those of hops want --via URL" if not passive_only and not compared else ""
-        raise LocalProtocolError(f"--only and --skip leave no check{of_files}{of_hops}")
+        wanting = "; those of hops want --via URL, and those of rates --requests N" if not passive_only else ""
+        raise LocalProtocolError(f"--only and --skip leave no check{of_files}{wanting}")
     return checks
 
 
 def questions_of(args: argparse.Namespace, checks: Sequence[Check], overs: Sequence[Over], access: Access) -> Questions:
     """The probes that the checks need, of those that can be made with what was given."""
+    from tokenwire_conformance.probes.many import probes_of_many
     from tokenwire_conformance.run import asked_by, choose_probes
 
     own = args.url is None
@@ -101,7 +112,9 @@ def questions_of(args: argparse.Namespace, checks: Sequence[Check], overs: Seque
     ]
     if args.fast:
         checks = asked_by(checks, [probe for over in probed for probe in over.probes])
-    return Questions(checks, probed, sum(args.model is None and over.asks_model for over in overs))
+    first = probed[0]
+    many = probes_of_many(first.probes[0], first.dialect.name, args.requests)
+    return Questions(checks, probed, sum(args.model is None and over.asks_model for over in overs), many)
 
 
 def _given(args: argparse.Namespace, access: Access) -> list[Given]:

@@ -22,7 +22,7 @@ from .replies import Payload, google_error, json_reply, refused, stream_reply, u
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
 from .story import MODELS, Delta, Failure, Script, Text, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of
 
 __all__ = ["MAX_KEPT", "a2a", "encode", "encode_rpc"]
 
@@ -139,7 +139,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     if not parts:
         raise Refusal(400, "invalid_params", "A message has at least one part.")
     asked = mapping(request.get("metadata"))
-    return Wanted(asked.get("model", MODELS[0]), count_tokens([text_of(parts)]), (), limit_of(asked.get("maxTokens")))
+    return Wanted(asked.get("model", MODELS[0]), heard([text_of(parts)]), (), limit_of(asked.get("maxTokens")))
 
 
 def _whole(script: Script, identity: Identity) -> Payload:

@@ -15,7 +15,7 @@ from .replies import Payload, stream_reply, unnamed_events
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["AG_UI", "encode"]
 
@@ -57,7 +57,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     asked = mapping(request.get("forwardedProps"))
     return Wanted(
         model=asked.get("model", MODELS[0]),
-        prompt_tokens=count_tokens(text_of(message.get("content")) for message in listed(request.get("messages"))),
+        prompt=heard(text_of(message.get("content")) for message in listed(request.get("messages"))),
         tools=tuple(tool_of(tool) for tool in listed(request.get("tools"))),
         max_tokens=limit_of(asked.get("maxTokens")),
         reasoning=asked.get("reasoning") is True,

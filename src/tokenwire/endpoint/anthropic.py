@@ -15,7 +15,7 @@ from .replies import Payload, json_reply, named_events, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
 from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["ANTHROPIC_MESSAGES", "encode"]
 
@@ -85,7 +85,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     said = [request.get("system"), *(message.get("content") for message in listed(messages))]
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(content) for content in said),
+        prompt=heard(text_of(content) for content in said),
         tools=tuple(tool_of(tool, "input_schema") for tool in called),
         max_tokens=limit,
         reasoning=mapping(request.get("thinking")).get("type") in ("enabled", "adaptive"),

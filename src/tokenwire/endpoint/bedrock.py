@@ -18,7 +18,7 @@ from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
 from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["BEDROCK_CONVERSE", "encode", "event_stream"]
 
@@ -102,7 +102,7 @@ def _wanted(request: Mapping[str, Any], model: str) -> Wanted:
     specs = [tool.get("toolSpec") for tool in listed(member(request, "toolConfig", "tools"))]
     return Wanted(
         model=model,
-        prompt_tokens=count_tokens(text_of(content) for content in said),
+        prompt=heard(text_of(content) for content in said),
         tools=tuple(tool_of({**mapping(spec), **mapping(member(spec, "inputSchema"))}, "json") for spec in specs),
         max_tokens=limit_of(member(request, "inferenceConfig", "maxTokens")),
         reasoning=member(asked, "thinking", "type") == "enabled",

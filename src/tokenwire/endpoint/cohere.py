@@ -14,7 +14,7 @@ from .replies import Payload, json_reply, named_events, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["COHERE_V2", "encode"]
 
@@ -74,7 +74,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     tools = listed(request.get("tools")) if request.get("tool_choice") != "NONE" else []
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(message.get("content")) for message in messages),
+        prompt=heard(text_of(message.get("content")) for message in messages),
         tools=tuple(tool_of(tool.get("function")) for tool in tools),
         max_tokens=limit_of(request.get("max_tokens")),
         reasoning=mapping(request.get("thinking")).get("type") == "enabled",

@@ -14,7 +14,7 @@ from .replies import Payload, google_error, json_reply
 from .seams import Call, Reply
 from .service import bearer_of
 from .story import Failure, Part, Reasoning, Script, Text, ToolCall
-from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
+from .wanted import Heard, Refusal, Wanted, heard, limit_of, text_of, tool_of
 
 __all__ = [
     "failure_of",
@@ -59,14 +59,14 @@ def usage_of(script: Script, told: Counter[type[Part]], answer: str = "candidate
     return {**counts, "thoughtsTokenCount": thoughts} if thoughts else counts
 
 
-def wanted_of(request: Mapping[str, Any], model: str, said: int) -> Wanted:
-    """What is wanted. `request` has the instruction, the tools and the `generationConfig`; `said`: tokens beside it."""
+def wanted_of(request: Mapping[str, Any], model: str, said: Heard) -> Wanted:
+    """What is wanted. `request` has the instruction, the tools and the `generationConfig`; `said`: the prompt."""
     config = field(request, "generationConfig")
     forbidden = field(request, "toolConfig", "functionCallingConfig", "mode") == "NONE"
     tools = [] if forbidden else listed(request.get("tools"))
     return Wanted(
         model=model,
-        prompt_tokens=words_of([mapping(field(request, "systemInstruction"))]) + said,
+        prompt=words_of([mapping(field(request, "systemInstruction"))]) + said,
         tools=tuple(_tool(function) for tool in tools for function in listed(field(tool, "functionDeclarations"))),
         max_tokens=limit_of(field(config, "maxOutputTokens")),
         reasoning=field(config, "thinkingConfig", "includeThoughts") is True,
@@ -81,9 +81,9 @@ def field(value: Any, *path: str) -> Any:
     return value
 
 
-def words_of(contents: list[dict[str, Any]]) -> int:
-    """How many tokens contents are said to have."""
-    return count_tokens(text_of(content.get("parts")) for content in contents)
+def words_of(contents: list[dict[str, Any]]) -> Heard:
+    """What contents say."""
+    return heard(text_of(content.get("parts")) for content in contents)
 
 
 def _tool(function: dict[str, Any]) -> Tool:

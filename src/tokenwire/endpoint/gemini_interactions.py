@@ -18,7 +18,7 @@ from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import SIGNATURE, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["MAX_KEPT", "encode", "gemini_interactions"]
 
@@ -108,7 +108,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     said = [request.get("system_instruction"), asked, *(turn.get("content") for turn in listed(asked))]
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(content) for content in said),
+        prompt=heard(text_of(content) for content in said),
         tools=tuple(tool_of(tool) for tool in listed(request.get("tools")) if tool.get("type") == "function"),
         max_tokens=limit_of(config.get("max_output_tokens")),
         reasoning=config.get("thinking_summaries") == "auto",

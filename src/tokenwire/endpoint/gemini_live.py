@@ -22,7 +22,7 @@ from .replies import Payload, compact, google_error
 from .seams import Turn
 from .service import Identity, Service
 from .story import Delta, Failure, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, count_tokens, parse_object
+from .wanted import Heard, Refusal, heard, parse_object
 
 __all__ = ["MAX_KEPT", "encode", "gemini_live"]
 
@@ -61,16 +61,16 @@ def encode(script: Script, identity: Identity, *, transcribed: bool = False) -> 
 
 
 class _Live:
-    """One session. `heard`: how many tokens were said in others, by handle."""
+    """One session. `kept`: what was said in others, by handle."""
 
     def __init__(
-        self, heard: Recent[int], query: Mapping[str, str], identify: Callable[[], Identity], pace: float
+        self, kept: Recent[Heard], query: Mapping[str, str], identify: Callable[[], Identity], pace: float
     ) -> None:
-        self._heard = heard
+        self._kept = kept
         self._identify = identify
         self._pace = pace
         self._setup: dict[str, Any] | None = None
-        self._said = 0
+        self._said = Heard()
         self._binary = False
         self._waits_for_tools = False
 
@@ -95,7 +95,7 @@ class _Live:
             self._said += words_of(listed(content.get("turns")))
             return self._respond(self._setup, active, answers=field(content, "turnComplete") is True)
         if isinstance(spoken, str):
-            self._said += count_tokens([spoken])
+            self._said += heard([spoken])
             return self._respond(self._setup, active, answers=True)
         if field(said, "toolResponse") is not None and self._waits_for_tools:
             return self._respond({**self._setup, "tools": []}, active=False, answers=True)
@@ -104,10 +104,10 @@ class _Live:
     def _begin(self, setup: dict[str, Any]) -> Turn:
         handle = word(field(setup, "sessionResumption", "handle"))
         if handle:
-            heard = self._heard.get(handle)
-            if heard is None:
+            earlier = self._kept.get(handle)
+            if earlier is None:
                 raise Refusal(404, "not_found", "No session has this handle.")
-            self._said = heard
+            self._said = earlier
         self._tell(setup)  # so that a model that cannot answer is refused at once
         self._setup = setup
         return self._turn([{"setupComplete": {}}], lane="")
@@ -131,7 +131,7 @@ class _Live:
 
     def _resumable(self, identity: Identity) -> Payload:
         handle = f"handle-reference-{identity.number:06}"
-        self._heard.keep(handle, self._said)
+        self._kept.keep(handle, self._said)
         return {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}}
 
     def _tell(self, setup: Mapping[str, Any]) -> Script:
@@ -147,11 +147,11 @@ class _Live:
 
 def gemini_live() -> Service:
     """The service, for one endpoint."""
-    heard: Recent[int] = Recent(MAX_KEPT)
+    kept: Recent[Heard] = Recent(MAX_KEPT)
     return Service(
         dialect="gemini-live",
         encode=encode,
-        sockets={_PATH: partial(_Live, heard)},
+        sockets={_PATH: partial(_Live, kept)},
         refuse=refuse,
         key=key_of,
     )

@@ -22,7 +22,7 @@ from .replies import Payload, messages_of, stream_reply
 from .seams import Call, Reply, Seams, Turn
 from .service import Identity, Service, bearer_of
 from .story import MODELS, Delta, Failure, Script, Text, tell
-from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of
+from .wanted import Refusal, Wanted, heard, limit_of, parse_object, text_of
 
 __all__ = ["RECONNECTION_TIME", "HolySheep", "encode", "holysheep"]
 
@@ -83,7 +83,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     messages = request.get("messages")
     if not isinstance(messages, list) or not messages:
         raise Refusal(400, "invalid_request", "`messages` must be a list with at least one message.")
-    prompt = count_tokens(text_of(message.get("content")) for message in listed(messages))
+    prompt = heard(text_of(message.get("content")) for message in listed(messages))
     return Wanted(request.get("model", ""), prompt, max_tokens=limit_of(request.get("max_tokens")))
 
 

@@ -15,7 +15,7 @@ from .replies import Payload, done_events, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import Delta, Failure, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["MISTRAL", "encode"]
 
@@ -67,7 +67,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     effort = request.get("reasoning_effort") not in (None, "none")
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(message.get("content")) for message in messages),
+        prompt=heard(text_of(message.get("content")) for message in messages),
         tools=tuple(tool_of(tool.get("function")) for tool in called),
         max_tokens=limit_of(request.get("max_tokens")),
         reasoning=effort or request.get("prompt_mode") == "reasoning",

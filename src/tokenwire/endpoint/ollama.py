@@ -18,7 +18,7 @@ from .replies import Payload, compact, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Delta, Failure, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, limit_of, parse_object, text_of, tool_of
 
 __all__ = ["OLLAMA", "encode", "encode_generation", "json_lines"]
 
@@ -97,7 +97,7 @@ def _wanted(request: Mapping[str, Any], said: Sequence[str]) -> Wanted:
         raise Refusal(400, "invalid_request", "nothing is asked")
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(said),
+        prompt=heard(said),
         tools=tuple(tool_of(tool.get("function")) for tool in listed(request.get("tools"))),
         max_tokens=limit_of(mapping(request.get("options")).get("num_predict")),
         reasoning=bool(request.get("think")),

@@ -16,7 +16,7 @@ from .replies import Payload, done_events, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service, bearer_of
 from .story import MODELS, Begin, Delta, Failure, Reasoning, Script, Step, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["OPENAI_CHAT", "chat_usage", "encode", "failure_chunk"]
 
@@ -107,7 +107,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     called = tools if request.get("parallel_tool_calls", True) else tools[:1]
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(message.get("content")) for message in listed(messages)),
+        prompt=heard(text_of(message.get("content")) for message in listed(messages)),
         tools=tuple(tool_of(tool.get("function")) for tool in called),
         max_tokens=limit_of(request.get("max_completion_tokens"), request.get("max_tokens")),
         reasoning=request.get("reasoning_effort") not in (None, "none"),

@@ -11,7 +11,7 @@ from .replies import Payload, done_events, json_reply, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import Delta, Failure, Script, Text, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of
 
 __all__ = ["OPENAI_COMPLETIONS", "encode"]
 
@@ -45,7 +45,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
     prompt = request.get("prompt")
     if not isinstance(prompt, str):
         raise Refusal(400, "invalid_request", "`prompt` must be a text.")
-    return Wanted(request.get("model", ""), count_tokens([prompt]), max_tokens=limit_of(request.get("max_tokens")))
+    return Wanted(request.get("model", ""), heard([prompt]), max_tokens=limit_of(request.get("max_tokens")))
 
 
 def _completion(script: Script, identity: Identity, text: str, finish: str | None = None) -> Payload:

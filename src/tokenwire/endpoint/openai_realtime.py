@@ -18,7 +18,7 @@ from .replies import Payload, messages_of
 from .seams import Turn
 from .service import Identity, Service
 from .story import MODELS, Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, limit_of, parse_object, text_of, tool_of
+from .wanted import Heard, Refusal, Wanted, heard, limit_of, parse_object, text_of, tool_of
 
 __all__ = ["OPENAI_REALTIME", "Realtime", "encode"]
 
@@ -69,7 +69,7 @@ class Realtime:
         self._identify = identify
         self._pace = pace
         self._numbers = count(1)
-        self._prompt_tokens = 0
+        self._heard = Heard()
         self._response = ""  # the last one
 
     def opened(self) -> Turn:
@@ -106,14 +106,14 @@ class Realtime:
                 raise Refusal(400, "unknown_event", f"An event of type {other!r} is not known.")
 
     def _added(self, item: Payload) -> Iterator[Payload]:
-        self._prompt_tokens += count_tokens([text_of(item.get("content"))])
+        self._heard += heard([text_of(item.get("content"))])
         item = {"id": f"item_{next(self._numbers)}", **item}
         for kind in ("conversation.item.added", "conversation.item.done"):
             yield {"type": kind, "previous_item_id": None, "item": item}
 
     def _respond(self, response: Payload) -> Turn:
         """What the response does not say itself, the session says."""
-        script = tell(_wanted({**self._session, **response}, self._prompt_tokens))
+        script = tell(_wanted({**self._session, **response}, self._heard))
         identity = self._identify()
         self._response = _response_id(identity)
         return self._turn(encode(script, identity), self._pace, lane=_RESPONSE)
@@ -123,11 +123,11 @@ class Realtime:
         return Turn(messages_of(numbered, pace), lane=lane, replaces=replaces)
 
 
-def _wanted(asked: Mapping[str, Any], prompt_tokens: int) -> Wanted:
+def _wanted(asked: Mapping[str, Any], said: Heard) -> Wanted:
     tools = listed(asked.get("tools")) if asked.get("tool_choice") != "none" else []
     return Wanted(
         model=asked["model"],
-        prompt_tokens=prompt_tokens,
+        prompt=said,
         tools=tuple(tool_of(tool) for tool in tools),
         max_tokens=limit_of(asked.get("max_output_tokens")),
     )

@@ -13,7 +13,7 @@ from ..dialects.values import listed, mapping
 from .replies import Payload
 from .service import Identity
 from .story import Begin, Delta, Failure, Part, Reasoning, Script, Stop, Text, ToolCall
-from .wanted import Refusal, Wanted, count_tokens, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, limit_of, text_of, tool_of
 
 __all__ = ["MAX_KNOWN", "encode", "previous_not_found", "response_id", "wanted_of"]
 
@@ -200,7 +200,7 @@ def wanted_of(request: Mapping[str, Any]) -> Wanted:
     called = tools if request.get("parallel_tool_calls", True) else tools[:1]
     return Wanted(
         model=request.get("model", ""),
-        prompt_tokens=count_tokens(text_of(content) for content in [request.get("instructions"), *contents]),
+        prompt=heard(text_of(content) for content in [request.get("instructions"), *contents]),
         tools=tuple(tool_of(tool) for tool in called),
         max_tokens=limit_of(request.get("max_output_tokens")),
         reasoning=mapping(request.get("reasoning")).get("summary") is not None,

@@ -234,18 +234,19 @@ def tell(wanted: Wanted) -> Script:
     if wanted.model == MODELS[1]:
         message = "The model is overloaded. Try again in two seconds."
         raise Refusal(503, "overloaded", message, [("Retry-After", "2")])
-    if wanted.prompt_tokens > CONTEXT_TOKENS:
+    if wanted.prompt.tokens > CONTEXT_TOKENS:
         raise Refusal(400, "context_length_exceeded", f"The prompt is longer than {CONTEXT_TOKENS} tokens.")
     failure = Failure(_TOKENS_BEFORE_FAILURE, *_FAILURES[wanted.model]) if wanted.model in _FAILURES else None
     reasoning = REASONING if wanted.reasoning else ()
     if wanted.tools:
         calls = [_call(number, tool) for number, tool in enumerate(wanted.tools)]
-        return Script(wanted.model, _told(Reasoning(reasoning), *calls), wanted.prompt_tokens, failure=failure)
-    tokens = len(reasoning) + len(STORY)
+        return Script(wanted.model, _told(Reasoning(reasoning), *calls), wanted.prompt.tokens, failure=failure)
+    story = (wanted.prompt.mark + " ", *STORY) if wanted.prompt.mark else STORY
+    tokens = len(reasoning) + len(story)
     limit = tokens if wanted.max_tokens is None else wanted.max_tokens
     shown = reasoning[:limit]
-    parts = _told(Reasoning(shown), Text(STORY[: limit - len(shown)]))
-    return Script(wanted.model, parts, wanted.prompt_tokens, limit < tokens, failure)
+    parts = _told(Reasoning(shown), Text(story[: limit - len(shown)]))
+    return Script(wanted.model, parts, wanted.prompt.tokens, limit < tokens, failure)
 
 
 def _told(*parts: Part) -> tuple[Part, ...]:

@@ -16,7 +16,7 @@ from .replies import Payload, done_events, stream_reply
 from .seams import Call, Reply, Seams
 from .service import Identity, Service
 from .story import MODELS, Begin, Delta, Failure, Part, Reasoning, Script, Stop, ToolCall, tell
-from .wanted import Refusal, Wanted, count_tokens, json_object, limit_of, text_of, tool_of
+from .wanted import Refusal, Wanted, heard, json_object, limit_of, text_of, tool_of
 
 __all__ = ["VERCEL_UI", "encode"]
 
@@ -61,7 +61,7 @@ def _wanted(request: Mapping[str, Any]) -> Wanted:
         raise Refusal(400, "invalid_request", "`messages` must be a list with at least one message.")
     return Wanted(
         model=request.get("model", MODELS[0]),
-        prompt_tokens=count_tokens(text_of(message.get("parts")) for message in messages),
+        prompt=heard(text_of(message.get("parts")) for message in messages),
         tools=tuple(tool_of(tool) for tool in listed(request.get("tools"))),
         max_tokens=limit_of(request.get("maxOutputTokens")),
         reasoning=request.get("reasoning") is True,

@@ -15,7 +15,7 @@ from ..dialects.dialect import Tool
 from ..dialects.values import listed, mapping, word
 from .seams import Call
 
-__all__ = ["Refusal", "Wanted", "count_tokens", "json_object", "limit_of", "parse_object", "text_of", "tool_of"]
+__all__ = ["Heard", "Refusal", "Wanted", "heard", "json_object", "limit_of", "parse_object", "text_of", "tool_of"]
 
 
 class Refusal(Exception):
@@ -35,6 +35,22 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What was said to the model.
+
+    :ivar tokens: how many it is said to have: its words.
+    :ivar mark: the last word that begins with a number sign. It is repeated, so that whoever asks many questions at
+        once can tell the answers apart.
+    """
+
+    tokens: int = 0
+    mark: str = ""
+
+    def __add__(self, later: Heard) -> Heard:
+        return Heard(self.tokens + later.tokens, later.mark or self.mark)
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a generation is made from.
 
@@ -44,7 +60,7 @@ class Wanted:
     """
 
     model: str
-    prompt_tokens: int = 0
+    prompt: Heard = Heard()
     tools: tuple[Tool, ...] = ()
     max_tokens: int | None = None
     reasoning: bool = False
@@ -90,6 +106,8 @@ def text_of(content: Any) -> str:
     return content if isinstance(content, str) else "\n".join(word(part.get("text")) for part in listed(content))
 
 
-def count_tokens(texts: Iterable[str]) -> int:
-    """How many tokens a prompt is said to have: its words."""
-    return sum(len(text.split()) for text in texts)
+def heard(texts: Iterable[str]) -> Heard:
+    """What was said to the model in these texts."""
+    words = [word for text in texts for word in text.split()]
+    marks = [word for word in words if word.startswith("#") and len(word) > 1]
+    return Heard(len(words), marks[-1] if marks else "")
