@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,19 @@ from ..judging.verdict import Evidence, Finding, Result, Verdict
 from ..reading.transcript import Transcript
 from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall", "place", "summary", "unjudged"]
+__all__ = [
+    "About",
+    "Report",
+    "Told",
+    "alike",
+    "counted",
+    "findings",
+    "in_full",
+    "overall",
+    "place",
+    "summary",
+    "unjudged",
+]
 
 #: Verdicts that are told one by one, the gravest first.
 _FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
@@ -170,6 +182,18 @@ def alike(result: Result) -> list[Told]:
 def _others(findings: Sequence[Finding]) -> list[str]:
     names = dict.fromkeys(finding.evidence.transcript for finding in findings if finding.evidence is not None)
     return list(names)[1:]
+
+
+def in_full(report: Report, result: Result) -> Iterator[str]:
+    """The rule in words, its clause, and each finding with its bytes and its question."""
+    yield f"{result.level.value}: {result.says} [{result.clause}]"
+    for told in alike(result):
+        yield told.first.counted
+        yield from filter(None, [place(told.first), report.again(told.first)])
+        if told.also:
+            yield f"The same in: {', '.join(told.also)}"
+    if result.findings:
+        yield f"tokenwire check --explain {result.id}"
 
 
 def place(finding: Finding) -> str:
