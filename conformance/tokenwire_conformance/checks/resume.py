@@ -35,7 +35,7 @@ _COUNTED = re.compile(r"(.*?)([0-9]{1,18})")
 @passive(
     "resume.ids-monotonic",
     SHOULD,
-    "practice; WHATWG HTML 9.2.4",
+    _PRACTICE,
     "No two events of a stream have the same id, and ids that count go up.",
     on="streams",
     when=lambda stream: len(_with_ids(stream)) > 1,
@@ -68,7 +68,7 @@ def _goes_back(earlier: str, later: str) -> bool:
 @active(
     "resume.last-event-id",
     SHOULD,
-    "practice; WHATWG HTML 9.2.4",
+    _PRACTICE,
     "Whoever comes back with the id of the last event that was received gets what follows it, and nothing before.",
     probes=(_PROBE,),
 )
