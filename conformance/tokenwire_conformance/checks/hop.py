@@ -109,7 +109,7 @@ def whole(origin: Case, hop: Case) -> Iterator[Finding]:
     "hop.fields",
     SHOULD,
     "RFC 9110 5.1",
-    "A hop hands on the fields of a response, and their values.",
+    "A hop hands on the fields of a response.",
     shown_by=("whole", "unknown-model"),
 )
 def fields(origin: Case, hop: Case) -> Iterator[Finding]:

@@ -52,6 +52,8 @@ def _details(report: Report, result: Result) -> Iterator[str]:
     yield f"{result.level.value}: {shown(result.says)} ({shown(result.clause)})"
     if result.breaks:
         yield f"Who is hurt: {shown(result.breaks)}"
+    if result.often:
+        yield f"Seen in {shown(result.often)}"
     if result.expected:
         yield f"Expected: {shown(result.expected)}"
     told = alike(result)
@@ -65,7 +67,7 @@ def _details(report: Report, result: Result) -> Iterator[str]:
 def _proof(report: Report, told: Told) -> Iterator[str]:
     yield f"**{shown(told.first.counted)}**"
     if told.also:
-        yield f"The same in: {shown(', '.join(told.also))}"
+        yield shown(told.elsewhere)
     for text in filter(None, [place(told.first), report.again(told.first)]):
         yield f"<pre><code>{shown(text)}</code></pre>"
 

@@ -30,7 +30,7 @@ _VERDICTS = ("FAIL", "WARN")
 _COUNTED = ("PASS", *_VERDICTS, "INCONCLUSIVE")
 
 #: Characters of a finding that are shown. Some repeat what a server sent.
-_TOLD = 400
+_TOLD = 200
 
 
 @dataclass(frozen=True, slots=True)

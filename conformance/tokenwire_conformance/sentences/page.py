@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..checks.documents import places_of
 from ..judging.registry import catalogue
 from .planned import planned
 from .tables import WHY_NONE, Document, Sentence, documents
@@ -47,8 +48,9 @@ def _summary() -> Iterator[str]:
 
 
 def _of(document: Document) -> Iterator[str]:
+    ((_, where),) = places_of(document.title)
     yield f"## {document.title}\n"
-    yield f"{document.counts}\n"
+    yield f"{document.counts} The document: <{where}>.\n"
     yield _COLUMNS
     for section in document.sections:
         yield f"| **{section.at}** | | | **{section.about}** | |"
