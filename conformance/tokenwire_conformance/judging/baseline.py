@@ -122,13 +122,13 @@ def _expected(entry: Any, where: str) -> Expected:
     if not isinstance(entry, Mapping) or entry.keys() - _MEMBERS:
         raise LocalProtocolError(f"{where}: an entry has the members id, reason and, if wished, until")
     check, reason, until = entry.get("id"), entry.get("reason"), entry.get("until")
-    if check not in catalogue():
+    if not isinstance(check, str) or check not in catalogue():
         raise LocalProtocolError(f"{where}: there is no check {check!r}; `tokenwire check --list` names them all")
     if not isinstance(reason, str) or not reason.strip():
         raise LocalProtocolError(f"{where}: {check} has no reason: say why it is borne")
     if isinstance(until, datetime) or not isinstance(until, date | None):
         raise LocalProtocolError(f"{where}: until is a date without quotes, as in until = 2027-03-31")
-    return Expected(str(check), reason, until)
+    return Expected(check, reason, until)
 
 
 def _entry(entry: Expected) -> str:
