@@ -88,9 +88,9 @@ class Case:
         once = [made for made in self.transcripts.values() if self.many is None or made not in self.many.transcripts]
         return Case(once, self.failures, self.course, origin, self.many)
 
-    def asked_again(self, many: Many) -> Case:
-        """The same, with the answers to a question that was asked many times."""
-        return Case(self.transcripts.values(), self.failures, self.course, self.origin, many)
+    def asked_again(self, many: Many, course: Course) -> Case:
+        """The same, with the answers to a question that was asked many times, and how the run went then."""
+        return Case(self.transcripts.values(), self.failures, course, self.origin, many)
 
     @cached_property
     def responses(self) -> list[Response]:

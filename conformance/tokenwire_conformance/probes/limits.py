@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from ..reading.transcript import Transcript
 
-__all__ = ["MOST_RECEIVED", "MOST_RECEIVED_IN_ALL", "MOST_WAITED", "MOST_WAITED_IN_ALL", "PIECE", "Room", "Waits"]
+__all__ = [
+    "MOST_RECEIVED",
+    "MOST_RECEIVED_BY_MANY",
+    "MOST_RECEIVED_IN_ALL",
+    "MOST_WAITED",
+    "MOST_WAITED_IN_ALL",
+    "PIECE",
+    "Room",
+    "Waits",
+]
 
 #: Seconds that one wait takes at most.
 MOST_WAITED = 5.0
@@ -25,6 +34,9 @@ MOST_RECEIVED = 16 * 1024 * 1024
 
 #: Bytes that the probes of a run receive at most, but for the least that each may receive.
 MOST_RECEIVED_IN_ALL = 64 * 1024 * 1024
+
+#: Bytes that many questions receive at most, beside the other probes: some thousand answers of usual size.
+MOST_RECEIVED_BY_MANY = 256 * 1024 * 1024
 
 #: Bytes that a probe may receive whatever came before: an answer of some hundred tokens.
 _LEAST_RECEIVED = 512 * 1024
