@@ -115,6 +115,17 @@ def test_a_baseline_that_is_written_again_keeps_its_reasons(
     assert vary["id"] == "sse.no-bom"
 
 
+def test_a_baseline_that_is_written_again_keeps_what_was_not_judged(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unjudged = ENTRY.format("wsc.echo", "no echo there") + "until = 2020-02-29\n"
+    file = written(tmp_path, unjudged, ENTRY.format("sse.content-type", "gone"))
+    checked(capsys, url, "--write-baseline", file)
+    found = {entry["id"]: entry for entry in tomllib.loads(file.read_text())["expected"]}
+    assert list(found) == ["http.date", "sse.no-bom", "wsc.echo"]
+    assert (found["wsc.echo"]["reason"], str(found["wsc.echo"]["until"])) == ("no echo there", "2020-02-29")
+
+
 def test_no_baseline_is_written_of_a_run_that_did_not_go_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,6 +93,33 @@ def test_an_origin_that_refuses_is_told_and_its_hops_are_not_asked(
     assert (code, len(document["about"])) == (5, 1)
 
 
+class Busy(Seams):
+    """Of each three questions it refuses one, with a status that tells of the moment."""
+
+    status = 429
+    asked = 0
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        Busy.asked += 1
+        return Reply(self.status) if Busy.asked % 3 == 0 else reply
+
+
+class Starting(Busy):
+    status = 503
+
+
+@pytest.mark.parametrize("busy", [Busy, Starting])
+@pytest.mark.parametrize("before", [True, False])
+def test_who_is_busy_for_a_moment_says_nothing_of_the_hop(
+    busy: Any, before: bool, stack: ExitStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Busy.asked = 0
+    pair = (busy, Seams) if before else (Seams, busy)
+    origin, hop = (served(stack, seams) for seams in pair)
+    _, document = checked(capsys, origin, "--via", hop, "--patience", "0.1")
+    assert "hop.status" not in found(document, hop)
+
+
 class Late(Seams):
     """An endpoint on which a run is stopped within: the third question is not answered."""
 

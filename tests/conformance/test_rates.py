@@ -16,7 +16,7 @@ from tokenwire.endpoint import Call, ReferenceEndpoint, Reply, Seams, background
 from tokenwire.exit_codes import INCOMPLETE, Terminated
 from tokenwire_conformance.faults import all_faults
 from tokenwire_conformance.judging.case import Case
-from tokenwire_conformance.judging.judge import judge_run, select
+from tokenwire_conformance.judging.judge import judge_all, judge_run, select
 from tokenwire_conformance.judging.judged import Course, Ended
 from tokenwire_conformance.judging.rates import often
 from tokenwire_conformance.matrix import EXAMINED, examine
@@ -106,6 +106,11 @@ def test_the_cost_is_told_and_bounded(capsys: pytest.CaptureFixture[str]) -> Non
     assert "100 times the plain question" in said
     _, document = checked(Seams, capsys, "-n", "100", "--max-tokens-total", "2000")
     assert document["about"][0]["requests"] < 30
+
+
+def test_no_more_are_asked_at_a_time_than_files_can_be_open(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "-n", "9", "-c", "201"]) == 2
+    assert "at most 200 can be asked at a time" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", ["0", "x", "1.5", "10000000"])
@@ -223,3 +228,15 @@ def test_answers_that_are_too_large_to_be_kept_end_the_questions(monkeypatch: py
 def test_a_must_of_many_answers_that_none_gave_is_left_open() -> None:
     case = clean_case().asked_again(Many([]), Course(Ended.OUT_OF_TIME, "stopped"))
     assert judge_run(case, select(["rate."])).exit_code == INCOMPLETE
+
+
+def test_what_befalls_one_of_many_questions_by_chance_is_not_compared_with_the_origin() -> None:
+    def asked(seams: Any) -> Many:
+        endpoint = ReferenceEndpoint(key="k", seams=seams)
+        return Many(list(ask_many(PLAN, lambda: MemoryWire(endpoint), probes(8), 1, deadline=inf, budget=Budget())))
+
+    origin, hop = (
+        clean_case().asked_again(asked(seams), Course()) for seams in (Seams, RATES["now-and-then-a-cut"].seams)
+    )
+    results = judge_all(hop.behind(origin), select(["hop.whole", "rate.whole"]))
+    assert [(result.id, str(result.verdict)) for result in results] == [("hop.whole", "PASS"), ("rate.whole", "WARN")]

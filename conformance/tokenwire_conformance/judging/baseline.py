@@ -83,6 +83,15 @@ class Baseline:
         judged = ((entry, verdicts.get(entry.id, set())) for entry in self.entries)
         return [entry for entry, found in judged if Verdict.PASS in found and not found & _FOUND]
 
+    def renewed(self, runs: Sequence[Run], today: date) -> Baseline:
+        """What is found now, with the reasons that stand here, and what was not judged this time as it stands here."""
+        known = {entry.id: entry for entry in self.entries}
+        stale = {entry.id for entry in self._stale(result for run in runs for result in run.results)}
+        found = [known.get(entry.id, entry) for entry in baseline_of(runs, today).entries]
+        borne = [entry if entry.holds_on(today) else replace(entry, until=None) for entry in found]
+        unjudged = known.keys() - stale - {entry.id for entry in found}
+        return Baseline([*borne, *(entry for entry in self.entries if entry.id in unjudged)])
+
     def as_toml(self) -> str:
         """The file that `read_baseline` reads."""
         return "\n".join(_entry(entry) for entry in self.entries)

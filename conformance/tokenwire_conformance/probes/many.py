@@ -16,7 +16,7 @@ from tokenwire.errors import ConnectionFailed
 
 from ..reading.outcome import Outcome
 from ..reading.transcript import Transcript
-from .limits import MOST_RECEIVED_BY_MANY, Room
+from .limits import LEAST_RECEIVED, MOST_RECEIVED_BY_MANY, Room
 from .rehearsal import Budget
 from .talk import Plan, Probe, all_probes, run_probe
 from .wire import Wire
@@ -78,7 +78,7 @@ def ask_many(
     :raises OutOfTime: when the time for the whole run is up.
     :raises NoMore: when what may be used or received does not reach for the next; what was begun is given before.
     """
-    asking = _Asking(replace(plan, room=Room(MOST_RECEIVED_BY_MANY)), make_wire, deadline, budget)
+    asking = _Asking(replace(plan, room=Room(MOST_RECEIVED_BY_MANY, most=LEAST_RECEIVED)), make_wire, deadline, budget)
     for probe in probes:
         if len(asking.begun) >= at_once:
             yield asking.answered()

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cost_options", "budget_of", "prices_of", "print_dry_run"]
 
+#: Fewer than the files that a process may usually have open, so that no connection fails for want of ours.
+_MOST_AT_ONCE = 200
+
 _TOLD = {
     "generation": "answered by the model",
     "refusal": "refused by a sound endpoint before the model is asked",
@@ -49,7 +52,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         "-c",
         "--concurrency",
         metavar="C",
-        type=_count,
+        type=_concurrency,
         default=4,
         help="of these so many at a time; default: %(default)s",
     )
@@ -76,6 +79,12 @@ def _tokens(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 6 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of requests")
+    return int(text)
+
+
+def _concurrency(text: str) -> int:
+    if _count(text) > _MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_AT_ONCE} can be asked at a time")
     return int(text)
 
 
