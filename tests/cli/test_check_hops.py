@@ -89,8 +89,11 @@ def test_each_hop_is_compared_with_the_one_before_it(stack: ExitStack, capsys: p
 def test_an_origin_that_refuses_is_told_and_its_hops_are_not_asked(
     stack: ExitStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, document = checked(capsys, served(stack, key="a-key-0123456789"), "--via", served(stack))
-    assert (code, len(document["about"])) == (5, 1)
+    origin = served(stack, key="a-key-0123456789")
+    code = main(["check", origin, "--via", served(stack), *FEW, "--format", "json"])
+    captured = capsys.readouterr()
+    assert (code, len(json.loads(captured.out)["about"])) == (5, 1)
+    assert f"{origin}/v1/chat/completions: The plain question is refused with 401" in captured.err
 
 
 class Busy(Seams):

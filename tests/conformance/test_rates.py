@@ -103,7 +103,7 @@ def test_without_a_number_no_rate_is_judged(capsys: pytest.CaptureFixture[str]) 
 def test_the_cost_is_told_and_bounded(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "http://127.0.0.1:9", "--only", "rate.", "-n", "100", "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "100 times the plain question" in said
+    assert "100 times a short question" in said
     _, document = checked(Seams, capsys, "-n", "100", "--max-tokens-total", "2000")
     assert document["about"][0]["requests"] < 30
 

@@ -45,8 +45,8 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_count,
         default=0,
-        help="ask the plain question N times more, for what goes wrong now and then: how often, with the 95 %% "
-        "interval, and whose fault it looks like",
+        help="ask a short question N times more, every fourth time with tools, for what goes wrong now and then: how "
+        "often, with the 95 %% interval, and whose fault it looks like",
     )
     parser.add_argument(
         "-c",
@@ -54,7 +54,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         metavar="C",
         type=_concurrency,
         default=4,
-        help="of these so many at a time; default: %(default)s",
+        help=f"of these so many at a time, {_MOST_AT_ONCE} at most; default: %(default)s",
     )
     parser.add_argument(
         "--fast",
@@ -134,7 +134,7 @@ def print_dry_run(
         screen.write(f"As many once more for each hop ({hops}).\n")
     screen.write("Where an answer leaves a doubt, the plain question is asked again.\n")
     if many:
-        screen.write(f"\n{len(many)} times the plain question, for what goes wrong now and then\n", "bold")
+        screen.write(f"\n{len(many)} times a short question, for what goes wrong now and then\n", "bold")
     for cost, probes in by_cost(prices).items():
         extra = listing if cost == "none" else 0
         count = sum(prices[probe].requests for probe in probes) + extra
