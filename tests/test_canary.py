@@ -331,7 +331,8 @@ def test_no_report_shows_it(
     folder.mkdir()
     for given in ("a query", "--key-env", "a field", "--key-header", "--header-env", "--query-env"):
         url = f"http://127.0.0.1:{port}/{way}/v1/chat/completions{GIVEN[given][0]}"
-        run(["check", url, "--model", "m", *CHECKS, "--format", form], given, folder, monkeypatch)
+        page = ["--html", str(folder / "page.html")]
+        run(["check", url, "--model", "m", *CHECKS, "--format", form, *page], given, folder, monkeypatch)
         is_silent(folder, capfd)
 
 

@@ -238,6 +238,8 @@ CANARY = "sk-canary-7c1f0e5b2d9a4836"
         f'api_key = "{CANARY}"',
         f'password = "{CANARY}"',
         f'key-env = "{CANARY}"',
+        f'other-key-en = "{CANARY}"',
+        f'other-key-env = "{CANARY}"',
         f'key-file = "{CANARY}"',
         f'key = {{value = "{CANARY}"}}',
         f'header = {{Authorization = "Bearer {CANARY}"}}',

@@ -66,6 +66,7 @@ def harm_in(text: str) -> set[str]:
         ["check", "--only", "sse.", "--only", "chat.", "--format", "json"],
         ["check", "--only", "sse.", "--only", "chat.", "--format", "junit"],
         ["check", "--only", "sse.", "--only", "chat.", "--format", "markdown"],
+        ["check", "--only", "sse.", "--only", "chat.", "--html", "FILE"],
     ],
     ids=" ".join,
 )

@@ -21,7 +21,7 @@ HTTP: tuple[str, Transport] = ("openai-chat", "http/1.1")
 SOCKET: tuple[str, Transport] = ("holysheep", "websocket")
 
 #: How many there are over HTTP; a test holds it.
-PROBES = 38
+PROBES = 39
 
 
 @cache
@@ -144,7 +144,7 @@ def test_a_limit_that_says_when_is_waited_for() -> None:
 
 @pytest.mark.parametrize("patience", [0, 19])
 def test_a_limit_beyond_the_patience_is_not_waited_for(patience: float) -> None:
-    world = World(*HTTP, seams=Refusing(5, limit(("Retry-After", "20")), 1))
+    world = World(*HTTP, seams=Refusing(6, limit(("Retry-After", "20")), 1))
     run = world.run(Pace(patience=patience))
     assert world.clock.seconds < 19
     assert "A rate limit (429) stood in the way of these probes: tools." in (run.headline or "")

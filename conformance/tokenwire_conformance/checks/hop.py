@@ -132,7 +132,7 @@ def fields(origin: Case, hop: Case) -> Iterator[Finding]:
 
 
 @compared(
-    "hop.media-type", SHOULD, "RFC 9110 8.3", "A hop leaves the media type of a response as it is.", shown_by=("whole",)
+    "hop.media-type", SHOULD, "RFC 9110 7.7", "A hop leaves the media type of a response as it is.", shown_by=("whole",)
 )
 def media_type(origin: Case, hop: Case) -> Iterator[Finding]:
     for before, behind in _handed_on(origin, hop):

@@ -10,6 +10,7 @@ report): the kill matrix holds it to exactly those.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -60,6 +61,9 @@ class Fault:
 
 
 FAULTS: dict[str, Fault] = {}
+
+#: As any client writes it: with blanks or without.
+_STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 _Made = TypeVar("_Made", bound=Callable[[], Seams])
 
@@ -115,7 +119,7 @@ def is_stream(call: Call | None) -> bool:
 
 
 def is_streamed_chat(call: Call | None) -> bool:
-    return call is not None and call.path == "/v1/chat/completions" and b'"stream": true' in call.body
+    return call is not None and call.path == "/v1/chat/completions" and _STREAMS.search(call.body) is not None
 
 
 def closes(call: Call | None) -> bool:

@@ -69,7 +69,7 @@ class Run:
     """The verdicts of one run, and how it went.
 
     :ivar results: one for each check, in the order of the catalogue.
-    :ivar news: what differs from the baseline, in lines; None where there is no baseline.
+    :ivar news: what differs from the baseline, in lines that begin with the id of a check; None without a baseline.
     """
 
     results: Sequence[Result]

@@ -64,12 +64,6 @@ def _stream(talk: Talk) -> None:
         _exchange(talk, plan.request("GET", path=plan.models_path), SHORT_PATIENCE, answers=2)
 
 
-@probe("once", "generation", "a plain stream, and nothing else")
-def _once(talk: Talk) -> None:
-    talk.send(talk.plan.request(asked=talk.plan.ask(stream=True)))
-    talk.read_answers()
-
-
 @probe("events", "generation", "a plain stream over GET", "eventsource")
 def _events(talk: Talk) -> None:
     if _exchange(talk, talk.plan.request("GET"), PATIENCE):  # such streams go on for ever, and are sound

@@ -16,9 +16,10 @@ from tokenwire.errors import ConnectionFailed
 
 from ..reading.outcome import Outcome
 from ..reading.transcript import Transcript
+from .asking import PROMPTED
 from .limits import LEAST_RECEIVED, MOST_RECEIVED_BY_MANY, Room
 from .rehearsal import Budget
-from .talk import Plan, Probe, all_probes, run_probe
+from .talk import Plan, Probe, Talk, all_probes, run_probe
 from .wire import Wire
 
 __all__ = ["Asked", "Many", "NoMore", "ask_many", "probes_of_many"]
@@ -28,6 +29,14 @@ _QUESTION = "Repeat this exactly: {} naïve café, Привет, 日本語, 😀
 
 #: One question of so many asks for tools.
 _TOOLS_EACH = 4
+
+
+def _once(talk: Talk) -> None:
+    talk.send(talk.plan.request(asked=talk.plan.ask(stream=True)))
+    talk.read_answers()
+
+
+_ONCE = Probe("once", "generation", "a plain stream, and nothing else", _once, PROMPTED)
 
 
 class NoMore(Exception):
@@ -62,10 +71,11 @@ def probes_of_many(plain: Probe, dialect: str, count: int) -> list[Probe]:
 
     :param plain: that of the plain question; over HTTP without its second request.
     """
-    once, tools = all_probes()["once"], all_probes()["tools"]
-    if plain.transport == "websocket" or dialect not in once.dialects:
+    if plain.transport == "websocket" or dialect not in PROMPTED:
         return [plain] * count
-    each = [once] * (_TOOLS_EACH - 1) + [tools]
+    tools = all_probes()["tools"]
+    offers = dialect in tools.dialects
+    each = [_ONCE] * (_TOOLS_EACH - 1) + [tools if offers else _ONCE]
     return [each[number % _TOOLS_EACH] for number in range(count)]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tokenwire.secrecy import harmless
 
 from ..judging.verdict import Result, Verdict
-from .report import Report, alike, place
+from .report import Report, in_full
 
 __all__ = ["as_junit"]
 
@@ -62,7 +62,7 @@ def _name(suite: Any, report: Report) -> None:
 def _fill(case: Any, report: Report, result: Result) -> None:
     from junitparser import Error, Failure, Skipped
 
-    message, details = _printable(result.message), _printable("\n".join(_details(report, result)))
+    message, details = _printable(result.message), _printable("\n".join(in_full(report, result)))
     match result.verdict:
         case _ if result.expected:
             case.result = [Skipped(f"expected: {_printable(result.expected)}", result.verdict.value)]
@@ -78,18 +78,6 @@ def _fill(case: Any, report: Report, result: Result) -> None:
         outcome.text = details
     if result.verdict in (Verdict.WARN, Verdict.INFO):
         case.system_out = f"{result.verdict}: {message}\n{details}"
-
-
-def _details(report: Report, result: Result) -> Iterator[str]:
-    """The rule in words, its clause, and each finding with its bytes and its question."""
-    yield f"{result.level.value}: {result.says} [{result.clause}]"
-    for told in alike(result):
-        yield told.first.counted
-        yield from filter(None, [place(told.first), report.again(told.first)])
-        if told.also:
-            yield f"The same in: {', '.join(told.also)}"
-    if result.findings:
-        yield f"tokenwire check --explain {result.id}"
 
 
 def _printable(text: str) -> str:

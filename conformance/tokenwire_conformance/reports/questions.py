@@ -53,16 +53,12 @@ class Questions:
     """
 
     origin: str
-    transcripts: Mapping[str, Transcript] = field(repr=False)
     variables: Mapping[str, Variable] = field(default_factory=dict)
 
-    def again(self, evidence: Evidence | None) -> str:
+    def again(self, transcript: Transcript, evidence: Evidence) -> str:
         """The command that asks the same again, for a shell, with `$VARIABLE` for what is secret; empty where the
         question is not known.
         """
-        transcript = self.transcripts.get(evidence.transcript) if evidence is not None else None
-        if evidence is None or transcript is None:
-            return ""
         before = [response for response in transcript.responses if response.offset <= evidence.offset]
         request = before[-1].request if before else next(iter(transcript.requests), None)
         if request is None or not request.method:

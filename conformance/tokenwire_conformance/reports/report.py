@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,28 @@ from tokenwire._version import __version__
 
 from ..judging.judged import Run
 from ..judging.verdict import Evidence, Finding, Result, Verdict
+from ..reading.transcript import Transcript
 from .questions import Questions
 
-__all__ = ["About", "Report", "Told", "alike", "counted", "findings", "overall", "place", "summary", "unjudged"]
+__all__ = [
+    "About",
+    "Report",
+    "Told",
+    "alike",
+    "counted",
+    "findings",
+    "in_full",
+    "overall",
+    "place",
+    "summary",
+    "unjudged",
+]
 
 #: Verdicts that are told one by one, the gravest first.
 _FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
+
+#: Transcripts that are named in which the same was found; of more their number is told.
+_ALSO = 12
 
 #: Characters of evidence in a text.
 _EXCERPT = 240
@@ -77,7 +93,8 @@ class Report:
 
     :ivar notes: what holds for all of them, in lines.
     :ivar about: the run in which an endpoint was asked; None for a file.
-    :ivar questions: that were asked.
+    :ivar transcripts: of what went over the wire, by the probe or the file.
+    :ivar questions: how those are asked again, where that is known.
     :ivar took: seconds of the exchanges that a check judged, by its id, where that is known.
     :ivar decides: its verdicts decide the exit code. Those on an origin do not where its hops are judged.
     """
@@ -86,6 +103,7 @@ class Report:
     run: Run
     notes: Sequence[str] = ()
     about: About | None = None
+    transcripts: Mapping[str, Transcript] = field(default_factory=dict, repr=False)
     questions: Questions | None = None
     took: Mapping[str, float] = field(default_factory=dict)
     decides: bool = True
@@ -100,7 +118,14 @@ class Report:
 
     def again(self, finding: Finding) -> str:
         """The command that asks what led to a finding; empty where that is not known."""
-        return self.questions.again(finding.evidence) if self.questions is not None else ""
+        evidence, transcript = finding.evidence, self.transcript(finding)
+        if self.questions is None or evidence is None or transcript is None:
+            return ""
+        return self.questions.again(transcript, evidence)
+
+    def transcript(self, finding: Finding) -> Transcript | None:
+        """What went over the wire where the finding was made; None where that is not known."""
+        return self.transcripts.get(finding.evidence.transcript) if finding.evidence is not None else None
 
 
 def overall(reports: Sequence[Report]) -> Run:
@@ -148,6 +173,12 @@ class Told:
     first: Finding
     also: Sequence[str]
 
+    @property
+    def elsewhere(self) -> str:
+        """Those in words; empty where there are none."""
+        more = f" and {len(self.also) - _ALSO} more" if len(self.also) > _ALSO else ""
+        return f"The same in: {', '.join(self.also[:_ALSO])}{more}" if self.also else ""
+
 
 def alike(result: Result) -> list[Told]:
     """The findings of a check, those of the same words together."""
@@ -160,6 +191,18 @@ def alike(result: Result) -> list[Told]:
 def _others(findings: Sequence[Finding]) -> list[str]:
     names = dict.fromkeys(finding.evidence.transcript for finding in findings if finding.evidence is not None)
     return list(names)[1:]
+
+
+def in_full(report: Report, result: Result) -> Iterator[str]:
+    """The rule in words, its clause, and each finding with its bytes and its question."""
+    yield f"{result.level.value}: {result.says} [{result.clause}]"
+    if result.often:
+        yield f"Seen in {result.often}"
+    for told in alike(result):
+        yield told.first.counted
+        yield from filter(None, [place(told.first), report.again(told.first), told.elsewhere])
+    if result.findings:
+        yield f"tokenwire check --explain {result.id}"
 
 
 def place(finding: Finding) -> str:

@@ -5,30 +5,30 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import LocalProtocolError
-from ..protocol.url import parse_url
-from .access import access_of, add_access_options
-from .check_baseline import add_baseline_options, baseline_before, beside_baseline
+from .access import add_access_options
+from .check_baseline import add_baseline_options
 from .check_cost import add_cost_options, prices_of, print_dry_run
-from .check_judging import judged
 from .check_list import explain, list_checks
 from .check_named import with_named_endpoint
-from .check_questions import chosen, fitting, is_websocket, over_what, questions_of
-from .check_record import make_folder
+from .check_questions import chosen, fitting, over_what
+from .check_task import task_of
 from .exits import complain
 from .extras import need
+from .page_file import add_page_option, page_file
 from .request import positive_seconds
 from .screen import Screen
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+    from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.reports.report import Report
 
-__all__ = ["add_format_options", "add_parser", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "page_of", "parsed", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -96,6 +96,12 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_access_options(parser)
     parser.add_argument(
+        "--other-key-env",
+        metavar="NAME",
+        help="the environment variable that holds the key of another user: can that one go on with an answer that was "
+        "told to the first (--only resume.)?",
+    )
+    parser.add_argument(
         "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
     )
     parser.add_argument(
@@ -160,6 +166,7 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="markdown is for the summary of a CI job; default: %(default)s",
     )
+    add_page_option(parser, "the findings with their bytes, their times, and how they are repaired")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -168,39 +175,51 @@ def run(args: argparse.Namespace) -> int:
         need("--format junit")
     if args.explain is not None:
         return explain(args.explain, args.format)
-    checks = chosen(args, compared=bool(args.via) or args.list)
-    overs = over_what(args.url, args.dialect, checks)
-    if args.url is not None or args.dialect is not None or not args.list:
-        checks = fitting(checks, overs)
     if args.list:
-        return list_checks(checks, args.format)
-    _hops_are_like(args.url, args.via)
-    access = access_of(args)
-    before = baseline_before(args)
-    questions = questions_of(args, checks, overs, access)
+        return list_checks(_all_or_fitting(args), args.format)
+    task = task_of(args)
     if args.dry_run:
+        questions = task.questions
         prices = prices_of(questions.all_probes)
         once = {probe: prices[probe] for probe, _ in questions.probes}
         many = [prices[probe] for probe in questions.many]
         print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
-    if args.record_dir is not None:
-        make_folder(args.record_dir)
-    reports = beside_baseline(args, judged(args, questions, access), before)
-    for report in reports:
-        if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-            complain(f"{report.target}: {report.run.headline}" if args.via else report.run.headline)
+    with page_file(args.html) as write:
+        reports = task.reports()
+        for report in reports:
+            if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+                complain(f"{report.target}: {report.run.headline}" if args.via else report.run.headline)
+        write(partial(page_of, reports))
     return print_reports(reports, args.format, verbose=args.verbose)
 
 
-def _hops_are_like(url: str | None, hops: Sequence[str]) -> None:
-    """:raises LocalProtocolError: for a hop without an origin, or over another transport."""
-    if hops and url is None:
-        raise LocalProtocolError("--via names what stands in front of an endpoint: give the URL of that too")
-    for hop in hops:
-        parse_url(hop, websocket=is_websocket(hop))
-        if is_websocket(hop) != is_websocket(str(url)):
-            raise LocalProtocolError("--via: a hop and its origin are asked over the same transport")
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of `check`, with those of a named endpoint, for whoever runs it from Python.
+
+    :raises LocalProtocolError: when there is no endpoint of the name.
+    :raises SystemExit: for what is no option; argparse has said why.
+    """
+    parser = argparse.ArgumentParser(prog="tokenwire")
+    add_parser(parser.add_subparsers())
+    args = parser.parse_args(["check", *arguments])
+    args.arguments = list(arguments)
+    return with_named_endpoint(args.parser, args)
+
+
+def _all_or_fitting(args: argparse.Namespace) -> list[Check]:
+    """What `--list` lists: those of one endpoint or dialect, where that is named."""
+    checks = chosen(args, compared=True)
+    if args.url is None and args.dialect is None:
+        return checks
+    return fitting(checks, over_what(args.url, args.dialect, checks))
+
+
+def page_of(reports: Sequence[Report]) -> str:
+    """The verdicts as a page."""
+    from tokenwire_conformance.page.report import as_html
+
+    return as_html(reports)
 
 
 def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:

@@ -79,7 +79,7 @@ def make_report(
     )
     origin = f"{'https' if plan.target.tls else 'http'}://{plan.target.authority}"
     took = {check.id: _took(check, case) for check in checks}
-    return Report(target, run, about=about, questions=Questions(origin, transcripts, variables), took=took)
+    return Report(target, run, about=about, transcripts=transcripts, questions=Questions(origin, variables), took=took)
 
 
 def _took(check: Check, case: Case) -> float:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
 from ..recording.redaction import Redactor
-from .check import add_format_options, print_reports
+from .check import add_format_options, page_of, print_reports
 from .check_questions import chosen
 from .extras import need
 from .guard import know, known
+from .page_file import page_file
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -73,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
         case = Case([Transcript.of(name if isinstance(name, str) else path.name, capture)])
         fitting = [check for check in checks if check.fits(case.dialects)]
         target = f"{path}: {capture.label}" if capture.label else str(path)
-        reports.append(Report(target, judge_run(case, fitting, strict=args.strict), _notes(capture)))
+        run = judge_run(case, fitting, strict=args.strict)
+        reports.append(Report(target, run, _notes(capture), transcripts=case.transcripts))
+    with page_file(args.html) as write:
+        write(partial(page_of, reports))
     return print_reports(reports, args.format, verbose=args.verbose)
 
 

@@ -11,8 +11,7 @@ from ..endpoint import serve
 from ..exit_codes import FINE
 from ..recording import Recording, load
 from ..recording.handshake import is_websocket
-from ..recording.replay import PACES, ReplayConnection
-from ..secrecy import redact_url
+from ..recording.replay import PACES, ReplayConnection, recorded_path
 from .request import port_number
 from .serve import until_terminated
 
@@ -56,11 +55,4 @@ def run(args: argparse.Namespace) -> int:
 
 def _announce(recording: Recording, port: int) -> None:
     scheme = "ws" if is_websocket(recording) else "http"
-    print(f"{scheme}://{_HOST}:{port}{_path(recording)}", flush=True)
-
-
-def _path(recording: Recording) -> str:
-    """The path that the recorded client had asked for."""
-    words = recording.sent.split(b"\r\n", 1)[0].split(b" ")
-    path = words[1].decode("latin-1") if len(words) == 3 else "/"
-    return redact_url(path) if path.startswith("/") and path.isprintable() else "/"
+    print(f"{scheme}://{_HOST}:{port}{recorded_path(recording)}", flush=True)

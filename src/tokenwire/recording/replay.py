@@ -24,11 +24,12 @@ from typing import Literal
 import h11
 
 from ..errors import LocalProtocolError
+from ..secrecy import redact_url
 from .clients import MAX_REQUEST_HEAD, Client, Messages, Requests
 from .format import Recording
 from .handshake import Handshake, is_websocket
 
-__all__ = ["PACES", "Ending", "Pace", "ReplayConnection"]
+__all__ = ["PACES", "Ending", "Pace", "ReplayConnection", "recorded_path"]
 
 #: "recorded": the original delays and read boundaries. "fast": the read boundaries, without delays. "bytes": one byte
 #: a write. "coalesced": each run of reads as one write, as a buffering proxy does it.
@@ -168,6 +169,13 @@ class ReplayConnection:
         if turn.ending:
             self._planned = (now + turn.ends_after, turn.ending)
         return True
+
+
+def recorded_path(recording: Recording) -> str:
+    """The path that the recorded client had asked for, without what is secret in it."""
+    words = recording.sent.split(b"\r\n", 1)[0].split(b" ")
+    path = words[1].decode("latin-1") if len(words) == 3 else "/"
+    return redact_url(path) if path.startswith("/") and path.isprintable() else "/"
 
 
 def _client(websocket: bool) -> Client:
