@@ -162,14 +162,18 @@ def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     return str(next(result.verdict for result in results if result.id == miss.check))
 
 
+def _clean(dialect: str, transport: Transport) -> list[Result]:
+    """What is said of the clean endpoint: by itself, as a hop in front of another, and by many answers."""
+    return [
+        *examine(dialect=dialect, transport=transport),
+        *examine(dialect=dialect, transport=transport, origin=Seams),
+        *examine(dialect=dialect, transport=transport, many=MANY),
+    ]
+
+
 def kill_matrix() -> dict[str, Any]:
     """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
-    clean = [
-        result
-        for dialect, transport in EXAMINED
-        for more in ({}, {"origin": Seams}, {"many": MANY})
-        for result in examine(dialect=dialect, transport=transport, **more)
-    ]
+    clean = [result for dialect, transport in EXAMINED for result in _clean(dialect, transport)]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}

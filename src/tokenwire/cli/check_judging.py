@@ -117,7 +117,7 @@ class _Judging:
         args = self._args
         checks = [check for check in self._questions.checks if before is not None or not check.compares]
         began = Began(listings=self._questions.listings if before is None else 0)
-        plans = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
+        plans: dict[Transport, Plan] = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
         case = self._asked(endpoint, plans, began)
         first = next(iter(plans.values()))
         if self._questions.many and case.course.whole:
