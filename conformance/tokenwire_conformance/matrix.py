@@ -28,7 +28,7 @@ from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
-from .probes.many import ask_many, probes_of_many
+from .probes.many import Many, ask_many, probes_of_many
 from .probes.reference import reference_plan
 from .probes.rehearsal import Budget
 from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
@@ -113,7 +113,8 @@ def _case_of_many(seams: type[Seams] | Any, dialect: str, transport: Transport, 
     plan, endpoint = _reference(seams, dialect, transport)
     probes = probes_of_many(all_probes()[plain_probe(dialect, transport)], dialect, count)
     # One at a time: the endpoint has one thread.
-    return Case([], many=ask_many(plan, lambda: MemoryWire(endpoint), probes, 1, deadline=inf, budget=Budget()))
+    asked = list(ask_many(plan, lambda: MemoryWire(endpoint), probes, 1, deadline=inf, budget=Budget()))
+    return Case([], many=Many(asked))
 
 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
