@@ -97,7 +97,8 @@ def _cell(target: _Target, result: Result | None) -> Content:
     if result is None:  # of a hop, what was found before it is left out
         return "as before it" if target.before is not None else "not judged"
     if result.findings:
-        return tag("a", badge(result.verdict), href=f"#{name_of(target.number, result.id)}")
+        label = f"{result.verdict}, {result.id}, {target.name}"
+        return tag("a", badge(result.verdict), href=f"#{name_of(target.number, result.id)}", aria_label=label)
     return badge(result.verdict)
 
 
