@@ -34,6 +34,8 @@ _GROUPS: Mapping[str, str] = {
     "auth": "Keys: who is let in, and what is told about it.",
     "time": "When the parts of an answer come. A stream that is held back is one in name only, and a silence is where"
     " proxies cut.",
+    "resume": "How a stream is gone on with after its connection was lost. Whoever gets less than the rest, or more,"
+    " shows an answer with a hole, or the same words twice.",
     "hop": "What a proxy or a gateway on the way adds and takes away: the same is asked before it and behind it.",
     "rate": "The same question, asked many times: what goes wrong now and then, and whose fault it looks like.",
     "wsh": "The handshake of a WebSocket. A client must fail a connection whose handshake is wrong.",

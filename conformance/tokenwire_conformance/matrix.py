@@ -55,6 +55,7 @@ _MUST_BE_EMPTY = (
 )
 
 _KEY = "kill-matrix-key-0123456789"
+_OTHER_KEY = "kill-matrix-other-key-0123456789"
 
 #: Seconds between two pieces of a stream, so that its time can be judged. The clock is simulated: nobody waits.
 _PACE = 0.05
@@ -122,9 +123,11 @@ def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: C
 
 
 def _reference(seams: type[Seams] | Any, dialect: str, transport: Transport) -> tuple[Plan, ReferenceEndpoint]:
-    plan = reference_plan(dialect, transport, _KEY)
+    plan = reference_plan(dialect, transport, _KEY, other_key=_OTHER_KEY)
     # The clock of the endpoint stands still, so that two runs give the same bytes.
-    return plan, ReferenceEndpoint(key=_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0)
+    return plan, ReferenceEndpoint(
+        key=_KEY, other_key=_OTHER_KEY, pace=_PACE, seams=seams, clock=lambda: 1_700_000_000.0
+    )
 
 
 def tripped(results: Iterable[Result]) -> frozenset[str]:

@@ -111,6 +111,7 @@ def choose_probes(
     transport: Transport = "http/1.1",
     slow: bool = True,
     costly: bool = True,
+    named: bool = True,
     fast: bool = False,
 ) -> list[Probe]:
     """The probes that the checks need, in the order in which they are made: the plain one first.
@@ -118,6 +119,7 @@ def choose_probes(
     :param given: what was given beside the URL; probes that need what was not are left out.
     :param slow: also those that wait for long.
     :param costly: also those that cost much.
+    :param named: also those that are made only where their checks were named.
     :param fast: those alone that tell most.
     :raises LocalProtocolError: for a dialect that the suite has no probes for.
     """
@@ -136,7 +138,10 @@ def choose_probes(
     return [
         probe
         for probe in chosen
-        if (slow or not probe.slow) and (costly or not probe.costly) and (not fast or probe.name in FAST)
+        if (slow or not probe.slow)
+        and (costly or not probe.costly)
+        and (named or not probe.by_name)
+        and (not fast or probe.name in FAST)
     ]
 
 

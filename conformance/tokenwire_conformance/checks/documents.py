@@ -18,6 +18,7 @@ DOCUMENTS: Mapping[str, str] = {
     "Anthropic, versions": "https://platform.claude.com/docs/en/api/versioning",
     "CWE-201": "https://cwe.mitre.org/data/definitions/201.html",
     "CWE-209": "https://cwe.mitre.org/data/definitions/209.html",
+    "CWE-639": "https://cwe.mitre.org/data/definitions/639.html",
     "Fetch standard": "https://fetch.spec.whatwg.org/",
     "Gemini API, Live": "https://ai.google.dev/api/live",
     "Gemini API, streamGenerateContent": "https://ai.google.dev/api/generate-content",

@@ -109,7 +109,7 @@ def whole(origin: Case, hop: Case) -> Iterator[Finding]:
     "hop.fields",
     SHOULD,
     "RFC 9110 5.1",
-    "A hop hands on the fields of a response, and their values.",
+    "A hop hands on the fields of a response.",
     shown_by=("whole", "unknown-model"),
 )
 def fields(origin: Case, hop: Case) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def fields(origin: Case, hop: Case) -> Iterator[Finding]:
 
 
 @compared(
-    "hop.media-type", SHOULD, "RFC 9110 8.3", "A hop leaves the media type of a response as it is.", shown_by=("whole",)
+    "hop.media-type", SHOULD, "RFC 9110 7.7", "A hop leaves the media type of a response as it is.", shown_by=("whole",)
 )
 def media_type(origin: Case, hop: Case) -> Iterator[Finding]:
     for before, behind in _handed_on(origin, hop):

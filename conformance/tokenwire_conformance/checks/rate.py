@@ -114,7 +114,7 @@ def _outcomes(many: Many) -> Sequence[Outcome]:
     return [asked.outcome for asked in many.asked if asked.outcome is not None]
 
 
-@among_many("rate.not-mixed", MUST, "RFC 9110 9.1", "No answer has text of another one.")
+@among_many("rate.not-mixed", MUST, "RFC 9110 3.3", "No answer has text of another one.")
 def not_mixed(many: Many) -> Iterator[Finding]:
     answers = [(asked, asked.outcome.answer.text) for asked in many.asked if asked.outcome is not None]
     if not any(asked.mark in text for asked, text in answers):

@@ -36,7 +36,7 @@ def _close_of(socket: Socket) -> Evidence:
 @passive(
     "wsc.code-sent",
     MUST,
-    "RFC 6455 5.5.1, 7.4",
+    "RFC 6455 5.5.1, 7.4.1, 7.4.2",
     "The server's Close is empty, or has a code that may be sent and a reason in UTF-8.",
     on="sockets",
     when=_closed,
@@ -150,7 +150,7 @@ def server_tcp_first(case: Case) -> Iterator[Finding]:
 @active(
     "wsc.code-reject",
     SHOULD,
-    "RFC 6455 7.4, 10.7",
+    "RFC 6455 7.4.1, 10.7",
     "A Close with a code that must not be sent is answered by 1002, and never by the same code.",
     probes=("ws-close-1005",),
 )

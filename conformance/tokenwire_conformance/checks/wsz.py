@@ -73,7 +73,7 @@ def _sound_answers(socket: Socket) -> int:
 @passive(
     "wsz.negotiate",
     MUST,
-    "RFC 7692 5, 7.1",
+    "RFC 7692 5, 7.1.1.1, 7.1.1.2, 7.1.2.1, 7.1.2.2",
     "permessage-deflate is agreed to with parameters that fit what was offered.",
     on="sockets",
     when=lambda socket: _is_agreed(socket) and any(offer.name == _NAME for offer in socket.offered),

@@ -194,6 +194,8 @@ class Case:
             return f"nothing was asked over {'WebSocket' if probe.transport == 'websocket' else 'HTTP'}"
         if probe.costly:
             return "its probe costs as much as all others together, and is made with --costly only"
+        if probe.by_name and self.dialects & set(probe.dialects):
+            return "its probe is made only where its check is named (--only), or with --costly"
         if probe.slow:
             return "its probe waits for minutes, and is made only for an endpoint that is named"
         return "this dialect has no such probe, or only with a key or with a model that fails"

@@ -90,6 +90,7 @@ GROUPS: Mapping[str, Group] = {
     "err": Group(),
     "auth": Group(),
     "time": Group(),
+    "resume": Group("http/1.1"),
     "hop": Group(),
     "rate": Group(),
     "wsh": Group("websocket"),

@@ -12,7 +12,9 @@ from .talk import Plan, Transport
 __all__ = ["reference_plan"]
 
 
-def reference_plan(dialect: str, transport: Transport, key: str | None, host: str = "reference.test") -> Plan:
+def reference_plan(
+    dialect: str, transport: Transport, key: str | None, host: str = "reference.test", *, other_key: str | None = None
+) -> Plan:
     """Whom to ask, and as whom.
 
     :param dialect: its name.
@@ -22,4 +24,4 @@ def reference_plan(dialect: str, transport: Transport, key: str | None, host: st
     path = "/echo" if dialect == "raw" else ""
     url = endpoint_url(f"{'ws' if websocket else 'http'}://{host}{path}", spoken, {"model": MODELS[0]})
     target = parse_url(url, websocket=websocket)
-    return Plan(target, spoken, MODELS[0], key, failing_model=MODELS[2], cut_model=MODELS[3])
+    return Plan(target, spoken, MODELS[0], key, failing_model=MODELS[2], cut_model=MODELS[3], other_key=other_key)

@@ -98,6 +98,7 @@ class Plan:
 
     :ivar failing_model: a model that fails within its stream; empty where there is none.
     :ivar cut_model: a model whose upstream breaks off within the answer; empty where there is none.
+    :ivar other_key: one of somebody else, whom the endpoint serves too.
     :ivar known: more that no transcript may show.
     :ivar question: what a model is asked.
     :ivar patience: seconds of silence that an answer may have, before it and within.
@@ -113,6 +114,7 @@ class Plan:
     fields: Sequence[tuple[str, str]] = field(default=(), repr=False)
     failing_model: str = ""
     cut_model: str = ""
+    other_key: str | None = field(default=None, repr=False)
     known: Secrets = field(default_factory=Secrets)
     question: str = QUESTION
     patience: float = PATIENCE
@@ -123,7 +125,11 @@ class Plan:
     @property
     def secrets(self) -> Secrets:
         """What no transcript may show."""
-        return Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields) | self.known
+        return (
+            Secrets.of_request(key=self.key, path=self.target.url, headers=self.fields)
+            | self.known
+            | [self.other_key or ""]
+        )
 
     @property
     def asking(self) -> Asking:
@@ -372,6 +378,7 @@ class Probe:
     :ivar transport: of the probes among which it is made; `talk.transport` is the one over which it asks.
     :ivar slow: it waits for longer than a person would, so it is made for an endpoint that was named, and not else.
     :ivar costly: it costs an endpoint as much as all others together, so it is made when it is asked for, and not else.
+    :ivar by_name: it is made when a check that needs it is named, or what is costly is asked for, and not else.
     :ivar other_model: it asks for another model than the plain question does.
     :ivar explains_refusal: it is made also where the plain question is refused for its key, for it tells why.
     """
@@ -385,6 +392,7 @@ class Probe:
     transport: Transport = "http/1.1"
     slow: bool = False
     costly: bool = False
+    by_name: bool = False
     other_model: bool = False
     explains_refusal: bool = False
 
@@ -406,7 +414,7 @@ def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/
 @cache
 def all_probes() -> dict[str, Probe]:
     """All probes by name, in the order in which they are made."""
-    for module in ("http", "websocket", "deflate", "sessions"):
+    for module in ("http", "resuming", "websocket", "deflate", "sessions"):
         import_module(f".{module}", __package__)
     return PROBES
 
@@ -439,6 +447,7 @@ def probe(
     other_model: bool = False,
     explains_refusal: bool = False,
     costly: bool = False,
+    by_name: bool = False,
 ) -> Callable[[Callable[[Talk], None]], Callable[[Talk], None]]:
     """Declares a probe over HTTP, for all dialects in which a model is asked unless some are named.
 
@@ -446,6 +455,7 @@ def probe(
     :param other_model: it asks for another model than the plain question does.
     :param explains_refusal: it is made also where the plain question is refused for its key.
     :param costly: it is made only when it is asked for.
+    :param by_name: it is made only when a check that needs it is named, or what is costly is asked for.
     """
 
     def declare(script: Callable[[Talk], None]) -> Callable[[Talk], None]:
@@ -460,6 +470,7 @@ def probe(
             other_model=other_model,
             explains_refusal=explains_refusal,
             costly=costly,
+            by_name=by_name,
         )
         return script
 

@@ -29,7 +29,7 @@ from .guard import know
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Access", "access_of", "add_access_options", "add_key_options", "is_secure", "key_of"]
+__all__ = ["Access", "access_of", "add_access_options", "add_key_options", "is_secure", "key_of", "other_key_of"]
 
 #: What may stand in a field that we write (RFC 9110, 5.5).
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -173,6 +173,24 @@ def key_of(args: argparse.Namespace) -> str | None:
     key = key_from_environment(args.key_env) if args.key_env is not None else _key_of_file(args)
     know([key or ""])
     return key
+
+
+def other_key_of(args: argparse.Namespace, key: str | None) -> str | None:
+    """The key of somebody else; None where none is named.
+
+    :raises LocalProtocolError: when its variable is not set, or holds the same key.
+    """
+    if args.other_key_env is None:
+        return None
+    other = key_from_environment(args.other_key_env)
+    know([other])
+    checked_key(other)
+    if key is None or other == key:
+        raise LocalProtocolError(
+            "--other-key-env names a second key, of another user: give the first one too, by --key-env or --key-file,"
+            " and not the same"
+        )
+    return other
 
 
 def _key_of_file(args: argparse.Namespace) -> str | None:

@@ -95,6 +95,12 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     add_access_options(parser)
     parser.add_argument(
+        "--other-key-env",
+        metavar="NAME",
+        help="the environment variable that holds the key of another user: can that one go on with an answer that was "
+        "told to the first (--only resume.)?",
+    )
+    parser.add_argument(
         "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
     )
     parser.add_argument(

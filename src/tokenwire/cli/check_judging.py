@@ -19,7 +19,7 @@ from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
-from .access import Access
+from .access import Access, other_key_of
 from .check_cost import budget_of
 from .check_questions import Over, Questions
 from .check_record import keep
@@ -41,7 +41,7 @@ __all__ = ["judged"]
 
 def judged(args: argparse.Namespace, questions: Questions, access: Access) -> list[Report]:
     """The reports on the endpoint, and on each hop that `--via` names, from the origin towards the client."""
-    with _endpoint(access.url, access.key) as endpoint:
+    with _endpoint(access.url, access.key, other_key_of(args, access.key)) as endpoint:
         judging = _Judging(args, questions, access)
         report, case = judging.of(endpoint)
         reports = [report]
@@ -59,28 +59,31 @@ class _Endpoint:
     """Who is judged.
 
     :ivar urls: by transport.
+    :ivar other_key: one of somebody else, whom it serves too; None for none.
     :ivar stop: has it shut down, where that is in our power.
     :ivar failing_models: of the reference endpoint: one that fails, and one whose upstream breaks off.
     """
 
     urls: Mapping[Transport, str]
     key: str | None
+    other_key: str | None = None
     stop: Callable[[], None] | None = None
     failing_models: tuple[str, str] | None = None
 
 
 @contextmanager
-def _endpoint(url: str, key: str | None) -> Iterator[_Endpoint]:
+def _endpoint(url: str, key: str | None, other_key: str | None) -> Iterator[_Endpoint]:
     """The endpoint that was named; or the reference endpoint, which lives as long as it is judged."""
     if url:
-        yield _Endpoint(_both(url), key)
+        yield _Endpoint(_both(url), key, other_key)
         return
-    own_key = secrets.token_urlsafe(24)
+    own_key, other_key = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+    endpoint = ReferenceEndpoint(key=own_key, other_key=other_key, pace=0.02)
     with ExitStack() as stack:
-        port = stack.enter_context(background(ReferenceEndpoint(key=own_key, pace=0.02).connection))
+        port = stack.enter_context(background(endpoint.connection))
         host = f"127.0.0.1:{port}"
         urls: dict[Transport, str] = {"http/1.1": f"http://{host}", "websocket": f"ws://{host}"}
-        yield _Endpoint(urls, own_key, stack.close, (MODELS[2], MODELS[3]))
+        yield _Endpoint(urls, own_key, other_key, stack.close, (MODELS[2], MODELS[3]))
 
 
 def _both(url: str) -> dict[Transport, str]:
@@ -202,4 +205,14 @@ class _Judging:
         target = parse_url(url, websocket=over.transport == "websocket")
         failing, cut = endpoint.failing_models or (args.failing_model, args.cut_model)
         asked = access.spoken(over.dialect)
-        return Plan(target, asked, model, endpoint.key, list(access.fields.items()), failing, cut, access.secrets)
+        return Plan(
+            target,
+            asked,
+            model,
+            endpoint.key,
+            list(access.fields.items()),
+            failing,
+            cut,
+            endpoint.other_key,
+            access.secrets,
+        )

@@ -80,6 +80,7 @@ class ReferenceEndpoint:
     """Answers as its `services` do, each at its paths, and says every message again at `/echo` over WebSocket.
 
     :param key: that a request must have; None lets everybody in.
+    :param other_key: of somebody else, who is let in too.
     :param pace: seconds between two pieces of a stream.
     :param keepalive: seconds of silence in a stream of server-sent events, after which a comment goes out; None for no
         comments.
@@ -91,12 +92,13 @@ class ReferenceEndpoint:
         self,
         *,
         key: str | None = None,
+        other_key: str | None = None,
         pace: float = 0.0,
         keepalive: float | None = None,
         seams: Callable[[], Seams] = Seams,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._key = key
+        self._keys = [each.encode() for each in (key, other_key) if each is not None]
         self._pace = pace
         self._keepalive = keepalive
         self._seams = seams
@@ -157,7 +159,7 @@ class ReferenceEndpoint:
 
     def _authorise(self, call: Call, service: Service) -> None:
         given = service.key(call).encode("utf-8", "replace")
-        if self._key is not None and not hmac.compare_digest(given, self._key.encode()):
+        if self._keys and not any(hmac.compare_digest(given, key) for key in self._keys):
             challenge = [("WWW-Authenticate", 'Bearer realm="tokenwire"')]
             raise Refusal(401, "invalid_api_key", "The key is missing or wrong.", challenge)
 
