@@ -74,6 +74,7 @@ class Page(HTMLParser):
         assert all(below <= above + 1 for above, below in pairwise(levels)), levels
         assert len(self.all("caption")) == len(self.all("table"))
         assert all(each.get("scope") in ("row", "col") for each in self.all("th"))
+        assert "<th></th>" not in re.sub(r"<th [^>]*>", "<th>", self.text)
         drawings = [each for each in self.all("svg") if "viewbox" not in each]
         assert all(each["role"] == "img" for each in drawings)
         assert len(re.findall(r'<svg role="img"[^>]*><title>[^<]+</title>', self.text)) == len(drawings)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from paged import Page
 from tokenwire.cli import main
 from tokenwire.endpoint import ReferenceEndpoint, background
 from tokenwire.endpoint.story import STORY
@@ -105,21 +104,33 @@ def test_reports_are_merged_and_shown_as_a_page(
     told = capfd.readouterr().out
     assert code == (1 if "INVALID" in told else 0)
     assert f"4 of 4 streams came whole, {4 * len(STORY)} tokens" in told
-    html = page.read_text(encoding="utf-8")
-    for text in html.split("<svg")[1:]:
-        ElementTree.fromstring("<svg" + text.partition("</svg>")[0] + "</svg>")
-    assert html.count("<svg") == 2
-    assert "seconds since the request was due" in html
-    assert "http://127.0.0.1" in html
-    assert CANARY not in html
+    shown = Page(page.read_text(encoding="utf-8"))
+    shown.holds()
+    assert "Since the request was due" in shown.said("caption")
+    assert f"4 of 4 streams came whole, {4 * len(STORY)} tokens." in shown.said("p")
+    assert "When the tokens of 4 streams came" in shown.said("title")
+    assert "http://127.0.0.1" in shown.said("dd")
+    assert CANARY not in shown.text
 
 
-def test_a_page_without_its_packages_is_refused_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_what_the_terminal_tells_stands_in_the_page_too(
+    tmp_path: Path, port: int, key: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)  # as if it were not installed
-    assert main(["bench", "http://127.0.0.1:1", "-p", "x", "--html", str(tmp_path / "page.html")]) == 2
-    assert "pip install 'tokenwire[report]'" in capfd.readouterr().err
+    page = tmp_path / "page.html"
+    main(["bench", f"http://127.0.0.1:{port}", *MODEL, *key, "-n", "2", "--html", str(page)])
+    told = capfd.readouterr().out
+    shown = Page(page.read_text(encoding="utf-8"))
+    for tag in ("th", "td"):
+        for words in shown.words[tag]:
+            assert words.lower() in told.lower() or words in ("What", "Figure", "Layer", "Bytes", "What it is"), words
+
+
+def test_a_page_that_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for verb in ("bench", "compare"):
+        assert main([verb, "http://127.0.0.1:1", "-p", "x", "--html", str(tmp_path)]) == 2
+        assert "it is a folder" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -145,8 +156,12 @@ def test_a_refusal_of_every_request_is_told_as_one(port: int, capfd: pytest.Capt
 
 
 @pytest.mark.timeout(300)
-def test_the_transports_are_compared(capfd: pytest.CaptureFixture[str]) -> None:
-    document = report(["compare", "-n", "2", "--pace", "0.002"], capfd)
+def test_the_transports_are_compared(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    document = report(["compare", "-n", "2", "--pace", "0.002", "--html", str(page)], capfd)
+    shown = Page(page.read_text("utf-8"))
+    shown.holds()
+    assert document["worth"] in shown.said("strong")
     assert [each["transport"] for each in document["trials"]] == ["SSE", "WebSocket", "WebSocket", "SSE"]
     assert all(each["delays"] for each in document["trials"])
     assert all(each["sample"]["error"] == "" for each in document["trials"])

@@ -77,6 +77,7 @@ KINDS: Mapping[str, tuple[Callable[[Stage], list[str]], int]] = {
         lambda stage: ["check", stage.url(), *FEW[:4], "--baseline", stage.file("baseline.toml", BASELINE)],
         1,
     ),
+    "asked many times": (lambda stage: ["check", stage.url("no-date"), *FEW[:4], "--requests", "3"], 1),
     "lint": (lambda stage: ["lint", stage.recording("a.wire.jsonl"), stage.recording("b.wire.jsonl")], 1),
     "lint of a body": (lambda stage: ["lint", "--from", "body", stage.file("body", "data: {}\n\n")], 0),
 }

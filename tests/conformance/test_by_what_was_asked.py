@@ -23,6 +23,7 @@ CUT = tool(0, '{"path": "a', id="1", type="function", name="f")
 #: What `lint` must be able to judge, though only a probe asks for it on purpose.
 FOR_LINT = [
     "chat.tool-args-json", "chat.finish-tools", "chat.usage-chunk", "chat.usage-null", "chat.usage-sums",
+    "chat.n-choices", "chat.logprobs-aligned",
     "anth.tool-json", "gem.fn-whole", "gem.alt-sse", "gem.json-array", "ollama.tool-object", "ollama.default-stream",
     "sse.nonstream-json", "http.te-to-http10", "err.ended-in-error", "resp.output-streamed",
 ]  # fmt: skip

@@ -24,8 +24,8 @@ DONE = "[DONE]"
 PASSIVE = [check.id for check in select(["chat."], passive_only=True)]
 
 
-#: What not every stream has: calls of tools, and usage.
-NOT_IN_ALL = ("chat.tool", "chat.usage", "chat.finish-tools")
+#: What not every stream has: calls of tools, usage, several choices, log probabilities.
+NOT_IN_ALL = ("chat.tool", "chat.usage", "chat.finish-tools", "chat.n-choices", "chat.logprobs")
 
 
 def without(value: dict[str, Any], name: str) -> dict[str, Any]:
@@ -337,15 +337,20 @@ def test_a_refusal_of_tools_decides_nothing() -> None:
 BOTH = [chunk(choice("a")), chunk(choice("b", index=1)), LAST, chunk(choice(finish="stop", index=1))]
 
 
+TWO = {"model": "m", "stream": True, "n": 2}
+
+
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        (answer(events(*BOTH, DONE), "choices"), "PASS"),
-        (answer(events(*SOUND, DONE), "choices"), "WARN"),
-        (answer(events(FIRST, LAST, DONE), "choices"), "INCONCLUSIVE"),
-        (answer(events(*BOTH[:1]), "choices", end="left"), "INCONCLUSIVE"),
-        (answer("{}", "choices", status=400, content_type="application/json"), "NOT-APPLICABLE"),
-        (answer("{}", "choices", status=429, content_type="application/json"), "INCONCLUSIVE"),
+        (answer(events(*BOTH, DONE), "choices", ask=TWO), "PASS"),
+        (answer(events(*SOUND, DONE), "choices", ask=TWO), "WARN"),
+        (answer(events(*SOUND, DONE), "any.wire.jsonl", ask=TWO), "WARN"),
+        (answer(events(*SOUND, DONE), "any.wire.jsonl"), "NOT-APPLICABLE"),
+        (answer(events(FIRST, LAST, DONE), "choices", ask=TWO), "INCONCLUSIVE"),
+        (answer(events(*BOTH[:1]), "choices", ask=TWO, end="left"), "INCONCLUSIVE"),
+        (answer("{}", "choices", ask=TWO, status=400, content_type="application/json"), "NOT-APPLICABLE"),
+        (answer("{}", "choices", ask=TWO, status=429, content_type="application/json"), "NOT-APPLICABLE"),
     ],
 )
 def test_two_choices(made: Transcript, expected: str) -> None:

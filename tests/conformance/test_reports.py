@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -23,12 +25,16 @@ from tokenwire_conformance.judging.judge import judge_run
 from tokenwire_conformance.judging.judged import Run
 from tokenwire_conformance.judging.registry import catalogue
 from tokenwire_conformance.judging.verdict import Evidence, Finding, Level, Result, Verdict
+from tokenwire_conformance.page.report import as_html
 from tokenwire_conformance.probes.asking import PROMPTED
 from tokenwire_conformance.probes.reference import reference_plan
 from tokenwire_conformance.probes.talk import Plan, all_probes, run_probe
 from tokenwire_conformance.probes.wire import MemoryWire, SocketWire
 from tokenwire_conformance.reading.transcript import Transcript
 from tokenwire_conformance.reading.usage import tokens_told
+from tokenwire_conformance.reports.json import as_json
+from tokenwire_conformance.reports.junit import as_junit
+from tokenwire_conformance.reports.markdown import as_markdown
 from tokenwire_conformance.reports.questions import Questions, Variable
 from tokenwire_conformance.reports.report import Report, place
 from tokenwire_conformance.reports.text import as_text
@@ -73,6 +79,27 @@ def test_what_is_wrong_in_several_streams_is_told_once_however_often_in_each() -
     assert [line for line in lines if "no name" in line] == ["FAIL          sse.utf8: no name (14 times)"]
     assert "The same in: usage, tools" in lines
     assert run.results[0].message == "no name (14 times)"
+
+
+FORMS: dict[str, Callable[[Report], str]] = {
+    "text": lambda report: "\n".join(text for text, _ in as_text(report)),
+    "json": lambda report: as_json([report]),
+    "junit": lambda report: as_junit([report]),
+    "markdown": lambda report: as_markdown([report]),
+    "page": lambda report: as_html([report]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_says_what_a_person_asks(form: str) -> None:
+    names = [f"probe-{number}" for number in range(20)]
+    found = [Finding("it is wrong", Evidence(name, 0, 0.1, b"data: 1")) for name in names]
+    one = replace(result(1, Verdict.FAIL), id="sse.json", often="3 of 20 answers", findings=found)
+    told = FORMS[form](Report("http://host", Run([one, replace(one, expected="we bear it")], news=["sse.json is new"])))
+    for words in ("it is wrong", "A rule.", "RFC 1", "3 of 20 answers", "we bear it", "sse.json is new", "data: 1"):
+        assert words in html.unescape(told), words
+    if form != "json":
+        assert "and 7 more" in told
 
 
 #: How often something is wrong, by probe.

@@ -374,7 +374,7 @@ near_miss(
     of="one-choice-lost",
     what="A third choice comes.",
     seams=chunks(_third_choice, when=lambda call: b'"n": 2' in call.body),
-    undo=Undo(_CONTENT, "sorted({0, 1} - said)", "sorted({0, 1} ^ said)"),
+    undo=Undo(_CONTENT, "sorted({*range(wanted)} - said)", "sorted({*range(wanted)} ^ said)"),
 )
 near_miss(
     "chat.stream-equals-nonstream",

@@ -48,6 +48,7 @@ def finding(report: Report, result: Result, number: int, before: Report | None) 
         tag("h4", badge(result.verdict), " ", tag("code", result.id), id=name),
         tag("p", f"Expected by the baseline: {result.expected}") if result.expected else None,
         tag("p", tag("strong", words)),
+        tag("p", f"Seen in {result.often}") if result.often else None,
         _about(result),
         [_proof(report, each, before, alone=len(told) == 1) for each in told[:SHOWN]],
         tag("details", tag("summary", f"{len(more)} more"), tag("ul", [tag("li", said) for said in more]))
@@ -94,7 +95,7 @@ def _proofs(report: Report, told: Told, before: Report | None) -> Iterator[Conte
     when = "" if evidence.seconds is None else f", read after {evidence.seconds:.3f} s"
     yield tag("p", "In ", _place(evidence.transcript), f", at byte {evidence.offset:,}{when}:")
     if told.also:
-        yield tag("p", f"The same in: {', '.join(told.also)}.")
+        yield tag("p", told.elsewhere)
     yield text_of(evidence)
     if transcript is None:
         return

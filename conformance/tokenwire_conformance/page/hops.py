@@ -37,7 +37,8 @@ def _heads(before: Transcript, behind: Transcript, offset: int) -> Html | None:
     ours, theirs = _head(before.responses[number]), _head(behind.responses[number])
     names = sorted(dict.fromkeys([*ours, *theirs]), key=lambda name: ours.get(name) == theirs.get(name))
     rows = [_row(name, ours.get(name, _NOT_THERE), theirs.get(name, _NOT_THERE)) for name in names]
-    head = tag("tr", [tag("th", column, scope="col") for column in ("", "Before the hop", "Behind the hop", "")])
+    columns = ("Field", "Before the hop", "Behind the hop", "Differs")
+    head = tag("tr", [tag("th", column, scope="col") for column in columns])
     caption = tag("caption", "The heads of the two answers")
     table = tag("table", caption, tag("thead", head), tag("tbody", rows))
     return scrolled(table, "the heads of the two answers")

@@ -52,6 +52,8 @@ def _details(report: Report, result: Result) -> Iterator[str]:
     yield f"{result.level.value}: {_shown(result.says)} ({_shown(result.clause)})"
     if result.breaks:
         yield f"Who is hurt: {_shown(result.breaks)}"
+    if result.often:
+        yield f"Seen in {_shown(result.often)}"
     if result.expected:
         yield f"Expected: {_shown(result.expected)}"
     told = alike(result)
@@ -65,7 +67,7 @@ def _details(report: Report, result: Result) -> Iterator[str]:
 def _proof(report: Report, told: Told) -> Iterator[str]:
     yield f"**{_shown(told.first.counted)}**"
     if told.also:
-        yield f"The same in: {_shown(', '.join(told.also))}"
+        yield _shown(told.elsewhere)
     for text in filter(None, [place(told.first), report.again(told.first)]):
         yield f"<pre><code>{_shown(text)}</code></pre>"
 

@@ -32,6 +32,9 @@ __all__ = [
 #: Verdicts that are told one by one, the gravest first.
 _FOUND = (Verdict.FAIL, Verdict.HARNESS_ERROR, Verdict.WARN, Verdict.INFO)
 
+#: Transcripts that are named in which the same was found; of more their number is told.
+_ALSO = 12
+
 #: Characters of evidence in a text.
 _EXCERPT = 240
 
@@ -170,6 +173,12 @@ class Told:
     first: Finding
     also: Sequence[str]
 
+    @property
+    def elsewhere(self) -> str:
+        """Those in words; empty where there are none."""
+        more = f" and {len(self.also) - _ALSO} more" if len(self.also) > _ALSO else ""
+        return f"The same in: {', '.join(self.also[:_ALSO])}{more}" if self.also else ""
+
 
 def alike(result: Result) -> list[Told]:
     """The findings of a check, those of the same words together."""
@@ -187,11 +196,11 @@ def _others(findings: Sequence[Finding]) -> list[str]:
 def in_full(report: Report, result: Result) -> Iterator[str]:
     """The rule in words, its clause, and each finding with its bytes and its question."""
     yield f"{result.level.value}: {result.says} [{result.clause}]"
+    if result.often:
+        yield f"Seen in {result.often}"
     for told in alike(result):
         yield told.first.counted
-        yield from filter(None, [place(told.first), report.again(told.first)])
-        if told.also:
-            yield f"The same in: {', '.join(told.also)}"
+        yield from filter(None, [place(told.first), report.again(told.first), told.elsewhere])
     if result.findings:
         yield f"tokenwire check --explain {result.id}"
 

@@ -41,9 +41,6 @@ _STYLES = {
 #: Ids that are named together; of more their number is told.
 _NAMED = 40
 
-#: Answers that are named in which the same was found; of more their number is told.
-_ALSO = 12
-
 #: Before what belongs to a finding.
 _INDENT = "    "
 
@@ -152,8 +149,7 @@ def _proof(report: Report, told: Told) -> Iterable[Line]:
     if where:
         yield Line(f"{_INDENT}{_INDENT}{where}", "dim")
     if told.also:
-        more = f" and {len(told.also) - _ALSO} more" if len(told.also) > _ALSO else ""
-        yield Line(f"{_INDENT}{_INDENT}The same in: {', '.join(told.also[:_ALSO])}{more}", "dim")
+        yield Line(f"{_INDENT}{_INDENT}{told.elsewhere}", "dim")
     if again:
         yield Line(f"{_INDENT}{_INDENT}{again}", "dim", whole=True)
 

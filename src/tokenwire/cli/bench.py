@@ -8,6 +8,7 @@ import platform
 import sys
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,12 +16,11 @@ from typing import Any
 from ..errors import LocalProtocolError, StreamFailed, StreamInterrupted
 from ..exit_codes import FINDINGS, FINE
 from ..measure.bench import Run, as_json, as_text, runs_of
+from ..measure.bench_page import as_html
 from ..measure.load import Load, calibrate, make_requests, take, watched
 from ..measure.sample import sample_of
-from ..recording.beside import FileBeside
 from ..secrecy import redact_url
-from .extras import need
-from .guard import clean
+from .page_file import add_page_option, page_file
 from .progress import progress
 from .request import add_request_options, open_request, positive_seconds
 from .screen import Screen
@@ -72,39 +72,23 @@ def add_parser(subparsers: Any) -> None:
         "--merge", metavar="FILE", type=Path, action="append", default=[], help="add the runs of a JSON report"
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
-    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page with a timeline and a histogram too")
+    add_page_option(parser, "the figures as tables, and when each token came")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.html is None:
-        return _report(args, None)
-    need("--html")
-    page = FileBeside(args.html)  # what cannot be written is said before anything is asked
-    try:
-        code = _report(args, page)
-    except BaseException:
-        page.discard()
-        raise
-    page.keep()
-    return code
-
-
-def _report(args: argparse.Namespace, page: FileBeside | None) -> int:
-    runs = [each for file in args.merge for each in runs_of(file.read_bytes(), str(file))]
-    if args.url is not None:
-        runs.append(asyncio.run(_measured(args)))
-    if not runs:
-        raise LocalProtocolError("there is nothing to tell: give a URL to measure, or --merge FILE")
+    with page_file(args.html) as write:
+        runs = [each for file in args.merge for each in runs_of(file.read_bytes(), str(file))]
+        if args.url is not None:
+            runs.append(asyncio.run(_measured(args)))
+        if not runs:
+            raise LocalProtocolError("there is nothing to tell: give a URL to measure, or --merge FILE")
+        write(partial(as_html, runs))
     if args.format == "json":
         sys.stdout.write(as_json(runs))
     else:
         screen = Screen(sys.stdout)
         for text, style in as_text(runs):
             screen.line(text, style)
-    if page is not None:
-        from ..measure.page import as_html
-
-        page.stream.write(clean(as_html(runs)))
     return FINDINGS if any(each.doubts for each in runs) else FINE
 
 

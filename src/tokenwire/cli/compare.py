@@ -19,12 +19,14 @@ from ..endpoint.story import MODELS
 from ..errors import LocalProtocolError
 from ..exit_codes import FINDINGS, FINE
 from ..measure.compare import TRANSPORTS, Comparison, Transport, as_json, as_text
+from ..measure.compare_page import as_html
 from ..measure.load import calibrate, watched
 from ..measure.stamped import Stamp, serve_stamped, stamps_of
 from ..measure.trials import PASSAGES, RECOVERIES, Pair, make_passages, make_recoveries, make_trials
 from ..recording import Recording
 from .access import access_of, is_secure
 from .bench import machine, positive_number
+from .page_file import add_page_option, page_file
 from .progress import progress
 from .request import add_request_options, dialect_asked, open_request, positive_seconds
 from .screen import Screen
@@ -68,13 +70,16 @@ def add_parser(subparsers: Any) -> None:
         help="between two tokens of the reference endpoint; default: %(default)g",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="default: %(default)s")
+    add_page_option(parser, "the figures as tables, and both transports in one drawing")
 
 
 def run(args: argparse.Namespace) -> int:
     dialect = dialect_asked(args) if args.url or args.dialect != "auto" else None
     if dialect is None or len(dialect.transports) < 2:
         raise LocalProtocolError(f"{args.dialect} is not spoken over both transports: name a --dialect that is")
-    comparison = asyncio.run(_named(args) if args.url else _reference(args))
+    with page_file(args.html) as write:
+        comparison = asyncio.run(_named(args) if args.url else _reference(args))
+        write(partial(as_html, comparison))
     if args.format == "json":
         sys.stdout.write(as_json(comparison))
     else:

@@ -9,7 +9,7 @@ from ..errors import LocalProtocolError
 __all__ = ["need"]
 
 #: The packages behind an option, and the extra that they come with.
-_EXTRAS = {"--html": ("report", ("jinja2", "matplotlib")), "--format junit": ("cli", ("junitparser",))}
+_EXTRAS = {"--format junit": ("cli", ("junitparser",))}
 
 
 def need(option: str) -> None:

@@ -137,7 +137,7 @@ def _shares() -> Iterator[Html]:
     for share in (0.5, 0.95):
         y = _HEIGHT * (1 - share)
         yield tag("line", x1=x(0), x2=x(1), y1=y, y2=y, class_="axis", stroke_dasharray="2 4")
-        yield tag("text", f"p{share * 100:g}", x=x(1), y=y - 3 if share < 0.9 else y + 12, text_anchor="end")
+        yield tag("text", f"p{share * 100:g}", x=x(0), y=y + 12)
 
 
 def _curve(numbers: Sequence[float], limit: float, kind: str) -> Html:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import starmap
 from textwrap import wrap
 from typing import Any
 
@@ -16,7 +17,18 @@ from .figures import CONFIDENCE, Spread, gaps, spread, time_shown
 from .sample import Sample
 from .selfcheck import SelfCheck
 
-__all__ = ["Run", "Summary", "as_json", "as_text", "runs_of", "summarise"]
+__all__ = [
+    "Run",
+    "Summary",
+    "as_json",
+    "as_text",
+    "due_and_sent",
+    "latencies",
+    "layers",
+    "rates",
+    "runs_of",
+    "summarise",
+]
 
 Line = tuple[str, str]
 
@@ -169,11 +181,12 @@ def as_text(runs: Sequence[Run]) -> list[Line]:
     lines += [(f"  {count} × {error}", "red") for error, count in summary.errors.items()]
     lines += [("", ""), (_COLUMNS, "dim")]
     lines += _latencies(runs, summary)
-    lines += [("", ""), *_rates(summary), ("", ""), *_bytes(summary), ("", "")]
+    lines += [("", ""), *((f"{name:<29}  {told}", "") for name, told in rates(summary))]
+    lines += [("", ""), *_bytes(summary), ("", "")]
     return lines + [line for run in runs for line in _self_check(run)]
 
 
-def _due_and_sent(runs: Sequence[Run]) -> str:
+def due_and_sent(runs: Sequence[Run]) -> str:
     """Why one latency is told in two ways."""
     words = (
         "A user waits from when the request was due: until a connection is free, through its set-up, and for the "
@@ -188,24 +201,27 @@ def _due_and_sent(runs: Sequence[Run]) -> str:
     )
 
 
-def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
-    return [
-        ("since the request was sent", "bold"),
-        _row("first byte", summary.first_byte),
-        _row("first event", summary.first_event),
-        _row("first token", summary.first_token),
-        _row("whole answer", summary.answer),
-        ("since the request was due", "bold"),
-        _row("first token", summary.first_token_since_due),
-        _row("whole answer", summary.answer_since_due),
-        *((f"  {line}", "dim") for line in wrap(_due_and_sent(runs), _WIDTH, break_on_hyphens=False)),
-        ("besides", "bold"),
-        _row("set-up of the connection", summary.set_up),
-        _row("from a token to the next", summary.between_tokens),
+def latencies(summary: Summary) -> list[tuple[str, list[tuple[str, Spread | None]]]]:
+    """What took how long, by what it is counted from."""
+    sent = [
+        ("first byte", summary.first_byte),
+        ("first event", summary.first_event),
+        ("first token", summary.first_token),
+        ("whole answer", summary.answer),
     ]
+    due = [("first token", summary.first_token_since_due), ("whole answer", summary.answer_since_due)]
+    besides = [("set-up of the connection", summary.set_up), ("from a token to the next", summary.between_tokens)]
+    return [("since the request was sent", sent), ("since the request was due", due), ("besides", besides)]
 
 
-def _rates(summary: Summary) -> list[Line]:
+def _latencies(runs: Sequence[Run], summary: Summary) -> list[Line]:
+    sent, due, besides = ([(title, "bold"), *starmap(_row, found)] for title, found in latencies(summary))
+    why = [(f"  {line}", "dim") for line in wrap(due_and_sent(runs), _WIDTH, break_on_hyphens=False)]
+    return [*sent, *due, *why, *besides]
+
+
+def rates(summary: Summary) -> list[tuple[str, str]]:
+    """How much in which time, and at once."""
     rate = summary.tokens_per_second
     if rate is not None:
         told = f"p50 {rate.p50.value:.1f} ({rate.p50.low:.1f} to {rate.p50.high:.1f})"
@@ -213,31 +229,42 @@ def _rates(summary: Summary) -> list[Line]:
         told = (
             "no answer took any time from its first token to its last" if summary.counted else "no usage was reported"
         )
-    lines = [(f"tokens per second of a stream  {told}", "")]
+    found = [("tokens per second of a stream", told)]
     if summary.throughput is not None:
-        lines.append((f"tokens per second of all       {summary.throughput:.1f}", ""))
+        found.append(("tokens per second of all", f"{summary.throughput:.1f}"))
     if summary.events_per_read is not None:
-        lines.append((f"events per read                {summary.events_per_read:.2f}", ""))
-    return lines
+        found.append(("events per read", f"{summary.events_per_read:.2f}"))
+    return found
 
 
-def _bytes(summary: Summary) -> list[Line]:
+def layers(summary: Summary) -> list[tuple[str, float, str]]:
+    """The bytes of a token by what they are, the sum last, each with a word about it; nothing where no token came."""
     sizes = summary.bytes_per_token
     if not sizes:
         return []
-    by = "usage" if summary.counted == summary.whole else "deltas" if not summary.counted else "usage, or else deltas"
     explained = {
         "framing": "of HTTP or WebSocket",
         "syntax": "of server-sent events, or lines",
         "envelope": "JSON around the content",
         "content": "text, reasoning, arguments",
     }
-    lines = [(f"bytes received for each token (counted by {by})", "bold")]
-    lines += [(f"  {name:<12}{sizes[name]:>8.1f}  {explained[name]}", "") for name in _LAYERS]
+    found = [(name, sizes[name], explained[name]) for name in _LAYERS]
     if sizes["saved"]:
-        lines.append((f"  {'compression':<12}{-sizes['saved']:>8.1f}", ""))
-    lines.append((f"  {'on the wire':<12}{sizes['wire']:>8.1f}  and a head of {sizes['head']:.0f} bytes once", "bold"))
-    return lines
+        found.append(("compression", -sizes["saved"], ""))
+    return [*found, ("on the wire", sizes["wire"], f"and a head of {sizes['head']:.0f} bytes once")]
+
+
+def _bytes(summary: Summary) -> list[Line]:
+    found = layers(summary)
+    if not found:
+        return []
+    by = "usage" if summary.counted == summary.whole else "deltas" if not summary.counted else "usage, or else deltas"
+    *parts, whole = [f"  {name:<12}{size:>8.1f}  {words}".rstrip() for name, size, words in found]
+    return [
+        (f"bytes received for each token (counted by {by})", "bold"),
+        *((part, "") for part in parts),
+        (whole, "bold"),
+    ]
 
 
 def _self_check(run: Run) -> list[Line]:

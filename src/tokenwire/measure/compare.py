@@ -25,7 +25,11 @@ __all__ = [
     "Trial",
     "as_json",
     "as_text",
+    "how_it_resumes",
+    "outcome",
+    "recoveries",
     "rows",
+    "shown",
     "worth",
 ]
 
@@ -197,36 +201,51 @@ def as_text(comparison: Comparison) -> list[Line]:
     return [*lines, (comparison.self_check.told, "dim"), *doubts]
 
 
+def how_it_resumes(comparison: Comparison) -> str:
+    """What a client could do that starts over in these recoveries."""
+    if not comparison.resume:
+        return "The dialect has no way to resume."
+    return f"A client that can resume ({comparison.resume}) loses nothing; these start over."
+
+
+def recoveries(comparison: Comparison) -> list[tuple[Transport, str, bool]]:
+    """What came of the cuts, by transport, in words; and whether there was a recovery."""
+    return [_recovery(comparison, transport) for transport in TRANSPORTS]
+
+
+def _recovery(comparison: Comparison, transport: Transport) -> tuple[Transport, str, bool]:
+    mine = [each for each in comparison.recoveries if each.transport == transport]
+    nexts = [each.next_token for each in mine if each.next_token is not None]
+    news = [each.new_token for each in mine if each.new_token is not None]
+    if not nexts or not news:
+        error = next((each.error for each in mine if each.error), "no stream was cut")
+        return transport, f"no recovery: {error}", False
+    tokens = fmean(each.tokens for each in mine)
+    told = (
+        f"next token after {time_shown(median(nexts))}, the first new one after {time_shown(median(news))}: "
+        f"the {tokens:.0f} tokens that had come are made again, and paid for again"
+    )
+    return transport, told, True
+
+
 def _recovery_lines(comparison: Comparison) -> list[Line]:
-    how = "The dialect has no way to resume."
-    if comparison.resume:
-        how = f"A client that can resume ({comparison.resume}) loses nothing; these start over."
-    lines: list[Line] = [("Recovery after a cut in mid-stream, asked again at once from the beginning", "bold")]
-    for transport in TRANSPORTS:
-        mine = [each for each in comparison.recoveries if each.transport == transport]
-        nexts = [each.next_token for each in mine if each.next_token is not None]
-        news = [each.new_token for each in mine if each.new_token is not None]
-        if not nexts or not news:
-            error = next((each.error for each in mine if each.error), "no stream was cut")
-            lines.append((f"  {transport:<10} no recovery: {error}", "yellow"))
-            continue
-        tokens = fmean(each.tokens for each in mine)
-        told = (
-            f"next token after {time_shown(median(nexts))}, the first new one after {time_shown(median(news))}: "
-            f"the {tokens:.0f} tokens that had come are made again, and paid for again"
-        )
-        lines.append((f"  {transport:<10} {told}", ""))
-    return [*lines, (f"  {how}", "dim"), ("", "")]
+    return [
+        ("Recovery after a cut in mid-stream, asked again at once from the beginning", "bold"),
+        *((f"  {transport:<10} {told}", "" if came else "yellow") for transport, told, came in recoveries(comparison)),
+        (f"  {how_it_resumes(comparison)}", "dim"),
+        ("", ""),
+    ]
 
 
 def _proxy_lines(comparison: Comparison) -> list[Line]:
     lines: list[Line] = [("Through a proxy", "bold")]
     for passage in comparison.passages:
-        lines.append((f"  {passage.proxy:<44} {passage.transport:<28} {_outcome(passage.sample)}", ""))
+        lines.append((f"  {passage.proxy:<44} {passage.transport:<28} {outcome(passage.sample)}", ""))
     return [*lines, ("", "")]
 
 
-def _outcome(sample: Sample) -> str:
+def outcome(sample: Sample) -> str:
+    """What came of a generation through a proxy."""
     came = len(sample.tokens)
     if sample.error:
         return f"cut after {came} tokens" if came else f"nothing: {sample.error[:_EXCERPT]}"
@@ -237,12 +256,13 @@ def _outcome(sample: Sample) -> str:
 
 
 def _table_line(row: Row) -> str:
-    ones, others, more = (_shown(figure.value, row.unit) for figure in (row.sse, row.websocket, row.difference))
-    interval = f"{_shown(row.difference.low, row.unit)} to {_shown(row.difference.high, row.unit)}"
+    ones, others, more = (shown(figure.value, row.unit) for figure in (row.sse, row.websocket, row.difference))
+    interval = f"{shown(row.difference.low, row.unit)} to {shown(row.difference.high, row.unit)}"
     return f"{row.name:<46}{ones:>12}{others:>12}{more:>12}   {interval}"
 
 
-def _shown(value: float, unit: str) -> str:
+def shown(value: float, unit: str) -> str:
+    """A figure with its unit."""
     return time_shown(value) if unit == "s" else f"{value:.1f} {unit}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...judging.case import Case, at, brief, gathered, offsets_of
 from ...judging.registry import active, passive
-from ...judging.verdict import Finding, Inconclusive, Level, NotApplicable
+from ...judging.verdict import Finding, Inconclusive, Level
 from ...reading.chat import ChatStream, Choice
 from .common import DESCRIPTION, at_end, has_choices, kind_of, message_of, text_of, whole_chat
 
@@ -23,8 +23,8 @@ _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details", "rea
 _CUMULATIVE_DELTAS = 4
 
 
-#: Statuses that say: this is not offered here.
-_NOT_OFFERED = (400, 422, 501)
+#: Choices that OpenAI gives at most (n).
+_MOST_CHOICES = 128
 
 
 @passive(
@@ -65,45 +65,54 @@ def delta_not_cumulative(chat: ChatStream) -> Iterator[Finding]:
             yield Finding(message, at(chat.response, content=said[1].offset))
 
 
-@active(
+def _wanted(chat: ChatStream) -> int:
+    """How many choices were asked for."""
+    n = chat.stream.request.get("n")
+    return n if type(n) is int and 0 < n <= _MOST_CHOICES else 1
+
+
+@passive(
     "chat.n-choices",
     SHOULD,
     DESCRIPTION,
     "With n = 2, two choices come.",
-    probes=("choices",),
+    on="chats",
+    when=lambda chat: _wanted(chat) > 1 and chat.judged_to_the_end,
+    absent="no stream was asked for with n = 2 or more, or none was given",
+    shown_by=("choices",),
 )
-def n_choices(case: Case) -> Iterator[Finding]:
-    if case.response("choices").status in _NOT_OFFERED:
-        raise NotApplicable(f"the endpoint refuses n = 2 with {case.response('choices').status}")
-    chat = whole_chat(case, "choices")
+def n_choices(chat: ChatStream) -> Iterator[Finding]:
+    wanted = _wanted(chat)
     said = {choice.number for choice in chat.choices if choice.says_something}
-    missing = sorted({0, 1} - said)
+    missing = sorted({*range(wanted)} - said)
     if not said:
         raise Inconclusive("no choice says anything")
     if missing:
-        yield Finding(f"n = 2 was asked for, and nothing came for choice {missing[0]}", at_end(chat))
+        yield Finding(f"n = {wanted} was asked for, and nothing came for choice {missing[0]}", at_end(chat))
 
 
-@active(
+@passive(
     "chat.logprobs-aligned",
     SHOULD,
     DESCRIPTION,
     "The tokens of logprobs, joined, are the content.",
-    probes=("logprobs",),
+    on="chats",
+    when=lambda chat: chat.judged_to_the_end and bool(_tokens(chat)),
+    absent="no log probabilities came",
+    shown_by=("logprobs",),
 )
-def logprobs_aligned(case: Case) -> Iterator[Finding]:
-    if case.response("logprobs").status in _NOT_OFFERED:
-        raise NotApplicable(f"the endpoint refuses logprobs with {case.response('logprobs').status}")
-    chat = whole_chat(case, "logprobs")
-    tokens = [token for choice in chat.choices if choice.number == 0 for token in _logprob_tokens(choice)]
-    if not tokens:
-        raise NotApplicable("no log probabilities came")
+def logprobs_aligned(chat: ChatStream) -> Iterator[Finding]:
     # A limit may cut the last token in the middle of a character, which then is in no content.
-    joined = b"".join(map(_token_bytes, tokens)).decode("utf-8", "ignore")
+    joined = b"".join(map(_token_bytes, _tokens(chat))).decode("utf-8", "ignore")
     content = chat.text().replace("\ufffd", "").encode("utf-8", "ignore").decode()
     if joined.replace("\ufffd", "") != content:
         message = f"the tokens make {brief(joined)}, the content is {brief(content)}"
         yield Finding(message, at_end(chat))
+
+
+def _tokens(chat: ChatStream) -> list[dict[str, Any]]:
+    """Those of the first choice."""
+    return [token for choice in chat.choices if choice.number == 0 for token in _logprob_tokens(choice)]
 
 
 def _logprob_tokens(choice: Choice) -> list[dict[str, Any]]:
