@@ -10,7 +10,7 @@ from tokenwire.secrecy import one_line
 from ..judging.verdict import Result, Verdict
 from .report import Report, Told, alike, counted, findings, place, unjudged
 
-__all__ = ["as_markdown"]
+__all__ = ["as_markdown", "shown"]
 
 #: Marks that may stand in a text as they are: they begin nothing in Markdown, and nothing in HTML.
 _PLAIN = frozenset(" ,.()-'")
@@ -26,17 +26,17 @@ def as_markdown(reports: Sequence[Report]) -> str:
 
 
 def _report(report: Report) -> Iterator[str]:
-    yield f"## {_shown(report.target)}"
+    yield f"## {shown(report.target)}"
     if report.run.headline:
-        yield f"**{_shown(report.run.headline)}**"
+        yield f"**{shown(report.run.headline)}**"
     yield f"{counted(report)}."
     if report.about is not None:
-        yield _shown(f"{report.about.model or 'no model'}, {report.about.date}, {report.about.cost}")
+        yield shown(f"{report.about.model or 'no model'}, {report.about.date}, {report.about.cost}")
     if report.run.news:
         yield "**What differs from the baseline**\n\n" + _listed(report.run.news)
     found = findings(report)
     if found:
-        rows = [f"| {_verdict(result)} | `{result.id}` | {_shown(result.message)} |" for result in found]
+        rows = [f"| {_verdict(result)} | `{result.id}` | {shown(result.message)} |" for result in found]
         yield "\n".join(["| Verdict | Check | What was found |", "| --- | --- | --- |", *rows])
     for result in found:
         yield _folded(f"{_verdict(result)} <code>{result.id}</code>", _details(report, result))
@@ -49,13 +49,13 @@ def _report(report: Report) -> Iterator[str]:
 
 def _details(report: Report, result: Result) -> Iterator[str]:
     """The rule, who is hurt, and each finding with its bytes and its question."""
-    yield f"{result.level.value}: {_shown(result.says)} ({_shown(result.clause)})"
+    yield f"{result.level.value}: {shown(result.says)} ({shown(result.clause)})"
     if result.breaks:
-        yield f"Who is hurt: {_shown(result.breaks)}"
+        yield f"Who is hurt: {shown(result.breaks)}"
     if result.often:
-        yield f"Seen in {_shown(result.often)}"
+        yield f"Seen in {shown(result.often)}"
     if result.expected:
-        yield f"Expected: {_shown(result.expected)}"
+        yield f"Expected: {shown(result.expected)}"
     told = alike(result)
     for each in told[:_TOLD]:
         yield from _proof(report, each)
@@ -65,11 +65,11 @@ def _details(report: Report, result: Result) -> Iterator[str]:
 
 
 def _proof(report: Report, told: Told) -> Iterator[str]:
-    yield f"**{_shown(told.first.counted)}**"
+    yield f"**{shown(told.first.counted)}**"
     if told.also:
-        yield _shown(told.elsewhere)
+        yield shown(told.elsewhere)
     for text in filter(None, [place(told.first), report.again(told.first)]):
-        yield f"<pre><code>{_shown(text)}</code></pre>"
+        yield f"<pre><code>{shown(text)}</code></pre>"
 
 
 def _verdict(result: Result) -> str:
@@ -82,10 +82,10 @@ def _folded(title: str, parts: Iterable[str]) -> str:
 
 
 def _listed(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {_shown(line)}" for line in lines)
+    return "\n".join(f"- {shown(line)}" for line in lines)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """A text that stays in its place whatever is in it: on one line, each mark that could mean something an entity."""
     return "".join(map(_entity, one_line(text))).replace("www.", "www&#46;")
 
