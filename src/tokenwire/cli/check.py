@@ -187,7 +187,7 @@ def run(args: argparse.Namespace) -> int:
     reports = task.reports()
     for report in reports:
         if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-            complain(report.run.headline)
+            complain(f"{report.target}: {report.run.headline}" if args.via else report.run.headline)
     return print_reports(reports, args.format, verbose=args.verbose)
 
 

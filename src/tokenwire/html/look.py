@@ -34,7 +34,7 @@ def page(title: str, *body: Content) -> str:
 @cache
 def _style() -> Html:
     """Ours, and no text of anybody else's."""
-    return Html(files(__package__).joinpath("look.css").read_text("utf-8"))
+    return Html(files("tokenwire.html").joinpath("look.css").read_text("utf-8"))
 
 
 def table(
