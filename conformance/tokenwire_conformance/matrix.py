@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -31,8 +31,9 @@ from .probes.asking import ASKING, FORGIVING
 from .probes.many import Many, ask_many, probes_of_many
 from .probes.reference import reference_plan
 from .probes.rehearsal import Budget
-from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.talk import Plan, Probe, Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
+from .reading.transcript import Transcript
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
 
@@ -120,7 +121,11 @@ def _case_of_many(seams: type[Seams] | Any, dialect: str, transport: Transport, 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
     plan, endpoint = _reference(seams, dialect, transport)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
-    return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
+    return Case(_asked(probe, MemoryWire(endpoint), plan) for probe in probes)
+
+
+def _asked(probe: Probe, wire: MemoryWire, plan: Plan) -> Transcript:
+    return run_probe(probe, wire, replace(plan, running=wire.running))
 
 
 def _reference(seams: type[Seams] | Any, dialect: str, transport: Transport) -> tuple[Plan, ReferenceEndpoint]:

@@ -90,6 +90,7 @@ GROUPS: Mapping[str, Group] = {
     "err": Group(),
     "auth": Group(),
     "time": Group(),
+    "cancel": Group("http/1.1"),
     "resume": Group("http/1.1"),
     "hop": Group(),
     "rate": Group(),

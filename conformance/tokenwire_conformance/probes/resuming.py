@@ -9,6 +9,7 @@ from typing import Any
 from tokenwire.dialects.dialect import Broken
 
 from ..reading.resumption import broken_in_the_middle
+from . import http  # noqa: F401 - probes are made as they are declared, and the plain one is there
 from .talk import PATIENCE, SHORT_PATIENCE, Plan, Talk, probe
 
 __all__ = ["RESUMED", "UNKNOWN"]

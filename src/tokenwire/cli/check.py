@@ -14,6 +14,7 @@ from .check_cost import add_cost_options, prices_of, print_dry_run
 from .check_list import explain, list_checks
 from .check_named import with_named_endpoint
 from .check_questions import chosen, fitting, over_what
+from .check_running import add_running_options
 from .check_task import task_of
 from .exits import complain
 from .extras import need
@@ -100,6 +101,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="the environment variable that holds the key of another user: can that one go on with an answer that was "
         "told to the first (--only resume.)?",
     )
+    add_running_options(parser)
     parser.add_argument(
         "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
     )

@@ -24,6 +24,7 @@ from .check_cost import budget_of
 from .check_questions import Over, Questions
 from .check_record import keep
 from .check_report import Began, make_report, variables_of
+from .check_running import running_of
 from .models import first_model
 from .progress import progress
 
@@ -212,4 +213,5 @@ class _Judging:
             cut,
             endpoint.other_key,
             access.secrets,
+            running_of(args, access),
         )
