@@ -208,6 +208,8 @@ def test_the_command_line_goes_before_the_file(capsys: pytest.CaptureFixture[str
         ("[tool.tokenwire.endpoints.local]\n", "has no url"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nnonsense = 1\n', "no option of check: nonsense"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nexplain = "x"\n', "belongs on the command line"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nrunning-command = "x"\n', "belongs on the command line"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nrunning-c = "x"\n', "belongs on the command line"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nstrict = false\n', "strict is neither"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\ntimeout = -3\n', "pyproject.toml: mend it in"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\n"" = 1\n', "no name of an option"),

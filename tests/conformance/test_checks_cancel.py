@@ -9,11 +9,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from math import inf
 from threading import Thread
 from time import monotonic
+from urllib.request import Request
 from weakref import WeakSet
 
 import pytest
 
-from tokenwire.cli import main
+from tokenwire.cli import check_running, main
 from tokenwire.dialects import dialect_named
 from tokenwire.endpoint import ReferenceEndpoint, Seams, background
 from tokenwire.endpoint.front import FrontDoor
@@ -128,3 +129,23 @@ def test_over_sockets_the_number_comes_from_a_url_and_the_key_stays_with_the_end
         assert "name the metric behind a #" in capsys.readouterr().err
         assert main([*arguments, "--running-command", "false"]) == 2
         assert "--running-command gave no number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "goes"),
+    [
+        ("http://host:8080/slots", True),
+        ("http://host:9090/metrics", False),
+        ("https://host:8080/slots", False),
+        ("http://other:8080/slots", False),
+    ],
+)
+def test_the_key_goes_to_the_operators_url_only_where_that_is_the_endpoint(
+    place: str, goes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+    monkeypatch.setattr(check_running, "_of_url", lambda opener, request, metric: asked.append(request))
+    monkeypatch.setenv("KEY", "first-key-0123456789abcdef")
+    assert main(["check", "http://host:8080/v1", "--key-env", "KEY", "--model", "m", "--running", place]) != 0
+    assert [request.get_header("Authorization") is not None for request in asked] == [goes]
+    assert not any("Authorization" in request.headers for request in asked), "a redirect would take it along"

@@ -41,7 +41,12 @@ _FILES = ("baseline", "ca_file", "key_file")
 _STDIN = "-"
 
 #: Arguments of which one can be given. What the command line gives takes the place of the others, too.
-_EITHER = (("key_env", "key_file"), ("ca_file", "insecure"), ("baseline", "write_baseline"))
+_EITHER = (
+    ("key_env", "key_file"),
+    ("ca_file", "insecure"),
+    ("baseline", "write_baseline"),
+    ("running", "running_command"),
+)
 
 
 def with_named_endpoint(parser: argparse.ArgumentParser, args: argparse.Namespace) -> argparse.Namespace:
@@ -61,6 +66,8 @@ def with_named_endpoint(parser: argparse.ArgumentParser, args: argparse.Namespac
     if unknown:
         options = ", ".join(argument.partition("=")[0].lstrip("-") for argument in unknown)
         raise LocalProtocolError(f"{file}: the endpoint {args.url} has what is no option of check: {options}")
+    if named.running_command is not None:  # whoever asks an endpoint by its name has not said that a program may run
+        raise LocalProtocolError(f"{file}: running-command belongs on the command line, and to no endpoint")
     url = named.url
     _find_files(named, file.parent)
     parser.parse_args(args.arguments, named)
