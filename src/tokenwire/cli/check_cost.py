@@ -66,7 +66,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         "--costly",
         action="store_true",
         help="also what costs as much as all the rest: a prompt of 1.5 million words, a message of 1 MiB, and one that "
-        "inflates to 128 MiB",
+        "inflates to 128 MiB; and what else --only cancel. and --only resume. ask alone",
     )
 
 
