@@ -34,6 +34,8 @@ _GROUPS: Mapping[str, str] = {
     "auth": "Keys: who is let in, and what is told about it.",
     "time": "When the parts of an answer come. A stream that is held back is one in name only, and a silence is where"
     " proxies cut.",
+    "cancel": "What happens when a client leaves in the middle of its answer. People stop answers all the time: work"
+    " that goes on for nobody takes the place of others.",
     "resume": "How a stream is gone on with after its connection was lost. Whoever gets less than the rest, or more,"
     " shows an answer with a hole, or the same words twice.",
     "hop": "What a proxy or a gateway on the way adds and takes away: the same is asked before it and behind it.",

@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -28,11 +28,12 @@ from .judging.judge import judge_all, select
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
-from .probes.many import ask_many, probes_of_many
+from .probes.many import Many, ask_many, probes_of_many
 from .probes.reference import reference_plan
 from .probes.rehearsal import Budget
-from .probes.talk import Plan, Transport, all_probes, probes_for, run_probe
+from .probes.talk import Plan, Probe, Transport, all_probes, probes_for, run_probe
 from .probes.wire import MemoryWire
+from .reading.transcript import Transcript
 
 __all__ = ["EXAMINED", "Row", "examine", "kill_matrix", "main", "verdict_on"]
 
@@ -113,13 +114,18 @@ def _case_of_many(seams: type[Seams] | Any, dialect: str, transport: Transport, 
     plan, endpoint = _reference(seams, dialect, transport)
     probes = probes_of_many(all_probes()[plain_probe(dialect, transport)], dialect, count)
     # One at a time: the endpoint has one thread.
-    return Case([], many=ask_many(plan, lambda: MemoryWire(endpoint), probes, 1, deadline=inf, budget=Budget()))
+    asked = list(ask_many(plan, lambda: MemoryWire(endpoint), probes, 1, deadline=inf, budget=Budget()))
+    return Case([], many=Many(asked))
 
 
 def _case(seams: type[Seams] | Any, dialect: str, transport: Transport, asked: Collection[str]) -> Case:
     plan, endpoint = _reference(seams, dialect, transport)
     probes = [probe for probe in probes_for(dialect, all_probes(), transport) if not asked or probe.name in asked]
-    return Case(run_probe(probe, MemoryWire(endpoint), plan) for probe in probes)
+    return Case(_asked(probe, MemoryWire(endpoint), plan) for probe in probes)
+
+
+def _asked(probe: Probe, wire: MemoryWire, plan: Plan) -> Transcript:
+    return run_probe(probe, wire, replace(plan, running=wire.running))
 
 
 def _reference(seams: type[Seams] | Any, dialect: str, transport: Transport) -> tuple[Plan, ReferenceEndpoint]:
@@ -161,14 +167,18 @@ def verdict_on(miss: NearMiss, seams: Callable[[], Seams] | None = None) -> str:
     return str(next(result.verdict for result in results if result.id == miss.check))
 
 
+def _clean(dialect: str, transport: Transport) -> list[Result]:
+    """What is said of the clean endpoint: by itself, as a hop in front of another, and by many answers."""
+    return [
+        *examine(dialect=dialect, transport=transport),
+        *examine(dialect=dialect, transport=transport, origin=Seams),
+        *examine(dialect=dialect, transport=transport, many=MANY),
+    ]
+
+
 def kill_matrix() -> dict[str, Any]:
     """The whole matrix as JSON: checks, faults, which fault killed which check, and what else it tripped."""
-    clean = [
-        result
-        for dialect, transport in EXAMINED
-        for more in ({}, {"origin": Seams}, {"many": MANY})
-        for result in examine(dialect=dialect, transport=transport, **more)
-    ]
+    clean = [result for dialect, transport in EXAMINED for result in _clean(dialect, transport)]
     rows = [row(fault) for fault in all_faults().values()]
     checks = [check.id for check in select()]
     killers = {check: [r.fault.id for r in rows if check in r.tripped & r.fault.trips] for check in checks}

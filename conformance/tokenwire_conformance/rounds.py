@@ -7,12 +7,13 @@ and after. Where it was not, the run ends, and says since which probe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from tokenwire import exit_codes
 from tokenwire.errors import ConnectionFailed, LocalProtocolError
-from tokenwire.exit_codes import HUNG_UP, Terminated
+from tokenwire.exit_codes import Terminated
 from tokenwire.recording import Entry, Recording
 from tokenwire.secrecy.shown import one_line
 from tokenwire.session.policy import retry_after
@@ -20,12 +21,13 @@ from tokenwire.session.policy import retry_after
 from .judging.case import Case, given_up, unfinished
 from .judging.gate import gate_of
 from .judging.judged import Course, Ended
+from .probes.many import Asked, Many, NoMore
 from .probes.rehearsal import Budget
 from .probes.talk import NO_SUCH_MODEL, OutOfTime, Plan, Probe, all_probes, run_probe
 from .probes.wire import Clock, SystemClock, Wire
 from .reading.transcript import Transcript
 
-__all__ = ["Pace", "Progress", "Round", "make_probes", "make_rounds"]
+__all__ = ["Pace", "Progress", "Round", "make_many", "make_probes", "make_rounds"]
 
 #: Statuses by which a server asks to come again, if it says when.
 _BUSY = (429, 503)
@@ -131,6 +133,51 @@ def make_rounds(
     return _Asking(rounds, tell, pace, clock).case()
 
 
+def make_many(case: Case, asking: Iterator[Asked], count: int, tell: Callable[[int], None] = lambda _: None) -> Case:
+    """Asks many questions after the probes. What was answered is judged however that ends, as it is for probes.
+
+    :param case: of the probes.
+    :param asking: see `ask_many`.
+    :param count: how many are to be asked.
+    :param tell: is told how many were answered.
+    """
+    asked: list[Asked] = []
+    course = Course()
+    try:
+        for each in asking:
+            asked.append(each)
+            tell(len(asked))
+    except NoMore as stop:
+        course = Course(headline=f"{len(asked)} of {count} questions were asked: {stop}.")
+    except BaseException as stop:
+        course = _stopped(stop, f"{len(asked)} of {count} questions")
+    headline = " ".join(filter(None, [case.course.headline, course.headline]))
+    return case.asked_again(Many(asked), replace(course, headline=headline))
+
+
+def _stopped(stop: BaseException, after: str) -> Course:
+    """What stopped a run, and what to do. What the caller has to mend is raised again.
+
+    :param after: how far it had come.
+    """
+    match stop:
+        case OutOfTime():
+            by, ended = "--timeout", Ended.OUT_OF_TIME
+            advice = " Give it more time, or choose fewer checks with --only."
+        case Terminated(code=exit_codes.HUNG_UP):
+            by, ended, advice = "SIGHUP", Ended.HUNG_UP, ""
+        case Terminated():
+            by, ended, advice = "SIGTERM", Ended.TERMINATED, ""
+        case KeyboardInterrupt():
+            by, ended, advice = "Ctrl-C", Ended.INTERRUPTED, ""
+        case Exception() if not isinstance(stop, LocalProtocolError):
+            by, ended = "a fault of the suite itself", Ended.CRASHED
+            advice = f" Please report it: {one_line(f'{type(stop).__name__}: {stop}')}"
+        case _:
+            raise stop
+    return Course(ended, f"The run was stopped by {by} after {after}.{advice}")
+
+
 class _Stop(Exception):
     """No more probes are made."""
 
@@ -170,24 +217,9 @@ class _Asking:
                 self._make_round(each)
         except _Stop as stop:
             return stop.course
-        except OutOfTime:
-            advice = "Give it more time, or choose fewer checks with --only."
-            return Course(Ended.OUT_OF_TIME, f"{self._stopped('--timeout')} {advice}")
-        except Terminated as stop:
-            hung_up = stop.code == HUNG_UP
-            name = "SIGHUP" if hung_up else "SIGTERM"
-            return Course(Ended.HUNG_UP if hung_up else Ended.TERMINATED, self._stopped(name))
-        except KeyboardInterrupt:
-            return Course(Ended.INTERRUPTED, self._stopped("Ctrl-C"))
-        except LocalProtocolError:  # what was asked for cannot be, and the caller has to mend it
-            raise
-        except Exception as error:
-            said = one_line(f"{type(error).__name__}: {error}")
-            return Course(Ended.CRASHED, f"{self._stopped('a fault of the suite itself')} Please report it: {said}")
+        except BaseException as stop:
+            return _stopped(stop, self.count)
         return Course(headline=self._left_open())
-
-    def _stopped(self, by: str) -> str:
-        return f"The run was stopped by {by} after {self.count}."
 
     @property
     def count(self) -> str:

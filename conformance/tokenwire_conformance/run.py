@@ -21,7 +21,7 @@ from .probes.talk import (
     probes_for,
 )
 from .probes.wire import Wire
-from .rounds import Pace, Progress, Round, make_probes, make_rounds
+from .rounds import Pace, Progress, Round, make_many, make_probes, make_rounds
 
 __all__ = [
     "FAST",
@@ -34,6 +34,7 @@ __all__ = [
     "choose_probes",
     "first_model",
     "judging_over",
+    "make_many",
     "make_probes",
     "make_rounds",
     "transports_of",

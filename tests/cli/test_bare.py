@@ -98,6 +98,7 @@ def test_without_the_extras_it_is_served(verb: str, bare: Run, url: str, tmp_pat
     ("arguments", "words"),
     [
         (["check", "--format", "junit"], "--format junit needs junitparser: pip install 'tokenwire[cli]'"),
+        (["check", "--also", "junit=report.xml"], "--format junit needs junitparser: pip install 'tokenwire[cli]'"),
         (["lint", "no-such-file", "--format", "junit"], "--format junit needs junitparser"),
     ],
 )
@@ -120,4 +121,11 @@ def test_the_wheel_alone_runs_the_verbs(url: str, tmp_path: Path) -> None:
     program = tmp_path / "venv" / "bin" / "tokenwire"
     run = running(["env", "-u", "PYTHONPATH", str(program)], tmp_path)
     tour(run, url, tmp_path)
+    assert "PASS" in run("check", "--only", "http.").stdout
+    module = running(["env", "-u", "PYTHONPATH", str(python), "-m", "tokenwire"], tmp_path)
+    assert "PASS" in module("check", url, "--only", "http.").stdout
     assert "needs junitparser" in run("check", "--format", "junit", code=2).stderr
+    subprocess.run([*pip, "--python", str(python), "install", "pytest"], check=True, timeout=240)
+    pytest_alone = running(["env", "-u", "PYTHONPATH", str(python), "-m", "pytest"], tmp_path)
+    told = pytest_alone(f"--tokenwire-endpoint={url}", "tokenwire::http.te-to-http10", "-rA").stdout
+    assert "PASSED tokenwire::http.te-to-http10" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tomllib
 from collections.abc import Iterator
@@ -114,6 +115,17 @@ def test_a_baseline_that_is_written_again_keeps_its_reasons(
     assert vary["id"] == "sse.no-bom"
 
 
+def test_a_baseline_that_is_written_again_keeps_what_was_not_judged(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unjudged = ENTRY.format("wsc.echo", "no echo there") + "until = 2020-02-29\n"
+    file = written(tmp_path, unjudged, ENTRY.format("sse.content-type", "gone"))
+    checked(capsys, url, "--write-baseline", file)
+    found = {entry["id"]: entry for entry in tomllib.loads(file.read_text())["expected"]}
+    assert list(found) == ["http.date", "sse.no-bom", "wsc.echo"]
+    assert (found["wsc.echo"]["reason"], str(found["wsc.echo"]["until"])) == ("no echo there", "2020-02-29")
+
+
 def test_no_baseline_is_written_of_a_run_that_did_not_go_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,6 +156,7 @@ def test_text_and_junit_tell_what_is_expected_and_what_is_new(
         ("[[expected]\n", "no TOML"),
         ("[other]\n", "[[expected]]"),
         (ENTRY.format("http.dat", "x"), "entry 1: there is no check 'http.dat'"),
+        ('[[expected]]\nid = ["http.date"]\nreason = "x"\n', "entry 1: there is no check ['http.date']"),
         (ENTRY.format("http.date", " "), "http.date has no reason"),
         ('[[expected]]\nid = "http.date"\n', "http.date has no reason"),
         (ENTRY.format("http.date", "x") + 'until = "2027-01-01"\n', "until is a date without quotes"),
@@ -193,10 +206,17 @@ def test_the_command_line_goes_before_the_file(capsys: pytest.CaptureFixture[str
         ("", "is no URL, and no pyproject.toml"),
         ('[tool.tokenwire.endpoints.other]\nurl = "http://h"\n', "it has: other"),
         ("[tool.tokenwire.endpoints.local]\n", "has no url"),
-        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nnonsense = 1\n', "--nonsense=1"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nnonsense = 1\n', "no option of check: nonsense"),
         ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nexplain = "x"\n', "belongs on the command line"),
-        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nstrict = false\n', "strict = False"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nrunning-command = "x"\n', "belongs on the command line"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nrunning-c = "x"\n', "belongs on the command line"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\nstrict = false\n', "strict is neither"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\ntimeout = -3\n', "pyproject.toml: mend it in"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "http://h"\n"" = 1\n', "no name of an option"),
+        ('[tool.tokenwire.endpoints.local]\nurl = "--list"\n', "must begin with http://"),
         ("[tool.tokenwire]\nendpoints = 3\n", "a table for each endpoint"),
+        ("[tool]\ntokenwire = 3\n", "a table for each endpoint"),
+        ("tool = 3\n", "a table for each endpoint"),
         ("[tool.tokenwire\n", "no TOML"),
     ],
 )
@@ -207,3 +227,63 @@ def test_a_name_that_leads_nowhere_is_one_clear_line(
     monkeypatch.chdir(tmp_path)
     assert main(["check", "local"]) == 2
     assert said in capsys.readouterr().err
+
+
+CANARY = "sk-canary-7c1f0e5b2d9a4836"
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        f'key = "{CANARY}"',
+        f'ke = "{CANARY}"',
+        f'api_key = "{CANARY}"',
+        f'password = "{CANARY}"',
+        f'key-env = "{CANARY}"',
+        f'other-key-en = "{CANARY}"',
+        f'other-key-env = "{CANARY}"',
+        f'key-file = "{CANARY}"',
+        f'key = {{value = "{CANARY}"}}',
+        f'header = {{Authorization = "Bearer {CANARY}"}}',
+        f'header = ["X-Api-Key={CANARY}"]',
+        f'proxy = "http://user:{CANARY}@127.0.0.1:x"',
+        f'via = ["http://user:{CANARY}@127.0.0.1:9"]',
+    ],
+)
+def test_a_secret_that_was_put_into_the_file_is_not_shown(
+    member: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.tokenwire.endpoints.local]\nurl = "http://h.invalid"\n{member}\n')
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "local"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err
+    assert CANARY not in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("member", "arguments", "said"),
+    [
+        ('key-env = "HOME"', ["--key-file", "/nowhere/key"], "/nowhere/key"),
+        ('key-file = "/nowhere/key"', ["--key-env", "NOWHERE_SET"], "NOWHERE_SET"),
+        ("insecure = true", ["--ca-file", "/nowhere/ca"], "/nowhere/ca"),
+        ('baseline = "/nowhere/old"', ["--write-baseline", "/nowhere/new"], "no folder /nowhere"),
+        ('key-file = "-"', [], "standard input"),
+        ('key-file = "no/key"', [], "{folder}/no/key"),
+    ],
+)
+def test_what_is_given_takes_the_place_of_what_it_excludes(
+    member: str,
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(f'[tool.tokenwire.endpoints.local]\nurl = "http://h.invalid"\n{member}\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["check", "local", *arguments]) == 2
+    err = capsys.readouterr().err
+    assert said.format(folder=tmp_path) in err
+    assert "--insecure" not in err

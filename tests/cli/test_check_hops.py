@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from signal import SIGINT, raise_signal
 from typing import Any
 
 import pytest
 
 from tokenwire.cli import main
-from tokenwire.endpoint import ReferenceEndpoint, Seams, background
+from tokenwire.endpoint import Call, ReferenceEndpoint, Reply, Seams, background
 from tokenwire_conformance.faults import all_faults
 
 FEW = ["--only", "hop.", "--only", "sse.content-type", "--only", "http.date"]
@@ -88,8 +89,75 @@ def test_each_hop_is_compared_with_the_one_before_it(stack: ExitStack, capsys: p
 def test_an_origin_that_refuses_is_told_and_its_hops_are_not_asked(
     stack: ExitStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, document = checked(capsys, served(stack, key="a-key-0123456789"), "--via", served(stack))
-    assert (code, len(document["about"])) == (5, 1)
+    origin = served(stack, key="a-key-0123456789")
+    code = main(["check", origin, "--via", served(stack), *FEW, "--format", "json"])
+    captured = capsys.readouterr()
+    assert (code, len(json.loads(captured.out)["about"])) == (5, 1)
+    assert f"{origin}/v1/chat/completions: The plain question is refused with 401" in captured.err
+
+
+class Busy(Seams):
+    """Of each three questions it refuses one, with a status that tells of the moment."""
+
+    status = 429
+    asked = 0
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        Busy.asked += 1
+        return Reply(self.status) if Busy.asked % 3 == 0 else reply
+
+
+class Starting(Busy):
+    status = 503
+
+
+@pytest.mark.parametrize("busy", [Busy, Starting])
+@pytest.mark.parametrize("before", [True, False])
+def test_who_is_busy_for_a_moment_says_nothing_of_the_hop(
+    busy: Any, before: bool, stack: ExitStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Busy.asked = 0
+    pair = (busy, Seams) if before else (Seams, busy)
+    origin, hop = (served(stack, seams) for seams in pair)
+    _, document = checked(capsys, origin, "--via", hop, "--patience", "0.1")
+    assert "hop.status" not in found(document, hop)
+
+
+class Late(Seams):
+    """An endpoint on which a run is stopped within: the third question is not answered."""
+
+    asked = 0
+
+    def reply(self, call: Call, reply: Reply) -> Reply:
+        Late.asked += 1
+        if Late.asked > 3:
+            raise_signal(SIGINT)
+        return reply
+
+
+def test_a_run_that_is_stopped_at_the_origin_asks_no_hop(stack: ExitStack, capsys: pytest.CaptureFixture[str]) -> None:
+    Late.asked = 0
+    code, document = checked(capsys, served(stack, Late), "--via", (hop := served(stack)), "-n", "50")
+    assert (code, len(document["about"])) == (130, 1)
+    assert f"Not asked, for what stands behind it was not asked to the end: {hop}" in str(document["notes"])
+    assert document["about"][0]["requests"] < 20
+
+
+def test_a_parameter_beside_the_url_goes_to_the_hop_too_and_is_not_shown(
+    stack: ExitStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "canary-7c1f0e5b2d9a4836")
+    heard = []
+
+    class Noting(Seams):
+        def reply(self, call: Call, reply: Reply) -> Reply:
+            heard.append(call.query.get("sig"))
+            return reply
+
+    main(["check", served(stack), "--via", served(stack, Noting), "--query-env", "sig=CANARY", *FEW])
+    captured = capsys.readouterr()
+    assert "canary" not in captured.out + captured.err
+    assert "canary-7c1f0e5b2d9a4836" in heard
 
 
 def test_recordings_lie_in_a_folder_for_each(

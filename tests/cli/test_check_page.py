@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,27 @@ def test_its_size_has_a_bound_however_much_was_sent() -> None:
     page = as_html([Report("target", run, transcripts={"stream": long})])
     assert len(page) < 400_000
     assert len(Page(page).hexadecimal) <= 3 * ROWS * WIDE
+
+
+def test_the_gravest_stand_first_wherever_they_are() -> None:
+    one = replace(result(Verdict.INFO), id="http.date")
+    reports = [Report(name, Run([found])) for name, found in (("a", one), ("b", result(Verdict.FAIL)))]
+    page = Page(as_html(reports))
+    assert page.words["code"][:2] == ["sse.json", "http.date"]
+
+
+def test_framing_is_told_from_what_it_frames() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunked = head + b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"
+    upgraded = b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + b"\x81\x05hello" + b"\x81\x7e\x00\x7e" + b"x" * 126
+    asked = REQUEST[:-2] + b"Sec-WebSocket-Version: 13\r\n\r\n"
+    for received, framing in ((chunked, b"9\r\n\r\n0\r\n\r\n"), (upgraded, b"\x81\x05\x81\x7e\x00\x7e")):
+        made = Transcript("stream", Recording({}, [Entry(0.0, ">", asked), Entry(0.1, "<", received)]))
+        page = as_html([Report("target", Run([result()]), transcripts={"stream": made})])
+        assert (
+            bytes.fromhex("".join(re.findall('<span class="frame">([0-9a-f]{2}(?: [0-9a-f]{2})*)</span>', page)))
+            == framing
+        )
 
 
 def test_where_a_source_has_no_times_nothing_is_drawn() -> None:

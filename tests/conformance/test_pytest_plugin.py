@@ -15,6 +15,8 @@ import pytest
 
 from tokenwire.cli.check_task import Task
 from tokenwire.endpoint import Call, ReferenceEndpoint, Seams, background
+from tokenwire.errors import LocalProtocolError
+from tokenwire.secrecy import Secrets
 from tokenwire_conformance.faults import all_faults
 from tokenwire_conformance.faults.fault import is_streamed_chat
 from tokenwire_conformance.judging.judged import Course, Ended, Run
@@ -36,6 +38,8 @@ PLUGINS = ["-p", PLUGIN, "-p", "xdist"]
 #: Three checks: one of a MUST, one of a SHOULD, one that every endpoint here passes.
 ONLY = ["--tokenwire-only=http.date", "--tokenwire-skip=http.date-on-malformed", "--tokenwire-only=sse.no-bom"]
 ONLY += ["--tokenwire-only=sse.content-type"]
+
+KEY = "k-0123456789abcdef"
 
 ENTRY = '[[expected]]\nid = "{}"\nreason = "{}"\n'
 
@@ -206,8 +210,7 @@ def test_an_endpoint_has_a_name(pytester: pytest.Pytester, serve: Serve, monkeyp
 
 
 def test_the_key_stands_in_no_output(pytester: pytest.Pytester, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = "k-0123456789abcdef"
-    monkeypatch.setenv("THE_KEY", key)
+    monkeypatch.setenv("THE_KEY", KEY)
 
     class Tells(Seams):
         """Says the key in its answer, in place of `data:`."""
@@ -215,9 +218,9 @@ def test_the_key_stands_in_no_output(pytester: pytest.Pytester, serve: Serve, mo
         def blocks(self, call: Call, blocks: list[bytes]) -> list[bytes]:
             return [b"tell: " + (call.header("authorization") or "").encode() + b"\n\n", *blocks]
 
-    result = judged(pytester, serve(Tells, key).url, "--tokenwire-key-env=THE_KEY", only=["--tokenwire-only=sse."])
+    result = judged(pytester, serve(Tells, KEY).url, "--tokenwire-key-env=THE_KEY", only=["--tokenwire-only=sse."])
     assert result.parseoutcomes().get("failed", 0) + result.parseoutcomes().get("warnings", 0) > 0
-    assert key not in result.stdout.str() + result.stderr.str()
+    assert KEY not in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize(
@@ -292,10 +295,28 @@ def test_a_run_that_did_not_go_well_fails(ended: Ended) -> None:
     assert told["run"] == ("failed", "what stood in the way")
 
 
+def task_of(reports: Callable[[], list[Report]]) -> Task:
+    """What is left of a task, once somebody else asks."""
+    args, access = SimpleNamespace(arguments=[]), SimpleNamespace(secrets=Secrets() | [KEY])
+    return cast(Task, SimpleNamespace(reports=reports, args=args, access=access))
+
+
 def test_ctrl_c_ends_the_session() -> None:
     report = Report("here", Run([], Course(Ended.INTERRUPTED, "stopped by Ctrl-C")))
     with pytest.raises(KeyboardInterrupt):
-        _asked(cast(Task, SimpleNamespace(reports=lambda: [report])))
+        _asked(task_of(lambda: [report]))
+
+
+def test_what_the_items_say_is_cleaned_once_more() -> None:
+    said = Result("http.date", Level.MUST, Verdict.FAIL, f"it says {KEY}", "RFC 9110", "its rule")
+
+    def fail() -> list[Report]:
+        raise LocalProtocolError(f"the key is {KEY}")
+
+    for reports in (lambda: [Report("here", Run([said]))], fail):
+        told = _asked(task_of(reports))
+        assert told
+        assert KEY not in str(told)
 
 
 def test_what_goes_wrong_beside_the_run_is_one_failure(pytester: pytest.Pytester, serve: Serve) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tokenwire.dialects import dialect_named
@@ -147,3 +150,11 @@ def test_some_checks_alone_get_the_verdicts_that_they_get_among_all() -> None:
         assert {r.id: r.verdict for r in examine(only=[group])} == {
             check: verdict for check, verdict in everything.items() if check.startswith(group)
         }
+
+
+@pytest.mark.parametrize("first", ["http", "resuming", "websocket", "deflate", "sessions", "many", "rehearsal"])
+def test_probes_have_one_order_whichever_module_is_imported_first(first: str) -> None:
+    code = f"import tokenwire_conformance.probes.{first}\n"
+    code += "from tokenwire_conformance.probes.talk import all_probes\nprint(*all_probes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(all_probes())

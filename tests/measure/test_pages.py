@@ -122,3 +122,24 @@ def test_a_histogram_and_a_curve_hold_every_number(numbers: list[float]) -> None
 def test_what_comes_at_one_place_is_drawn_once() -> None:
     assert arrivals("name", [Mark("one", 1.0, 0.1, [0.5] * 1000)]).count("<rect") == 1
     assert arrivals("name", []).count("<rect") == 0
+
+
+def _lightness(colour: str) -> float:
+    """Relative luminance (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+INKS = ("ink", "soft", "bad", "warn", "info", "good")
+PAIRS = [(ink, paper) for ink in INKS for paper in ("paper", "panel")]
+PAIRS += [("on-mark", "mark"), ("ink", "head"), ("ink", "frame")]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(("ink", "paper"), PAIRS)
+def test_what_is_written_can_be_told_from_its_ground(ink: str, paper: str, scheme: int) -> None:
+    style = Page(PAGES["bench"]).said("style")
+    light, dark = [_lightness(re.findall(rf"--{name}: (#\w+)", style)[scheme]) for name in (ink, paper)]
+    contrast = (max(light, dark) + 0.05) / (min(light, dark) + 0.05)
+    assert contrast >= 4.5, contrast  # WCAG 2.2, 1.4.3

@@ -27,6 +27,9 @@ _OF_ONE_HOP = frozenset(
      "vary", "via"}
 )  # fmt: skip
 
+#: Statuses that tell of the moment, and not of the question: so many were asking, or something is starting.
+_BUSY = frozenset({429, 503})
+
 #: How fields begin that are meant for a proxy, which takes them out.
 _FOR_A_PROXY = "x-accel-"
 
@@ -46,7 +49,12 @@ def _pairs(origin: Case, hop: Case) -> Iterator[tuple[Response, Response]]:
     for name, transcript in hop.transcripts.items():
         if name in origin.transcripts:
             pairs = zip(origin.transcripts[name].responses, transcript.responses, strict=False)
-            yield from ((before, behind) for before, behind in pairs if before.head_complete and behind.head_complete)
+            yield from (pair for pair in pairs if all(map(_tells, pair)))
+
+
+def _tells(response: Response) -> bool:
+    """It says what this question is answered, today as tomorrow."""
+    return response.head_complete and response.status not in _BUSY
 
 
 def _alike(origin: Case, hop: Case) -> Iterator[tuple[Response, Response]]:
@@ -157,11 +165,11 @@ def events(origin: Case, hop: Case) -> Iterator[Finding]:
     before, behind = (
         {stream.response.transcript.name: stream for stream in case.streams if stream.events} for case in (origin, hop)
     )
-    both = before.keys() & behind.keys()
+    both = [name for name in behind if name in before]
     if not both:
         raise NotApplicable("no event stream was seen at both")
     kept = {kind for name in both for kind in _kinds(behind[name])}
-    first = behind[min(both, key=list(behind).index)]
+    first = behind[both[0]]
     for kind in dict.fromkeys(kind for name in both for kind in _kinds(before[name])):
         if kind not in kept:
             yield Finding(f"{kind} of the origin does not come through", at(first.response, content=0))
@@ -258,9 +266,10 @@ def faster(origin: Case, hop: Case) -> Iterator[Finding]:
 def close_code(origin: Case, hop: Case) -> Iterator[Finding]:
     before = {socket.transcript.name: socket for socket in origin.sockets if socket.close is not None}
     behind = {socket.transcript.name: socket for socket in hop.sockets}
-    if not before.keys() & behind.keys():
+    both = [name for name in behind if name in before]
+    if not both:
         raise NotApplicable("no WebSocket was closed by the origin")
-    for name in before.keys() & behind.keys():
+    for name in both:
         expected, came = before[name].close, behind[name].close
         if expected is None or (came is not None and came.code == expected.code):
             continue

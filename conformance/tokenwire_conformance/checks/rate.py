@@ -60,7 +60,7 @@ def whole(many: Many) -> Iterator[Finding]:
 def _broken_off(outcome: Outcome) -> str:
     transcript = outcome.transcript
     if not transcript.ended_by_server:
-        return "were still coming when we left: the server, or what stands before it, stalls"
+        return "had not ended when we left: the server, or what stands before it, stalls or does not end them"
     how = "reset" if transcript.ending == "reset" else "closed"
     return f"broke off, the connection {how}: the wire's fault, or that of a server that died"
 

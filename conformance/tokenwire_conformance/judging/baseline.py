@@ -83,6 +83,15 @@ class Baseline:
         judged = ((entry, verdicts.get(entry.id, set())) for entry in self.entries)
         return [entry for entry, found in judged if Verdict.PASS in found and not found & _FOUND]
 
+    def renewed(self, runs: Sequence[Run], today: date) -> Baseline:
+        """What is found now, with the reasons that stand here, and what was not judged this time as it stands here."""
+        known = {entry.id: entry for entry in self.entries}
+        stale = {entry.id for entry in self._stale(result for run in runs for result in run.results)}
+        found = [known.get(entry.id, entry) for entry in baseline_of(runs, today).entries]
+        borne = [entry if entry.holds_on(today) else replace(entry, until=None) for entry in found]
+        unjudged = known.keys() - stale - {entry.id for entry in found}
+        return Baseline([*borne, *(entry for entry in self.entries if entry.id in unjudged)])
+
     def as_toml(self) -> str:
         """The file that `read_baseline` reads."""
         return "\n".join(_entry(entry) for entry in self.entries)
@@ -122,13 +131,13 @@ def _expected(entry: Any, where: str) -> Expected:
     if not isinstance(entry, Mapping) or entry.keys() - _MEMBERS:
         raise LocalProtocolError(f"{where}: an entry has the members id, reason and, if wished, until")
     check, reason, until = entry.get("id"), entry.get("reason"), entry.get("until")
-    if check not in catalogue():
+    if not isinstance(check, str) or check not in catalogue():
         raise LocalProtocolError(f"{where}: there is no check {check!r}; `tokenwire check --list` names them all")
     if not isinstance(reason, str) or not reason.strip():
         raise LocalProtocolError(f"{where}: {check} has no reason: say why it is borne")
     if isinstance(until, datetime) or not isinstance(until, date | None):
         raise LocalProtocolError(f"{where}: until is a date without quotes, as in until = 2027-03-31")
-    return Expected(str(check), reason, until)
+    return Expected(check, reason, until)
 
 
 def _entry(entry: Expected) -> str:

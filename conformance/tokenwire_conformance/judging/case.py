@@ -85,12 +85,21 @@ class Case:
 
     def behind(self, origin: Case) -> Case:
         """The same, as that of a hop in front of this origin."""
-        once = [made for made in self.transcripts.values() if self.many is None or made not in self.many.transcripts]
-        return Case(once, self.failures, self.course, origin, self.many)
+        return Case(self._asked_once, self.failures, self.course, origin, self.many)
 
-    def asked_again(self, many: Many) -> Case:
-        """The same, with the answers to a question that was asked many times."""
-        return Case(self.transcripts.values(), self.failures, self.course, self.origin, many)
+    @cached_property
+    def once(self) -> Case:
+        """The same without the answers to many questions: what befalls one of them by chance befalls no other."""
+        return self if self.many is None else Case(self._asked_once, self.failures, self.course, self.origin)
+
+    @property
+    def _asked_once(self) -> list[Transcript]:
+        many = {made.name for made in self.many.transcripts} if self.many is not None else ()
+        return [made for name, made in self.transcripts.items() if name not in many]
+
+    def asked_again(self, many: Many, course: Course) -> Case:
+        """The same, with the answers to a question that was asked many times, and how the run went then."""
+        return Case(self.transcripts.values(), self.failures, course, self.origin, many)
 
     @cached_property
     def responses(self) -> list[Response]:

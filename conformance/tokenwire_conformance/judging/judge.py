@@ -80,7 +80,7 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
     unread = [name for name in case.unread if check.may_be_seen_in(all_probes()[name])]
     owed = [name for name in unread if name in case.failures or all_probes()[name].cost == "generation"]
     if isinstance(reason, Inconclusive):
-        return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed))
+        return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed) or check.counts)
     if not owed and not {*unread} & {*check.probes, *check.shown_by}:
         cut = next((made for made in case.cut if check.may_follow_in(made, case)), None)
         if cut is None:

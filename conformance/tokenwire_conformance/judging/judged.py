@@ -54,6 +54,11 @@ class Course:
     headline: str = ""
 
     @property
+    def whole(self) -> bool:
+        """Every probe was made, and the endpoint still answers: more can be asked."""
+        return self.ended is Ended.WHOLE
+
+    @property
     def shut(self) -> bool:
         """The plain question got no answer."""
         return self.ended in _SHUT

@@ -90,6 +90,7 @@ GROUPS: Mapping[str, Group] = {
     "err": Group(),
     "auth": Group(),
     "time": Group(),
+    "cancel": Group("http/1.1"),
     "resume": Group("http/1.1"),
     "hop": Group(),
     "rate": Group(),
@@ -317,7 +318,7 @@ def compared(
     *,
     shown_by: Sequence[str] = (),
 ) -> Callable[[Callable[[Case, Case], Iterator[Finding]]], Callable[[Case, Case], Iterator[Finding]]]:
-    """Declares a check that judges a hop: it is given what the origin said, and what came through the hop."""
+    """Declares a check that judges a hop: it is given what the origin said to the probes, and what the hop did."""
 
     def declare(judge_both: Callable[[Case, Case], Iterator[Finding]]) -> Any:
         def judge(case: Case) -> Iterator[Finding]:
@@ -325,7 +326,7 @@ def compared(
                 raise NotAsked("no hop was named (--via URL)")
             if case.origin.course.shut:
                 raise Inconclusive("the origin did not answer the plain question")
-            yield from judge_both(case.origin, case)
+            yield from judge_both(case.origin.once, case.once)
 
         _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
         return judge_both

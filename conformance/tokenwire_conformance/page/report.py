@@ -83,10 +83,12 @@ def _many(count: int, one: str, more: str) -> str:
 
 def _matrix(targets: Sequence[_Target]) -> Html:
     """The findings of an endpoint and of its hops, or of several files: where each of them is."""
-    found = dict.fromkeys(result.id for target in targets for result in findings(target.report))
+    found = [result for target in targets for result in findings(target.report)]
+    found.sort(key=lambda result: (bool(result.expected), _ORDER.index(result.verdict)))
     by_target = [(target, {result.id: result for result in target.report.results}) for target in targets]
     rows = [
-        (tag("code", check), *(_cell(target, results.get(check)) for target, results in by_target)) for check in found
+        (tag("code", check), *(_cell(target, results.get(check)) for target, results in by_target))
+        for check in dict.fromkeys(result.id for result in found)
     ]
     return table("What was found where", ("Check", *(target.name for target in targets)), rows)
 
@@ -95,7 +97,8 @@ def _cell(target: _Target, result: Result | None) -> Content:
     if result is None:  # of a hop, what was found before it is left out
         return "as before it" if target.before is not None else "not judged"
     if result.findings:
-        return tag("a", badge(result.verdict), href=f"#{name_of(target.number, result.id)}")
+        label = f"{result.verdict}, {result.id}, {target.name}"
+        return tag("a", badge(result.verdict), href=f"#{name_of(target.number, result.id)}", aria_label=label)
     return badge(result.verdict)
 
 
@@ -113,11 +116,15 @@ def _report(target: _Target) -> Html:
         _news(report.run.news),
         _contents(found, number) if len(found) > 1 else None,
         tag("h3", "Findings", id="findings" if number == 0 else None),
-        shown or tag("p", "Nothing was found."),
+        shown or tag("p", _nothing(report)),
         _unjudged(report),
         _passed(report),
         aria_labelledby=f"target-{number}",
     )
+
+
+def _nothing(report: Report) -> str:
+    return "Nothing was found" + (" in what could be judged." if Verdict.INCONCLUSIVE in report.summary else ".")
 
 
 def _about(report: Report) -> Html:
@@ -172,22 +179,17 @@ def _reasons(title: str, reasons: Mapping[str, Sequence[str]], *, is_open: bool)
         return None
     count = sum(map(len, reasons.values()))
     rows = [(reason, _ids(ids)) for reason, ids in reasons.items()]
-    return _folded(title, count, table(_unseen(title), ("Why", "Checks"), rows), is_open=is_open)
+    return _folded(title, count, table(title, ("Why", "Checks"), rows, has_title=True), is_open=is_open)
 
 
 def _passed(report: Report) -> Html | None:
     rows = [(tag("code", result.id), result.says) for result in report.results if result.verdict is Verdict.PASS]
-    shown = table(_unseen("What is sound"), ("Check", "The rule"), rows)
+    shown = table("What is sound", ("Check", "The rule"), rows, has_title=True)
     return _folded("What is sound", len(rows), shown, is_open=False) if rows else None
 
 
 def _folded(title: str, count: int, content: Content, *, is_open: bool) -> Html:
     return tag("details", tag("summary", f"{title} ({count})"), content, open=is_open)
-
-
-def _unseen(caption: str) -> Html:
-    """A caption of what stands above the table already."""
-    return tag("span", caption, class_="unseen")
 
 
 def _ids(ids: Iterable[str]) -> Html:

@@ -14,6 +14,7 @@ from tokenwire.html.look import scrolled, table
 from tokenwire.recording import Entry
 from tokenwire.recording.captures import Layer
 
+from ..judging.case import socket_of
 from ..judging.verdict import Evidence
 from ..reading.transcript import Transcript
 
@@ -46,7 +47,7 @@ _ENDS = {
 }
 
 #: What bytes are, by the names that the style has for them.
-_KINDS = {"mark": "the finding", "head": "a head", "frame": "chunks, around their content"}
+_KINDS = {"mark": "the finding", "head": "a head", "frame": "framing: chunks or frames, around their content"}
 
 
 class _Bar(NamedTuple):
@@ -220,6 +221,9 @@ def _kinds(transcript: Transcript, begin: int, end: int, offset: int, size: int)
             paint(response.head_end, response.end, "frame")
         for chunk in response.chunks:
             paint(chunk.data_offset, chunk.data_offset + chunk.size, "")
+        if response.status == 101:
+            for frame in socket_of(response).frames:
+                paint(frame.offset, frame.offset + frame.header_size, "frame")
     paint(offset, offset + size, "mark")
     return kinds
 

@@ -9,6 +9,7 @@ from zlib import MAX_WBITS, Z_FINISH, Z_FIXED, Z_FULL_FLUSH, Z_SYNC_FLUSH, compr
 from ..reading.deflate import TAIL, Extension, window_bits
 from ..reading.frames import CONTINUATION, PING, TEXT
 from ..reading.sockets import Socket
+from . import websocket as _before  # noqa: F401 - probes are made in the order of their declaration
 from .socket_talk import (
     EXTENSIONS,
     GREETING,

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from ..reading.transcript import Transcript
 
-__all__ = ["MOST_RECEIVED", "MOST_RECEIVED_IN_ALL", "MOST_WAITED", "MOST_WAITED_IN_ALL", "PIECE", "Room", "Waits"]
+__all__ = [
+    "LEAST_RECEIVED",
+    "MOST_RECEIVED",
+    "MOST_RECEIVED_BY_MANY",
+    "MOST_RECEIVED_IN_ALL",
+    "MOST_WAITED",
+    "MOST_WAITED_IN_ALL",
+    "PIECE",
+    "Room",
+    "Waits",
+]
 
 #: Seconds that one wait takes at most.
 MOST_WAITED = 5.0
@@ -26,8 +36,11 @@ MOST_RECEIVED = 16 * 1024 * 1024
 #: Bytes that the probes of a run receive at most, but for the least that each may receive.
 MOST_RECEIVED_IN_ALL = 64 * 1024 * 1024
 
+#: Bytes that many questions receive at most, beside the other probes: thousands of answers of usual size.
+MOST_RECEIVED_BY_MANY = 128 * 1024 * 1024
+
 #: Bytes that a probe may receive whatever came before: an answer of some hundred tokens.
-_LEAST_RECEIVED = 512 * 1024
+LEAST_RECEIVED = 512 * 1024
 
 #: Bytes that are kept of each piece besides its own: of a read, a line, a frame.
 PIECE = 512
@@ -61,14 +74,18 @@ class Waits:
 
 @dataclass(slots=True)
 class Room:
-    """How many bytes may still be received in a run."""
+    """How many bytes may still be received in a run.
+
+    :ivar most: that a probe may receive.
+    """
 
     left: int = MOST_RECEIVED_IN_ALL
+    most: int = MOST_RECEIVED
 
     @property
     def for_one(self) -> int:
         """Bytes that the next probe may receive."""
-        return max(_LEAST_RECEIVED, min(MOST_RECEIVED, self.left))
+        return max(LEAST_RECEIVED, min(self.most, self.left))
 
     def fill(self, size: int) -> None:
         """So many bytes were received."""

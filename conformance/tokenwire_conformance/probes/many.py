@@ -7,20 +7,22 @@ Every fourth asks for tools, where the dialect has them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from queue import SimpleQueue
+from threading import Thread
 
 from tokenwire.errors import ConnectionFailed
 
 from ..reading.outcome import Outcome
 from ..reading.transcript import Transcript
 from .asking import PROMPTED
+from .limits import LEAST_RECEIVED, MOST_RECEIVED_BY_MANY, Room
 from .rehearsal import Budget
-from .talk import OutOfTime, Plan, Probe, Talk, all_probes, run_probe
+from .talk import Plan, Probe, Talk, all_probes, run_probe
 from .wire import Wire
 
-__all__ = ["Asked", "Many", "ask_many", "probes_of_many"]
+__all__ = ["Asked", "Many", "NoMore", "ask_many", "probes_of_many"]
 
 #: Short, with the mark first: an answer that hits its limit has it.
 _QUESTION = "Repeat this exactly: {} naïve café, Привет, 日本語, 😀"
@@ -37,6 +39,10 @@ def _once(talk: Talk) -> None:
 _ONCE = Probe("once", "generation", "a plain stream, and nothing else", _once, PROMPTED)
 
 
+class NoMore(Exception):
+    """No more questions can be asked; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """One question.
@@ -51,13 +57,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """Many questions, in the order in which they were asked.
-
-    :ivar at_once: how many were asked at a time.
-    """
+    """Many questions, in the order in which they were answered."""
 
     asked: Sequence[Asked]
-    at_once: int
 
     @property
     def transcripts(self) -> list[Transcript]:
@@ -78,52 +80,74 @@ def probes_of_many(plain: Probe, dialect: str, count: int) -> list[Probe]:
 
 
 def ask_many(
-    plan: Plan,
-    make_wire: Callable[[], Wire],
-    probes: Sequence[Probe],
-    at_once: int,
-    *,
-    deadline: float,
-    budget: Budget,
-    tell: Callable[[int], None] = lambda _: None,
-) -> Many:
-    """Asks, as long as the time and the tokens last.
+    plan: Plan, make_wire: Callable[[], Wire], probes: Sequence[Probe], at_once: int, *, deadline: float, budget: Budget
+) -> Iterator[Asked]:
+    """Asks so many at a time. Whoever stops here waits for none that is still being asked.
 
     :param deadline: on the clock of the wires.
-    :param tell: is told how many were answered.
+    :raises OutOfTime: when the time for the whole run is up.
+    :raises NoMore: when what may be used or received does not reach for the next; what was begun is given before.
     """
-
-    def ask(number: int) -> Asked:
-        mark = "#" + sha256(f"{plan.target.authority} {number}".encode()).hexdigest()[:10]
-        marked = replace(plan, question=_QUESTION.format(mark))
-        try:
-            made = run_probe(probes[number], make_wire(), marked, deadline)
-        except ConnectionFailed:
-            return Asked(mark, None)
-        made = Transcript(f"many-{number + 1:04}", made.recording)
-        budget.pay(made)
-        return Asked(mark, Outcome(made, plan.dialect))
-
-    asked: list[Asked] = []
-    with ThreadPoolExecutor(at_once) as pool:
-        try:
-            for future in _in_order(pool, ask, probes, at_once, budget):
-                asked.append(future.result())
-                tell(len(asked))
-        except OutOfTime:
-            pool.shutdown(cancel_futures=True)
-    return Many(asked, at_once)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, ask: Callable[[int], Asked], probes: Sequence[Probe], at_once: int, budget: Budget
-) -> Iterator[Future[Asked]]:
-    """So many at a time, and no more than are allowed: what was begun is waited for."""
-    begun: list[Future[Asked]] = []
-    for number, probe in enumerate(probes):
-        if len(begun) >= at_once:
-            yield begun.pop(0)
-        if not budget.allows(*[probe] * (len(begun) + 1)):
+    asking = _Asking(replace(plan, room=Room(MOST_RECEIVED_BY_MANY, most=LEAST_RECEIVED)), make_wire, deadline, budget)
+    for probe in probes:
+        if len(asking.begun) >= at_once:
+            yield asking.answered()
+        if asking.obstacle(probe):
             break
-        begun.append(pool.submit(ask, number))
-    yield from begun
+        asking.begin(probe)
+    while asking.begun:
+        yield asking.answered()
+    if asking.stopped_by:
+        raise NoMore(asking.stopped_by)
+
+
+class _Asking:
+    """The questions that are being asked, each in a thread of its own."""
+
+    def __init__(self, plan: Plan, make_wire: Callable[[], Wire], deadline: float, budget: Budget) -> None:
+        #: By number.
+        self.begun: dict[int, Probe] = {}
+        #: Why no more can be asked; empty as long as they can.
+        self.stopped_by = ""
+        self._plan = plan
+        self._make_wire = make_wire
+        self._deadline = deadline
+        self._budget = budget
+        self._heard: SimpleQueue[tuple[int, Transcript | Exception]] = SimpleQueue()
+        self._count = 0
+
+    def obstacle(self, probe: Probe) -> str:
+        """Why this one cannot be asked; empty where it can."""
+        if not self._budget.allows(probe, *self.begun.values()):
+            self.stopped_by = f"--max-tokens-total {self._budget.limit:.0f} might have been passed"
+        elif not self._plan.room.left:
+            self.stopped_by = "the answers are too many or too large to be kept"
+        return self.stopped_by
+
+    def begin(self, probe: Probe) -> None:
+        self._count += 1
+        self.begun[self._count] = probe
+        # A daemon, so that none that hangs is waited for when the run is stopped.
+        Thread(target=self._ask, args=(self._count, probe), daemon=True).start()
+
+    def _ask(self, number: int, probe: Probe) -> None:
+        marked = replace(self._plan, question=_QUESTION.format(self._mark(number)))
+        try:
+            self._heard.put((number, run_probe(probe, self._make_wire(), marked, self._deadline)))
+        except Exception as error:
+            self._heard.put((number, error))
+
+    def _mark(self, number: int) -> str:
+        return "#" + sha256(f"{self._plan.target.authority} {number}".encode()).hexdigest()[:10]
+
+    def answered(self) -> Asked:
+        """The next that is answered."""
+        number, made = self._heard.get()
+        del self.begun[number]
+        if isinstance(made, ConnectionFailed):
+            return Asked(self._mark(number), None)
+        if isinstance(made, Exception):
+            raise made
+        self._budget.pay(made)
+        named = Transcript(f"many-{number:04}", made.recording)
+        return Asked(self._mark(number), Outcome(named, self._plan.dialect))

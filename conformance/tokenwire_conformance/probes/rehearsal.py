@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -50,8 +50,14 @@ class Price:
 def rehearsed(probe: Probe, dialect: Dialect) -> Price:
     """What a probe costs in a dialect."""
     plan = reference_plan(dialect.name, probe.transport, _KEY)
-    made = run_probe(probe, MemoryWire(ReferenceEndpoint(key=_KEY)), plan)
-    return Price(len(made.requests), len(made.sent), _bound(probe, plan, made))
+    wire = MemoryWire(ReferenceEndpoint(key=_KEY))
+    made = run_probe(probe, wire, replace(plan, running=wire.running))
+    each = [*made.left, made]
+    return Price(
+        sum(len(part.requests) for part in each),
+        sum(len(part.sent) for part in each),
+        sum(_bound(probe, plan, part) for part in each),
+    )
 
 
 def _bound(probe: Probe, plan: Plan, made: Transcript) -> int:
@@ -108,5 +114,5 @@ class Budget:
 
     def pay(self, made: Transcript) -> None:
         """A probe was made."""
-        told = tokens_told(made) if self.limit < inf else None
+        told = tokens_told(made) if self.limit < inf and not made.left else None
         self.spent += told if told is not None else self._prices.get(made.name, 0)

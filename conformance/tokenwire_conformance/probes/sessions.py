@@ -12,6 +12,7 @@ from ..reading.frames import PING, PONG, TEXT
 from ..reading.messages import is_error
 from ..reading.responses import TERMINALS
 from ..reading.sockets import Socket
+from . import deflate as _before  # noqa: F401 - probes are made in the order of their declaration
 from .asking import FORGIVING, RESPONSES_LIMIT, SPOKEN
 from .socket_talk import PAYLOAD, Script, SocketTalk, asked, asking, frame, opened, socket_probe
 from .talk import NO_SUCH_MODEL, QUIET, SHORT_PATIENCE, Talk, probe

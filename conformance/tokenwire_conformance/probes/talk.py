@@ -101,6 +101,7 @@ class Plan:
     :ivar other_key: one of somebody else, whom the endpoint serves too.
     :ivar known: more that no transcript may show.
     :ivar question: what a model is asked.
+    :ivar running: says how many requests the endpoint works on; None where nobody knows.
     :ivar patience: seconds of silence that an answer may have, before it and within.
     :ivar longest: seconds that a whole answer may take.
     :ivar waits: what was seen of the endpoint's pace so far.
@@ -116,6 +117,7 @@ class Plan:
     cut_model: str = ""
     other_key: str | None = field(default=None, repr=False)
     known: Secrets = field(default_factory=Secrets)
+    running: Callable[[], float] | None = field(default=None, repr=False)
     question: str = QUESTION
     patience: float = PATIENCE
     longest: float = LONGEST
@@ -337,11 +339,13 @@ class Talk:
         if not self._over:
             self._note("left open" if _complete(self.transcript) else "closed by us")
             self._wire.close()
+        return self.redacted(self.transcript, secrets)
+
+    def redacted(self, transcript: Transcript, secrets: Secrets) -> Transcript:
+        """The same without the secrets."""
         # A wrong key that a probe has sent is masked where it stood: it is masked alike where it comes back.
-        redactor = Redactor(secrets | secrets_sent(self.transcript.sent))
-        entries = [
-            kept for entry in self.transcript.recording.entries for kept in redactor.feed(entry)
-        ] + redactor.flush()
+        redactor = Redactor(secrets | secrets_sent(transcript.sent))
+        entries = [kept for entry in transcript.recording.entries for kept in redactor.feed(entry)] + redactor.flush()
         return Transcript(
             self.name,
             Recording({"transport": self.transport, "probe": self.name, "dialect": self.plan.dialect.name}, entries),
@@ -361,10 +365,13 @@ class Talk:
             self._end("eof")
         return bool(data)
 
-    def _end(self, how: str) -> None:
+    def _end(self, how: str, *, reset: bool = False) -> None:
         self._over = True
         self._note(how)
-        self._wire.close()
+        if reset:
+            self._wire.reset()
+        else:
+            self._wire.close()
 
     def _note(self, kind: str, data: bytes = b"") -> None:
         self.transcript.add(Entry(self._wire.now() - self._zero, kind, data))
@@ -414,8 +421,7 @@ def probes_for(dialect: str, names: Iterable[str], transport: Transport = "http/
 @cache
 def all_probes() -> dict[str, Probe]:
     """All probes by name, in the order in which they are made."""
-    for module in ("http", "resuming", "websocket", "deflate", "sessions"):
-        import_module(f".{module}", __package__)
+    import_module(".sessions", __package__)  # which imports those whose probes come before its own
     return PROBES
 
 

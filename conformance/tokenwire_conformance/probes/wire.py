@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Protocol
@@ -15,6 +16,7 @@ from typing import Protocol
 from tokenwire.drivers.opening import connection_failed
 from tokenwire.drivers.route import route_to
 from tokenwire.endpoint import ReferenceEndpoint
+from tokenwire.endpoint.front import FrontDoor
 from tokenwire.errors import ConnectionFailed
 from tokenwire.protocol.url import Target
 
@@ -75,6 +77,9 @@ class Wire(Clock, Protocol):
         ...
 
     def close(self) -> None: ...
+    def reset(self) -> None:
+        """Ends the connection without order: what is on its way is lost."""
+        ...
 
 
 class SocketWire(SystemClock):
@@ -152,6 +157,11 @@ class SocketWire(SystemClock):
             self._socket.close()
             self._socket = None
 
+    def reset(self) -> None:
+        if self._socket is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
 
 class MemoryWire:
     """A connection to an endpoint in the same process, on a simulated clock: its own, unless it is given one."""
@@ -159,12 +169,14 @@ class MemoryWire:
     def __init__(self, endpoint: ReferenceEndpoint, clock: SimulatedClock | None = None) -> None:
         self._endpoint = endpoint
         self._clock = clock or SimulatedClock()
+        self._made: list[FrontDoor] = []
 
     def now(self) -> float:
         return self._clock.seconds
 
     def connect(self) -> None:
         self._connection = self._endpoint.connection()
+        self._made.append(self._connection)
 
     def send(self, data: bytes) -> bool:
         if self._connection.ending:
@@ -197,3 +209,11 @@ class MemoryWire:
 
     def close(self) -> None:
         self._connection.receive_eof(self._clock.seconds)
+        self._connection.client_left("close", self._clock.seconds)
+
+    def reset(self) -> None:
+        self._connection.client_left("reset", self._clock.seconds)
+
+    def running(self) -> float:
+        """How many requests the endpoint works on: those of connections before this one too."""
+        return float(sum(made.works(self._clock.seconds) for made in self._made))

@@ -15,6 +15,7 @@ import pytest
 
 from tokenwire.cli.check import parsed
 from tokenwire.cli.check_task import Task, task_of
+from tokenwire.cli.guard import clean, guarded, know
 from tokenwire.errors import LocalProtocolError, TokenwireError
 
 from ..judging.judged import Ended
@@ -151,12 +152,21 @@ def _taken(config: pytest.Config) -> list[str]:
 
 
 def _asked(task: Task) -> dict[str, Told]:
-    """:raises KeyboardInterrupt: when it was interrupted."""
+    """What came of the run, without secrets, as what the command line prints.
+
+    :raises KeyboardInterrupt: when it was interrupted.
+    """
+    with guarded(task.args.arguments):
+        know(task.access.secrets.values)
+        told = _told_by(task)
+        return {name: Told(outcome, clean(words)) for name, (outcome, words) in told.items()}
+
+
+def _told_by(task: Task) -> dict[str, Told]:
     try:
         [report] = task.reports()
     except (TokenwireError, OSError) as error:
         return crashed(error)
     if report.run.course.ended is Ended.INTERRUPTED:
         raise KeyboardInterrupt
-    told = told_of(report)
-    return {name: Told(outcome, task.access.secrets.clean(words)) for name, (outcome, words) in told.items()}
+    return told_of(report)

@@ -38,6 +38,11 @@ class Frame:
         return len(self.payload) == self.length
 
     @property
+    def header_size(self) -> int:
+        """Bytes before the payload."""
+        return 2 + self.length_size + 4 * self.masked
+
+    @property
     def is_control(self) -> bool:
         return self.opcode >= CLOSE
 

@@ -14,7 +14,7 @@ from .generation import Generation
 from .http import Response
 from .stream import Event, Stream
 
-__all__ = ["Numbered", "broken_in_the_middle", "numbered_events", "rest_of"]
+__all__ = ["Numbered", "broken_in_the_middle", "id_of", "numbered_events", "rest_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def broken_in_the_middle(response: Response, dialect: Dialect) -> Broken | None:
         path=response.request.target,
         fields={},
         json=response.request.asked,
-        id=_id_of(response, dialect),
+        id=id_of(response, dialect),
         cursor=last.cursor,
         last_event_id=_message(last.event).id,
     )
@@ -56,7 +56,8 @@ def _middle(known: Sequence[Numbered]) -> int:
     return (len(known) - 1) // 2
 
 
-def _id_of(response: Response, dialect: Dialect) -> str:
+def id_of(response: Response, dialect: Dialect) -> str:
+    """That of the generation; empty where it is not told."""
     steps = Generation(Stream(response), dialect).steps
     return next((event.id for step in steps for event in step.events if isinstance(event, Start)), "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from tokenwire.recording import Entry, Recording
@@ -11,6 +11,7 @@ from tokenwire.recording.captures import Capture, Layer
 
 from .http import Response, ResponseReader
 from .requests import Request, Requests
+from .work import Work
 
 __all__ = ["Transcript"]
 
@@ -26,6 +27,9 @@ class Transcript:
         self.name = name
         self.recording = recording
         self.capture: Capture = capture or Capture("a recording", recording)
+        #: What went over connections of the same probe that were left before, and what was done for it meanwhile.
+        self.left: Sequence[Transcript] = ()
+        self.work: Work | None = None
         self._ending = ""
         self._in = _Side()
         self._out = _Side()

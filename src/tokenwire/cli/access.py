@@ -29,7 +29,16 @@ from .guard import know
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Access", "access_of", "add_access_options", "add_key_options", "is_secure", "key_of", "other_key_of"]
+__all__ = [
+    "Access",
+    "access_of",
+    "add_access_options",
+    "add_key_options",
+    "is_secure",
+    "key_of",
+    "other_key_of",
+    "with_parameters",
+]
 
 #: What may stand in a field that we write (RFC 9110, 5.5).
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -40,6 +49,7 @@ class Access:
     """How an endpoint is reached, and as whom.
 
     :ivar url: with the parameters that were given beside it; empty where no endpoint was named.
+    :ivar parameters: those, which belong to the URL of every hop too.
     :ivar key_header: the field that carries the key, in lower case; empty for that of the dialect.
     :ivar fields: more fields, names in lower case.
     :ivar variables: of the environment, by the field or parameter whose value they hold; names in lower case.
@@ -49,6 +59,7 @@ class Access:
     """
 
     url: str
+    parameters: Mapping[str, str] = field(repr=False)
     key: str | None = field(repr=False)
     key_header: str
     fields: Mapping[str, str] = field(repr=False)
@@ -141,7 +152,8 @@ def access_of(args: argparse.Namespace) -> Access:
     know(secrets.values)
     trust = Trust(args.ca_file, args.insecure)
     access = Access(
-        _with_parameters(args.url or "", parameters),
+        with_parameters(args.url or "", parameters),
+        parameters,
         key,
         key_header,
         {**_header_fields(args.header), **fields},
@@ -276,7 +288,7 @@ def _values_of(option: str, given: Sequence[str]) -> dict[str, tuple[str, str]]:
     return values
 
 
-def _with_parameters(url: str, parameters: Mapping[str, str]) -> str:
+def with_parameters(url: str, parameters: Mapping[str, str]) -> str:
     """The URL with more parameters in its query."""
     if not parameters:
         return url

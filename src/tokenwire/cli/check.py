@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +14,11 @@ from .check_cost import add_cost_options, prices_of, print_dry_run
 from .check_list import explain, list_checks
 from .check_named import with_named_endpoint
 from .check_questions import chosen, fitting, over_what
+from .check_running import add_running_options
 from .check_task import task_of
 from .exits import complain
 from .extras import need
-from .page_file import add_page_option, page_file
+from .report_files import FORMS, add_file_options, told_as
 from .request import positive_seconds
 from .screen import Screen
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenwire_conformance.judging.registry import Check
     from tokenwire_conformance.reports.report import Report
 
-__all__ = ["add_format_options", "add_parser", "page_of", "parsed", "print_reports", "run"]
+__all__ = ["add_format_options", "add_parser", "parsed", "print_reports", "run"]
 
 _EXAMPLE = """\
 examples:
@@ -101,6 +101,7 @@ def add_parser(subparsers: _SubParsersAction[argparse.ArgumentParser]) -> None:
         help="the environment variable that holds the key of another user: can that one go on with an answer that was "
         "told to the first (--only resume.)?",
     )
+    add_running_options(parser)
     parser.add_argument(
         "--list", action="store_true", help="list the checks: ids, levels and clauses; asks nobody. Also as JSON"
     )
@@ -162,11 +163,11 @@ def add_format_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="list what does not apply too, with the reasons")
     parser.add_argument(
         "--format",
-        choices=("text", "json", "junit", "markdown"),
+        choices=("text", *FORMS),
         default="text",
         help="markdown is for the summary of a CI job; default: %(default)s",
     )
-    add_page_option(parser, "the findings with their bytes, their times, and how they are repaired")
+    add_file_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -185,12 +186,10 @@ def run(args: argparse.Namespace) -> int:
         many = [prices[probe] for probe in questions.many]
         print_dry_run(once, len(questions.checks), questions.listings, many=many, hops=len(args.via))
         return 0
-    with page_file(args.html) as write:
-        reports = task.reports()
-        for report in reports:
-            if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
-                complain(report.run.headline)
-        write(partial(page_of, reports))
+    reports = task.reports()
+    for report in reports:
+        if report.run.headline and not (args.format == "text" and sys.stdout.isatty()):
+            complain(f"{report.target}: {report.run.headline}" if args.via else report.run.headline)
     return print_reports(reports, args.format, verbose=args.verbose)
 
 
@@ -215,30 +214,16 @@ def _all_or_fitting(args: argparse.Namespace) -> list[Check]:
     return fitting(checks, over_what(args.url, args.dialect, checks))
 
 
-def page_of(reports: Sequence[Report]) -> str:
-    """The verdicts as a page."""
-    from tokenwire_conformance.page.report import as_html
-
-    return as_html(reports)
-
-
 def print_reports(reports: Sequence[Report], form: str, *, verbose: bool = False) -> int:
     """Prints the verdicts and returns the exit code that they make."""
-    from tokenwire_conformance.reports.json import as_json
-    from tokenwire_conformance.reports.junit import as_junit
-    from tokenwire_conformance.reports.markdown import as_markdown
     from tokenwire_conformance.reports.report import overall
     from tokenwire_conformance.reports.text import as_text
 
-    if form == "json":
-        sys.stdout.write(as_json(reports))
-    elif form == "junit":
-        sys.stdout.write(as_junit(reports))
-    elif form == "markdown":
-        sys.stdout.write(as_markdown(reports))
-    else:
-        screen = Screen(sys.stdout)
-        for report in reports:
-            for text, style in as_text(report, width=screen.width, verbose=verbose):
-                screen.line(text, style)
+    if form != "text":
+        sys.stdout.write(told_as(form, reports))
+        return overall(reports).exit_code
+    screen = Screen(sys.stdout)
+    for report in reports:
+        for text, style in as_text(report, width=screen.width, verbose=verbose):
+            screen.line(text, style)
     return overall(reports).exit_code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from .exits import complain
 
 if TYPE_CHECKING:
     from tokenwire_conformance.judging.baseline import Baseline
-    from tokenwire_conformance.judging.judged import Run
     from tokenwire_conformance.reports.report import Report
 
 __all__ = ["add_baseline_options", "baseline_before", "beside_baseline"]
@@ -33,7 +32,7 @@ def add_baseline_options(parser: argparse.ArgumentParser) -> None:
         "--write-baseline",
         metavar="FILE",
         type=Path,
-        help="write what is found as a baseline; the reasons of an older one there stay",
+        help="write what is found as a baseline; of an older one there the reasons stay, and what was not judged now",
     )
 
 
@@ -55,6 +54,8 @@ def baseline_before(args: argparse.Namespace) -> Baseline | None:
 
 def beside_baseline(args: argparse.Namespace, reports: Sequence[Report], before: Baseline | None) -> Sequence[Report]:
     """The reports, with what is expected and what is new; a baseline is written where that was asked for."""
+    from tokenwire_conformance.judging.baseline import Baseline
+
     deciding = [report for report in reports if report.decides]
     today = datetime.now(UTC).date()
     baseline = before
@@ -62,18 +63,9 @@ def beside_baseline(args: argparse.Namespace, reports: Sequence[Report], before:
         if any(report.run.headline for report in deciding):
             complain(f"{args.write_baseline} is not written: the run did not go well")
             return reports
-        baseline = _written(args.write_baseline, [report.run for report in deciding], before, today)
+        baseline = (before or Baseline([])).renewed([report.run for report in deciding], today)
+        args.write_baseline.write_text(baseline.as_toml(), "utf-8")
     if baseline is None:
         return reports
     runs = iter(baseline.applied([report.run for report in deciding], today))
     return [replace(report, run=next(runs)) if report.decides else report for report in reports]
-
-
-def _written(path: Path, runs: Sequence[Run], before: Baseline | None, today: date) -> Baseline:
-    from tokenwire_conformance.judging.baseline import Baseline, baseline_of
-
-    known = {entry.id: entry for entry in before.entries} if before is not None else {}
-    entries = [known.get(entry.id, entry) for entry in baseline_of(runs, today).entries]
-    baseline = Baseline([entry if entry.holds_on(today) else replace(entry, until=None) for entry in entries])
-    path.write_text(baseline.as_toml(), "utf-8")
-    return baseline

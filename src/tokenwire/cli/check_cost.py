@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add_cost_options", "budget_of", "prices_of", "print_dry_run"]
 
+#: Fewer than the files that a process may usually have open, so that no connection fails for want of ours.
+_MOST_AT_ONCE = 200
+
 _TOLD = {
     "generation": "answered by the model",
     "refusal": "refused by a sound endpoint before the model is asked",
@@ -42,16 +45,16 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_count,
         default=0,
-        help="ask the plain question N times more, for what goes wrong now and then: how often, with the 95 %% "
-        "interval, and whose fault it looks like",
+        help="ask a short question N times more, every fourth time with tools, for what goes wrong now and then: how "
+        "often, with the 95 %% interval, and whose fault it looks like",
     )
     parser.add_argument(
         "-c",
         "--concurrency",
         metavar="C",
-        type=_count,
+        type=_concurrency,
         default=4,
-        help="of these so many at a time; default: %(default)s",
+        help=f"of these so many at a time, {_MOST_AT_ONCE} at most; default: %(default)s",
     )
     parser.add_argument(
         "--fast",
@@ -63,7 +66,7 @@ def add_cost_options(parser: argparse.ArgumentParser) -> None:
         "--costly",
         action="store_true",
         help="also what costs as much as all the rest: a prompt of 1.5 million words, a message of 1 MiB, and one that "
-        "inflates to 128 MiB",
+        "inflates to 128 MiB; and what else --only cancel. and --only resume. ask alone",
     )
 
 
@@ -76,6 +79,12 @@ def _tokens(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or len(text) > 6 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of requests")
+    return int(text)
+
+
+def _concurrency(text: str) -> int:
+    if _count(text) > _MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"at most {_MOST_AT_ONCE} can be asked at a time")
     return int(text)
 
 
@@ -125,7 +134,7 @@ def print_dry_run(
         screen.write(f"As many once more for each hop ({hops}).\n")
     screen.write("Where an answer leaves a doubt, the plain question is asked again.\n")
     if many:
-        screen.write(f"\n{len(many)} times the plain question, for what goes wrong now and then\n", "bold")
+        screen.write(f"\n{len(many)} times a short question, for what goes wrong now and then\n", "bold")
     for cost, probes in by_cost(prices).items():
         extra = listing if cost == "none" else 0
         count = sum(prices[probe].requests for probe in probes) + extra

@@ -19,11 +19,12 @@ from ..errors import ConnectionFailed, LocalProtocolError
 from ..protocol.url import parse_url
 from ..secrecy import redact_url
 from ..session import endpoint_url
-from .access import Access, other_key_of
+from .access import Access, other_key_of, with_parameters
 from .check_cost import budget_of
 from .check_questions import Over, Questions
 from .check_record import keep
 from .check_report import Began, make_report, variables_of
+from .check_running import running_of
 from .models import first_model
 from .progress import progress
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from tokenwire_conformance.judging.case import Case
     from tokenwire_conformance.judging.judged import Run
-    from tokenwire_conformance.probes.many import Many
     from tokenwire_conformance.probes.talk import Plan, Transport
     from tokenwire_conformance.reports.report import Report
 
@@ -46,10 +46,14 @@ def judged(args: argparse.Namespace, questions: Questions, access: Access) -> li
         report, case = judging.of(endpoint)
         reports = [report]
         for url in args.via:
-            if case.course.shut:
+            if not case.course.whole:
                 break
-            report, case = judging.of(replace(endpoint, urls=_both(url)), case, reports[-1].run)
+            hop = replace(endpoint, urls=_both(with_parameters(url, access.parameters)))
+            report, case = judging.of(hop, case, reports[-1].run)
             reports.append(report)
+    unasked = [redact_url(url, access.secrets.parameters) for url in args.via[len(reports) - 1 :]]
+    notes = [f"Not asked, for what stands behind it was not asked to the end: {url}" for url in unasked]
+    reports[-1] = replace(reports[-1], notes=[*reports[-1].notes, *notes])
     origin, *hops = reports
     return [replace(origin, decides=not hops), *hops]
 
@@ -114,11 +118,11 @@ class _Judging:
         args = self._args
         checks = [check for check in self._questions.checks if before is not None or not check.compares]
         began = Began(listings=self._questions.listings if before is None else 0)
-        plans = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
+        plans: dict[Transport, Plan] = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
         case = self._asked(endpoint, plans, began)
         first = next(iter(plans.values()))
-        if self._questions.many and not case.course.shut:
-            case = case.asked_again(self._asked_many(first, began))
+        if self._questions.many and case.course.whole:
+            case = self._asked_many(case, first, began)
         target = redact_url(first.target.url, self._access.secrets.parameters) if args.url else "the reference endpoint"
         if args.record_dir is not None:
             keep(self._folder(before), case.transcripts.values(), {"url": target, "date": began.date})
@@ -154,22 +158,16 @@ class _Judging:
         with progress("judging", sum(len(each.probes) for each in rounds), lines=True) as tell:
             return make_rounds(rounds, lambda made: tell(made.number - 1, made.about), pace)
 
-    def _asked_many(self, plan: Plan, began: Began) -> Many:
+    def _asked_many(self, case: Case, plan: Plan, began: Began) -> Case:
         from tokenwire_conformance.probes.many import ask_many
         from tokenwire_conformance.probes.wire import SocketWire
+        from tokenwire_conformance.run import make_many
 
         args, access, probes = self._args, self._access, self._questions.many
         wire = partial(SocketWire, plan.target, access.ssl_context, None, access.proxy, began.connected)
+        asking = ask_many(plan, wire, probes, args.concurrency, deadline=self._until, budget=self._budget)
         with progress("asking", len(probes)) as tell:
-            return ask_many(
-                plan,
-                wire,
-                probes,
-                args.concurrency,
-                deadline=self._until,
-                budget=self._budget,
-                tell=lambda done: tell(done, f"{args.concurrency} at a time"),
-            )
+            return make_many(case, asking, len(probes), lambda done: tell(done, f"{args.concurrency} at a time"))
 
     def _folder(self, before: Run | None) -> Path:
         """Where what went over the wire is kept: of hops a folder for each."""
@@ -215,4 +213,5 @@ class _Judging:
             cut,
             endpoint.other_key,
             access.secrets,
+            running_of(args, access),
         )

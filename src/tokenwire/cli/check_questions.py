@@ -104,7 +104,7 @@ def questions_of(args: argparse.Namespace, checks: Sequence[Check], overs: Seque
                 transport=over.transport,
                 slow=not own,
                 costly=own or args.costly,
-                named=own or args.costly or bool(args.only),
+                named=args.costly or bool(args.only),
                 fast=args.fast,
             ),
         )

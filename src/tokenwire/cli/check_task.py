@@ -14,6 +14,7 @@ from .check_baseline import baseline_before, beside_baseline
 from .check_judging import judged
 from .check_questions import Questions, chosen, fitting, is_websocket, over_what, questions_of
 from .check_record import make_folder
+from .report_files import report_files
 
 if TYPE_CHECKING:
     from tokenwire_conformance.judging.baseline import Baseline
@@ -35,14 +36,17 @@ class Task:
     before: Baseline | None
 
     def reports(self) -> Sequence[Report]:
-        """Asks and judges.
+        """Asks and judges, and writes what the options name files for.
 
         :raises LocalProtocolError: where the folder for recordings is not empty, or the tokens do not reach.
         :raises OSError: where what should be kept cannot be written.
         """
         if self.args.record_dir is not None:
             make_folder(self.args.record_dir)
-        return beside_baseline(self.args, judged(self.args, self.questions, self.access), self.before)
+        with report_files(self.args) as write:
+            reports = beside_baseline(self.args, judged(self.args, self.questions, self.access), self.before)
+            write(reports)
+        return reports
 
 
 def task_of(args: argparse.Namespace) -> Task:

@@ -161,6 +161,7 @@ _SECRETS_IN: Mapping[str, Callable[[str], Iterable[str]]] = {
     "--api-key": _in_place_of_a_name,
     "--token": _in_place_of_a_name,
     "--key-env": _in_place_of_a_name,
+    "--other-key-env": _in_place_of_a_name,
     "--key-file": _in_place_of_a_name,
     "--key-header": _in_place_of_a_field,
     "--header": _in_a_field,

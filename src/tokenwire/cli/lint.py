@@ -5,18 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..recording.captures import FORMS, Capture, Form, read_captures
 from ..recording.http_wire import secrets_sent
 from ..recording.redaction import Redactor
-from .check import add_format_options, page_of, print_reports
+from .check import add_format_options, print_reports
 from .check_questions import chosen
 from .extras import need
 from .guard import know, known
-from .page_file import page_file
+from .report_files import report_files
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -77,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
         target = f"{path}: {capture.label}" if capture.label else str(path)
         run = judge_run(case, fitting, strict=args.strict)
         reports.append(Report(target, run, _notes(capture), transcripts=case.transcripts))
-    with page_file(args.html) as write:
-        write(partial(page_of, reports))
+    with report_files(args) as write:
+        write(reports)
     return print_reports(reports, args.format, verbose=args.verbose)
 
 

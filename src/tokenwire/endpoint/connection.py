@@ -72,6 +72,11 @@ class EndpointConnection:
         return "" if self._queue else self._pending_ending
 
     @property
+    def waiting(self) -> bool:
+        """Something waits to go out."""
+        return bool(self._queue)
+
+    @property
     def full(self) -> bool:
         """So much waits to go out that no more requests should be taken."""
         return len(self._queue) > MAX_WAITING

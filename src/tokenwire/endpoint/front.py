@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf
 
 from .connection import MAX_HEADER_SIZE, EndpointConnection
 from .seams import Ending, Seams
@@ -27,6 +28,8 @@ class FrontDoor:
         self._reset = False
         self._chosen: EndpointConnection | WebSocketEndpoint | None = None
         self._head = b""
+        self._answers = False  # something was sent
+        self._works_until = inf
 
     @property
     def ending(self) -> Ending:
@@ -72,7 +75,20 @@ class FrontDoor:
         if isinstance(self._chosen, WebSocketEndpoint):
             self._chosen.shut_down()
 
+    def client_left(self, how: Ending, now: float) -> None:
+        """Nobody reads any more what is still to be said."""
+        self._works_until = now + self._seams.left(how, begun=self._answers)
+
+    def works(self, now: float) -> bool:
+        """An answer is being made."""
+        return self._chosen is not None and self._chosen.waiting and now < self._works_until
+
     def data_to_send(self, now: float) -> bytes:
+        data = self._data_to_send(now)
+        self._answers = self._answers or bool(data)
+        return data
+
+    def _data_to_send(self, now: float) -> bytes:
         if self._chosen is None:
             deadline = self._http.next_deadline()
             if deadline is None or now < deadline:

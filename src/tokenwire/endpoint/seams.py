@@ -131,6 +131,10 @@ class Seams:
         """The bytes of the reply; `call` is None where the request could not be read."""
         return exchange
 
+    def left(self, how: Ending, *, begun: bool) -> float:
+        """Seconds for which an answer is still made when its client has left. `begun`: some of it was sent."""
+        return 0.0
+
     def turn(self, message: str | bytes | None, turn: Turn) -> Turn:
         """What an application says to a message on a WebSocket; None stands for the opening."""
         return turn

@@ -79,6 +79,11 @@ class WebSocketEndpoint:
         return self._seams.ending("close" if self._over else "")
 
     @property
+    def waiting(self) -> bool:
+        """Something waits to go out."""
+        return bool(self._queue)
+
+    @property
     def full(self) -> bool:
         """So much waits to go out that no more messages should be taken."""
         return len(self._queue) > MAX_WAITING

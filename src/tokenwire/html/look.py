@@ -34,26 +34,32 @@ def page(title: str, *body: Content) -> str:
 @cache
 def _style() -> Html:
     """Ours, and no text of anybody else's."""
-    return Html(files(__package__).joinpath("look.css").read_text("utf-8"))
+    return Html(files("tokenwire.html").joinpath("look.css").read_text("utf-8"))
 
 
 def table(
-    caption: Content, columns: Sequence[str], rows: Iterable[Sequence[Content]], *, numbers: Iterable[int] = ()
+    caption: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Content]],
+    *,
+    numbers: Iterable[int] = (),
+    has_title: bool = False,
 ) -> Html:
     """A table whose rows are named by their first cell.
 
     :param numbers: the columns that hold numbers.
+    :param has_title: its caption stands above it already, and is for those alone who do not see that.
     """
     right = dict.fromkeys(numbers, "number")
     heads = [tag("th", name, scope="col", class_=right.get(n)) for n, name in enumerate(columns)]
     return scrolled(
         tag(
             "table",
-            tag("caption", caption),
+            tag("caption", tag("span", caption, class_="unseen") if has_title else caption),
             tag("thead", tag("tr", heads)),
             tag("tbody", [_row(row, right) for row in rows]),
         ),
-        "a table",
+        caption,
     )
 
 
