@@ -20,7 +20,7 @@ from ..judging.registry import active, passive
 from ..judging.verdict import Evidence, Finding, Inconclusive, Level, NotApplicable
 from ..probes.sessions import NONSENSE
 from ..reading.frames import TEXT
-from ..reading.messages import Message
+from ..reading.messages import Message, is_error
 from ..reading.responses import TERMINALS
 from ..reading.sockets import Socket
 from ..reading.stream import Stream
@@ -52,12 +52,8 @@ def _answered_since(socket: Socket, sent_offset: int) -> bool:
     return answer.end is not None and answer.end.clean
 
 
-def _is_error(value: Any) -> bool:
-    return isinstance(value, dict) and (value.get("type") == "error" or bool(value.get("error")))
-
-
 def _errors(socket: Socket) -> list[Message]:
-    return [message for message in socket.messages if _is_error(message.value)]
+    return [message for message in socket.messages if is_error(message.value)]
 
 
 # How large a message may be.
@@ -117,7 +113,7 @@ def sequential(case: Case) -> Iterator[Finding]:
         raise NotApplicable("the server ends the connection after the first answer")
     second = questions[-1]
     if _answered_since(socket, second.offset) or any(
-        _is_error(message.value) for message in _said_since(socket, second.offset)
+        is_error(message.value) for message in _said_since(socket, second.offset)
     ):
         return
     close = socket.close if not socket.left else None
@@ -142,7 +138,7 @@ def parity(case: Case) -> Iterator[Finding]:
         what = f"{response.status} {response.media_type}".rstrip()
         raise NotApplicable(f"over HTTP the same is not to be had as an event stream: {what}")
     events = [payload.value for payload in Stream(response).objects]
-    if not response.complete or any(map(_is_error, events)):
+    if not response.complete or any(map(is_error, events)):
         raise Inconclusive(f"the event stream did not come to its end: {excerpt(response.content[-80:])}")
     end = socket.close.offset if socket.close is not None else len(socket.transcript.received)
     here = _kinds(message.value for message in socket.messages if message.offset < end)
@@ -179,7 +175,7 @@ def _refused(case: Case, probe: str, what: str) -> Iterator[Finding]:
     question = texts[-1] if texts[-1] is not nonsense else None
     until = socket.received_when(question.offset) if question is not None else len(socket.transcript.received)
     said = [message for message in _said_since(socket, nonsense.offset) if message.offset < until]
-    error = next((message for message in said if _is_error(message.value)), None)
+    error = next((message for message in said if is_error(message.value)), None)
     if error is None:
         came = f": the server says {said[0].text[:80]}" if said else instead(socket) if question is None else ""
         yield Finding(f"{what} gets no error{came}", last_frame(socket))
@@ -269,7 +265,7 @@ class _Turn:
 
     @property
     def error(self) -> Message | None:
-        return next((message for message in self.said if _is_error(message.value)), None)
+        return next((message for message in self.said if is_error(message.value)), None)
 
     @property
     def code(self) -> str:

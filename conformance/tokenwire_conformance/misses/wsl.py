@@ -20,7 +20,8 @@ _BUSY = '{"type":"error","error":{"type":"invalid_request_error","code":"busy","
 
 def _beats_before_error(told: Turn) -> Turn:
     refused = any(is_error(told, code) for code in ("invalid_json", "unknown_type", "previous_response_not_found"))
-    return replace(told, messages=[(0.0, '{"type":"ping"}'), *told.messages]) if refused else told
+    late = [(1.0, message) for _, message in told.messages]
+    return replace(told, messages=[(0.0, '{"type":"ping"}'), *late]) if refused else told
 
 
 def _beats(told: Turn) -> Turn:
@@ -91,7 +92,7 @@ near_miss(
     seams=_RefusesSecond,
     undo=Undo(
         _SESSIONS,
-        " or any(\n        _is_error(message.value) for message in _said_since(socket, second.offset)\n    ):",
+        " or any(\n        is_error(message.value) for message in _said_since(socket, second.offset)\n    ):",
         ":",
     ),
 )
@@ -120,12 +121,12 @@ for _check, _fault in (("wsl.bad-json", "drop-on-bad-json"), ("wsl.unknown-type"
     near_miss(
         _check,
         of=_fault,
-        what="A sign of life comes before the error.",
+        what="A sign of life comes a second before the error.",
         seams=turn(_beats_before_error),
         undo=Undo(
             _SESSIONS,
-            "error = next((message for message in said if _is_error(message.value)), None)",
-            "error = next((message for message in said[:1] if _is_error(message.value)), None)",
+            "error = next((message for message in said if is_error(message.value)), None)",
+            "error = next((message for message in said[:1] if is_error(message.value)), None)",
         ),
     )
 
@@ -142,12 +143,12 @@ for _check, _fault in (("wsl.prev-not-found", "generic-500"), ("wsl.evict", "no-
     near_miss(
         _check,
         of=_fault,
-        what="A sign of life comes before the error.",
+        what="A sign of life comes a second before the error.",
         seams=turn(_beats_before_error),
         undo=Undo(
             _SESSIONS,
-            "return next((message for message in self.said if _is_error(message.value)), None)",
-            "return next((message for message in self.said[:1] if _is_error(message.value)), None)",
+            "return next((message for message in self.said if is_error(message.value)), None)",
+            "return next((message for message in self.said[:1] if is_error(message.value)), None)",
         ),
     )
 for _check, _fault, _lane in (

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from tokenwire.dialects import DIALECTS
 
 from ..reading.frames import PING, PONG, TEXT
+from ..reading.messages import is_error
 from ..reading.responses import TERMINALS
 from ..reading.sockets import Socket
 from . import deflate as _before  # noqa: F401 - probes are made in the order of their declaration
@@ -113,7 +114,11 @@ def _nonsense(payload: bytes) -> Script:
         question = talk.lead()
         heard = talk.messages
         talk.send(frame(TEXT, payload))
-        talk.read_socket(lambda socket: socket.failed or len(socket.messages) > heard, SHORT_PATIENCE)
+        # What was sent before may be answered as late as now; nonsense is answered by an error alone.
+        talk.read_socket(
+            lambda socket: socket.failed or any(is_error(message.value) for message in socket.messages[heard:]),
+            SHORT_PATIENCE,
+        )
         if not talk.failed:
             before = talk.answered
             talk.send(frame(TEXT, question))

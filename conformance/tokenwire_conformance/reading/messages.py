@@ -24,7 +24,7 @@ from .deflate import (
 from .frames import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, Frame
 from .http import Problem
 
-__all__ = ["Message", "MessageReader"]
+__all__ = ["Message", "MessageReader", "is_error"]
 
 _KNOWN = (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)
 _MAX_CONTROL_SIZE = 125
@@ -65,6 +65,11 @@ class Message:
             return json.loads(self.payload)
         except (ValueError, RecursionError):
             return None
+
+
+def is_error(value: Any) -> bool:
+    """The JSON of a message tells of an error, as any dialect writes it."""
+    return isinstance(value, dict) and (value.get("type") == "error" or bool(value.get("error")))
 
 
 class MessageReader:

@@ -104,7 +104,7 @@ def _section(server: Server, servers: Mapping[str, Server], found: Found) -> Ite
     yield ""
     gone = sorted(server.judged.keys() - {row.id for row in rows})
     if gone:
-        yield f"Judged once, and no longer found: {', '.join(f'`{id_}`' for id_ in gone)}.\n"
+        yield f"Judged earlier, and not found this time: {', '.join(f'`{id_}`' for id_ in gone)}.\n"
 
 
 def _headlines(reports: Mapping[str, Any]) -> Iterator[str]:
