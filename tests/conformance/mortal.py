@@ -63,7 +63,7 @@ class World:
         self.plan = reference_plan(dialect, transport, KEY)
         self.checks = [check for check in select(only) if check.fits({dialect})]
         given = ("key", "failing-model", "cut-model")
-        self.probes: list[Probe] = choose_probes(dialect, self.checks, given=given, transport=transport)
+        self.probes: list[Probe] = choose_probes(dialect, self.checks, given=given, transport=transport, named=False)
         self._endpoint = ReferenceEndpoint(key=KEY, seams=seams, clock=lambda: 1_700_000_000.0)
 
     def tell(self, progress: Progress) -> None:

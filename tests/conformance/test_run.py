@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
@@ -15,7 +16,7 @@ from tokenwire_conformance.judging.judged import Ended
 from tokenwire_conformance.matrix import examine
 from tokenwire_conformance.probes.asking import PROMPTED
 from tokenwire_conformance.probes.talk import PATIENCE, Plan, Probe, all_probes, probes_for, run_probe
-from tokenwire_conformance.run import choose_probes, make_probes, transports_of
+from tokenwire_conformance.run import Given, choose_probes, make_probes, transports_of
 
 CHAT = dialect_named("openai-chat")
 PLAN = Plan(parse_url("http://endpoint.test/v1/chat/completions"), CHAT, model="m", key="a-key-of-some-length")
@@ -85,7 +86,7 @@ def test_a_probe_declares_that_it_asks_for_another_model(probe: Probe) -> None:
 
 @pytest.mark.parametrize("dialect", PROMPTED)
 def test_all_checks_need_all_probes_of_the_dialect(dialect: str) -> None:
-    chosen = choose_probes(dialect, select(), given=("key", "bearer", "failing-model", "cut-model"))
+    chosen = choose_probes(dialect, select(), given=get_args(Given))
     over_http = [name for name, probe in all_probes().items() if dialect in probe.dialects]
     assert {probe.name for probe in chosen} == {n for n in over_http if all_probes()[n].transport == "http/1.1"}
     assert chosen[0].name == "stream"
@@ -152,7 +153,9 @@ def test_some_checks_alone_get_the_verdicts_that_they_get_among_all() -> None:
         }
 
 
-@pytest.mark.parametrize("first", ["http", "resuming", "websocket", "deflate", "sessions", "many", "rehearsal"])
+@pytest.mark.parametrize(
+    "first", ["http", "resuming", "leaving", "websocket", "deflate", "sessions", "many", "rehearsal"]
+)
 def test_probes_have_one_order_whichever_module_is_imported_first(first: str) -> None:
     code = f"import tokenwire_conformance.probes.{first}\n"
     code += "from tokenwire_conformance.probes.talk import all_probes\nprint(*all_probes())"

@@ -11,7 +11,7 @@ from tokenwire.secrecy import Secrets
 
 from ..reading.transcript import Transcript
 from ..reading.work import Work
-from . import http  # noqa: F401 - probes are made as they are declared, and the plain one is there
+from . import resuming as _before  # noqa: F401 - probes are made in the order of their declaration
 from .asking import PROMPTED
 from .talk import PROBES, SHORT_PATIENCE, Probe, Talk
 

@@ -9,7 +9,6 @@ from typing import Any
 from tokenwire.dialects.dialect import Broken
 
 from ..reading.resumption import broken_in_the_middle
-from . import http  # noqa: F401 - probes are made as they are declared, and the plain one is there
 from . import http as _before  # noqa: F401 - probes are made in the order of their declaration
 from .talk import PATIENCE, SHORT_PATIENCE, Plan, Talk, probe
 

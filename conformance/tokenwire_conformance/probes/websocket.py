@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 from ..reading.frames import BINARY, CLOSE, CONTINUATION, PING, TEXT
-from . import resuming as _before  # noqa: F401 - probes are made in the order of their declaration
+from . import leaving as _before  # noqa: F401 - probes are made in the order of their declaration
 from .socket_talk import (
     ENDING,
     EXTENSIONS,

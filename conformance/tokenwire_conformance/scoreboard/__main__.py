@@ -22,7 +22,10 @@ from .servers import Server, servers_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="tokenwire_conformance.scoreboard", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="tokenwire_conformance.scoreboard",
+        description="Judges servers that can be had, and writes one page of what was found.",
+    )
     parser.add_argument("servers", type=Path, help="the table of servers, in TOML")
     parser.add_argument("--out", type=Path, help="where the page is written (standard output)")
     parser.add_argument("--results", type=Path, help="what was found, as JSON: read where it is there, else written")
