@@ -17,7 +17,7 @@ from .judging.registry import Check, catalogue
 from .judging.verdict import Level
 from .probes.talk import all_probes
 
-__all__ = ["Explanation", "as_markdown", "as_text", "explained", "listed"]
+__all__ = ["Explanation", "about_group", "as_markdown", "as_text", "explained", "listed"]
 
 #: What a group of checks judges, and who rests on that.
 _GROUPS: Mapping[str, str] = {
@@ -80,6 +80,11 @@ class Explanation:
             "faults": {fault.id: _about(fault) for fault in self.faults},
             "repairs": [repair._asdict() for repair in self.repairs],
         }
+
+
+def about_group(group: str) -> str:
+    """What the checks of a group are about."""
+    return _GROUPS[group]
 
 
 def explained(check: str) -> Explanation:

@@ -224,7 +224,7 @@ SECRET = "hf_AbCdEfGhIjKlMnOp"
 
 #: Options, and the ways in which a secret comes to stand in what follows them.
 MISTAKEN: Mapping[str, Sequence[str]] = {
-    **dict.fromkeys(("--key", "--api-key", "--token", "--key-env", "--key-file"), ("{}",)),
+    **dict.fromkeys(("--key", "--api-key", "--token", "--key-env", "--key-file", "--other-key-env"), ("{}",)),
     **dict.fromkeys(("--key-header", "--header-env", "--query-env"), ("X-Name={}", "{}")),
     "--header": ["X-Api-Key={}", "X-Api-Key: {}", "Authorization: Bearer {}", "Authorization=Basic {}"],
     "--proxy": ["me:{}@127.0.0.1:1", "http://me:{}@127.0.0.1:1", "{}@127.0.0.1:1", "socks5://me:{}@127.0.0.1:1"],

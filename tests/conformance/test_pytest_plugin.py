@@ -251,7 +251,7 @@ def test_hops_are_judged_by_check(pytester: pytest.Pytester) -> None:
         colour = true
     """)
     result = pytester.runpytest_subprocess(*PLUGINS, "--tokenwire-endpoint=staging")
-    result.stderr.fnmatch_lines(["ERROR: *--colour*"])
+    result.stderr.fnmatch_lines(["ERROR: *no option of check: colour*"])
     project = pytester.path / "pyproject.toml"
     project.write_text(project.read_text().replace("colour = true", ""))
     result = pytester.runpytest_subprocess(*PLUGINS, "--tokenwire-endpoint=staging")
