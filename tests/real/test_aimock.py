@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from listening import free_port, wait_for
 from tokenwire.cli import main
 
 AIMOCK = os.environ.get("TOKENWIRE_AIMOCK", "")
@@ -42,28 +41,15 @@ FINDINGS = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(NODE), AIMOCK, "-h", "127.0.0.1", "-p", str(port), "-f", str(ANSWERS), "-l", "20", "-c", "8"]
     environment = {**os.environ, "AIMOCK_API_KEYS": KEY}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_for(port)
+            wait_for(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1.0).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("aimock does not listen")
 
 
 @pytest.mark.timeout(200)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from listening import free_port, wait_for
 from tokenwire.cli import main
 from tokenwire.endpoint import Call, Exchange, ReferenceEndpoint, Reply, Seams, background
 from tokenwire.endpoint.story import MODELS
@@ -127,9 +126,7 @@ def judged(origin: int, hop: int, capsys: pytest.CaptureFixture[str]) -> tuple[d
 def running(program: str, more: str, origin: int, folder: Path) -> Iterator[int]:
     """The proxy, in front of the origin."""
     template, name, command = START[program]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     file = folder / name
     file.write_text(template.format(folder=folder, port=port, origin=origin, more=more))
     with (folder / "said").open("w") as said, subprocess.Popen(command(file), stdout=said, stderr=said) as process:
@@ -138,14 +135,3 @@ def running(program: str, more: str, origin: int, folder: Path) -> Iterator[int]
             yield port
         finally:
             process.terminate()
-
-
-def wait_for(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError(f"nothing listens at {port}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from ..judging.case import at
 from ..judging.rates import often
 from ..judging.registry import among_many
 from ..judging.verdict import Evidence, Finding, Level, NotApplicable
-from ..probes.many import Many
+from ..probes.many import Many, marks_in
 from ..reading.outcome import Became, Outcome
 
 MUST, SHOULD = Level.MUST, Level.SHOULD
@@ -19,8 +19,7 @@ _PRACTICE = "practice"
 def _found(many: Many, became: Became, said: Callable[[Outcome], str]) -> Iterator[Finding]:
     """One finding for each kind of words, with how often."""
     kinds: dict[str, list[Outcome]] = {}
-    outcomes = [asked.outcome for asked in many.asked if asked.outcome is not None]
-    for outcome in outcomes:
+    for outcome in many.outcomes:
         if outcome.became is became:
             kinds.setdefault(said(outcome), []).append(outcome)
     for words, found in kinds.items():
@@ -96,7 +95,7 @@ def _failed(outcome: Outcome) -> str:
 
 @among_many("rate.tools", SHOULD, _PRACTICE, "The arguments of the tools that many answers call are JSON.")
 def tools(many: Many) -> Iterator[Finding]:
-    calling = [outcome for outcome in _outcomes(many) if outcome.became is Became.WHOLE and outcome.answer.all_tools]
+    calling = [outcome for outcome in many.outcomes if outcome.became is Became.WHOLE and outcome.answer.all_tools]
     if not calling:
         raise NotApplicable("no answer called a tool")
     broken = [outcome for outcome in calling if outcome.broken_calls]
@@ -110,28 +109,21 @@ def tools(many: Many) -> Iterator[Finding]:
         )
 
 
-def _outcomes(many: Many) -> Sequence[Outcome]:
-    return [asked.outcome for asked in many.asked if asked.outcome is not None]
-
-
 @among_many("rate.not-mixed", MUST, "RFC 9110 3.3", "No answer has text of another one.")
 def not_mixed(many: Many) -> Iterator[Finding]:
-    answers = [(asked, asked.outcome.answer.text) for asked in many.asked if asked.outcome is not None]
-    if not any(asked.mark in text for asked, text in answers):
+    marks = {asked.mark for asked in many.asked}
+    said = [(asked.mark, asked.outcome, marks & _said(asked.outcome)) for asked in many.asked if asked.outcome]
+    if not any(own in repeated for own, _, repeated in said):
         raise NotApplicable("no answer repeats the word that marks its question: they cannot be told apart")
-    marks = [asked.mark for asked in many.asked]
-    mixed = [
-        (asked.outcome, asked.mark, mark)
-        for asked in many.asked
-        if asked.outcome is not None
-        for mark in marks
-        if mark != asked.mark and mark in asked.outcome.answer.text
-    ]
+    mixed = [(own, outcome, sorted(repeated - {own})) for own, outcome, repeated in said if repeated - {own}]
     if mixed:
-        outcome, own, other = mixed[0]
-        count = len({mark for _, mark, _ in mixed})
+        own, outcome, others = mixed[0]
         yield Finding(
-            f"{often(count, len(many.asked))} have text of another stream: {outcome.transcript.name} was to"
-            f" repeat {own}, and says {other}",
+            f"{often(len(mixed), len(many.asked))} have text of another stream: {outcome.transcript.name} was to"
+            f" repeat {own}, and says {others[0]}",
             _place(outcome),
         )
+
+
+def _said(outcome: Outcome) -> set[str]:
+    return marks_in(outcome.answer.text)

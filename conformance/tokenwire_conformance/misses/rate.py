@@ -97,5 +97,5 @@ near_miss(
     of="now-and-then-another-stream",
     what="What was said to somebody else stands in comments, which are no text.",
     seams=blocks(_commented, _always),
-    undo=Undo(_CHECKS, "mark in asked.outcome.answer.text", "mark.encode() in asked.outcome.transcript.received"),
+    undo=Undo(_CHECKS, "marks_in(outcome.answer.text)", "marks_in(outcome.transcript.received.decode())"),
 )

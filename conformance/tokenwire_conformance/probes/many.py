@@ -6,6 +6,7 @@ Every fourth asks for tools, where the dialect has them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -22,10 +23,14 @@ from .rehearsal import Budget
 from .talk import Plan, Probe, Talk, all_probes, run_probe
 from .wire import Wire
 
-__all__ = ["Asked", "Many", "NoMore", "ask_many", "probes_of_many"]
+__all__ = ["Asked", "Many", "NoMore", "ask_many", "marks_in", "probes_of_many"]
 
 #: Short, with the mark first: an answer that hits its limit has it.
 _QUESTION = "Repeat this exactly: {} naïve café, Привет, 日本語, 😀"
+
+#: Hexadecimal digits of a mark, behind its number sign.
+_MARK_DIGITS = 10
+_MARK = re.compile(rf"#[0-9a-f]{{{_MARK_DIGITS}}}")
 
 #: One question of so many asks for tools.
 _TOOLS_EACH = 4
@@ -62,8 +67,18 @@ class Many:
     asked: Sequence[Asked]
 
     @property
+    def outcomes(self) -> list[Outcome]:
+        """Of those for which there was a connection."""
+        return [asked.outcome for asked in self.asked if asked.outcome is not None]
+
+    @property
     def transcripts(self) -> list[Transcript]:
-        return [asked.outcome.transcript for asked in self.asked if asked.outcome is not None]
+        return [outcome.transcript for outcome in self.outcomes]
+
+
+def marks_in(text: str) -> set[str]:
+    """What may be marks in what was said."""
+    return set(_MARK.findall(text))
 
 
 def probes_of_many(plain: Probe, dialect: str, count: int) -> list[Probe]:
@@ -138,7 +153,7 @@ class _Asking:
             self._heard.put((number, error))
 
     def _mark(self, number: int) -> str:
-        return "#" + sha256(f"{self._plan.target.authority} {number}".encode()).hexdigest()[:10]
+        return "#" + sha256(f"{self._plan.target.authority} {number}".encode()).hexdigest()[:_MARK_DIGITS]
 
     def answered(self) -> Asked:
         """The next that is answered."""

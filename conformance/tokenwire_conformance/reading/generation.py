@@ -21,10 +21,10 @@ from .http import Response
 from .lines import Lines
 from .stream import Stream
 
-__all__ = ["Generation", "Step", "dialect_of"]
+__all__ = ["DECODERS_OWN", "Generation", "Step", "dialect_of"]
 
 #: The code of the fatal error that a decoder itself gives: its other ones are not fatal.
-_DECODERS_OWN = str(incomplete("")["code"])
+DECODERS_OWN = str(incomplete("")["code"])
 
 #: Bytes of a body that tell its dialect, if any do.
 _TELLING = 64 * 1024
@@ -54,7 +54,7 @@ class Step:
     def error(self) -> Error | None:
         """What the server says went wrong, and not what the decoder says of its messages."""
         errors = (event for event in self.events if isinstance(event, Error) and event.fatal)
-        return next((error for error in errors if error.code != _DECODERS_OWN), None)
+        return next((error for error in errors if error.code != DECODERS_OWN), None)
 
 
 class Generation:

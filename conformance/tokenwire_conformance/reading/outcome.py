@@ -9,17 +9,14 @@ from functools import cached_property
 from tokenwire.dialects import Dialect
 from tokenwire.dialects.answer import Answer
 from tokenwire.dialects.decoder import Decoder
-from tokenwire.dialects.json_decoder import incomplete
 from tokenwire.errors import TokenwireError
 
+from .generation import DECODERS_OWN
 from .http import Response
 from .sockets import Socket
 from .transcript import Transcript
 
 __all__ = ["Became", "Outcome"]
-
-#: The code of the error that a decoder itself gives of an answer that is not whole.
-_DECODERS_OWN = str(incomplete("")["code"])
 
 
 class Became(StrEnum):
@@ -85,7 +82,7 @@ class Outcome:
     def _is_told(self) -> bool:
         """There is an error, the server's, and not the decoder's about a message or about an end that is missing."""
         error = self.answer.error
-        return error is not None and error.fatal and error.code != _DECODERS_OWN
+        return error is not None and error.fatal and error.code != DECODERS_OWN
 
     @property
     def broken_calls(self) -> list[str]:
