@@ -25,6 +25,7 @@ from .faults.rate import MANY
 from .judging.case import Case
 from .judging.gate import plain_probe
 from .judging.judge import judge_all, select
+from .judging.registry import Sees
 from .judging.verdict import Result, Verdict
 from .misses import NearMiss, all_near_misses
 from .probes.asking import ASKING, FORGIVING
@@ -102,12 +103,14 @@ def examine(
     """
     fitting = [check for check in select(only) if check.fits({dialect})]
     if many:
-        return judge_all(_case_of_many(seams, dialect, transport, many), [check for check in fitting if check.counts])
+        return judge_all(
+            _case_of_many(seams, dialect, transport, many), [check for check in fitting if check.sees is Sees.MANY]
+        )
     case = _case(seams, dialect, transport, asked)
     if origin is None:
         return judge_all(case, fitting)
     case = case.behind(_case(origin, dialect, transport, asked))
-    return judge_all(case, [check for check in fitting if check.compares])
+    return judge_all(case, [check for check in fitting if check.sees is Sees.HOP])
 
 
 def _case_of_many(seams: type[Seams] | Any, dialect: str, transport: Transport, count: int) -> Case:

@@ -9,7 +9,7 @@ from ..probes.talk import all_probes
 from .case import Case
 from .judged import Run
 from .rates import often
-from .registry import Check, Ground, catalogue
+from .registry import Check, Ground, Sees, catalogue
 from .verdict import Finding, Inconclusive, Level, NotApplicable, NotAsked, NotShown, Result, Verdict
 
 __all__ = ["judge", "judge_all", "judge_run", "select"]
@@ -28,7 +28,7 @@ def select(only: Sequence[str] = (), skip: Sequence[str] = (), *, passive_only: 
         for check in checks
         if (not only or check.id.startswith(tuple(only)))
         and not (skip and check.id.startswith(tuple(skip)))
-        and not (passive_only and (check.probes or check.compares or check.counts))
+        and not (passive_only and (check.probes or check.sees is not Sees.ENDPOINT))
     ]
 
 
@@ -65,7 +65,7 @@ def judge(case: Case, check: Check, *, strict: bool = False) -> Result:
 
 def _often(case: Case, check: Check, findings: Sequence[Finding]) -> str:
     """In how many of the many answers it was found. What counts them says so itself."""
-    if case.many is None or check.counts:
+    if case.many is None or check.sees is Sees.MANY:
         return ""
     asked = {transcript.name for transcript in case.many.transcripts}
     found = {finding.evidence.transcript for finding in findings if finding.evidence is not None}
@@ -80,7 +80,9 @@ def _without_finding(case: Case, check: Check, reason: NotApplicable | Inconclus
     unread = [name for name in case.unread if check.may_be_seen_in(all_probes()[name])]
     owed = [name for name in unread if name in case.failures or all_probes()[name].cost == "generation"]
     if isinstance(reason, Inconclusive):
-        return replace(_result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed) or check.counts)
+        return replace(
+            _result(check, Verdict.INCONCLUSIVE, str(reason)), incomplete=bool(owed) or check.sees is Sees.MANY
+        )
     if not owed and not {*unread} & {*check.probes, *check.shown_by}:
         cut = next((made for made in case.cut if check.may_follow_in(made, case)), None)
         if cut is None:

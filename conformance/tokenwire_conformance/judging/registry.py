@@ -35,6 +35,7 @@ __all__ = [
     "Check",
     "Ground",
     "Group",
+    "Sees",
     "across",
     "active",
     "among_many",
@@ -64,6 +65,14 @@ Subject = Literal[
     "arrivals",
     "sockets",
 ]
+
+
+class Sees(Enum):
+    """Which answers a check is given."""
+
+    ENDPOINT = "those of an endpoint"
+    HOP = "those that came through a hop, and those of its origin"
+    MANY = "many, to the same question"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +149,7 @@ class Check:
     :ivar rests_on: what must hold, so that it may judge.
     :ivar subject: for a passive check: what it judges, wherever it is seen.
     :ivar needs: for a passive check: the layers of the wire that a source has to show, or it cannot be judged.
-    :ivar compares: it judges a hop by what its origin says.
-    :ivar counts: it judges many answers to the same question.
+    :ivar sees: which answers it is given.
     """
 
     id: str
@@ -155,8 +163,7 @@ class Check:
     rests_on: Ground = Ground.PLAIN_ANSWER
     subject: Subject | None = None
     needs: frozenset[Layer] = frozenset()
-    compares: bool = False
-    counts: bool = False
+    sees: Sees = Sees.ENDPOINT
 
     @property
     def group(self) -> str:
@@ -328,7 +335,7 @@ def compared(
                 raise Inconclusive("the origin did not answer the plain question")
             yield from judge_both(case.origin.once, case.once)
 
-        _add(Check(id, level, clause, says, judge, (), shown_by, compares=True))
+        _add(Check(id, level, clause, says, judge, (), shown_by, sees=Sees.HOP))
         return judge_both
 
     return declare
@@ -350,7 +357,7 @@ def among_many(
                 raise Inconclusive("the question could not be asked many times")
             yield from judge_many(case.many)
 
-        _add(Check(id, level, clause, says, judge, counts=True))
+        _add(Check(id, level, clause, says, judge, sees=Sees.MANY))
         return judge_many
 
     return declare

@@ -208,7 +208,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _all_or_fitting(args: argparse.Namespace) -> list[Check]:
     """What `--list` lists: those of one endpoint or dialect, where that is named."""
-    checks = chosen(args, compared=True)
+    checks = chosen(args, listed=True)
     if args.url is None and args.dialect is None:
         return checks
     return fitting(checks, over_what(args.url, args.dialect, checks))

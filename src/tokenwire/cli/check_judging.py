@@ -114,9 +114,10 @@ class _Judging:
         """
         from tokenwire_conformance.judging.hops import judge_hop
         from tokenwire_conformance.judging.judge import judge_run
+        from tokenwire_conformance.judging.registry import Sees
 
         args = self._args
-        checks = [check for check in self._questions.checks if before is not None or not check.compares]
+        checks = [check for check in self._questions.checks if before is not None or check.sees is not Sees.HOP]
         began = Began(listings=self._questions.listings if before is None else 0)
         plans: dict[Transport, Plan] = {over.transport: self._plan(endpoint, over) for over in self._questions.overs}
         case = self._asked(endpoint, plans, began)

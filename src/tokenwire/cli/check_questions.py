@@ -63,22 +63,23 @@ class Questions:
         return [*self.probes, *((probe, self.overs[0].dialect) for probe in dict.fromkeys(self.many))]
 
 
-def chosen(args: argparse.Namespace, *, passive_only: bool = False, compared: bool = False) -> list[Check]:
-    """The checks that `--only` and `--skip` leave.
+def chosen(args: argparse.Namespace, *, passive_only: bool = False, listed: bool = False) -> list[Check]:
+    """The checks that `--only` and `--skip` leave; those of hops with `--via`, and those of rates with `--requests`.
 
-    :param compared: also those that compare a hop with its origin.
+    :param listed: they are only listed, so that all kinds belong to them.
     :raises LocalProtocolError: for an id that begins none, and where none is left.
     """
     from tokenwire_conformance.judging.judge import select
+    from tokenwire_conformance.judging.registry import Sees
 
     named("--only", args.only)
     named("--skip", args.skip)
-    counted = getattr(args, "requests", 0) or compared
-    checks = [
-        check
-        for check in select(args.only, args.skip, passive_only=passive_only)
-        if (compared or not check.compares) and (counted or not check.counts)
-    ]
+    wanted = {
+        Sees.ENDPOINT: True,
+        Sees.HOP: listed or bool(getattr(args, "via", ())),
+        Sees.MANY: listed or bool(getattr(args, "requests", 0)),
+    }
+    checks = [check for check in select(args.only, args.skip, passive_only=passive_only) if wanted[check.sees]]
     if not checks:
         of_files = " that a file can be judged by" if passive_only else ""
         wanting = "; those of hops want --via URL, and those of rates --requests N" if not passive_only else ""

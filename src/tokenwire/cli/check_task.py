@@ -55,7 +55,7 @@ def task_of(args: argparse.Namespace) -> Task:
     :raises LocalProtocolError: for options that cannot be, and for a variable or a baseline that is not there.
     :raises OSError: when a file that is named cannot be read.
     """
-    checks = chosen(args, compared=bool(args.via))
+    checks = chosen(args)
     overs = over_what(args.url, args.dialect, checks)
     checks = fitting(checks, overs)
     _hops_are_like(args.url, args.via)
